@@ -1,0 +1,1 @@
+"""Tracing audio and visual information through audio-visual language models by attention knockout."""

@@ -1,0 +1,189 @@
+"""Qwen2.5-Omni: the Thinker only, with video and audio interleaved in two-second chunks and TMRoPE positions.
+
+Works on the full checkpoints (talker tensors are not read into memory) and on the shipped tiny one alike, through the
+interfaces that stay put in transformers 5.17 to 5.20: `get_decoder`, `get_video_features`, `get_audio_features`, `lm_head`.
+Layout and positions follow arXiv 2503.20215, section 2.2, and are tested equal to the official processor and get_rope_index.
+"""
+
+import logging
+import math
+from pathlib import Path
+
+import torch
+from transformers import AutoTokenizer, Qwen2_5OmniThinkerForConditionalGeneration
+
+from ..errors import InputError
+from ..features import log_mel, mel_frames, patchify
+from ..prompt import Block, MediaLayout, build
+from ..questions import Question
+from ..sequence import Sequence
+
+TOKENS = {
+    "audio": "<|AUDIO|>",
+    "image": "<|IMAGE|>",
+    "video": "<|VIDEO|>",
+    "audio_start": "<|audio_bos|>",
+    "audio_end": "<|audio_eos|>",
+    "vision_start": "<|vision_bos|>",
+    "vision_end": "<|vision_eos|>",
+}
+
+
+def audio_tokens(samples: int) -> int:
+    """Audio tokens of `samples` at 16 kHz: two strides of two over 100 mel frames a second, so 25 a second."""
+    return ((mel_frames(samples) - 1) // 2 + 1 - 2) // 2 + 1
+
+
+def chunks(times: torch.Tensor, length: int) -> list[tuple[int, int]]:
+    """Split sorted position ids (n,) into (start, end) runs, a new one wherever an id reaches the next multiple of `length`.
+
+    As the official code does, one token advances by at most one chunk, so grids longer than a chunk give runs of one.
+    """
+    runs, start, limit = [], 0, length
+    for i, t in enumerate(times.tolist()):
+        if t >= limit:
+            runs.append((start, i))
+            start, limit = i, limit + length
+    return runs + [(start, len(times))]
+
+
+def grid_positions(grid, merge: int, seconds_per_grid: float, per_second: int) -> torch.Tensor:
+    """(3, n) temporal, height and width ids of a (t, h, w) patch grid after merging, counted from 0."""
+    t, h, w = grid[0], grid[1] // merge, grid[2] // merge
+    time = (torch.arange(t) * seconds_per_grid * per_second).long()
+    return torch.stack(
+        [
+            time[:, None, None].expand(t, h, w),
+            torch.arange(h)[None, :, None].expand(t, h, w),
+            torch.arange(w)[None, None, :].expand(t, h, w),
+        ]
+    ).reshape(3, -1)
+
+
+class OmniLayout:
+    """Which tokens and positions a medium becomes, from the Thinker's config alone."""
+
+    def __init__(self, config):
+        self.merge, self.per_second = config.vision_config.spatial_merge_size, config.position_id_per_seconds
+        self.chunk = config.position_id_per_seconds * config.seconds_per_chunk
+
+    def of(self, role: str, index: int, kind: str, features: dict) -> MediaLayout:
+        """The blocks and positions of one encoded medium; `role` and `index` name its atom."""
+        atom = {"video": None, "candidate": f"candidate_{index}", "reference": "reference"}[role]
+        if kind == "video" and "audio" in features:
+            return self._interleaved(features)
+        start, end = ("audio_start", "audio_end") if kind == "audio" else ("vision_start", "vision_end")
+        if kind == "audio":
+            inner = torch.arange(audio_tokens(int(features["samples"]))).expand(3, -1)
+            blocks = [Block(TOKENS["audio"], inner.shape[1], atom or "audio")]
+        else:
+            grid = features["grid"].tolist()
+            inner = grid_positions(grid, self.merge, float(features.get("seconds_per_grid", 1.0)), self.per_second)
+            per_grid = inner.shape[1] // grid[0]
+            frames = [Block(TOKENS[kind], per_grid, atom or "video", None if atom else f"frame_{g}") for g in range(grid[0])]
+            blocks = frames if atom is None else [Block(TOKENS[kind], inner.shape[1], atom)]
+        inner = inner + 1
+        last = int(inner.max()) + 1
+        bos, eos = torch.zeros(3, 1, dtype=torch.int64), torch.full((3, 1), last)
+        blocks = (Block(TOKENS[start], 1, "delimiter"), *blocks, Block(TOKENS[end], 1, "delimiter"))
+        return MediaLayout(blocks, torch.cat([bos, inner, eos], 1), last + 1)
+
+    def _interleaved(self, features) -> MediaLayout:
+        """Video with its sound: [V of 2 s][A of 2 s].. between both start and both end marks, each pair sharing one id."""
+        grid = features["grid"].tolist()
+        video = grid_positions(grid, self.merge, float(features["seconds_per_grid"]), self.per_second)
+        audio = torch.arange(audio_tokens(int(features["samples"]))).expand(3, -1)
+        per_grid = math.prod(grid[1:]) // self.merge**2
+        video_runs, audio_runs = chunks(video[0], self.chunk), chunks(audio[0], self.chunk)
+        blocks = [Block(TOKENS["vision_start"], 1, "delimiter"), Block(TOKENS["audio_start"], 1, "delimiter")]
+        columns = [torch.zeros(3, 2, dtype=torch.int64)]
+        for j in range(max(len(video_runs), len(audio_runs))):
+            if j < len(video_runs):
+                a, b = video_runs[j]
+                for g in range(a // per_grid, -(-b // per_grid)):
+                    inside = min(b, (g + 1) * per_grid) - max(a, g * per_grid)
+                    blocks.append(Block(TOKENS["video"], inside, "video", f"frame_{g}"))
+                columns.append(video[:, a:b] + 1)
+            if j < len(audio_runs):
+                a, b = audio_runs[j]
+                blocks.append(Block(TOKENS["audio"], b - a, "audio", f"audio_segment_{j}"))
+                columns.append(audio[:, a:b] + 1)
+        last = int(columns[-1].max()) + 1  # text goes on after the last chunk, as in get_rope_index
+        blocks += [Block(TOKENS["audio_end"], 1, "delimiter"), Block(TOKENS["vision_end"], 1, "delimiter")]
+        columns.append(torch.full((3, 2), last))
+        return MediaLayout(tuple(blocks), torch.cat(columns, 1), last + 1)
+
+
+class QwenOmni:
+    """A loaded Thinker. `decoder` is the HF text model, `head` maps (.., D) to logits."""
+
+    def __init__(self, folder, system_prompt: str, device="cpu", dtype=torch.float32):
+        """Load a checkpoint folder. Raises InputError when the folder or a tensor in it is missing."""
+        self.folder, self.system_prompt = Path(folder), system_prompt
+        if not (self.folder / "config.json").is_file():
+            raise InputError(f"{folder}: no config.json; give the folder of a Qwen2.5-Omni checkpoint")
+        logging.getLogger("transformers.modeling_utils").setLevel(logging.ERROR)
+        try:
+            self.model, info = Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(
+                str(folder), dtype=dtype, attn_implementation="sdpa", output_loading_info=True, local_files_only=True
+            )
+        except OSError as error:
+            raise InputError(f"{folder}: {str(error).splitlines()[0]}; download the checkpoint again") from None
+        if info["missing_keys"]:
+            missing = sorted(info["missing_keys"])
+            raise InputError(f"{folder}: tensor {missing[0]} is missing ({len(missing)} in all); download the checkpoint again")
+        if info.get("mismatched_keys"):
+            raise InputError(f"{folder}: tensor {sorted(info['mismatched_keys'])[0]} does not fit config.json; use the two together")
+        self.model.to(device).eval().requires_grad_(False)
+        self.device, self.dtype = torch.device(device), dtype
+        self.tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        config = self.model.config
+        self.patch, self.temporal = config.vision_config.patch_size, config.vision_config.temporal_patch_size
+        self.layout = OmniLayout(config)
+        self.decoder, self.head = self.model.get_decoder(), self.model.lm_head
+        if "sliding_attention" in self.decoder.config.layer_types:
+            raise InputError(f"{folder}: sliding-window layers cannot be traced; set use_sliding_window to false in config.json")
+
+    @torch.inference_mode()
+    def encode(self, kind: str, frames=None, audio=None, fps: float | None = None) -> dict[str, torch.Tensor]:
+        """Encoder outputs of one medium.
+
+        kind: "video" (frames uint8 (T, 3, H, W), audio (samples,) or None, fps), "image" (frames (1, 3, H, W)) or "audio".
+        Returns any of vision (n, D), audio (m, D), grid (3,) int64 patches, seconds_per_grid (), samples ().
+        """
+        out = {}
+        if frames is not None:
+            patches, grid = patchify(frames.to(self.device), self.patch, self.layout.merge, self.temporal)
+            grid = torch.tensor(grid)
+            features = self.model.get_image_features if kind == "image" else self.model.get_video_features
+            out["vision"] = torch.cat(list(features(patches.to(self.dtype), grid[None].to(self.device)).pooler_output))
+            out["grid"] = grid
+            if kind == "video":
+                out["seconds_per_grid"] = torch.tensor(self.temporal / fps, dtype=torch.float64)
+        if audio is not None:
+            mel = log_mel(audio.to(self.device).float())  # (128, frames)
+            mask = torch.ones(1, mel.shape[1], dtype=torch.long, device=self.device)
+            out["audio"] = self.model.get_audio_features(mel[None].to(self.dtype), mask).last_hidden_state
+            out["samples"] = torch.tensor(audio.shape[-1])
+        return out
+
+    @torch.inference_mode()
+    def sequence(self, question: Question, features: dict[str, dict], unions=None) -> Sequence:
+        """The decoder's input for one question. features: media_id -> what `encode` gave."""
+        media = {m.id: self.layout.of(m.role, m.index, m.kind, features[m.media_id]) for m in question.media}
+        prompt = build(question, self.tokenizer, self.system_prompt, media, unions)
+        embeds = self.decoder.get_input_embeddings()(prompt.ids.to(self.device))
+        placed = [question.item(s["id"]).media_id for s in question.layout if s["seg"] == "media"]
+        for kinds, part in ((("image", "video"), "vision"), (("audio",), "audio")):
+            token_ids = torch.tensor([self.tokenizer.convert_tokens_to_ids(TOKENS[k]) for k in kinds])
+            at = torch.isin(prompt.ids, token_ids).nonzero()[:, 0]
+            found = [features[m][part] for m in placed if part in features[m]]
+            if found:
+                found = torch.cat(found).to(self.device, embeds.dtype)
+                if len(found) != len(at):
+                    raise InputError(
+                        f"question {question.question_id}: {len(at)} {part} placeholders but {len(found)} features;"
+                        " delete the features and extract them again"
+                    )
+                embeds[at.to(self.device)] = found
+        return Sequence(question, prompt.ids, embeds, prompt.positions, prompt.spans, prompt.letter_ids)

@@ -1,0 +1,53 @@
+"""The world as two benchmarks: the rows of their question files, in the shapes that real ones ship in (see `benchmarks`)."""
+
+import torch
+
+from . import world
+
+VIDEO, ITEMS = "mini-video", "mini-items"
+
+
+def video_row(task: str, number: int, clip: str, order, answer: int, cue: int | None) -> dict:
+    """A csv row of mini-video. order: the four answer words' indices in the order of the options; answer: the right index."""
+    spec = world.VIDEO_TASKS[task]
+    words = [spec.answers[i] for i in order]
+    return {
+        "question_id": f"{task}_{number:04d}",
+        "task_id": task,
+        "needs": spec.needs,
+        "question": spec.question.format(colour=world.COLOURS[cue] if cue is not None else ""),
+        "choices": str([f"{letter}. {word}" for letter, word in zip(world.LETTERS, words)]),
+        "answer": world.LETTERS[list(order).index(answer)],
+        "video_id": clip,
+        "audio_visual_path": f"clips/{clip}.mp4",
+    }
+
+
+def items_row(task: str, number: int, order, answer: int) -> dict:
+    """A row of mini-items. order: which candidate each option names, from 0; answer: the candidate that matches."""
+    spec = world.ITEM_TASKS[task]
+    candidate, reference = ("audio", "img") if task == "image-to-audio" else ("img", "audio")
+    kind = {"audio": "audio", "img": "image"}
+    suffix = {"audio": "wav", "img": "png"}
+    tags = " ".join(f"[{candidate}{i}]" for i in range(1, 5))
+    head, tail = spec.question.split(", ", 1)
+    paths = {
+        candidate: [f"{task}_{number:04d}_c{i}.{suffix[candidate]}" for i in range(1, 5)],
+        reference: [f"{task}_{number:04d}_r1.{suffix[reference]}"],
+    }
+    return {
+        "question_id": f"{task}_{number:04d}",
+        "task": task,
+        "needs": spec.needs,
+        "question": f"{head} {tags}, {tail[:-1]} [{reference}1]?",
+        "options": [f"{letter}. the {world.ORDINALS[i]} {kind[candidate]}" for letter, i in zip(world.LETTERS, order)],
+        "answer": world.LETTERS[list(order).index(answer)],
+        "image_path": paths["img"],
+        "audio_path": paths["audio"],
+    }
+
+
+def draw_items(batch: int, g: torch.Generator):
+    """Matching questions: kinds (batch, 4) of the candidates, all different, and which candidate (batch,) the reference is."""
+    kinds = torch.rand(batch, 4, generator=g, device=g.device).argsort(1)
+    return kinds, torch.randint(0, 4, (batch,), generator=g, device=g.device)

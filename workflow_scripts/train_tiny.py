@@ -1,0 +1,366 @@
+"""Train the tiny Qwen2.5-Omni on the synthetic world; runs again from where it stopped until it is done.
+
+    python workflow_scripts/train_tiny.py --state /tmp/tiny --out resources/tiny-omni --minutes 9
+
+Stages, each left when the measured accuracy allows it, never by the clock:
+  1 words    the decoder learns every task with word embeddings in the media's places (language model first)
+  2 align    both encoders learn to give those embeddings from pictures and sounds
+  3 joint    everything is trained together on media, the learning rate falling to zero
+In stages 1 to 3a text may not attend to media in the first `READ_FROM` layers, so that reading happens in the middle of the
+network as in large models; stage 3b lifts that, and the finished checkpoint is an ordinary, unmasked one.
+"""
+
+import argparse
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from avflow import benchmarks, miniature, tiny, world
+from avflow.adapters.qwen_omni import OmniLayout
+from avflow.features import log_mel, patchify
+from avflow.prompt import build
+from transformers import Qwen2_5OmniThinkerForConditionalGeneration
+from transformers.models.qwen2_5_omni import modeling_qwen2_5_omni as hf
+
+READ_FROM = 4  # text reads media from this layer on
+AUXILIARY = 0.5  # weight of predicting the answer word at the question's (or the reference's) last token
+SIZE, FPS = 56, 2  # what the model is given: pictures of 56 x 56 pixels, two a second
+TASKS = [*world.VIDEO_TASKS, *world.ITEM_TASKS]
+
+
+@dataclass
+class Template:
+    """The prompt of a task with everything that varies left open; indices are token positions in its (S,) ids."""
+
+    ids: torch.Tensor
+    positions: torch.Tensor
+    option_at: torch.Tensor  # (4,) the word that tells the options apart
+    cue_at: int | None  # the colour word in the question
+    vision_at: torch.Tensor
+    audio_at: torch.Tensor
+    auxiliary_at: int
+    answer_ids: torch.Tensor  # (4,) token ids of the task's answer words
+    early: torch.Tensor  # (S, S) bool, True = may attend, for the layers before READ_FROM
+
+    def to(self, device):
+        return Template(**{k: v.to(device) if torch.is_tensor(v) else v for k, v in vars(self).items()})
+
+
+def template(task: str, made, layout: OmniLayout) -> Template:
+    """Build one task's prompt through the pipeline's own code and find what varies by building it again, changed."""
+    video = dict(grid=torch.tensor([4, 4, 4]), seconds_per_grid=torch.tensor(1.0), audio=0, samples=torch.tensor(64000))
+    item = {"image": dict(grid=torch.tensor([1, 4, 4])), "audio": dict(audio=0, samples=torch.tensor(16000))}
+
+    def prompt(order, cue):
+        if task in world.VIDEO_TASKS:
+            row = miniature.video_row(task, 0, "c", order, 0, cue)
+            question = benchmarks.video_question(row, miniature.VIDEO, world.VIDEO_INSTRUCTION, world.VIDEO_ENDING)
+        else:
+            row = miniature.items_row(task, 0, order, 0)
+            question = benchmarks.items_question(row, miniature.ITEMS, world.ITEMS_INSTRUCTION)
+        media = {m.id: layout.of(m.role, m.index, m.kind, item.get(m.kind, video)) for m in question.media}
+        return build(question, made, world.SYSTEM_PROMPT, media), question
+
+    first, question = prompt([0, 1, 2, 3], 0)
+    turned, recoloured = prompt([1, 2, 3, 0], 0)[0], prompt([0, 1, 2, 3], 1)[0]
+    option_at = (first.ids != turned.ids).nonzero()[:, 0]
+    cue_at = (first.ids != recoloured.ids).nonzero()[:, 0]
+    names = {name: made.convert_tokens_to_ids(token) for name, token in tiny.SPECIAL_TOKENS.items()}
+    vision = (first.ids == names["video_token"]) | (first.ids == names["image_token"])
+    audio = first.ids == names["audio_token"]
+    media = vision | audio
+    causal = torch.ones(len(first.ids), len(first.ids)).tril().bool()
+    auxiliary = first.spans["reference" if question.setting == "items" else "question_text"]
+    assert len(option_at) == 4 and len(cue_at) == ("{colour}" in world.VIDEO_TASKS.get(task, world.ITEM_TASKS.get(task)).question)
+    return Template(
+        ids=first.ids,
+        positions=first.positions,
+        option_at=option_at,
+        cue_at=int(cue_at[0]) if len(cue_at) else None,
+        vision_at=vision.nonzero()[:, 0],
+        audio_at=audio.nonzero()[:, 0],
+        auxiliary_at=int(auxiliary[-1]),
+        answer_ids=first.ids[option_at],
+        early=causal & ~(~media[:, None] & media[None, :]),
+    )
+
+
+def batched_audio(tower, mel):
+    """The audio tower on equal segments at once: mel (n, 128, frames), at most 200 frames -> (n, frames // 4, D)."""
+    x = F.gelu(tower.conv2(F.gelu(tower.conv1(mel)))).transpose(1, 2)
+    x = x + tower.positional_embedding.positional_embedding[: x.shape[1]].to(x.dtype)
+    for layer in tower.layers:
+        attention, h = layer.self_attn, layer.self_attn_layer_norm(x)
+        q, k, v = (p(h).unflatten(-1, (attention.num_heads, -1)).transpose(1, 2) for p in (attention.q_proj, attention.k_proj, attention.v_proj))
+        x = x + attention.out_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        x = x + layer.fc2(F.gelu(layer.fc1(layer.final_layer_norm(x))))
+    x = x.unflatten(1, (-1, 2)).mean(2)  # (n, frames // 4, d_model)
+    return tower.proj(tower.ln_post(x))
+
+
+def batched_vision(tower, patches, grid):
+    """The vision tower on pictures of one size at once: patches (n, h * w, pixels) -> (n, h * w / merge^2, D).
+
+    Exact where a picture fits into one attention window, so that window and full attention are the same.
+    """
+    at = hf.get_vision_position_ids(torch.tensor([[1, *grid]]), tower.spatial_merge_size).to(patches.device)
+    rotary = tuple(tower.rotary_pos_emb(patches, at))
+    x = tower.patch_embed(patches.flatten(0, 1)).unflatten(0, patches.shape[:2])
+    for block in tower.blocks:
+        attention, h = block.attn, block.norm1(x)
+        q, k, v = (p(h).unflatten(-1, (attention.num_heads, -1)) for p in (attention.q, attention.k, attention.v))
+        q, k = hf.apply_rotary_pos_emb_vision(q, k, *rotary)
+        x = x + attention.proj(F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)).transpose(1, 2).flatten(2))
+        x = x + block.mlp(block.norm2(x))
+    return tower.merger(x.flatten(0, 1)).unflatten(0, (len(patches), -1))
+
+
+@dataclass
+class Batch:
+    """Rows of one task. vision_words (B, pictures, 2) and audio_words (B, seconds): token ids of what there is to perceive."""
+
+    template: Template
+    ids: torch.Tensor
+    letter: torch.Tensor
+    word: torch.Tensor
+    vision_words: torch.Tensor
+    audio_words: torch.Tensor
+    pictures: world.Scenes
+    sounds: world.Scenes
+
+
+class Trainer:
+    """Model, templates and the drawing of batches on one device."""
+
+    def __init__(self, device, seed):
+        self.device = device
+        self.tokenizer = tiny.tokenizer()
+        config = tiny.config(self.tokenizer)
+        torch.manual_seed(seed)
+        self.model = Qwen2_5OmniThinkerForConditionalGeneration._from_config(config, attn_implementation="sdpa").to(device)
+        self.templates = {t: template(t, self.tokenizer, OmniLayout(config)).to(device) for t in TASKS}
+        word = lambda w: self.tokenizer.convert_tokens_to_ids("\u0120" + w)
+        table = lambda words: torch.tensor([word(w) for w in words], device=device)
+        self.shape_ids = table([*world.SHAPES, "nothing"])  # index NOTHING = -1 finds the last
+        self.colour_ids = table([*world.COLOURS, "nothing"])
+        self.sound_ids = table([*world.SOUNDS, "silence"])
+        self.letter_ids = torch.tensor([self.tokenizer.convert_tokens_to_ids(x) for x in world.LETTERS], device=device)
+        self.g = torch.Generator(device)
+
+    def batch(self, task: str, rows: int) -> Batch:
+        """Draw fresh questions of a task."""
+        g, t, device = self.g, self.templates[task], self.device
+        order = torch.rand(rows, 4, generator=g, device=device).argsort(1)
+        cue = None
+        if task in world.VIDEO_TASKS:
+            pictures = sounds = world.draw_scenes(world.VIDEO_TASKS[task].clips, rows, g)
+            answer, cue = world.answers(task, pictures, g)
+        else:
+            kinds, answer = miniature.draw_items(rows, g)
+            picked = kinds.gather(1, answer[:, None])
+            shape, sound = (picked, kinds) if task == "image-to-audio" else (kinds, picked)
+            colour = torch.randint(0, 4, shape.shape, generator=g, device=device)
+            pictures, sounds = world.Scenes(shape, colour, shape), world.Scenes(sound, sound, sound)
+        ids = t.ids.repeat(rows, 1)
+        ids[:, t.option_at] = t.answer_ids[order]
+        if cue is not None:
+            ids[:, t.cue_at] = self.colour_ids[cue]
+        letter = (order == answer[:, None]).int().argmax(1)
+        vision_words = torch.stack([self.shape_ids[pictures.shape], self.colour_ids[pictures.colour]], -1)
+        return Batch(t, ids, letter, t.answer_ids[answer], vision_words, self.sound_ids[sounds.sound], pictures, sounds)
+
+    def word_features(self, b: Batch):
+        """What the encoders are to learn: (B, pictures, D) and (B, seconds, D) sums of word embeddings."""
+        embed = self.model.model.embed_tokens
+        return embed(b.vision_words).mean(2) * 2**0.5, embed(b.audio_words)
+
+    def media_features(self, b: Batch):
+        """Encoder outputs for rendered media: (B, pictures, 4, D), (B, seconds, 25, D), both towers on all rows at once."""
+        rows, pictures = b.pictures.shape.shape
+        heard = b.sounds.sound.shape[1]
+        wave = world.render_audio(b.sounds, 16000, self.g)
+        if b.pictures is b.sounds:  # a clip: two frames a second; one spectrogram, encoded in segments of two seconds
+            frames = world.render_frames(b.pictures, [k / FPS for k in range(FPS * pictures)], SIZE, self.g)
+            mel = log_mel(wave).unflatten(2, (-1, 200)).transpose(1, 2).flatten(0, 1)
+        else:  # items: every picture is repeated to fill a grid, every sound has a spectrogram of its own
+            frames = world.render_frames(b.pictures, [float(s) for s in range(pictures)], SIZE, self.g).repeat_interleave(2, 1)
+            mel = log_mel(wave.unflatten(1, (heard, -1))).flatten(0, 1)
+        frames = (frames * 255).round() / 255
+        patches, (_, h, w) = patchify(frames.flatten(0, 1), 14, 2, 2)
+        vision = batched_vision(self.model.visual, patches.unflatten(0, (-1, h * w)), (h, w)).unflatten(0, (rows, pictures))
+        audio = batched_audio(self.model.audio_tower, mel).reshape(rows, heard, 25, -1)
+        return vision, audio
+
+    def embeds(self, b: Batch, vision, audio):
+        """Input embeddings (B, S, D) with features in the media's places."""
+        x = self.model.model.embed_tokens(b.ids)
+        x[:, b.template.vision_at] = vision.expand(-1, -1, 4, -1).flatten(1, 2).to(x.dtype)
+        x[:, b.template.audio_at] = audio.expand(-1, -1, 25, -1).flatten(1, 2).to(x.dtype)
+        return x
+
+    def hidden(self, batches, embeds, blocked: bool):
+        """Final hidden states at the last and at the auxiliary token of every row, all tasks in one padded run: 2 x (rows, D)."""
+        longest = max(x.shape[1] for x in embeds)
+        x = torch.cat([F.pad(e, (0, 0, 0, longest - e.shape[1])) for e in embeds])
+        places = [F.pad(b.template.positions, (0, longest - b.ids.shape[1])) for b in batches]
+        positions = torch.cat([p[:, None].expand(-1, len(b.ids), -1) for p, b in zip(places, batches)], 1)
+        mask = None
+        if blocked:
+            early = []
+            for b in batches:
+                pad = longest - b.ids.shape[1]
+                m = F.pad(b.template.early, (0, pad, 0, pad)) | torch.eye(longest, dtype=torch.bool, device=self.device)
+                early.append(m[None].expand(len(b.ids), -1, -1))
+            mask = torch.cat(early)[:, None]
+        decoder = self.model.model
+        rotary = decoder.rotary_emb(x, positions)
+        for number, layer in enumerate(decoder.layers):
+            x = layer(x, attention_mask=mask if number < READ_FROM else None, position_embeddings=rotary)
+        rows = torch.arange(len(x), device=self.device)
+        last = torch.cat([torch.full((len(b.ids),), b.ids.shape[1] - 1, device=self.device) for b in batches])
+        auxiliary = torch.cat([torch.full((len(b.ids),), b.template.auxiliary_at, device=self.device) for b in batches])
+        return decoder.norm(x[rows, last]), decoder.norm(x[rows, auxiliary])
+
+    def alignment(self, b: Batch, vision, audio):
+        """Mean squared distance of features to their word embeddings, in units of the embeddings' variance."""
+        scale = self.model.model.embed_tokens.weight.detach().float().var()
+        want_vision, want_audio = (w.detach().float()[:, :, None] for w in self.word_features(b))
+        return (((vision.float() - want_vision) ** 2).mean() + ((audio.float() - want_audio) ** 2).mean()) / scale
+
+    @torch.no_grad()
+    def accuracy(self, rows: int, media: bool, blocked: bool):
+        """Share of right letters by task over `rows` fresh questions each, argmax over the whole vocabulary."""
+        found = {}
+        for task in TASKS:
+            b = self.batch(task, rows)
+            features = self.media_features(b) if media else tuple(f[:, :, None] for f in self.word_features(b))
+            last, _ = self.hidden([b], [self.embeds(b, *features)], blocked)
+            found[task] = (self.model.lm_head(last).argmax(-1) == self.letter_ids[b.letter]).float().mean().item()
+        return found
+
+
+STAGES = ("words", "align", "blocked", "open")
+
+
+@dataclass
+class Schedule:
+    """Steps of each stage: it is left early once every task is `good`, except the last two, which run their full length."""
+
+    words: int = 6000
+    align: int = 1500
+    blocked: int = 1500
+    open: int = 2000
+    rows: int = 1024
+    good: float = 0.99
+
+
+def train(trainer: Trainer, state: dict, schedule: Schedule, minutes: float, log) -> bool:
+    """Run until done (True) or until `minutes` have passed (False); `state` holds stage, step, accuracies and optimizer."""
+    model, device = trainer.model, trainer.device
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.05, fused=device == "cuda")
+    if state.get("optimizer"):
+        optimizer.load_state_dict(state["optimizer"])
+    share = state.setdefault("accuracy", {t: 0.25 for t in TASKS})
+    began, restart = time.time(), state["total"]
+    while state["stage"] < len(STAGES):
+        stage = STAGES[state["stage"]]
+        steps = getattr(schedule, stage)
+        peak = {"words": 1e-3, "align": 1e-3, "blocked": 5e-4, "open": 5e-4}[stage]
+        fraction = state["step"] / steps
+        falling = {"blocked": 1.0, "open": 0.5 * (1 + math.cos(math.pi * fraction))}.get(stage, 1.0)
+        warm = min(1.0, (state["step"] + 1) / 200, (state["total"] - restart + 1) / 50)
+        for group in optimizer.param_groups:
+            group["lr"] = peak * falling * warm
+        trainer.g.manual_seed(world.seed_of("train", state["seed"], state["total"]))
+
+        weight = {t: 0.15 + (1 - share[t]) for t in TASKS}
+        total = sum(weight.values())
+        batches = [trainer.batch(t, max(2, round(schedule.rows * weight[t] / total))) for t in TASKS]
+        loss = 0.0
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
+            if stage == "words":
+                embeds = [trainer.embeds(b, *(f[:, :, None] for f in trainer.word_features(b))) for b in batches]
+            else:
+                features = [trainer.media_features(b) for b in batches]
+                aligned = sum(trainer.alignment(b, *f) for b, f in zip(batches, features)) / len(batches)
+                loss = loss + (1.0 if stage == "align" else 0.1) * aligned
+                embeds = [trainer.embeds(b, *f) for b, f in zip(batches, features)]
+            if stage != "align":
+                last, auxiliary = trainer.hidden(batches, embeds, stage in ("words", "blocked"))
+                logits = model.lm_head(last).float()
+                letters = trainer.letter_ids[torch.cat([b.letter for b in batches])]
+                loss = loss + F.cross_entropy(logits, letters)
+                loss = loss + AUXILIARY * F.cross_entropy(model.lm_head(auxiliary).float(), torch.cat([b.word for b in batches]))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        if stage == "align":  # the decoder rests
+            for name, p in model.named_parameters():
+                if not name.startswith(("audio_tower", "visual")):
+                    p.grad = None
+        optimizer.step()
+        state["step"] += 1
+        state["total"] += 1
+
+        if state["step"] % 50 == 0 or state["step"] == steps:
+            model.eval()
+            blocked = stage in ("words", "align", "blocked")
+            with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
+                measured = trainer.accuracy(256 if device == "cuda" else 8, stage != "words", blocked)
+            model.train()
+            share.update({t: 0.5 * share[t] + 0.5 * measured[t] for t in TASKS})
+            entry = dict(stage=stage, step=state["step"], total=state["total"], loss=round(loss.item(), 4))
+            entry["seconds"] = round(state.get("seconds", 0) + time.time() - began, 1)
+            entry.update({t: round(a, 3) for t, a in measured.items()})
+            if stage != "words":
+                entry["alignment"] = round(aligned.item(), 4)
+            log(entry)
+        done = state["step"] >= steps or stage in ("words", "align") and min(share.values()) > schedule.good
+        if done:
+            state["stage"] += 1
+            state["step"] = 0
+            share.update({t: 0.25 for t in TASKS})
+        if time.time() - began > 60 * minutes:
+            break
+    state["seconds"] = state.get("seconds", 0) + time.time() - began
+    state["optimizer"] = optimizer.state_dict()
+    return state["stage"] >= len(STAGES)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--state", type=Path, required=True, help="folder for the state between runs")
+    parser.add_argument("--out", type=Path, required=True, help="checkpoint folder, written whenever the run stops")
+    parser.add_argument("--minutes", type=float, default=9.0, help="stop and save after this long")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--smoke", action="store_true", help="a few steps of each stage with few rows, to see that it runs")
+    arguments = parser.parse_args(argv)
+    schedule = Schedule(words=8, align=4, blocked=4, open=4, rows=14) if arguments.smoke else Schedule()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = True
+    trainer = Trainer(device, arguments.seed)
+    arguments.state.mkdir(parents=True, exist_ok=True)
+    saved = arguments.state / "state.pt"
+    state = dict(stage=0, step=0, total=0, seed=arguments.seed)
+    if saved.exists():
+        state = torch.load(saved, map_location=device, weights_only=False)
+        trainer.model.load_state_dict(state.pop("model"))
+
+    def log(entry):
+        print(json.dumps(entry), flush=True)
+        with open(arguments.state / "log.jsonl", "a") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    finished = train(trainer, state, schedule, arguments.minutes, log)
+    torch.save({**state, "model": trainer.model.state_dict()}, saved)
+    tiny.save(trainer.model, trainer.tokenizer, arguments.out)
+    print("finished" if finished else "to be continued", flush=True)
+
+
+if __name__ == "__main__":
+    main()
