@@ -5,9 +5,10 @@
 Stages, each left when the measured accuracy allows it, never by the clock:
   1 words    the decoder learns every task with word embeddings in the media's places (language model first)
   2 align    both encoders learn to give those embeddings from pictures and sounds
-  3 joint    everything is trained together on media, the learning rate falling to zero
-In stages 1 to 3a text may not attend to media in the first `READ_FROM` layers, so that reading happens in the middle of the
-network as in large models; stage 3b lifts that, and the finished checkpoint is an ordinary, unmasked one.
+  3 blocked  everything is trained together on media
+  4 open     the same without the mask described below, the learning rate falling to zero
+Until the last stage text may not attend to media in the first `READ_FROM` layers, so that reading happens in the middle of the
+network as in large models; the last stage lifts that, and the finished checkpoint is an ordinary, unmasked one.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from transformers.models.qwen2_5_omni import modeling_qwen2_5_omni as hf
 
 READ_FROM = 4  # text reads media from this layer on
 AUXILIARY = 0.5  # weight of predicting the answer word at the question's (or the reference's) last token
+BINDING = 0.25  # weight of predicting, at a clip's audio tokens after READ_FROM layers, the colour that is shown meanwhile
 SIZE, FPS = 56, 2  # what the model is given: pictures of 56 x 56 pixels, two a second
 TASKS = [*world.VIDEO_TASKS, *world.ITEM_TASKS]
 
@@ -203,8 +205,11 @@ class Trainer:
         return x
 
     def hidden(self, batches, embeds, blocked: bool):
-        """Final hidden states at the last and at the auxiliary token of every row, all tasks in one padded run: 2 x (rows, D)."""
-        longest = max(x.shape[1] for x in embeds)
+        """All tasks in one padded run: final hidden states at the last and at the auxiliary token of every row, 2 x (rows, D),
+
+        and the states of all clips' audio tokens after READ_FROM layers (clips, seconds, 25, D).
+        """
+        longest = -(-max(x.shape[1] for x in embeds) // 8) * 8
         x = torch.cat([F.pad(e, (0, 0, 0, longest - e.shape[1])) for e in embeds])
         places = [F.pad(b.template.positions, (0, longest - b.ids.shape[1])) for b in batches]
         positions = torch.cat([p[:, None].expand(-1, len(b.ids), -1) for p, b in zip(places, batches)], 1)
@@ -219,11 +224,14 @@ class Trainer:
         decoder = self.model.model
         rotary = decoder.rotary_emb(x, positions)
         for number, layer in enumerate(decoder.layers):
+            if number == READ_FROM:
+                clips = sum(len(b.ids) for b in batches if b.pictures is b.sounds)  # clips come first, with equal places
+                middle = x[:clips, batches[0].template.audio_at].unflatten(1, (world.SECONDS, -1)) if clips else None
             x = layer(x, attention_mask=mask if number < READ_FROM else None, position_embeddings=rotary)
         rows = torch.arange(len(x), device=self.device)
         last = torch.cat([torch.full((len(b.ids),), b.ids.shape[1] - 1, device=self.device) for b in batches])
         auxiliary = torch.cat([torch.full((len(b.ids),), b.template.auxiliary_at, device=self.device) for b in batches])
-        return decoder.norm(x[rows, last]), decoder.norm(x[rows, auxiliary])
+        return decoder.norm(x[rows, last]), decoder.norm(x[rows, auxiliary]), middle
 
     def alignment(self, b: Batch, vision, audio):
         """Mean squared distance of features to their word embeddings, in units of the embeddings' variance."""
@@ -232,14 +240,16 @@ class Trainer:
         return (((vision.float() - want_vision) ** 2).mean() + ((audio.float() - want_audio) ** 2).mean()) / scale
 
     @torch.no_grad()
+    @torch.compiler.set_stance("force_eager")
     def accuracy(self, rows: int, media: bool, blocked: bool):
-        """Share of right letters by task over `rows` fresh questions each, argmax over the whole vocabulary."""
+        """Share of right letters by task, and of right words at the auxiliary token, over `rows` fresh questions each."""
         found = {}
         for task in TASKS:
             b = self.batch(task, rows)
             features = self.media_features(b) if media else tuple(f[:, :, None] for f in self.word_features(b))
-            last, _ = self.hidden([b], [self.embeds(b, *features)], blocked)
+            last, auxiliary, _ = self.hidden([b], [self.embeds(b, *features)], blocked)
             found[task] = (self.model.lm_head(last).argmax(-1) == self.letter_ids[b.letter]).float().mean().item()
+            found[task + "/word"] = (self.model.lm_head(auxiliary).argmax(-1) == b.word).float().mean().item()
         return found
 
 
@@ -248,7 +258,7 @@ STAGES = ("words", "align", "blocked", "open")
 
 @dataclass
 class Schedule:
-    """Steps of each stage: it is left early once every task is `good`, except the last two, which run their full length."""
+    """Steps of each stage: it is left early once every task is `good`, except the last, which runs its full length."""
 
     words: int = 6000
     align: int = 1500
@@ -279,7 +289,9 @@ def train(trainer: Trainer, state: dict, schedule: Schedule, minutes: float, log
 
         weight = {t: 0.15 + (1 - share[t]) for t in TASKS}
         total = sum(weight.values())
-        batches = [trainer.batch(t, max(2, round(schedule.rows * weight[t] / total))) for t in TASKS]
+        rows = {t: max(2, int(schedule.rows * weight[t] / total)) for t in TASKS}
+        rows[TASKS[-1]] += schedule.rows - sum(rows.values())  # always the same total, so that nothing is compiled twice
+        batches = [trainer.batch(t, rows[t]) for t in TASKS]
         loss = 0.0
         with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
             if stage == "words":
@@ -290,11 +302,15 @@ def train(trainer: Trainer, state: dict, schedule: Schedule, minutes: float, log
                 loss = loss + (1.0 if stage == "align" else 0.1) * aligned
                 embeds = [trainer.embeds(b, *f) for b, f in zip(batches, features)]
             if stage != "align":
-                last, auxiliary = trainer.hidden(batches, embeds, stage in ("words", "blocked"))
-                logits = model.lm_head(last).float()
+                last, auxiliary, middle = trainer.hidden(batches, embeds, stage in ("words", "blocked"))
                 letters = trainer.letter_ids[torch.cat([b.letter for b in batches])]
-                loss = loss + F.cross_entropy(logits, letters)
-                loss = loss + AUXILIARY * F.cross_entropy(model.lm_head(auxiliary).float(), torch.cat([b.word for b in batches]))
+                loss = loss + F.cross_entropy(model.lm_head(last).float(), letters)
+                if stage != "open":
+                    words = torch.cat([b.word for b in batches])
+                    loss = loss + AUXILIARY * F.cross_entropy(model.lm_head(auxiliary).float(), words)
+                    seen = model.lm_head(model.model.norm(middle[:, :, ::5])).float()  # (clips, seconds, 5, vocabulary)
+                    shown = torch.cat([b.vision_words[..., 1] for b in batches if b.pictures is b.sounds])
+                    loss = loss + BINDING * F.cross_entropy(seen.flatten(0, 2), shown.repeat_interleave(5, 1).flatten())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -306,20 +322,20 @@ def train(trainer: Trainer, state: dict, schedule: Schedule, minutes: float, log
         state["step"] += 1
         state["total"] += 1
 
-        if state["step"] % 50 == 0 or state["step"] == steps:
+        if state["step"] % 100 == 0 or state["step"] == steps:
             model.eval()
             blocked = stage in ("words", "align", "blocked")
             with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
                 measured = trainer.accuracy(256 if device == "cuda" else 8, stage != "words", blocked)
             model.train()
-            share.update({t: 0.5 * share[t] + 0.5 * measured[t] for t in TASKS})
+            share.update({t: 0.3 * share[t] + 0.7 * measured[t] for t in TASKS})
             entry = dict(stage=stage, step=state["step"], total=state["total"], loss=round(loss.item(), 4))
             entry["seconds"] = round(state.get("seconds", 0) + time.time() - began, 1)
-            entry.update({t: round(a, 3) for t, a in measured.items()})
+            entry.update({t: round(a, 3) for t, a in measured.items() if t in TASKS or stage == "words"})
             if stage != "words":
                 entry["alignment"] = round(aligned.item(), 4)
             log(entry)
-        done = state["step"] >= steps or stage in ("words", "align") and min(share.values()) > schedule.good
+        done = state["step"] >= steps or stage != "open" and min(share.values()) > schedule.good
         if done:
             state["stage"] += 1
             state["step"] = 0
@@ -341,9 +357,11 @@ def main(argv=None):
     arguments = parser.parse_args(argv)
     schedule = Schedule(words=8, align=4, blocked=4, open=4, rows=14) if arguments.smoke else Schedule()
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    trainer = Trainer(device, arguments.seed)
     if device == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = True
-    trainer = Trainer(device, arguments.seed)
+        for layer in trainer.model.model.layers:
+            layer.compile()
     arguments.state.mkdir(parents=True, exist_ok=True)
     saved = arguments.state / "state.pt"
     state = dict(stage=0, step=0, total=0, seed=arguments.seed)

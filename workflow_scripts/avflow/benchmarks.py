@@ -6,6 +6,7 @@ inline media tags such as [audio1] and options that name an ordinal ("the third 
 
 import ast
 import re
+from pathlib import Path
 
 from .errors import InputError
 from .questions import MediaItem, Option, Question
@@ -82,7 +83,7 @@ def items_question(row: dict, dataset: str, instruction: str) -> Question:
         raise InputError(f"{question_id}: tags {tags} in the question do not name its media one to one")
 
     def item(id, kind, role, index, path):
-        stem = re.sub(r"[^A-Za-z0-9_.-]", "_", path.rsplit(".", 1)[0])
+        stem = re.sub(r"[^A-Za-z0-9_.-]", "_", Path(path).stem)
         return MediaItem(id, f"{prefix}__{stem}", kind, role, path, index)
 
     candidates = [item(f"c{i}", many[0], "candidate", i, p) for i, p in enumerate(paths[many[0]], 1)]

@@ -32,8 +32,8 @@ def items_row(task: str, number: int, order, answer: int) -> dict:
     tags = " ".join(f"[{candidate}{i}]" for i in range(1, 5))
     head, tail = spec.question.split(", ", 1)
     paths = {
-        candidate: [f"{task}_{number:04d}_c{i}.{suffix[candidate]}" for i in range(1, 5)],
-        reference: [f"{task}_{number:04d}_r1.{suffix[reference]}"],
+        candidate: [f"media/{task}_{number:04d}_c{i}.{suffix[candidate]}" for i in range(1, 5)],
+        reference: [f"media/{task}_{number:04d}_r1.{suffix[reference]}"],
     }
     return {
         "question_id": f"{task}_{number:04d}",

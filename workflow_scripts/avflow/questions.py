@@ -6,9 +6,10 @@ Every benchmark is brought into this one shape (JSON Lines, one question a line)
     {"seg": "media", "id": "c1"} | {"seg": "instruction" | "question", "text": "..."} | {"seg": "options"}
 """
 
+import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from .errors import InputError
@@ -59,6 +60,7 @@ class Question:
     media: tuple[MediaItem, ...]
     layout: tuple[dict, ...]
     correct_candidate: str | None = None
+    study_split: str = "accuracy"  # "knockout" if the question is among those that interventions are run on
     flags: tuple[str, ...] = field(default=())
 
     def __post_init__(self):
@@ -96,6 +98,10 @@ class Question:
         """What the statistics count as one independent unit: the clip, or the reference of a matching question."""
         return next((m for m in self.media if m.role == "reference"), self.media[0]).media_id
 
+    def shard(self, shards: int) -> int:
+        """Which of `shards` parts the question is computed in; all questions on one medium share it."""
+        return int.from_bytes(hashlib.sha256(self.cluster.encode()).digest()[:8], "big") % shards
+
     def item(self, id: str) -> MediaItem:
         return next(m for m in self.media if m.id == id)
 
@@ -128,7 +134,17 @@ def write_questions(questions, path) -> None:
     Path(path).write_text("".join(to_json(q) + "\n" for q in questions), encoding="utf-8")
 
 
-def read_questions(path) -> list[Question]:
-    """Read what `write_questions` wrote."""
+def read_questions(path, shard: int = 0, shards: int = 1) -> list[Question]:
+    """Read what `write_questions` wrote, or one shard of it."""
     lines = Path(path).read_text(encoding="utf-8").splitlines()
-    return [from_json(line, f"{path}, line {n}") for n, line in enumerate(lines, 1) if line.strip()]
+    questions = [from_json(line, f"{path}, line {n}") for n, line in enumerate(lines, 1) if line.strip()]
+    return [q for q in questions if q.shard(shards) == shard]
+
+
+def split_for_knockout(questions, per_task: int) -> list[Question]:
+    """Mark the first `per_task` questions of every task, by id, as those that interventions are run on."""
+    counts, marked = {}, []
+    for q in sorted(questions, key=lambda q: q.question_id):
+        counts[q.task] = counts.get(q.task, 0) + 1
+        marked.append(replace(q, study_split="knockout" if counts[q.task] <= per_task else "accuracy"))
+    return marked

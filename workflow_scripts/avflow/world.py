@@ -171,7 +171,8 @@ def render_frames(scenes: Scenes, times, size: int, g: torch.Generator) -> torch
     paint = RGB.to(device)[scenes.colour[:, second].clamp(min=0)][..., None, None]  # (batch, frames, 3, 1, 1)
     ground = uniform(0.35, 0.60)[:, :, None]
     cover = cover[:, :, None]
-    noise = 0.04 * torch.randn(batch, len(times), 3, size, size, generator=g, device=device)
+    grain = uniform(0.0, 0.05)[:, :, None]  # a codec smooths grain away, so the model must know every degree of it
+    noise = grain * torch.randn(batch, len(times), 3, size, size, generator=g, device=device)
     return (cover * paint + (1 - cover) * ground + noise).clamp(0, 1)
 
 

@@ -5,12 +5,12 @@ interfaces that stay put in transformers 5.17 to 5.20: `get_decoder`, `get_video
 Layout and positions follow arXiv 2503.20215, section 2.2, and are tested equal to the official processor and get_rope_index.
 """
 
-import logging
 import math
 from pathlib import Path
 
 import torch
 from transformers import AutoTokenizer, Qwen2_5OmniThinkerForConditionalGeneration
+from transformers.utils import logging
 
 from ..errors import InputError
 from ..features import log_mel, mel_frames, patchify
@@ -122,7 +122,8 @@ class QwenOmni:
         self.folder, self.system_prompt = Path(folder), system_prompt
         if not (self.folder / "config.json").is_file():
             raise InputError(f"{folder}: no config.json; give the folder of a Qwen2.5-Omni checkpoint")
-        logging.getLogger("transformers.modeling_utils").setLevel(logging.ERROR)
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
         try:
             self.model, info = Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(
                 str(folder), dtype=dtype, attn_implementation="sdpa", output_loading_info=True, local_files_only=True

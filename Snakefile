@@ -1,0 +1,24 @@
+"""How sound and sight travel through audio-visual language models: every figure with `snakemake --cores all`, one with `snakemake fig4 --cores all`."""
+
+from snakemake.utils import min_version
+
+min_version("9.25")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/media.smk"
+include: "rules/features.smk"
+include: "rules/evaluate.smk"
+include: "rules/knockout.smk"
+include: "rules/figures.smk"
+
+
+rule all:
+    """Every figure and table of the study."""
+    input:
+        rules.figures.input,
+    localrule: True

@@ -1,0 +1,144 @@
+"""config.yaml -> the lists and small functions that the rules share; the only file with functions."""
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
+from avflow import provenance
+
+validate(config, "../schemas/config.schema.yaml")
+
+
+def check_names(where, names, known):
+    """Stop with one line when config.yaml names something that it does not define."""
+    for name in names:
+        if name not in known:
+            raise WorkflowError(f"config.yaml: {where} names {name!r}, which is not defined; defined: {', '.join(known)}")
+
+
+check_names("study", [config["study"]], config["studies"])
+STUDY = config["studies"][config["study"]]
+check_names(f"studies/{config['study']}/models", [*STUDY["models"], STUDY["main_model"]], config["models"])
+check_names(f"studies/{config['study']}/datasets", STUDY["datasets"], config["datasets"])
+for name, model in config["models"].items():
+    check_names(f"models/{name}/sampling", [model["sampling"]], config["sampling"])
+
+MODELS, DATASETS = STUDY["models"], STUDY["datasets"]
+
+# Rules run the Python that runs Snakemake, also when its environment is not activated; under --sdm conda, conda's goes first.
+os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+
+
+RESULTS = f"results/{config['study']}"
+
+
+pathvars:
+    results=RESULTS,
+    logs=f"logs/{config['study']}",
+    tables=f"{RESULTS}/tables",
+
+
+wildcard_constraints:
+    model="|".join(MODELS),
+    dataset="|".join(DATASETS),
+    sampling="|".join(config["sampling"]),
+    shard=r"\d+",
+
+
+def relative(path):
+    return str(path.relative_to(Path(workflow.basedir)))
+
+
+def code(script):
+    """All modules that a script imports, as inputs: a changed line reruns the rule, a new date does not."""
+    path = Path(workflow.basedir) / "workflow_scripts" / f"{script}.py"
+    return [relative(p) for p in provenance.sources(path) if p != path]
+
+
+def model_code(script):
+    """The same for a script that loads a model: with the adapter of the model's family."""
+    path = Path(workflow.basedir) / "workflow_scripts" / f"{script}.py"
+
+    def of(wildcards):
+        family = config["models"][wildcards.model]["family"]
+        return [relative(p) for p in provenance.sources(path, f"adapters.{family}") if p != path]
+
+    return of
+
+
+def notebook_code(notebook):
+    """The modules that a notebook, and the script that runs it, import."""
+    path = Path(workflow.basedir) / "figures" / f"{notebook}.ipynb"
+    return sorted({*code("run_notebook"), *(relative(p) for p in provenance.notebook_sources(path))})
+
+
+def checkpoint(wildcards):
+    """The files of a checkpoint folder."""
+    folder = Path(config["models"][wildcards.model]["checkpoint"])
+    files = sorted(str(p) for p in folder.glob("*") if p.suffix in (".json", ".safetensors", ".jinja"))
+    if not files:
+        raise WorkflowError(f"config.yaml: models/{wildcards.model}/checkpoint is {str(folder)!r}, which holds no checkpoint")
+    return files
+
+
+def of_model(key):
+    """A model's setting from config.yaml."""
+    return lambda wildcards: config["models"][wildcards.model][key]
+
+
+def model_options(wildcards):
+    """The options that say which model to load and how."""
+    model = config["models"][wildcards.model]
+    options = {name: model[name] for name in ("family", "checkpoint", "dtype", "system_prompt")}
+    return shlex.join(part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value)))
+
+
+def spans(wildcards):
+    """The unions of config.yaml for a dataset's setting, as JSON."""
+    setting = config["datasets"][wildcards.dataset]["setting"]
+    return json.dumps({setting: config["spans"][setting]}, sort_keys=True)
+
+
+def routes(wildcards):
+    """The routes of config.yaml for a dataset's setting."""
+    return config["knockout"]["routes"][config["datasets"][wildcards.dataset]["setting"]]
+
+
+def of_dataset(key):
+    """A dataset's setting from config.yaml."""
+    return lambda wildcards: config["datasets"][wildcards.dataset][key]
+
+
+def media_root(wildcards):
+    """The folder that the paths in a dataset's questions start from."""
+    return f"{RESULTS}/datasets/{wildcards.dataset}"
+
+
+def frames_of(wildcards):
+    """The shard of frames in the sampling that a model wants."""
+    sampling = config["models"][wildcards.model]["sampling"]
+    return f"<results>/frames/{wildcards.dataset}/{sampling}/{wildcards.shard}.safetensors"
+
+
+def shards(pattern, **wildcards):
+    """A pattern filled in for every shard of every dataset of the study."""
+    return [
+        path
+        for dataset in DATASETS
+        for path in expand(pattern, dataset=dataset, shard=range(config["datasets"][dataset]["shards"]), **wildcards)
+    ]
+
+
+def doubling(base):
+    """A resource that doubles on every retry."""
+
+    def scaled(wildcards, attempt):
+        return base * 2 ** (attempt - 1)
+
+    return scaled

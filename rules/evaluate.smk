@@ -1,0 +1,47 @@
+"""Questions and features -> one row a question: option logits, answer, correctness, margin."""
+
+
+rule evaluate:
+    """Ask a model the questions of one shard."""
+    input:
+        script="workflow_scripts/evaluate.py",
+        lib=model_code("evaluate"),
+        checkpoint=checkpoint,
+        questions="<results>/questions/{dataset}.jsonl",
+        features="<results>/features/{model}/{dataset}/{shard}.safetensors",
+    output:
+        ensure("<results>/evaluate/{model}/{dataset}/{shard}.parquet", non_empty=True),
+    log:
+        "<logs>/evaluate/{model}/{dataset}/{shard}.log",
+    conda:
+        "../envs/models.yaml"
+    threads: of_model("threads")
+    resources:
+        gpu=of_model("gpus"),
+        mem_mb=doubling(8000),
+    params:
+        model=model_options,
+        shards=of_dataset("shards"),
+        spans=spans,
+        seed=lookup("seed", within=config),
+    shell:
+        "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
+        " --shard {wildcards.shard} --shards {params.shards} --features {input.features}"
+        " --spans {params.spans:q} --seed {params.seed} --out {output} 2>&1 | tee {log}"
+
+
+rule gather_evaluate:
+    """All answers of all models in one table."""
+    input:
+        script="workflow_scripts/gather.py",
+        lib=code("gather"),
+        shards=shards("<results>/evaluate/{model}/{dataset}/{shard}.parquet", model=MODELS),
+    output:
+        ensure("<tables>/evaluate.parquet", non_empty=True),
+    log:
+        "<logs>/gather_evaluate.log",
+    conda:
+        "../envs/figures.yaml"
+    localrule: True
+    shell:
+        "python {input.script} {input.shards} --out {output} > {log} 2>&1"

@@ -1,0 +1,24 @@
+"""Frames and sound -> encoder outputs of one model, one file a shard; once a medium, never once an intervention."""
+
+
+rule extract_features:
+    """Run a model's vision and audio encoders over one shard."""
+    input:
+        script="workflow_scripts/extract_features.py",
+        lib=model_code("extract_features"),
+        checkpoint=checkpoint,
+        frames=frames_of,
+    output:
+        ensure("<results>/features/{model}/{dataset}/{shard}.safetensors", non_empty=True),
+    log:
+        "<logs>/extract_features/{model}/{dataset}/{shard}.log",
+    conda:
+        "../envs/models.yaml"
+    threads: of_model("threads")
+    resources:
+        gpu=of_model("gpus"),
+        mem_mb=doubling(8000),
+    params:
+        model=model_options,
+    shell:
+        "python {input.script} {params.model} --threads {threads} --frames {input.frames} --out {output} 2>&1 | tee {log}"

@@ -1,0 +1,115 @@
+"""Tidy tables -> one pdf and png a figure. Each is a target of its own: `snakemake fig4 --cores all`."""
+
+
+rule fig4:
+    """Figure 4: routes from sound and sight to the answer, for audio-visual video."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("fig4"),
+        notebook="figures/fig4.ipynb",
+        style="figures/style.mplstyle",
+        table="<tables>/knockout.parquet",
+    output:
+        pdf=report("<results>/figures/fig4.pdf", category="Figures", labels={"figure": "4"}),
+        png="<results>/figures/fig4.png",
+    log:
+        "<logs>/fig4.log",
+        notebook="<logs>/fig4.ipynb",
+    conda:
+        "../envs/figures.yaml"
+    localrule: True
+    params:
+        model=STUDY["main_model"],
+        draws=lookup("figures/bootstrap", within=config),
+        seed=lookup("seed", within=config),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p model {params.model}"
+        " -p draws {params.draws} -p seed {params.seed} -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
+
+
+rule fig5:
+    """Figure 5: how interleaved items gather in the reference and reach the answer."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("fig5"),
+        notebook="figures/fig5.ipynb",
+        style="figures/style.mplstyle",
+        table="<tables>/knockout.parquet",
+    output:
+        pdf=report("<results>/figures/fig5.pdf", category="Figures", labels={"figure": "5"}),
+        png="<results>/figures/fig5.png",
+    log:
+        "<logs>/fig5.log",
+        notebook="<logs>/fig5.ipynb",
+    conda:
+        "../envs/figures.yaml"
+    localrule: True
+    params:
+        model=STUDY["main_model"],
+        draws=lookup("figures/bootstrap", within=config),
+        seed=lookup("seed", within=config),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p model {params.model}"
+        " -p draws {params.draws} -p seed {params.seed} -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
+
+
+rule fig6:
+    """Figure 6: how the answer is selected among interleaved items."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("fig6"),
+        notebook="figures/fig6.ipynb",
+        style="figures/style.mplstyle",
+        table="<tables>/knockout.parquet",
+    output:
+        pdf=report("<results>/figures/fig6.pdf", category="Figures", labels={"figure": "6"}),
+        png="<results>/figures/fig6.png",
+    log:
+        "<logs>/fig6.log",
+        notebook="<logs>/fig6.ipynb",
+    conda:
+        "../envs/figures.yaml"
+    localrule: True
+    params:
+        model=STUDY["main_model"],
+        draws=lookup("figures/bootstrap", within=config),
+        seed=lookup("seed", within=config),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p model {params.model}"
+        " -p draws {params.draws} -p seed {params.seed} -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
+
+
+rule app_baseline:
+    """Accuracy of every task before anything is cut, with the share that chance would give."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("app_baseline"),
+        notebook="figures/app_baseline.ipynb",
+        style="figures/style.mplstyle",
+        table="<tables>/evaluate.parquet",
+    output:
+        pdf=report("<results>/figures/app_baseline.pdf", category="Appendix", labels={"figure": "baseline"}),
+        png="<results>/figures/app_baseline.png",
+        csv="<tables>/app_baseline.csv",
+    log:
+        "<logs>/app_baseline.log",
+        notebook="<logs>/app_baseline.ipynb",
+    conda:
+        "../envs/figures.yaml"
+    localrule: True
+    params:
+        draws=lookup("figures/bootstrap", within=config),
+        seed=lookup("seed", within=config),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p draws {params.draws}"
+        " -p seed {params.seed} -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} > {log[0]} 2>&1"
+
+
+rule figures:
+    """Every figure."""
+    input:
+        rules.fig4.output,
+        rules.fig5.output,
+        rules.fig6.output,
+        rules.app_baseline.output,
+    localrule: True

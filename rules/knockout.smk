@@ -1,0 +1,54 @@
+"""Questions, features and answers -> rows a question, route and window; then one table."""
+
+
+rule knockout:
+    """Cut every route of a setting, window by window, in the questions of one shard."""
+    input:
+        script="workflow_scripts/knockout.py",
+        lib=model_code("knockout"),
+        checkpoint=checkpoint,
+        questions="<results>/questions/{dataset}.jsonl",
+        features="<results>/features/{model}/{dataset}/{shard}.safetensors",
+        evaluate="<results>/evaluate/{model}/{dataset}/{shard}.parquet",
+    output:
+        ensure("<results>/knockout/{model}/{dataset}/{shard}.parquet", non_empty=True),
+    log:
+        "<logs>/knockout/{model}/{dataset}/{shard}.log",
+    conda:
+        "../envs/models.yaml"
+    threads: of_model("threads")
+    resources:
+        gpu=of_model("gpus"),
+        mem_mb=doubling(8000),
+    params:
+        model=model_options,
+        shards=of_dataset("shards"),
+        spans=spans,
+        seed=lookup("seed", within=config),
+        routes=routes,
+        width=of_model("window"),
+        ask=lookup("knockout/ask", within=config),
+        style=lookup("knockout/style", within=config),
+        stride=lookup("knockout/stride", within=config),
+    shell:
+        "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
+        " --shard {wildcards.shard} --shards {params.shards} --features {input.features} --evaluate {input.evaluate}"
+        " --spans {params.spans:q} --seed {params.seed} --routes {params.routes:q} --width {params.width}"
+        " --ask {params.ask} --style {params.style} --stride {params.stride} --out {output} 2>&1 | tee {log}"
+
+
+rule gather_knockout:
+    """All knockout rows of all models in one table."""
+    input:
+        script="workflow_scripts/gather.py",
+        lib=code("gather"),
+        shards=shards("<results>/knockout/{model}/{dataset}/{shard}.parquet", model=MODELS),
+    output:
+        ensure("<tables>/knockout.parquet", non_empty=True),
+    log:
+        "<logs>/gather_knockout.log",
+    conda:
+        "../envs/figures.yaml"
+    localrule: True
+    shell:
+        "python {input.script} {input.shards} --out {output} > {log} 2>&1"

@@ -1,0 +1,33 @@
+"""What every script shares: one-line errors instead of tracebacks, and progress with an estimate of the time left."""
+
+import signal
+import sys
+import time
+
+from .errors import InputError
+
+
+def run(main) -> None:
+    """Call `main()`; bad input becomes one line on stderr and exit code 2, a termination signal exit code 143."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+class Progress:
+    """Prints "done of total, time left" to stderr every few seconds while an iterable is consumed."""
+
+    def __init__(self, what: str, total: int, done: int = 0, every: float = 10.0):
+        self.what, self.total, self.first, self.done, self.every = what, total, done, done, every
+        self.began = self.said = time.monotonic()
+
+    def step(self, count: int = 1) -> None:
+        self.done += count
+        now = time.monotonic()
+        if now - self.said >= self.every or self.done == self.total:
+            self.said = now
+            left = (now - self.began) / (self.done - self.first) * (self.total - self.done)
+            print(f"{self.what}: {self.done} of {self.total}, {left:.0f} s left", file=sys.stderr, flush=True)

@@ -1,0 +1,162 @@
+"""The figures' drawing functions; notebooks only load a table, call one of these, and save.
+
+The look follows the paper: one row of panels with a shared y axis, ticks inward on all four sides, a dashed zero line, one
+legend above, thick lines with a translucent band (95 %, bootstrap over clips).
+"""
+
+import os
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from .statistics import cluster_bootstrap
+
+PURPLE, BLUE, ORANGE, PINK, CYAN, RED, GREEN = "#9C27B0", "#1565C0", "#FF7F00", "#F00FCB", "#00C1F1", "#E31A1C", "#2CA02C"
+
+TITLES = {
+    "hear": "Hear",
+    "see": "See",
+    "while-hear": "While hearing",
+    "while-see": "While seeing",
+    "I2A": r"I Ref $\rightarrow$ A Cand",
+    "A2I": r"A Ref $\rightarrow$ I Cand",
+}
+SPANS = {
+    "audio": "Audio",
+    "video": "Video",
+    "question": "Question",
+    "last": "Last",
+    "reference": "Reference",
+    "candidates": "Candidates",
+    "correct_candidate": "CorrectCand",
+    "incorrect_candidates": "IncorrectCand",
+    "correct_option": "CorrectOpt",
+    "incorrect_options": "IncorrectOpt",
+}
+
+
+def title(group: str) -> str:
+    """A task group's name as a panel's title."""
+    return TITLES.get(group, group.replace("_", " ").capitalize())
+
+
+def ordered(groups) -> list[str]:
+    """The groups that occur, those with a title first and in its order."""
+    found = list(pd.unique(groups))
+    return [g for g in TITLES if g in found] + sorted(g for g in found if g not in TITLES)
+
+
+def route_label(route: str) -> str:
+    """A route as the paper writes it: an arrow that is struck through."""
+    if route.startswith("cross_"):
+        return "Cross-" + route.removeprefix("cross_").replace("_", "-").title()
+    arrow = r" $\nleftrightarrow$ " if "<->" in route else r" $\nrightarrow$ "
+    source, target = route.replace("<->", "->").split("->")
+    return SPANS.get(source, source) + arrow + SPANS.get(target, target)
+
+
+def relative_change(path, model: str) -> pd.DataFrame:
+    """Rows of real cuts on questions answered correctly, with `change`: % change of the answer's probability (section 2.1)."""
+    keep = [("model", "=", model), ("control", "=", "none"), ("applicable", "=", True), ("correct_clean", "=", True)]
+    columns = ["question_id", "cluster", "setting", "task", "group", "route", "centre", "logp_base", "p_base_clean"]
+    rows = pq.read_table(path, columns=columns, filters=keep).to_pandas()
+    rows["change"] = 100 * (np.exp(rows["logp_base"]) / rows["p_base_clean"] - 1)
+    return rows
+
+
+def curve(rows: pd.DataFrame, draws: int, seed: int):
+    """Mean change by centre with its band: centres, mean, low, high (layers,) and the number of questions."""
+    table = rows.pivot(index=["question_id", "cluster"], columns="centre", values="change")
+    mean, low, high = cluster_bootstrap(table.to_numpy(), table.index.get_level_values("cluster"), draws, seed)
+    return table.columns.to_numpy(), mean, low, high, len(table)
+
+
+def route_panels(rows: pd.DataFrame, panels, colours: dict, draws: int, seed: int, columns: int | None = None):
+    """One panel a (title, column, value, routes) entry, one line a route; returns the figure.
+
+    rows: from `relative_change`; colours: route -> colour, in the order of the legend.
+    """
+    columns = columns or len(panels)
+    lines = -(-len(panels) // columns)
+    figure, axes = plt.subplots(lines, columns, figsize=(2.6 * columns + 0.6, 2.35 * lines + 0.55), sharey="row", squeeze=False)
+    drawn = {}
+    for letter, axis, (title, column, value, routes) in zip("abcdefgh", axes.flat, panels):
+        here = rows[rows[column] == value]
+        axis.axhline(0, color="0.5", linestyle="--", linewidth=0.8, zorder=1)
+        count = 0
+        for route in routes:
+            one = here[here["route"] == route]
+            if not len(one):
+                continue
+            centres, mean, low, high, number = curve(one, draws, seed)
+            count = max(count, number)
+            axis.fill_between(centres, low, high, color=colours[route], alpha=0.2, linewidth=0)
+            (drawn[route],) = axis.plot(centres, mean, color=colours[route], label=route_label(route))
+        axis.set_title(f"({letter}) {title}")
+        axis.text(0.03, 0.04, f"n = {count}", transform=axis.transAxes, fontsize=7, color="0.35")
+        if not count:
+            axis.text(0.5, 0.5, "no question answered correctly", transform=axis.transAxes, ha="center", fontsize=7)
+    for axis in axes[-1]:
+        axis.set_xlabel("Layer")
+    for row in axes:
+        row[0].set_ylabel("% Change in\nProbability")
+    handles = [drawn[route] for route in colours if route in drawn]
+    if handles:
+        figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 5 if columns > 2 else 3))
+    return figure
+
+
+def accuracies(path, draws: int, seed: int) -> pd.DataFrame:
+    """Accuracy by model and task: n, correct, accuracy with a 95 % interval over clips, and the level of chance."""
+    rows = pq.read_table(path).to_pandas()
+    options = rows[[f"logit_{x}" for x in "ABCD"]].notna().sum(1)
+    found = []
+    for (model, dataset, task), here in rows.assign(chance=1 / options).groupby(["model", "dataset", "task"], sort=False):
+        values = here[["correct"]].astype(float).to_numpy()
+        mean, low, high = cluster_bootstrap(values, here["cluster"], draws, seed)
+        found.append(
+            {
+                "model": model,
+                "dataset": dataset,
+                "task": task,
+                "needs": here["needs"].iloc[0],
+                "n": len(here),
+                "correct": int(here["correct"].sum()),
+                "accuracy": mean[0],
+                "ci_low": low[0],
+                "ci_high": high[0],
+                "chance": here["chance"].mean(),
+            }
+        )
+    return pd.DataFrame(found)
+
+
+def accuracy_bars(table: pd.DataFrame):
+    """Accuracy by task, one group of bars a task and one bar a model, with intervals and the level of chance."""
+    tasks, models = list(pd.unique(table["task"])), list(pd.unique(table["model"]))
+    figure, axis = plt.subplots(figsize=(1.1 * len(tasks) + 1.2, 2.6))
+    width = 0.8 / len(models)
+    for i, (model, colour) in enumerate(zip(models, (BLUE, ORANGE, GREEN, PURPLE))):
+        here = table[table["model"] == model].set_index("task").reindex(tasks)
+        at = np.arange(len(tasks)) + (i - (len(models) - 1) / 2) * width
+        error = 100 * np.stack([here["accuracy"] - here["ci_low"], here["ci_high"] - here["accuracy"]])
+        bars = axis.bar(at, 100 * here["accuracy"], 0.92 * width, color=colour, label=model, yerr=error, error_kw={"linewidth": 1})
+        axis.bar_label(bars, [f"{100 * a:.1f}" for a in here["accuracy"]], fontsize=7, padding=1)
+    chance = table.groupby("task", sort=False)["chance"].mean().reindex(tasks)
+    axis.hlines(100 * chance, np.arange(len(tasks)) - 0.45, np.arange(len(tasks)) + 0.45, color="0.3", linestyle="--", label="chance")
+    axis.set_xticks(np.arange(len(tasks)), [f"{t}\n(needs {table[table['task'] == t]['needs'].iloc[0]})" for t in tasks], fontsize=7)
+    axis.set_ylim(0, 112)
+    axis.set_ylabel("Accuracy (%)")
+    figure.legend(loc="outside upper center", ncols=len(models) + 1)
+    return figure
+
+
+def save(figure, *paths) -> None:
+    """Write a figure to each path, the same bytes for the same figure; a file appears only when it is whole."""
+    for path in map(str, paths):
+        kind = path.rsplit(".", 1)[1]
+        part = f"{path}.part"
+        figure.savefig(part, format=kind, metadata={"CreationDate": None} if kind == "pdf" else None)
+        os.replace(part, path)

@@ -1,0 +1,110 @@
+"""Which code a script's numbers come from, and the versions it ran with. Standard library only: the workflow reads it too."""
+
+import ast
+import hashlib
+import json
+import platform
+from importlib import metadata
+from pathlib import Path
+
+LIBRARY = Path(__file__).resolve().parent
+NO_NUMBERS = ("__init__", "cli", "errors", "provenance", "rows", "plots")  # modules that cannot change a result's values
+
+
+def _imports(source: Path, text: str | None = None) -> set[Path]:
+    """The avflow modules that a file (or `text` in its place) names in import statements, wherever they stand in it."""
+    found = set()
+
+    def add(folder: Path, dotted: str):
+        path = folder.joinpath(*dotted.split(".")) if dotted else folder
+        if path.with_suffix(".py").is_file():
+            found.add(path.with_suffix(".py"))
+        elif (path / "__init__.py").is_file():
+            found.add(path / "__init__.py")
+
+    for node in ast.walk(ast.parse(text if text is not None else source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                if name.name.split(".")[0] == "avflow":
+                    add(LIBRARY.parent, name.name)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                folder = source.parent
+                for _ in range(node.level - 1):
+                    folder = folder.parent
+                base = node.module or ""
+            elif node.module and node.module.split(".")[0] == "avflow":
+                folder, base = LIBRARY.parent, node.module
+            else:
+                continue
+            add(folder, base)
+            for name in node.names:  # `from . import world` names a module, `from .world import Scenes` does not
+                add(folder, f"{base}.{name.name}".lstrip("."))
+    return {p.resolve() for p in found}
+
+
+def sources(script, *also: str) -> list[Path]:
+    """The script and every avflow module that it imports, directly or not, with the packages they lie in; sorted.
+
+    also: modules that it loads by name while it runs, such as "adapters.qwen_omni".
+    """
+    return _closure([Path(script).resolve(), *(LIBRARY.joinpath(*name.split(".")).with_suffix(".py") for name in also)])
+
+
+def notebook_sources(notebook) -> list[Path]:
+    """The avflow modules that a notebook's code cells import, directly or not; sorted."""
+    cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    return _closure(_imports(Path(notebook), code))
+
+
+def _closure(start) -> list[Path]:
+    waiting = list(start)
+    seen = set(waiting)
+    while waiting:
+        module = waiting.pop()
+        packages = [p / "__init__.py" for p in module.parents if p == LIBRARY or LIBRARY in p.parents]
+        for path in (*_imports(module), *packages):
+            if path not in seen:
+                seen.add(path)
+                waiting.append(path)
+    return sorted(seen)
+
+
+class _WithoutDocstrings(ast.NodeTransformer):
+    def _strip(self, node):
+        self.generic_visit(node)
+        first = node.body[0] if node.body else None
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            node.body = node.body[1:] or [ast.Pass()]
+        return node
+
+    visit_Module = visit_ClassDef = visit_FunctionDef = visit_AsyncFunctionDef = _strip
+
+
+def code_hash(script, *also: str) -> str:
+    """sha256 over the syntax trees of `sources(script, *also)`, without comments and docstrings.
+
+    A comment or a new sentence in a docstring keeps finished questions; anything that could change a number starts them anew.
+    """
+    digest = hashlib.sha256()
+    for path in sources(script, *also):
+        if path.stem not in NO_NUMBERS:
+            tree = _WithoutDocstrings().visit(ast.parse(path.read_text(encoding="utf-8")))
+            digest.update(f"{path.name}\n{ast.dump(tree)}\n".encode())
+    return digest.hexdigest()
+
+
+def file_hash(*paths) -> str:
+    """sha256 over the bytes of files, in the given order."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            for block in iter(lambda: file.read(1 << 20), b""):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Versions of Python and of installed packages."""
+    return {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}}

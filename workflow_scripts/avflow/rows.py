@@ -1,0 +1,113 @@
+"""Result rows that survive a kill: a side file takes every finished question, a parquet file appears when all are there.
+
+`<out>.partial` holds a header that says what its rows are worth (parameters, code, inputs) and one checksummed record a
+question. Another header starts it anew; a record torn by a kill is dropped. Snakemake deletes declared outputs of a failed
+job, so the side file is not declared.
+"""
+
+import io
+import json
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+FRAME = struct.Struct("<II")  # length and crc32 of the payload that follows
+MAGIC = b"avflow rows 1\n"
+
+
+class PartialRows:
+    """Rows of finished questions, kept in a side file. Use as a context manager."""
+
+    def __init__(self, out, header: dict):
+        """out: the parquet to be; header: everything that makes rows valid, compared as JSON."""
+        self.out, self.path = Path(out), Path(f"{out}.partial")
+        self.records: dict[str, bytes] = {}
+        wanted = json.dumps(header, sort_keys=True).encode()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        end = self._read(wanted) if self.path.exists() else 0
+        if end:
+            self.file = open(self.path, "r+b")
+            self.file.truncate(end)
+            self.file.seek(end)
+        else:
+            self.file = open(self.path, "wb")
+            self.file.write(MAGIC)
+            self._write(wanted)
+
+    def _read(self, wanted: bytes) -> int:
+        """Load whole records; returns where they end, or 0 if the file belongs to another header."""
+        with open(self.path, "rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                return 0
+            header, end = True, 0
+            while True:
+                frame = file.read(FRAME.size)
+                if len(frame) < FRAME.size:
+                    return end
+                length, checksum = FRAME.unpack(frame)
+                payload = file.read(length)
+                if len(payload) < length or zlib.crc32(payload) != checksum:
+                    return end
+                if header and payload != wanted:
+                    return 0
+                if not header:
+                    name, _, record = payload.partition(b"\0")
+                    self.records[name.decode()] = record
+                header, end = False, file.tell()
+
+    def _write(self, payload: bytes):
+        self.file.write(FRAME.pack(len(payload), zlib.crc32(payload)) + payload)
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+    @property
+    def done(self) -> set[str]:
+        return set(self.records)
+
+    def add(self, question_id: str, rows: list[dict]) -> None:
+        """Keep a finished question's rows; they are on disk when this returns."""
+        sink = io.BytesIO()
+        table = pa.Table.from_pylist(rows)
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        self.records[question_id] = sink.getvalue()
+        self._write(question_id.encode() + b"\0" + sink.getvalue())
+
+    def finish(self, question_ids, schema: pa.Schema, metadata: dict) -> pa.Table:
+        """Write the parquet, rows in the order of `question_ids`, `metadata` as JSON under the key "avflow"; drop the side file."""
+        tables = [schema.empty_table()]
+        for question_id in question_ids:
+            table = pa.ipc.open_stream(self.records[question_id]).read_all()
+            tables.append(table.select(schema.names).cast(schema))
+        table = pa.concat_tables(tables).replace_schema_metadata({"avflow": json.dumps(metadata, sort_keys=True)})
+        write_parquet(table, self.out)
+        self.file.close()
+        self.path.unlink()
+        return table
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+
+
+def write_parquet(table: pa.Table, path) -> None:
+    """Write a table so that the file appears only when it is whole."""
+    part = f"{path}.part"
+    pq.write_table(table, part, compression="zstd")
+    os.replace(part, path)
+
+
+def read_metadata(path) -> dict:
+    """What `finish` recorded about a parquet file."""
+    return json.loads(pq.read_schema(path).metadata[b"avflow"])
+
+
+def schema(**columns: str) -> pa.Schema:
+    """A schema from column names and the short type names string, int32, int64, float32, float64, bool."""
+    return pa.schema([(name, getattr(pa, kind + "_" if kind == "bool" else kind)()) for name, kind in columns.items()])

@@ -1,0 +1,69 @@
+"""The columns of result tables, and what every row says about its question."""
+
+from . import rows
+from .questions import Question
+
+QUESTION = dict(
+    question_id="string",
+    dataset="string",
+    study_split="string",
+    cluster="string",
+    setting="string",
+    layout="string",
+    task="string",
+    group="string",
+    needs="string",
+    model="string",
+)
+LETTERS = {f"logit_{letter}": "float32" for letter in "ABCD"}
+EVALUATE = rows.schema(
+    **QUESTION,
+    n_tokens="int32",
+    base_token="int32",
+    **LETTERS,
+    logp_base="float32",
+    logp_gold="float32",
+    answer="string",
+    gold="string",
+    correct="bool",
+    margin="float32",
+)
+KNOCKOUT = rows.schema(
+    **QUESTION,
+    route="string",
+    style="string",
+    width="int32",
+    window_start="int32",
+    window_stop="int32",
+    centre="int32",
+    cut="string",
+    control="string",
+    draw="int32",
+    n_blocked_edges="int64",
+    removed_mass="float32",
+    base_token="int32",
+    **LETTERS,
+    logp_base="float32",
+    logp_gold="float32",
+    p_base_clean="float32",
+    kl="float32",
+    answer="string",
+    correct_clean="bool",
+    applicable="bool",
+)
+
+
+def about(question: Question, model: str) -> dict:
+    """The columns that every table shares."""
+    return dict(
+        question_id=question.question_id,
+        dataset=question.dataset,
+        study_split=question.study_split,
+        cluster=question.cluster,
+        setting=question.setting,
+        layout=question.layout_name,
+        task=question.task,
+        group=question.group,
+        needs=question.needs,
+        model=model,
+    )

@@ -1,0 +1,66 @@
+"""What `evaluate`, `knockout` and their like share: a model, a shard of questions, and rows that survive a kill."""
+
+import argparse
+import json
+import resource
+import time
+from pathlib import Path
+
+import torch
+
+from . import cli, provenance, rows
+from .adapters import load, model_arguments
+from .features_store import FeatureStore
+from .questions import read_questions
+
+PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pyarrow")
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """The options of a script that asks a model the questions of one shard."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    model_arguments(made)
+    made.add_argument("--model", required=True, help="the model's name in the tables")
+    made.add_argument("--questions", type=Path, required=True, help="JSON Lines")
+    made.add_argument("--features", type=Path, required=True, help="encoder outputs of this shard, safetensors")
+    made.add_argument("--shard", type=int, default=0)
+    made.add_argument("--shards", type=int, default=1)
+    made.add_argument("--spans", type=json.loads, default={}, help="unions by setting, JSON")
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--out", type=Path, required=True, help="parquet")
+    return made
+
+
+def run(script: str, arguments, schema, choose, work, plan: dict) -> None:
+    """Ask every chosen question and write one parquet; finished questions are kept across kills.
+
+    choose(questions) -> questions; work(model, sequence) -> list of row dicts; plan: what besides the code, the model and the
+    questions determines the rows, recorded with them.
+    """
+    began = time.time()
+    questions = choose(read_questions(arguments.questions, arguments.shard, arguments.shards))
+    checkpoint = sorted(p for p in Path(arguments.checkpoint).glob("*") if p.suffix in (".safetensors", ".json"))
+    header = {
+        "code": provenance.code_hash(script, f"adapters.{arguments.family}"),
+        "features": provenance.file_hash(arguments.features),
+        "checkpoint": provenance.file_hash(*checkpoint),
+        "dtype": arguments.dtype,
+        "spans": arguments.spans,
+        "seed": arguments.seed,
+        "plan": plan,
+        "questions": provenance.file_hash(arguments.questions),
+    }
+    with rows.PartialRows(arguments.out, header) as partial:
+        waiting = [q for q in questions if q.question_id not in partial.done]
+        if waiting:
+            model, store = load(arguments), FeatureStore(arguments.features)
+            what = f"{Path(script).stem} {arguments.model} {arguments.questions.stem} {arguments.shard}"
+            progress = cli.Progress(what, len(questions), len(questions) - len(waiting))
+            for question in waiting:
+                sequence = model.sequence(question, store.of(question), arguments.spans.get(question.setting))
+                partial.add(question.question_id, work(model, sequence))
+                progress.step()
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+        peak = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        facts = {"versions": provenance.versions(*PACKAGES), "device": device, "peak_bytes": peak, "seconds": time.time() - began}
+        partial.finish([q.question_id for q in questions], schema, {**header, **facts, "model": arguments.model})

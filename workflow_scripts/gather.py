@@ -1,0 +1,36 @@
+"""Stack the parquet files of shards, datasets and models into one table, streamed file by file.
+
+    python workflow_scripts/gather.py results/miniature/knockout/*/*/*.parquet --out results/miniature/tables/knockout.parquet
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from avflow import cli
+from avflow.errors import InputError
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("shards", nargs="+", type=Path, help="parquet files with the same columns")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    schema = pq.read_schema(arguments.shards[0]).remove_metadata()
+    part, rows = Path(f"{arguments.out}.part"), 0
+    with pq.ParquetWriter(part, schema, compression="zstd") as writer:
+        for shard in arguments.shards:
+            table = pq.read_table(shard).replace_schema_metadata()
+            if table.schema != schema:
+                raise InputError(f"{shard}: its columns differ from those of {arguments.shards[0]}; delete it and run again")
+            writer.write_table(table)
+            rows += len(table)
+    if not rows:
+        part.unlink()
+        raise InputError(f"{arguments.out}: none of {len(arguments.shards)} shards holds a row; is any question answered correctly?")
+    os.replace(part, arguments.out)
+
+
+if __name__ == "__main__":
+    cli.run(main)
