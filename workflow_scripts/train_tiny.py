@@ -7,8 +7,9 @@ Stages, each left when the measured accuracy allows it, never by the clock:
   2 align    both encoders learn to give those embeddings from pictures and sounds
   3 blocked  everything is trained together on media
   4 open     the same without the mask described below, the learning rate falling to zero
-Until the last stage text may not attend to media in the first `READ_FROM` layers, so that reading happens in the middle of the
-network as in large models; the last stage lifts that, and the finished checkpoint is an ordinary, unmasked one.
+Until the last stage, two masks plant what tracing should find: text may not attend to media in the first `READ_FROM` layers,
+so that reading happens in the middle of the network as in large models; and where only one modality decides the answer, text
+may not attend to the other. The last stage lifts both, and the finished checkpoint is an ordinary, unmasked one.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from transformers.models.qwen2_5_omni import modeling_qwen2_5_omni as hf
 READ_FROM = 4  # text reads media from this layer on
 AUXILIARY = 0.5  # weight of predicting the answer word at the question's (or the reference's) last token
 BINDING = 0.25  # weight of predicting, at a clip's audio tokens after READ_FROM layers, the colour that is shown meanwhile
+SMOOTHING = 0.1  # of the target over the four letters, so that the probability of an answer does not saturate
 SIZE, FPS = 56, 2  # what the model is given: pictures of 56 x 56 pixels, two a second
 TASKS = [*world.VIDEO_TASKS, *world.ITEM_TASKS]
 
@@ -46,7 +48,8 @@ class Template:
     audio_at: torch.Tensor
     auxiliary_at: int
     answer_ids: torch.Tensor  # (4,) token ids of the task's answer words
-    early: torch.Tensor  # (S, S) bool, True = may attend, for the layers before READ_FROM
+    vision: torch.Tensor  # (S,) bool, a vision token
+    audio: torch.Tensor  # (S,) bool, an audio token
 
     def to(self, device):
         return Template(**{k: v.to(device) if torch.is_tensor(v) else v for k, v in vars(self).items()})
@@ -74,8 +77,6 @@ def template(task: str, made, layout: OmniLayout) -> Template:
     names = {name: made.convert_tokens_to_ids(token) for name, token in tiny.SPECIAL_TOKENS.items()}
     vision = (first.ids == names["video_token"]) | (first.ids == names["image_token"])
     audio = first.ids == names["audio_token"]
-    media = vision | audio
-    causal = torch.ones(len(first.ids), len(first.ids)).tril().bool()
     auxiliary = first.spans["reference" if question.setting == "items" else "question_text"]
     assert len(option_at) == 4 and len(cue_at) == ("{colour}" in world.VIDEO_TASKS.get(task, world.ITEM_TASKS.get(task)).question)
     return Template(
@@ -87,7 +88,8 @@ def template(task: str, made, layout: OmniLayout) -> Template:
         audio_at=audio.nonzero()[:, 0],
         auxiliary_at=int(auxiliary[-1]),
         answer_ids=first.ids[option_at],
-        early=causal & ~(~media[:, None] & media[None, :]),
+        vision=vision,
+        audio=audio,
     )
 
 
@@ -123,7 +125,10 @@ def batched_vision(tower, patches, grid):
 
 @dataclass
 class Batch:
-    """Rows of one task. vision_words (B, pictures, 2) and audio_words (B, seconds): token ids of what there is to perceive."""
+    """Rows of one task. vision_words (B, pictures, 2) and audio_words (B, seconds): token ids of what there is to perceive;
+
+    unneeded (B, S) bool: tokens of the modality that does not decide the answer.
+    """
 
     template: Template
     ids: torch.Tensor
@@ -133,6 +138,7 @@ class Batch:
     audio_words: torch.Tensor
     pictures: world.Scenes
     sounds: world.Scenes
+    unneeded: torch.Tensor
 
 
 class Trainer:
@@ -173,7 +179,14 @@ class Trainer:
             ids[:, t.cue_at] = self.colour_ids[cue]
         letter = (order == answer[:, None]).int().argmax(1)
         vision_words = torch.stack([self.shape_ids[pictures.shape], self.colour_ids[pictures.colour]], -1)
-        return Batch(t, ids, letter, t.answer_ids[answer], vision_words, self.sound_ids[sounds.sound], pictures, sounds)
+        by_ear = torch.full((rows, 1), task == "hear", device=device)
+        by_eye = torch.full((rows, 1), task == "see", device=device)
+        if task == "either":
+            by_ear = (sounds.sound[:, :1] != world.NOTHING) & (pictures.shape[:, :1] == world.NOTHING)
+            by_eye = ~by_ear
+        unneeded = by_ear & t.vision | by_eye & t.audio
+        words = self.sound_ids[sounds.sound]
+        return Batch(t, ids, letter, t.answer_ids[answer], vision_words, words, pictures, sounds, unneeded)
 
     def word_features(self, b: Batch):
         """What the encoders are to learn: (B, pictures, D) and (B, seconds, D) sums of word embeddings."""
@@ -213,21 +226,21 @@ class Trainer:
         x = torch.cat([F.pad(e, (0, 0, 0, longest - e.shape[1])) for e in embeds])
         places = [F.pad(b.template.positions, (0, longest - b.ids.shape[1])) for b in batches]
         positions = torch.cat([p[:, None].expand(-1, len(b.ids), -1) for p, b in zip(places, batches)], 1)
-        mask = None
+        early = late = None
         if blocked:
-            early = []
-            for b in batches:
-                pad = longest - b.ids.shape[1]
-                m = F.pad(b.template.early, (0, pad, 0, pad)) | torch.eye(longest, dtype=torch.bool, device=self.device)
-                early.append(m[None].expand(len(b.ids), -1, -1))
-            mask = torch.cat(early)[:, None]
+            pad = lambda x: F.pad(x, (0, longest - x.shape[-1]))  # noqa: E731
+            media = torch.cat([pad(b.template.vision | b.template.audio).expand(len(b.ids), -1) for b in batches])
+            unneeded = torch.cat([pad(b.unneeded) for b in batches])
+            causal = torch.ones(longest, longest, dtype=torch.bool, device=self.device).tril()
+            early = (causal & (media[:, :, None] | ~media[:, None]))[:, None]  # (rows, 1, S, S)
+            late = (causal & (media[:, :, None] | ~unneeded[:, None]))[:, None]
         decoder = self.model.model
         rotary = decoder.rotary_emb(x, positions)
         for number, layer in enumerate(decoder.layers):
             if number == READ_FROM:
                 clips = sum(len(b.ids) for b in batches if b.pictures is b.sounds)  # clips come first, with equal places
                 middle = x[:clips, batches[0].template.audio_at].unflatten(1, (world.SECONDS, -1)) if clips else None
-            x = layer(x, attention_mask=mask if number < READ_FROM else None, position_embeddings=rotary)
+            x = layer(x, attention_mask=early if number < READ_FROM else late, position_embeddings=rotary)
         rows = torch.arange(len(x), device=self.device)
         last = torch.cat([torch.full((len(b.ids),), b.ids.shape[1] - 1, device=self.device) for b in batches])
         auxiliary = torch.cat([torch.full((len(b.ids),), b.template.auxiliary_at, device=self.device) for b in batches])
@@ -263,8 +276,9 @@ class Schedule:
     words: int = 6000
     align: int = 1500
     blocked: int = 1500
-    open: int = 2000
-    rows: int = 1024
+    open: int = 1600
+    word_rows: int = 1024
+    media_rows: int = 512
     good: float = 0.99
 
 
@@ -287,10 +301,11 @@ def train(trainer: Trainer, state: dict, schedule: Schedule, minutes: float, log
             group["lr"] = peak * falling * warm
         trainer.g.manual_seed(world.seed_of("train", state["seed"], state["total"]))
 
+        size = schedule.word_rows if stage == "words" else schedule.media_rows
         weight = {t: 0.15 + (1 - share[t]) for t in TASKS}
         total = sum(weight.values())
-        rows = {t: max(2, int(schedule.rows * weight[t] / total)) for t in TASKS}
-        rows[TASKS[-1]] += schedule.rows - sum(rows.values())  # always the same total, so that nothing is compiled twice
+        rows = {t: max(2, int(size * weight[t] / total)) for t in TASKS}
+        rows[TASKS[-1]] += size - sum(rows.values())  # an equal total, so that nothing is compiled twice
         batches = [trainer.batch(t, rows[t]) for t in TASKS]
         loss = 0.0
         with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
@@ -304,7 +319,10 @@ def train(trainer: Trainer, state: dict, schedule: Schedule, minutes: float, log
             if stage != "align":
                 last, auxiliary, middle = trainer.hidden(batches, embeds, stage in ("words", "blocked"))
                 letters = trainer.letter_ids[torch.cat([b.letter for b in batches])]
-                loss = loss + F.cross_entropy(model.lm_head(last).float(), letters)
+                target = torch.zeros(len(letters), model.config.text_config.vocab_size, device=device)
+                target[:, trainer.letter_ids] = SMOOTHING / 4
+                target.scatter_add_(1, letters[:, None], torch.full_like(target[:, :1], 1 - SMOOTHING))
+                loss = loss + F.cross_entropy(model.lm_head(last).float(), target)
                 if stage != "open":
                     words = torch.cat([b.word for b in batches])
                     loss = loss + AUXILIARY * F.cross_entropy(model.lm_head(auxiliary).float(), words)
@@ -355,7 +373,7 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--smoke", action="store_true", help="a few steps of each stage with few rows, to see that it runs")
     arguments = parser.parse_args(argv)
-    schedule = Schedule(words=8, align=4, blocked=4, open=4, rows=14) if arguments.smoke else Schedule()
+    schedule = Schedule(words=8, align=4, blocked=4, open=4, word_rows=14, media_rows=14) if arguments.smoke else Schedule()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     trainer = Trainer(device, arguments.seed)
     if device == "cuda":

@@ -1,6 +1,6 @@
 """Probe, decode and write media files, with a named reason for every way in which a file can be bad.
 
-Frames are read by decord at exactly t = k / fps; where decord has no wheel, a PyAV reader gives the same frames. Sound is
+Frames are read by decord at exactly t = k / fps; where decord has no wheel or misreads, a PyAV reader gives the same frames. Sound is
 demuxed and mixed down to mono by PyAV and resampled to 16 kHz by librosa. Nothing needs an ffmpeg command on the PATH.
 """
 
@@ -144,10 +144,15 @@ def _broken(path, error):
 
 
 def _reader(path):
+    """decord, except where it is missing and for rotated videos, whose rows it misreads when their width is not aligned."""
     with _open(path) as container:
         if not container.streams.video:
             raise MediaError("no_video", f"{path}: there is no video track")
-    return _Decord(path) if decord is not None else _PyAV(path)
+        try:
+            rotated = next(container.decode(video=0)).rotation != 0
+        except (av.FFmpegError, StopIteration):
+            raise MediaError("truncated", f"{path}: no picture can be decoded; download it again") from None
+    return _PyAV(path) if decord is None or rotated else _Decord(path)
 
 
 def sample_times(seconds: float, fps: float, max_frames: int) -> tuple[np.ndarray, float]:

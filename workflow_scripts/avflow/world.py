@@ -119,8 +119,11 @@ def draw_scenes(family: str, batch: int, g: torch.Generator, audio_share: float 
     return Scenes(shape, colour, sound)
 
 
-def answers(task: str, scenes: Scenes, g: torch.Generator):
-    """The right answer (batch,), an index into the task's answer words, and the cue colour named in the question, or None."""
+def answers(task: str, scenes: Scenes, g: torch.Generator, cue=None):
+    """The right answer (batch,), an index into the task's answer words, and the cue colour named in the question, or None.
+
+    cue (batch,): the colour to ask about, where it is not to be drawn.
+    """
     rows = torch.arange(scenes.batch, device=scenes.shape.device)
     sounding = (scenes.sound != NOTHING).int().argmax(1)
     if task == "hear":
@@ -130,7 +133,7 @@ def answers(task: str, scenes: Scenes, g: torch.Generator):
     if task == "while-hear":
         return scenes.colour[rows, sounding], None
     if task == "while-see":
-        second = _choice(g, scenes.batch)
+        second = _choice(g, scenes.batch) if cue is None else (scenes.colour == cue[:, None]).int().argmax(1)
         return scenes.sound[rows, second], scenes.colour[rows, second]
     if task == "either":
         return torch.maximum(scenes.shape[:, 0], scenes.sound[:, 0]), None

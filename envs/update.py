@@ -1,0 +1,73 @@
+"""Write the conda environments of the rules from requirements.lock: every package a stage needs, directly or not, pinned.
+
+    .venv/bin/python envs/update.py            # rewrite envs/*.yaml
+    .venv/bin/python envs/update.py --check    # exit 1 if they are not what the lock says
+
+Run it after changing requirements.lock, in the environment made from it: what each package needs is read from its metadata.
+"""
+
+import argparse
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+
+HERE = Path(__file__).parent
+STAGES = {  # what the scripts of a stage import
+    "data": ["av", "decord", "librosa", "numpy", "pillow", "safetensors", "soundfile", "torch", "transformers"],
+    "models": ["numpy", "pyarrow", "safetensors", "tokenizers", "torch", "transformers"],
+    "figures": ["ipykernel", "matplotlib", "numpy", "pandas", "papermill", "pyarrow"],
+}
+PYTHON, PIP = "3.11.13", "25.2"
+NAME = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins(lock: Path) -> dict[str, str]:
+    """Package -> version of a lock, for PYTHON."""
+    lines = [line for line in lock.read_text().splitlines() if "==" in line and ";" not in line]
+    return {canonical(name): version for name, version in (line.split("==") for line in lines)}
+
+
+def closure(names, locked) -> list[str]:
+    """The packages that `names` need, directly or not, as far as the lock has them."""
+    waiting, seen = [canonical(n) for n in names], set()
+    while waiting:
+        name = waiting.pop()
+        if name in locked and name not in seen:
+            seen.add(name)
+            needs = metadata.requires(name) or []
+            waiting += [canonical(NAME.match(n)[0]) for n in needs if "extra ==" not in n]
+    return sorted(seen)
+
+
+def environment(stage: str, locked: dict[str, str]) -> str:
+    """The yaml of one stage."""
+    packages = "".join(f"      - {name}=={locked[name]}\n" for name in closure(STAGES[stage], locked))
+    return (
+        f"# Made by envs/update.py from requirements.lock; change that and run it again.\nchannels:\n  - conda-forge\n"
+        f"dependencies:\n  - python ={PYTHON}\n  - pip ={PIP}\n  - pip:\n{packages}"
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing, exit 1 on a difference")
+    check = parser.parse_args().check
+    locked, stale = pins(HERE.parent / "requirements.lock"), []
+    for stage in STAGES:
+        path, wanted = HERE / f"{stage}.yaml", environment(stage, locked)
+        if not path.exists() or path.read_text() != wanted:
+            stale.append(path.name)
+            if not check:
+                path.write_text(wanted)
+    if stale:
+        print(f"{'not up to date' if check else 'written'}: {', '.join(stale)}")
+    sys.exit(bool(check and stale))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Shared fixtures: the repository, the shipped tiny model, a few questions with their media, made once a test run."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = ROOT / "workflow_scripts"
+sys.path.insert(0, str(SCRIPTS))
+UNIONS = {"av_video": {"question": ["instruction", "question_text", "options", "tail"]}, "items": {"question": ["question_text", "instruction"]}}
+
+
+@pytest.fixture(scope="session")
+def model():
+    """The shipped tiny Qwen2.5-Omni, fp32 on the CPU."""
+    import torch
+    from avflow.adapters.qwen_omni import QwenOmni
+
+    torch.set_num_threads(2)
+    return QwenOmni(ROOT / "resources/tiny-omni", "You are a helpful assistant.")
+
+
+@pytest.fixture(scope="session")
+def world_files(tmp_path_factory):
+    """The miniature's files for six questions a task, as the rule renders them."""
+    out = tmp_path_factory.mktemp("datasets")
+    script(
+        "render_miniature",
+        *("--video-tasks", "hear", "see", "while-hear", "while-see", "--video-questions", "6"),
+        *("--item-tasks", "image-to-audio", "audio-to-image", "--item-questions", "6"),
+        *("--seed", "0", "--threads", "2", "--out", out),
+    )
+    return out
+
+
+@pytest.fixture(scope="session")
+def questions(world_files):
+    """Normalised questions of both settings by id, six a task."""
+    import csv
+    import json
+
+    from avflow import benchmarks, miniature, world
+
+    with open(world_files / "mini-video/test.csv", newline="") as file:
+        video = [
+            benchmarks.video_question(row, miniature.VIDEO, world.VIDEO_INSTRUCTION, world.VIDEO_ENDING)
+            for row in csv.DictReader(file)
+        ]
+    lines = (world_files / "mini-items/test.jsonl").read_text().splitlines()
+    items = [benchmarks.items_question(json.loads(line), miniature.ITEMS, world.ITEMS_INSTRUCTION) for line in lines]
+    return {q.question_id: q for q in [*video, *items]}
+
+
+@pytest.fixture(scope="session")
+def sequences(model, questions, world_files):
+    """question id -> Sequence, through the files: decoded, encoded and laid out."""
+    from avflow import features, media
+
+    import torch
+
+    def encode(question, item):
+        path = world_files / question.dataset / item.path
+        if item.kind == "audio":
+            return model.encode("audio", audio=torch.from_numpy(media.read_audio(path)))
+        if item.kind == "image":
+            frames, extra = torch.from_numpy(media.read_image(path).copy()), {}
+        else:
+            frames, fps = media.read_frames(path, 2, 768)
+            frames, extra = torch.from_numpy(frames), {"audio": torch.from_numpy(media.read_audio(path)), "fps": fps}
+        return model.encode(item.kind, frames=features.resize(frames.contiguous(), 56, 56), **extra)
+
+    return {
+        i: model.sequence(q, {m.media_id: encode(q, m) for m in q.media}, UNIONS[q.setting]) for i, q in questions.items()
+    }
+
+
+def script(name, *arguments, check=True, cwd=ROOT):
+    """Run one of workflow_scripts by hand."""
+    done = subprocess.run(
+        [sys.executable, str(SCRIPTS / f"{name}.py"), *map(str, arguments)], cwd=cwd, capture_output=True, text=True
+    )
+    if check:
+        assert done.returncode == 0, done.stdout + done.stderr
+    return done

@@ -1,0 +1,225 @@
+"""Media files, good and bad: what is decoded, what is refused, and with which named reason."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import av
+import numpy as np
+import pytest
+import soundfile
+import torch
+from avflow import media, miniature, world
+from avflow.errors import InputError
+from avflow.media import MediaError
+from avflow.media_table import keep_usable
+from conftest import ROOT
+from PIL import Image
+from test_questions import video
+
+RATE = 48000
+
+
+def pictures(count=20, height=48, width=64):
+    """Frames whose grey level tells their number, with a white corner at the top left."""
+    frames = np.empty((count, height, width, 3), np.uint8)
+    frames[:] = (40 + 8 * np.arange(count))[:, None, None, None]
+    frames[:, :16, :16] = 255
+    return frames
+
+
+def tone(seconds, rate=RATE, hertz=440):
+    return (0.3 * np.sin(2 * np.pi * hertz * np.arange(int(seconds * rate)) / rate)).astype(np.float32)
+
+
+@pytest.fixture
+def clip(tmp_path):
+    path = tmp_path / "clip.mp4"
+    media.write_clip(path, pictures(), 10, tone(2.0), RATE)
+    return path
+
+
+def patched(path, old, new, count=1):
+    """The file with bytes replaced."""
+    data = path.read_bytes()
+    assert old in data
+    path.write_bytes(data.replace(old, new, count))
+    return path
+
+
+def reason(call, *arguments, **named):
+    with pytest.raises(MediaError) as caught:
+        call(*arguments, **named)
+    assert "\n" not in str(caught.value) and str(arguments[0]) in str(caught.value)
+    return caught.value.reason
+
+
+def test_a_clip_is_probed_and_decoded_at_exactly_half_seconds(clip):
+    facts = media.probe(clip, "video", needs_audio=True)
+    assert (facts.width, facts.height, facts.fps, facts.audio_rate, facts.audio_channels) == (64, 48, 10.0, RATE, 1)
+    assert abs(facts.seconds - 2.0) < 1e-3
+    frames, fps = media.read_frames(clip, 2, 768)
+    assert frames.shape == (4, 3, 48, 64) and frames.dtype == np.uint8 and fps == 2
+    assert np.allclose(frames[:, :, 30, 40].mean(1), 40 + 8 * np.array([0, 5, 10, 15]), atol=4)
+
+
+def test_a_long_video_is_sampled_at_a_whole_fraction_of_the_rate():
+    times, rate = media.sample_times(10.0, 2.0, 8)
+    assert rate == 2.0 / 3 and len(times) == 7 and np.allclose(times[1], 1.5)
+
+
+def test_sound_comes_back_in_time_and_pitch(clip):
+    samples = media.read_audio(clip)
+    assert samples.dtype == np.float32 and abs(len(samples) - 32000) < 400
+    spectrum = np.abs(np.fft.rfft(samples[8000:24000]))
+    assert spectrum.argmax() == 440
+    reference = tone(2.0, 16000)[4000:28000]
+    lags = range(-40, 41)
+    best = max(lags, key=lambda lag: np.dot(reference, samples[4000 + lag : 28000 + lag]))
+    assert abs(best) <= 2, f"sound is {best} samples late"
+
+
+def test_pyav_gives_the_frames_that_decord_gives(clip, monkeypatch):
+    frames, _ = media.read_frames(clip, 2, 768)
+    facts = media.probe(clip, "video")
+    monkeypatch.setattr(media, "decord", None)
+    assert np.array_equal(frames, media.read_frames(clip, 2, 768)[0])
+    again = media.probe(clip, "video")
+    assert (again.width, again.height, again.fps) == (facts.width, facts.height, facts.fps)
+
+
+@pytest.mark.parametrize("reader", ["decord", "pyav"])
+def test_a_rotated_video_is_turned_upright(clip, reader, monkeypatch):
+    if reader == "pyav":
+        monkeypatch.setattr(media, "decord", None)
+    one, zero, minus = (v.to_bytes(4, "big", signed=True) for v in (0x10000, 0, -0x10000))
+    upright = one + zero * 3 + one + zero * 3 + 0x40000000.to_bytes(4, "big")
+    quarter = zero + one + zero + minus + zero * 4 + 0x40000000.to_bytes(4, "big")
+    data = clip.read_bytes()
+    at = data.index(upright, data.index(b"tkhd"))
+    clip.write_bytes(data[:at] + quarter + data[at + 36 :])
+    frames, _ = media.read_frames(clip, 2, 768)
+    assert frames.shape == (4, 3, 64, 48)
+    corners = [frames[0, :, y, x].mean() for y, x in ((4, 4), (4, 44), (60, 44), (60, 4))]
+    assert int(np.argmax(corners)) == 1, f"the white corner is at {corners}"
+    assert media.probe(clip, "video").width == 48
+
+
+def test_an_odd_size_is_decoded_as_it_is(tmp_path):
+    with av.open(str(tmp_path / "odd.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"crf": "1"})
+        stream.width, stream.height, stream.pix_fmt = 63, 47, "yuv444p"
+        for frame in pictures(10, 47, 63):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode(None))
+    frames, _ = media.read_frames(tmp_path / "odd.mp4", 2, 768)
+    assert frames.shape == (2, 3, 47, 63)
+    assert reason(media.probe, tmp_path / "odd.mp4", "video", needs_audio=True) == "no_audio"
+
+
+@pytest.mark.parametrize("reader", ["decord", "pyav"])
+def test_bad_videos_have_named_reasons(clip, tmp_path, reader, monkeypatch):
+    if reader == "pyav":
+        monkeypatch.setattr(media, "decord", None)
+    empty, garbage, cut, front = (tmp_path / f"{n}.mp4" for n in ("empty", "garbage", "cut", "front"))
+    empty.touch()
+    garbage.write_bytes(b"<html>not found</html>" * 100)
+    cut.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])  # the index is at the end of the file
+    with av.open(str(clip)) as source, av.open(str(front), "w", options={"movflags": "faststart"}) as target:
+        streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                target.mux(packet)
+    assert media.probe(front, "video").fps == 10
+    front.write_bytes(front.read_bytes()[: int(front.stat().st_size * 0.6)])  # here it is at the beginning
+    assert reason(media.probe, tmp_path / "none.mp4", "video") == "missing"
+    assert reason(media.probe, empty, "video") == "empty_file"
+    assert reason(media.probe, garbage, "video") == "unreadable"
+    assert reason(media.probe, cut, "video") == "unreadable"
+    assert reason(media.probe, front, "video") == "truncated"
+    soundfile.write(tmp_path / "sound.wav", tone(1.0), RATE)
+    assert reason(media.probe, tmp_path / "sound.wav", "video") == "no_video"
+
+
+def test_a_stereo_wav_at_44100_becomes_mono_at_16000(tmp_path):
+    left, right = tone(1.0, 44100, 440), tone(1.0, 44100, 880)
+    soundfile.write(tmp_path / "s.wav", np.stack([left, right], 1), 44100)
+    samples = media.read_audio(tmp_path / "s.wav")
+    assert len(samples) == 16000
+    spectrum = np.abs(np.fft.rfft(samples))
+    assert sorted(spectrum.argsort()[-2:]) == [440, 880]
+    facts = media.probe(tmp_path / "s.wav", "audio")
+    assert (facts.audio_rate, facts.audio_channels, round(facts.seconds, 3)) == (44100, 2, 1.0)
+
+
+def test_transparency_lies_over_white_and_exif_turns(tmp_path):
+    Image.new("RGBA", (8, 6), (255, 0, 0, 0)).save(tmp_path / "clear.png")
+    assert (media.read_image(tmp_path / "clear.png") == 255).all()
+    picture = Image.new("RGB", (8, 6), "red")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / "turned.jpg", exif=exif)
+    assert media.read_image(tmp_path / "turned.jpg").shape == (1, 3, 8, 6)
+    (tmp_path / "bad.png").write_bytes((tmp_path / "clear.png").read_bytes()[:40])
+    assert reason(media.probe, tmp_path / "bad.png", "image") in ("truncated", "unreadable")
+
+
+def test_bad_media_drop_their_questions_with_a_counted_reason(tmp_path):
+    (tmp_path / "clips").mkdir()
+    media.write_clip(tmp_path / "clips/good.mp4", pictures(), 10, tone(2.0), RATE)
+    media.write_clip(tmp_path / "clips/silent.mp4", pictures(), 10, None, RATE)
+    (tmp_path / "clips/empty.mp4").touch()
+    pool = [
+        video(question_id=f"{name}_{i}", video_id=name, audio_visual_path=f"clips/{name}.mp4")
+        for name in ("good", "silent", "empty")
+        for i in range(2)
+    ]
+    kept = keep_usable(pool, tmp_path, tmp_path / "media.tsv", needs_audio=True)
+    assert [q.question_id for q in kept] == ["mini_video__good_0", "mini_video__good_1"]
+    lines = [line.split("\t") for line in (tmp_path / "media.tsv").read_text().splitlines()]
+    table = {row[0]: dict(zip(lines[0], row)) for row in lines[1:]}
+    assert {i: (r["status"], r["questions_dropped"]) for i, r in table.items()} == {
+        "mini_video__empty": ("empty_file", "2"),
+        "mini_video__good": ("ok", "0"),
+        "mini_video__silent": ("no_audio", "2"),
+    }
+    assert "needs one" in table["mini_video__silent"]["detail"]
+    with pytest.raises(InputError, match="no question is left of 2; first reason: .*empty.mp4: the file has no bytes"):
+        keep_usable(pool[4:], tmp_path, tmp_path / "media.tsv", needs_audio=True)
+
+
+def test_the_same_scene_is_written_as_the_same_bytes(tmp_path):
+    for name in ("a", "b"):
+        g = world.generator(miniature.VIDEO, 0, "single", 1)
+        scene = world.draw_scenes("single", 1, g)
+        frames = (world.render_frames(scene, [0.0, 0.1, 0.2], 112, g)[0] * 255).byte().permute(0, 2, 3, 1).numpy()
+        media.write_clip(tmp_path / f"{name}.mp4", frames, 10, world.render_audio(scene, RATE, g)[0].numpy(), RATE)
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_decoding_works_without_ffmpeg_on_the_path(clip):
+    code = f"from avflow import media; print(media.read_frames({str(clip)!r}, 2, 8)[0].shape, len(media.read_audio({str(clip)!r})) > 0)"
+    environment = {"PATH": "", "PYTHONPATH": str(ROOT / "workflow_scripts"), "HOME": os.environ.get("HOME", "")}
+    assert shutil.which("ffmpeg", path="") is None
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == "(4, 3, 48, 64) True", done.stderr
+
+
+def test_decoded_clips_stay_close_to_what_training_sees(world_files):
+    """The codec's cost: pictures within four levels of 255 of a noiseless rendering's neighbourhood, sound within -20 dB."""
+    from render_miniature import clip_scene
+
+    scene, g = clip_scene(0, "single", 1)
+    drawn = world.render_frames(scene, [k / 10 for k in range(40)], 112, g)[0][::5]
+    sound = world.render_audio(scene, RATE, g)[0].numpy()
+    path = world_files / "mini-video/clips/single_0001.mp4"
+    decoded = torch.from_numpy(media.read_frames(path, 2, 768)[0]).float() / 255
+    shrink = lambda x: torch.nn.functional.avg_pool2d(x, 4)  # noqa: E731
+    assert (shrink(decoded) - shrink(drawn)).abs().mean() < 4 / 255
+    import librosa
+
+    want = librosa.resample(sound, orig_sr=RATE, target_sr=16000)
+    heard = media.read_audio(path)[: len(want)]
+    assert np.mean((heard - want) ** 2) < 0.01 * np.mean(want**2)

@@ -1,0 +1,154 @@
+"""Prompt and layout: equal to the official processor, template and positions; every token in exactly one span."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from avflow import benchmarks, miniature, prompt, world
+from avflow.adapters.qwen_omni import TOKENS, OmniLayout, audio_tokens, chunks
+from avflow.errors import InputError
+from avflow.questions import Question
+from conftest import UNIONS
+from transformers.models.qwen2_5_omni.processing_qwen2_5_omni import Qwen2_5OmniProcessor
+
+
+def video_question(ending=world.VIDEO_ENDING):
+    row = miniature.video_row("while-see", 1, "c", [1, 0, 2, 3], 2, 0)
+    return benchmarks.video_question(row, miniature.VIDEO, world.VIDEO_INSTRUCTION, ending)
+
+
+def items_question(task):
+    return benchmarks.items_question(miniature.items_row(task, 1, [1, 0, 3, 2], 2), miniature.ITEMS, world.ITEMS_INSTRUCTION)
+
+
+def chat(question, tokenizer):
+    """The same question through the checkpoint's chat template."""
+    content, text = [], ""
+    for atom_or_item in prompt._pieces(question, "")[1:-1]:
+        if isinstance(atom_or_item, tuple):
+            text += atom_or_item[1]
+        else:
+            content += [{"type": "text", "text": text}] if text else []
+            content.append({"type": atom_or_item.kind, atom_or_item.kind: "file"})
+            text = ""
+    content.append({"type": "text", "text": text})
+    messages = [{"role": "system", "content": world.SYSTEM_PROMPT}, {"role": "user", "content": content}]
+    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+
+
+def official(model, text, **lengths):
+    """Expand placeholders with the official processor's own code, and number positions with the official model's."""
+    stand_in = SimpleNamespace(
+        audio_token=TOKENS["audio"],
+        image_token=TOKENS["image"],
+        video_token=TOKENS["video"],
+        vision_bos_token=TOKENS["vision_start"],
+        vision_eos_token=TOKENS["vision_end"],
+        audio_bos_token=TOKENS["audio_start"],
+        audio_eos_token=TOKENS["audio_end"],
+        image_processor=SimpleNamespace(merge_size=2),
+        video_processor=SimpleNamespace(merge_size=2),
+    )
+    stand_in.get_chunked_index = lambda *a: Qwen2_5OmniProcessor.get_chunked_index(stand_in, *a)
+    grids, samples, interleaved = lengths["grids"], lengths["samples"], lengths.get("seconds_per_grid") is not None
+    kind = "video" if interleaved else "image"
+    expanded = Qwen2_5OmniProcessor.replace_multimodal_special_tokens(
+        stand_in,
+        [text],
+        audio_lengths=iter([audio_tokens(n) for n in samples]),
+        image_grid_thw=iter([torch.tensor(g) for g in grids] if kind == "image" else []),
+        video_grid_thw=iter([torch.tensor(g) for g in grids] if kind == "video" else []),
+        video_second_per_grid=iter([lengths.get("seconds_per_grid", 1.0)]),
+        use_audio_in_video=interleaved,
+        position_id_per_seconds=25,
+        seconds_per_chunk=2.0,
+    )[0]
+    ids = torch.tensor(model.tokenizer(expanded, add_special_tokens=False)["input_ids"])
+    mel = torch.tensor([-(-n // 160) for n in samples]) if samples else None
+    positions, _ = model.model.get_rope_index(
+        ids[None],
+        image_grid_thw=torch.tensor(grids) if kind == "image" else None,
+        video_grid_thw=torch.tensor(grids) if kind == "video" else None,
+        attention_mask=torch.ones_like(ids[None]),
+        use_audio_in_video=interleaved,
+        audio_seqlens=mel,
+        second_per_grids=torch.tensor([lengths.get("seconds_per_grid", 1.0)]),
+    )
+    return ids, positions[:, 0]
+
+
+@pytest.mark.parametrize("seconds_per_grid", [1.0, 2.0, 0.5])
+@pytest.mark.parametrize(("grid", "samples"), [((4, 4, 4), 64171), ((3, 4, 6), 16000), ((5, 8, 4), 150000), ((1, 4, 4), 8000), ((7, 4, 4), 40000)])
+def test_video_with_audio_is_laid_out_as_officially(model, grid, samples, seconds_per_grid):
+    question = video_question()
+    features = dict(grid=torch.tensor(grid), seconds_per_grid=torch.tensor(seconds_per_grid), audio=0, samples=torch.tensor(samples))
+    layout = OmniLayout(model.model.config).of("video", 1, "video", features)
+    made = prompt.build(question, model.tokenizer, world.SYSTEM_PROMPT, {"v1": layout}, UNIONS["av_video"])
+    ids, positions = official(model, chat(question, model.tokenizer), grids=[grid], samples=[samples], seconds_per_grid=seconds_per_grid)
+    assert torch.equal(made.ids, ids)
+    assert torch.equal(made.positions, positions)
+    assert (made.positions[0, made.spans["audio"]].diff() == 1).all(), "sound runs on without a gap"
+
+
+@pytest.mark.parametrize("task", ["image-to-audio", "audio-to-image"])
+def test_interleaved_items_are_laid_out_as_officially(model, task):
+    question = items_question(task)
+    images = [(1, 4, 4), (1, 6, 4), (1, 4, 8), (1, 4, 4)][: sum(m.kind == "image" for m in question.media)]
+    sounds = [16000, 20000, 12345, 31999][: sum(m.kind == "audio" for m in question.media)]
+    grids, samples, media = iter(images), iter(sounds), {}
+    for m in question.media:
+        one = dict(grid=torch.tensor(next(grids))) if m.kind == "image" else dict(audio=0, samples=torch.tensor(next(samples)))
+        media[m.id] = OmniLayout(model.model.config).of(m.role, m.index, m.kind, one)
+    made = prompt.build(question, model.tokenizer, world.SYSTEM_PROMPT, media, UNIONS["items"])
+    ids, positions = official(model, chat(question, model.tokenizer), grids=images, samples=sounds)
+    assert torch.equal(made.ids, ids)
+    assert torch.equal(made.positions, positions)
+
+
+def test_atoms_partition_every_sequence(sequences):
+    for sequence in sequences.values():
+        covered = torch.cat(list(sequence.spans.atoms.values())).sort().values
+        assert torch.equal(covered, torch.arange(len(sequence)))
+        parts = torch.cat(sequence.spans.group("frame")) if "frame_0" in sequence.spans else torch.empty(0)
+        if len(parts):
+            assert torch.equal(parts.sort().values, sequence.spans["video"])
+
+
+def test_spans_hold_the_text_they_name(sequences, model):
+    decode = lambda s, name: model.tokenizer.decode(s.ids[s.spans[name]])  # noqa: E731
+    for i, s in sequences.items():
+        q = s.question
+        assert decode(s, "question_text").rstrip() == q.question
+        for option in q.options:
+            assert decode(s, f"option_{option.label}").rstrip() == f"{option.label}. {option.text}"
+            assert decode(s, f"option_{option.label}.letter") == option.label
+        assert int(s.spans["last"]) == len(s) - 1
+        right = next(o for o in q.options if o.label == q.answer)
+        assert right.text in decode(s, "correct_option") and right.text not in decode(s, "incorrect_options")
+        if q.setting == "av_video":
+            whole = decode(s, "question")
+            assert whole == f"{world.VIDEO_INSTRUCTION}\n{q.question}\n" + "".join(
+                f"{o.label}. {o.text}\n" for o in q.options
+            ) + f"{world.VIDEO_ENDING}<|im_end|>\n<|im_start|>assistant"
+            assert len(s.spans["video"]) == 16 and len(s.spans["audio"]) == 100, i
+        else:
+            assert len(s.spans["candidates"]) == len(s.spans["correct_candidate"]) + len(s.spans["incorrect_candidates"])
+
+
+def test_a_span_that_does_not_exist_is_named_with_those_that_do(sequences):
+    spans = next(iter(sequences.values())).spans
+    with pytest.raises(InputError, match="span 'auido' does not exist; this sequence has system, delimiter"):
+        spans["auido"]
+
+
+def test_a_letter_that_is_no_token_of_its_own_is_refused(model):
+    question = video_question()
+    changed = Question(**{**vars(question), "options": tuple(o.__class__(o.label + "x", o.text) for o in question.options), "answer": "Cx"})
+    layout = OmniLayout(model.model.config).of("video", 1, "video", dict(grid=torch.tensor([4, 4, 4]), seconds_per_grid=torch.tensor(1.0)))
+    with pytest.raises(InputError, match="letter Ax is not a token of its own"):
+        prompt.build(changed, model.tokenizer, world.SYSTEM_PROMPT, {"v1": layout})
+
+
+def test_chunks_break_where_an_id_reaches_the_next_two_seconds():
+    assert chunks(torch.tensor([0, 0, 25, 25, 50, 50, 75]), 50) == [(0, 4), (4, 7)]
+    assert chunks(torch.tensor([0, 75, 150]), 50) == [(0, 1), (1, 2), (2, 3)]

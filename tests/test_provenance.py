@@ -1,0 +1,70 @@
+"""A rule's declared sources are what its script really imports, and only code that can change a number changes the hash."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+from avflow import provenance
+from conftest import ROOT, SCRIPTS
+
+LOADING = {"extract_features", "evaluate", "knockout"}
+ALL = sorted(p.stem for p in SCRIPTS.glob("*.py"))
+
+
+@pytest.mark.parametrize("script", ALL)
+def test_declared_sources_are_the_real_imports(script):
+    also = ["adapters.qwen_omni"] if script in LOADING else []
+    code = (
+        f"import sys; sys.argv = ['{script}.py', '--help']; sys.path.insert(0, {str(SCRIPTS)!r})\n"
+        f"import {script}\nimport importlib\n"
+        + "".join(f"importlib.import_module('avflow.{name}')\n" for name in also)
+        + "print(*(m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'avflow'), sep='\\n')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    real = set(done.stdout.split())
+    declared = {str(p) for p in provenance.sources(SCRIPTS / f"{script}.py", *also)} - {str(SCRIPTS / f"{script}.py")}
+    assert real <= declared, f"imported but not declared: {sorted(real - declared)}"
+    assert declared <= real, f"declared but not imported: {sorted(declared - real)}"
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    shutil.copytree(SCRIPTS, tmp_path / "scripts")
+    monkeypatch.setattr(provenance, "LIBRARY", tmp_path / "scripts" / "avflow")
+    return tmp_path / "scripts"
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_comments_and_docstrings_keep_the_hash_and_code_changes_it(copy):
+    script = copy / "knockout.py"
+    before = provenance.code_hash(script, "adapters.qwen_omni")
+    module = copy / "avflow/knockout.py"
+    module.write_text("# a remark\n" + module.read_text())
+    edit(copy / "avflow/decoder.py", '"""', '"""A new first sentence. ')
+    assert provenance.code_hash(script, "adapters.qwen_omni") == before
+    edit(module, "batch: int = 16", "batch: int = 8")
+    assert provenance.code_hash(script, "adapters.qwen_omni") != before
+
+
+def test_modules_that_cannot_change_a_number_do_not_change_the_hash(copy):
+    before = provenance.code_hash(copy / "knockout.py")
+    edit(copy / "avflow/cli.py", "every: float = 10.0", "every: float = 5.0")
+    assert provenance.code_hash(copy / "knockout.py") == before
+
+
+def test_a_change_in_the_adapter_changes_the_hash_of_the_scripts_that_load_it(copy):
+    before = provenance.code_hash(copy / "evaluate.py", "adapters.qwen_omni")
+    edit(copy / "avflow/adapters/qwen_omni.py", "inner + 1", "inner + 2")
+    assert provenance.code_hash(copy / "evaluate.py", "adapters.qwen_omni") != before
+
+
+def test_evaluation_does_not_depend_on_knockout_code():
+    names = {p.stem for p in provenance.sources(SCRIPTS / "evaluate.py", "adapters.qwen_omni")}
+    assert not names & {"knockout", "interventions", "plots", "statistics"}

@@ -1,0 +1,107 @@
+"""Questions: what is refused, with one line that names the question and the remedy, and what is derived from a benchmark's rows."""
+
+from dataclasses import replace
+
+import pytest
+from avflow import benchmarks, questions
+from avflow.errors import InputError
+
+ROW = {
+    "question_id": "7",
+    "task_id": "see",
+    "question": "Which shape?",
+    "choices": "['A. circle', 'B. square']",
+    "answer": "B",
+    "video_id": "clip_7",
+    "audio_visual_path": "clips/clip_7.mp4",
+}
+ITEMS = {
+    "question_id": "5_0012",
+    "task": "animal",
+    "question": "Out of [audio1] [audio2] [audio3] [audio4], which one fits [img1]?",
+    "options": ["A. the third audio", "B. the first audio", "C. the fourth audio", "D. the second audio"],
+    "answer": "A",
+    "image_path": ["media/a_r1.png"],
+    "audio_path": [f"media/a_c{i}.wav" for i in range(1, 5)],
+}
+
+
+def video(**changes):
+    return benchmarks.video_question({**ROW, **changes}, "mini-video", "Choose.", "The answer is:")
+
+
+def items(**changes):
+    return benchmarks.items_question({**ITEMS, **changes}, "mini-items", "Answer with the letter.")
+
+
+def test_an_answer_that_is_not_among_the_options_is_refused():
+    with pytest.raises(InputError, match=r"mini_video__7: answer 'C' is not among its options \['A', 'B'\]; correct it or drop"):
+        video(answer="C")
+    with pytest.raises(InputError, match="answer 'E' is not among"):
+        items(answer="E")
+
+
+@pytest.mark.parametrize(
+    ("make", "changes", "message"),
+    [
+        (video, {"choices": "['circle', 'square']"}, "do not all begin with a letter"),
+        (video, {"choices": "circle"}, "are not a list"),
+        (video, {"choices": "['A. circle', 'B. circle']"}, "two options have the same text"),
+        (video, {"question_id": "a/b"}, "not filename-safe"),
+        (items, {"options": ["A. the dog", *ITEMS["options"][1:]]}, "names no candidate such as 'the third audio'"),
+        (items, {"options": ["A. the first audio", *ITEMS["options"][1:]]}, "two options have the same text"),
+        (items, {"audio_path": ITEMS["audio_path"][:3]}, "needs one reference and four candidates"),
+        (items, {"question": "Which of [audio1] [audio2] [audio3] fits [img1]?"}, "do not name its media one to one"),
+    ],
+)
+def test_bad_rows_are_refused_with_the_reason(make, changes, message):
+    with pytest.raises(InputError, match=message):
+        make(**changes)
+
+
+def test_the_correct_candidate_is_the_one_that_the_options_ordinal_names():
+    q = items()
+    assert (q.answer, q.correct_candidate, q.group) == ("A", "c3", "I2A")
+    assert [m.role for m in q.media] == ["candidate"] * 4 + ["reference"]
+
+
+def test_the_layout_of_equation_3_is_candidates_question_reference_options():
+    q = items()
+    order = [s.get("id", s["seg"]) for s in q.layout]
+    assert order == ["c1", "c2", "c3", "c4", "question", "r1", "options", "instruction"]
+    assert q.question == "Out of, which one fits?"
+
+
+def test_questions_survive_a_round_trip_and_are_sorted(tmp_path):
+    written = [video(question_id="9"), video(), items()]
+    questions.write_questions(written, tmp_path / "q.jsonl")
+    assert questions.read_questions(tmp_path / "q.jsonl") == sorted(written, key=lambda q: q.question_id)
+
+
+def test_a_damaged_line_names_file_and_line(tmp_path):
+    good = questions.to_json(video())
+    (tmp_path / "q.jsonl").write_text(good + "\n" + good.replace('"answer": "B"', '"answer": "Z"') + "\n")
+    with pytest.raises(InputError, match=r"q\.jsonl, line 2: question mini_video__7: answer 'Z'"):
+        questions.read_questions(tmp_path / "q.jsonl")
+    (tmp_path / "q.jsonl").write_text(good[:50])
+    with pytest.raises(InputError, match=r"q\.jsonl, line 1: not a question of the documented shape"):
+        questions.read_questions(tmp_path / "q.jsonl")
+
+
+def test_an_id_that_occurs_twice_is_refused(tmp_path):
+    with pytest.raises(InputError, match="mini_video__7 occurs twice"):
+        questions.write_questions([video(), video()], tmp_path / "q.jsonl")
+
+
+def test_questions_on_one_clip_share_a_shard_and_shards_partition():
+    pool = [video(question_id=f"{i}", video_id=f"clip_{i % 50}") for i in range(150)]
+    shards = [{q.question_id for q in pool if q.shard(4) == s} for s in range(4)]
+    assert sum(map(len, shards)) == 150 and all(shards)
+    assert all(pool[i].shard(4) == pool[i + 50].shard(4) for i in range(50))
+
+
+def test_the_first_questions_of_each_task_are_for_knockouts():
+    pool = [replace(video(question_id=f"{t}_{i}"), task=t) for t in ("see", "hear") for i in range(5)]
+    marked = questions.split_for_knockout(pool, 2)
+    chosen = [q.question_id for q in marked if q.study_split == "knockout"]
+    assert chosen == ["mini_video__hear_0", "mini_video__hear_1", "mini_video__see_0", "mini_video__see_1"]
