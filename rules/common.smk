@@ -19,7 +19,9 @@ def check_names(where, names, known):
     """Stop with one line when config.yaml names something that it does not define."""
     for name in names:
         if name not in known:
-            raise WorkflowError(f"config.yaml: {where} names {name!r}, which is not defined; defined: {', '.join(known)}")
+            raise WorkflowError(
+                f"config.yaml: {where} names {name!r}, which is not defined; defined: {', '.join(known)}"
+            )
 
 
 check_names("study", [config["study"]], config["studies"])
@@ -28,6 +30,13 @@ check_names(f"studies/{config['study']}/models", [*STUDY["models"], STUDY["main_
 check_names(f"studies/{config['study']}/datasets", STUDY["datasets"], config["datasets"])
 for name, model in config["models"].items():
     check_names(f"models/{name}/sampling", [model["sampling"]], config["sampling"])
+
+for name in STUDY["models"]:
+    folder = Path(config["models"][name]["checkpoint"])
+    if not (folder / "config.json").is_file():
+        raise WorkflowError(
+            f"config.yaml: models/{name}/checkpoint is {str(folder)!r}, which holds no checkpoint (config.json)"
+        )
 
 MODELS, DATASETS = STUDY["models"], STUDY["datasets"]
 
@@ -81,10 +90,7 @@ def notebook_code(notebook):
 def checkpoint(wildcards):
     """The files of a checkpoint folder."""
     folder = Path(config["models"][wildcards.model]["checkpoint"])
-    files = sorted(str(p) for p in folder.glob("*") if p.suffix in (".json", ".safetensors", ".jinja"))
-    if not files:
-        raise WorkflowError(f"config.yaml: models/{wildcards.model}/checkpoint is {str(folder)!r}, which holds no checkpoint")
-    return files
+    return sorted(str(p) for p in folder.glob("*") if p.suffix in (".json", ".safetensors", ".jinja"))
 
 
 def of_model(key):

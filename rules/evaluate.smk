@@ -40,8 +40,8 @@ rule gather_evaluate:
         ensure("<tables>/evaluate.parquet", non_empty=True),
     log:
         "<logs>/gather_evaluate.log",
+    localrule: True
     conda:
         "../envs/figures.yaml"
-    localrule: True
     shell:
         "python {input.script} {input.shards} --out {output} > {log} 2>&1"

@@ -15,9 +15,9 @@ rule fig4:
     log:
         "<logs>/fig4.log",
         notebook="<logs>/fig4.ipynb",
+    localrule: True
     conda:
         "../envs/figures.yaml"
-    localrule: True
     params:
         model=STUDY["main_model"],
         draws=lookup("figures/bootstrap", within=config),
@@ -41,9 +41,9 @@ rule fig5:
     log:
         "<logs>/fig5.log",
         notebook="<logs>/fig5.ipynb",
+    localrule: True
     conda:
         "../envs/figures.yaml"
-    localrule: True
     params:
         model=STUDY["main_model"],
         draws=lookup("figures/bootstrap", within=config),
@@ -67,9 +67,9 @@ rule fig6:
     log:
         "<logs>/fig6.log",
         notebook="<logs>/fig6.ipynb",
+    localrule: True
     conda:
         "../envs/figures.yaml"
-    localrule: True
     params:
         model=STUDY["main_model"],
         draws=lookup("figures/bootstrap", within=config),
@@ -94,9 +94,9 @@ rule app_baseline:
     log:
         "<logs>/app_baseline.log",
         notebook="<logs>/app_baseline.ipynb",
+    localrule: True
     conda:
         "../envs/figures.yaml"
-    localrule: True
     params:
         draws=lookup("figures/bootstrap", within=config),
         seed=lookup("seed", within=config),

@@ -47,8 +47,8 @@ rule gather_knockout:
         ensure("<tables>/knockout.parquet", non_empty=True),
     log:
         "<logs>/gather_knockout.log",
+    localrule: True
     conda:
         "../envs/figures.yaml"
-    localrule: True
     shell:
         "python {input.script} {input.shards} --out {output} > {log} 2>&1"

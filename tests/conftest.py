@@ -9,13 +9,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
-UNIONS = {"av_video": {"question": ["instruction", "question_text", "options", "tail"]}, "items": {"question": ["question_text", "instruction"]}}
+UNIONS = {
+    "av_video": {"question": ["instruction", "question_text", "options", "tail"]},
+    "items": {"question": ["question_text", "instruction"]},
+}
 
 
 @pytest.fixture(scope="session")
 def model():
     """The shipped tiny Qwen2.5-Omni, fp32 on the CPU."""
     import torch
+
     from avflow.adapters.qwen_omni import QwenOmni
 
     torch.set_num_threads(2)
@@ -56,9 +60,9 @@ def questions(world_files):
 @pytest.fixture(scope="session")
 def sequences(model, questions, world_files):
     """question id -> Sequence, through the files: decoded, encoded and laid out."""
-    from avflow import features, media
-
     import torch
+
+    from avflow import features, media
 
     def encode(question, item):
         path = world_files / question.dataset / item.path
@@ -71,9 +75,7 @@ def sequences(model, questions, world_files):
             frames, extra = torch.from_numpy(frames), {"audio": torch.from_numpy(media.read_audio(path)), "fps": fps}
         return model.encode(item.kind, frames=features.resize(frames.contiguous(), 56, 56), **extra)
 
-    return {
-        i: model.sequence(q, {m.media_id: encode(q, m) for m in q.media}, UNIONS[q.setting]) for i, q in questions.items()
-    }
+    return {i: model.sequence(q, {m.media_id: encode(q, m) for m in q.media}, UNIONS[q.setting]) for i, q in questions.items()}
 
 
 def script(name, *arguments, check=True, cwd=ROOT):

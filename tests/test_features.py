@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from avflow import features
-from avflow.adapters.qwen_omni import audio_tokens
 from transformers import WhisperFeatureExtractor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from avflow import features
+from avflow.adapters.qwen_omni import audio_tokens
 
 
 @pytest.mark.parametrize("samples", [16000, 64171, 15999, 8001, 161])

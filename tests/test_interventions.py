@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from avflow.errors import InputError
 from avflow.interventions import Route, windows
 from avflow.spans import Spans
@@ -19,7 +20,9 @@ def pairs(route, spans):
     return {(q, k) for q, k in cut.nonzero().tolist()}
 
 
-@pytest.mark.parametrize("text", ["audio->question", "audio<->video", "cross_frame", "cross_audio_segment", "cross_candidate", "last->last"])
+@pytest.mark.parametrize(
+    "text", ["audio->question", "audio<->video", "cross_frame", "cross_audio_segment", "cross_candidate", "last->last"]
+)
 def test_a_route_is_written_as_it_is_read(text):
     assert str(Route.parse(text)) == text
 
@@ -80,7 +83,14 @@ def test_window_styles_cover_the_layers_they_name():
     assert [w.centre for w in windows(6, 3, stride=2)] == [0, 2, 4]
 
 
-@pytest.mark.parametrize(("width", "style", "message"), [(4, "centred", "must be odd"), (13, "centred", "between 1 and the model's 12"), (3, "sideways", "style 'sideways' is unknown")])
+@pytest.mark.parametrize(
+    ("width", "style", "message"),
+    [
+        (4, "centred", "must be odd"),
+        (13, "centred", "between 1 and the model's 12"),
+        (3, "sideways", "style 'sideways' is unknown"),
+    ],
+)
 def test_bad_windows_are_refused(width, style, message):
     with pytest.raises(InputError, match=message):
         windows(12, width, style)

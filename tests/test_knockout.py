@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from avflow import knockout, readout
 from avflow.decoder import attention_rows, causal_mask, clean_run, cut_mass, masked_run
 from avflow.errors import InputError
@@ -32,9 +33,7 @@ def hooked(model, sequence, route, window):
 
         return replace
 
-    handles = [
-        layer.register_forward_pre_hook(hook(n), with_kwargs=True) for n, layer in enumerate(model.decoder.layers)
-    ]
+    handles = [layer.register_forward_pre_hook(hook(n), with_kwargs=True) for n, layer in enumerate(model.decoder.layers)]
     try:
         with torch.inference_mode():
             states = model.decoder(inputs_embeds=sequence.embeds[None], position_ids=sequence.positions[:, None], use_cache=False)

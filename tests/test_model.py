@@ -5,12 +5,13 @@ import shutil
 
 import pytest
 import torch
+from conftest import ROOT
+from safetensors.torch import load_file, save_file
+
 from avflow import features, media
 from avflow.adapters.qwen_omni import QwenOmni
 from avflow.decoder import causal_mask, clean_run, last_logits, masked_run
 from avflow.errors import InputError
-from conftest import ROOT
-from safetensors.torch import load_file, save_file
 
 CHECKPOINT = ROOT / "resources/tiny-omni"
 
@@ -55,7 +56,10 @@ def test_a_clean_run_holds_every_layers_input(model, sequences):
     run = clean_run(model, sequence)
     with torch.inference_mode():
         official = model.decoder(
-            inputs_embeds=sequence.embeds[None], position_ids=sequence.positions[:, None], output_hidden_states=True, use_cache=False
+            inputs_embeds=sequence.embeds[None],
+            position_ids=sequence.positions[:, None],
+            output_hidden_states=True,
+            use_cache=False,
         ).hidden_states
         assert len(run.inputs) == len(model.decoder.layers) == 12
         for ours, theirs in zip(run.inputs, official):
@@ -83,7 +87,9 @@ def test_a_missing_tensor_is_named(copy):
     tensors = load_file(copy / "model.safetensors")
     del tensors["model.layers.3.mlp.up_proj.weight"]
     save_file(tensors, copy / "model.safetensors", {"format": "pt"})
-    with pytest.raises(InputError, match=r"checkpoint: tensor model\.layers\.3\.mlp\.up_proj\.weight is missing \(1 in all\); download"):
+    with pytest.raises(
+        InputError, match=r"checkpoint: tensor model\.layers\.3\.mlp\.up_proj\.weight is missing \(1 in all\); download"
+    ):
         QwenOmni(copy, "")
 
 

@@ -4,12 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from conftest import UNIONS
+from transformers.models.qwen2_5_omni.processing_qwen2_5_omni import Qwen2_5OmniProcessor
+
 from avflow import benchmarks, miniature, prompt, world
 from avflow.adapters.qwen_omni import TOKENS, OmniLayout, audio_tokens, chunks
 from avflow.errors import InputError
 from avflow.questions import Question
-from conftest import UNIONS
-from transformers.models.qwen2_5_omni.processing_qwen2_5_omni import Qwen2_5OmniProcessor
 
 
 def video_question(ending=world.VIDEO_ENDING):
@@ -78,13 +79,19 @@ def official(model, text, **lengths):
 
 
 @pytest.mark.parametrize("seconds_per_grid", [1.0, 2.0, 0.5])
-@pytest.mark.parametrize(("grid", "samples"), [((4, 4, 4), 64171), ((3, 4, 6), 16000), ((5, 8, 4), 150000), ((1, 4, 4), 8000), ((7, 4, 4), 40000)])
+@pytest.mark.parametrize(
+    ("grid", "samples"), [((4, 4, 4), 64171), ((3, 4, 6), 16000), ((5, 8, 4), 150000), ((1, 4, 4), 8000), ((7, 4, 4), 40000)]
+)
 def test_video_with_audio_is_laid_out_as_officially(model, grid, samples, seconds_per_grid):
     question = video_question()
-    features = dict(grid=torch.tensor(grid), seconds_per_grid=torch.tensor(seconds_per_grid), audio=0, samples=torch.tensor(samples))
+    features = dict(
+        grid=torch.tensor(grid), seconds_per_grid=torch.tensor(seconds_per_grid), audio=0, samples=torch.tensor(samples)
+    )
     layout = OmniLayout(model.model.config).of("video", 1, "video", features)
     made = prompt.build(question, model.tokenizer, world.SYSTEM_PROMPT, {"v1": layout}, UNIONS["av_video"])
-    ids, positions = official(model, chat(question, model.tokenizer), grids=[grid], samples=[samples], seconds_per_grid=seconds_per_grid)
+    ids, positions = official(
+        model, chat(question, model.tokenizer), grids=[grid], samples=[samples], seconds_per_grid=seconds_per_grid
+    )
     assert torch.equal(made.ids, ids)
     assert torch.equal(made.positions, positions)
     assert (made.positions[0, made.spans["audio"]].diff() == 1).all(), "sound runs on without a gap"
@@ -127,9 +134,12 @@ def test_spans_hold_the_text_they_name(sequences, model):
         assert right.text in decode(s, "correct_option") and right.text not in decode(s, "incorrect_options")
         if q.setting == "av_video":
             whole = decode(s, "question")
-            assert whole == f"{world.VIDEO_INSTRUCTION}\n{q.question}\n" + "".join(
-                f"{o.label}. {o.text}\n" for o in q.options
-            ) + f"{world.VIDEO_ENDING}<|im_end|>\n<|im_start|>assistant"
+            assert (
+                whole
+                == f"{world.VIDEO_INSTRUCTION}\n{q.question}\n"
+                + "".join(f"{o.label}. {o.text}\n" for o in q.options)
+                + f"{world.VIDEO_ENDING}<|im_end|>\n<|im_start|>assistant"
+            )
             assert len(s.spans["video"]) == 16 and len(s.spans["audio"]) == 100, i
         else:
             assert len(s.spans["candidates"]) == len(s.spans["correct_candidate"]) + len(s.spans["incorrect_candidates"])
@@ -143,8 +153,12 @@ def test_a_span_that_does_not_exist_is_named_with_those_that_do(sequences):
 
 def test_a_letter_that_is_no_token_of_its_own_is_refused(model):
     question = video_question()
-    changed = Question(**{**vars(question), "options": tuple(o.__class__(o.label + "x", o.text) for o in question.options), "answer": "Cx"})
-    layout = OmniLayout(model.model.config).of("video", 1, "video", dict(grid=torch.tensor([4, 4, 4]), seconds_per_grid=torch.tensor(1.0)))
+    changed = Question(
+        **{**vars(question), "options": tuple(o.__class__(o.label + "x", o.text) for o in question.options), "answer": "Cx"}
+    )
+    layout = OmniLayout(model.model.config).of(
+        "video", 1, "video", dict(grid=torch.tensor([4, 4, 4]), seconds_per_grid=torch.tensor(1.0))
+    )
     with pytest.raises(InputError, match="letter Ax is not a token of its own"):
         prompt.build(changed, model.tokenizer, world.SYSTEM_PROMPT, {"v1": layout})
 

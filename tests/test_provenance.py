@@ -5,8 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from avflow import provenance
 from conftest import ROOT, SCRIPTS
+
+from avflow import provenance
 
 LOADING = {"extract_features", "evaluate", "knockout"}
 ALL = sorted(p.stem for p in SCRIPTS.glob("*.py"))

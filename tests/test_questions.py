@@ -1,8 +1,9 @@
-"""Questions: what is refused, with one line that names the question and the remedy, and what is derived from a benchmark's rows."""
+"""Questions: what is refused, with one line that names the question, and what is derived from a benchmark's rows."""
 
 from dataclasses import replace
 
 import pytest
+
 from avflow import benchmarks, questions
 from avflow.errors import InputError
 

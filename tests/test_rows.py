@@ -5,6 +5,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from avflow import rows
 
 SCHEMA = rows.schema(question_id="string", value="float32", right="bool")
@@ -12,7 +13,10 @@ HEADER = {"code": "abc", "plan": {"width": 3}}
 
 
 def table(i):
-    return [{"question_id": f"q{i}", "value": i + 0.5, "right": i % 2 == 0}, {"question_id": f"q{i}", "value": float("nan"), "right": False}]
+    return [
+        {"question_id": f"q{i}", "value": i + 0.5, "right": i % 2 == 0},
+        {"question_id": f"q{i}", "value": float("nan"), "right": False},
+    ]
 
 
 def fill(out, upto, header=HEADER):
@@ -33,7 +37,10 @@ def test_rows_come_back_in_the_order_asked_with_their_metadata(tmp_path):
     assert read.column("question_id").to_pylist() == ["q0", "q0", "q1", "q1", "q2", "q2"]
     assert read.column("value").to_pylist()[::2] == [0.5, 1.5, 2.5]
     assert rows.read_metadata(out) == {"device": "cpu"}
-    assert sorted(p.name for p in out.parent.iterdir()) == ["r.parquet"]
+    assert sorted(p.name for p in out.parent.iterdir()) == ["r.parquet", "r.parquet.partial"]
+    out.unlink()
+    with rows.PartialRows(out, HEADER) as partial:
+        assert partial.done == {"q0", "q1", "q2"}, "a rerun that changes nothing finds its rows"
 
 
 def test_finished_questions_are_kept_by_the_next_run(tmp_path):

@@ -10,10 +10,11 @@ import json
 import os
 from pathlib import Path
 
-from avflow import cli
-from avflow.adapters import load, model_arguments
 from safetensors import safe_open
 from safetensors.torch import save_file
+
+from avflow import cli
+from avflow.adapters import load, model_arguments
 
 
 def main():

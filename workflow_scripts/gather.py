@@ -1,6 +1,6 @@
 """Stack the parquet files of shards, datasets and models into one table, streamed file by file.
 
-    python workflow_scripts/gather.py results/miniature/knockout/*/*/*.parquet --out results/miniature/tables/knockout.parquet
+python workflow_scripts/gather.py results/miniature/knockout/*/*/*.parquet --out results/miniature/tables/knockout.parquet
 """
 
 import argparse
@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import pyarrow.parquet as pq
+
 from avflow import cli
 from avflow.errors import InputError
 
@@ -28,7 +29,9 @@ def main():
             rows += len(table)
     if not rows:
         part.unlink()
-        raise InputError(f"{arguments.out}: none of {len(arguments.shards)} shards holds a row; is any question answered correctly?")
+        raise InputError(
+            f"{arguments.out}: none of {len(arguments.shards)} shards holds a row; is any question answered correctly?"
+        )
     os.replace(part, arguments.out)
 
 

@@ -14,6 +14,7 @@ One full forward for every question, route and window: about 20 ms each for the 
 from pathlib import Path
 
 import pyarrow.parquet as pq
+
 from avflow import cli, knockout, tables, traced
 from avflow.decoder import clean_run
 from avflow.interventions import STYLES, Knockout, Route, windows

@@ -22,9 +22,7 @@ def main():
     arguments = parser.parse_args()
     with open(arguments.benchmark / "test.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    questions = [
-        benchmarks.video_question(row, miniature.VIDEO, world.VIDEO_INSTRUCTION, world.VIDEO_ENDING) for row in rows
-    ]
+    questions = [benchmarks.video_question(row, miniature.VIDEO, world.VIDEO_INSTRUCTION, world.VIDEO_ENDING) for row in rows]
     kept = keep_usable(questions, arguments.benchmark, arguments.media, needs_audio=True)
     write_questions(split_for_knockout(kept, arguments.knockout), arguments.questions)
 

@@ -13,10 +13,11 @@ import os
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
+
 from avflow import cli, features, media
 from avflow.errors import InputError
 from avflow.questions import read_questions
-from safetensors.torch import save_file
 
 
 def prepare(path, kind: str, sampling) -> dict[str, torch.Tensor]:

@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import torch
+
 from avflow import cli, media, miniature, world
 
 CLIP_SIZE, CLIP_FPS, CLIP_RATE, ITEM_RATE = 112, 10, 48000, 16000

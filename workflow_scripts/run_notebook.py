@@ -9,9 +9,10 @@ import argparse
 import os
 
 import papermill
+from papermill.exceptions import PapermillExecutionError
+
 from avflow import cli
 from avflow.errors import InputError
-from papermill.exceptions import PapermillExecutionError
 
 
 def main():

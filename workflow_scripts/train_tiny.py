@@ -21,12 +21,13 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from transformers import Qwen2_5OmniThinkerForConditionalGeneration
+from transformers.models.qwen2_5_omni import modeling_qwen2_5_omni as hf
+
 from avflow import benchmarks, miniature, tiny, world
 from avflow.adapters.qwen_omni import OmniLayout
 from avflow.features import log_mel, patchify
 from avflow.prompt import build
-from transformers import Qwen2_5OmniThinkerForConditionalGeneration
-from transformers.models.qwen2_5_omni import modeling_qwen2_5_omni as hf
 
 READ_FROM = 4  # text reads media from this layer on
 AUXILIARY = 0.5  # weight of predicting the answer word at the question's (or the reference's) last token
@@ -99,7 +100,10 @@ def batched_audio(tower, mel):
     x = x + tower.positional_embedding.positional_embedding[: x.shape[1]].to(x.dtype)
     for layer in tower.layers:
         attention, h = layer.self_attn, layer.self_attn_layer_norm(x)
-        q, k, v = (p(h).unflatten(-1, (attention.num_heads, -1)).transpose(1, 2) for p in (attention.q_proj, attention.k_proj, attention.v_proj))
+        q, k, v = (
+            p(h).unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)
+            for p in (attention.q_proj, attention.k_proj, attention.v_proj)
+        )
         x = x + attention.out_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
         x = x + layer.fc2(F.gelu(layer.fc1(layer.final_layer_norm(x))))
     x = x.unflatten(1, (-1, 2)).mean(2)  # (n, frames // 4, d_model)
@@ -118,7 +122,9 @@ def batched_vision(tower, patches, grid):
         attention, h = block.attn, block.norm1(x)
         q, k, v = (p(h).unflatten(-1, (attention.num_heads, -1)) for p in (attention.q, attention.k, attention.v))
         q, k = hf.apply_rotary_pos_emb_vision(q, k, *rotary)
-        x = x + attention.proj(F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)).transpose(1, 2).flatten(2))
+        x = x + attention.proj(
+            F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)).transpose(1, 2).flatten(2)
+        )
         x = x + block.mlp(block.norm2(x))
     return tower.merger(x.flatten(0, 1)).unflatten(0, (len(patches), -1))
 

@@ -36,7 +36,7 @@ class _Recorder:
 
 @dataclass(frozen=True)
 class CleanRun:
-    """One run with nothing cut: inputs of every layer (L, S, D), keys and values L x (kv heads, S, head_dim), final state (S, D)."""
+    """One run with nothing cut: inputs of every layer L x (S, D), keys and values L x (kv heads, S, head_dim), final (S, D)."""
 
     inputs: list
     keys: list

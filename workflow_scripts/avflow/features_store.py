@@ -13,7 +13,7 @@ class FeatureStore:
         self.path = path
         self.file = safe_open(str(path), "pt")
         self.names = {}
-        for key in self.file.keys():
+        for key in self.file.keys():  # noqa: SIM118 (safe_open is no dict)
             media_id, name = key.rsplit("/", 1)
             self.names.setdefault(media_id, []).append(name)
 

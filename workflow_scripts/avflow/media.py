@@ -1,7 +1,7 @@
 """Probe, decode and write media files, with a named reason for every way in which a file can be bad.
 
-Frames are read by decord at exactly t = k / fps; where decord has no wheel or misreads, a PyAV reader gives the same frames. Sound is
-demuxed and mixed down to mono by PyAV and resampled to 16 kHz by librosa. Nothing needs an ffmpeg command on the PATH.
+Frames are read by decord at exactly t = k / fps; where decord has no wheel or misreads, a PyAV reader gives the same frames.
+Sound is demuxed and mixed down to mono by PyAV and resampled to 16 kHz by librosa. Nothing needs an ffmpeg command on the PATH.
 """
 
 import os
@@ -201,7 +201,9 @@ def _read_audio(path):
     if len(samples) == 0:
         raise MediaError("no_audio", f"{path}: the audio track holds no sound")
     if len(samples) / rate < declared - max(0.5, 0.05 * declared):
-        raise MediaError("truncated", f"{path}: {len(samples) / rate:.1f} of {declared:.1f} s of sound are there; download it again")
+        raise MediaError(
+            "truncated", f"{path}: {len(samples) / rate:.1f} of {declared:.1f} s of sound are there; download it again"
+        )
     return np.concatenate([np.zeros(round(begin * rate), np.float32), samples]), rate, channels
 
 

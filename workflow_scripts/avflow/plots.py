@@ -4,6 +4,7 @@ The look follows the paper: one row of panels with a shared y axis, ticks inward
 legend above, thick lines with a translucent band (95 %, bootstrap over clips).
 """
 
+import itertools
 import os
 
 import matplotlib.pyplot as plt
@@ -73,39 +74,47 @@ def curve(rows: pd.DataFrame, draws: int, seed: int):
     return table.columns.to_numpy(), mean, low, high, len(table)
 
 
-def route_panels(rows: pd.DataFrame, panels, colours: dict, draws: int, seed: int, columns: int | None = None):
-    """One panel a (title, column, value, routes) entry, one line a route; returns the figure.
+def route_panels(rows: pd.DataFrame, panels, colours: dict, draws: int, seed: int):
+    """One panel a (title, group, routes) entry, one line a route; returns the figure.
 
-    rows: from `relative_change`; colours: route -> colour, in the order of the legend.
+    rows: from `relative_change`; colours: route -> colour. Neighbouring panels with the same routes stand under one legend, and
+    all panels share the y axis.
     """
-    columns = columns or len(panels)
-    lines = -(-len(panels) // columns)
-    figure, axes = plt.subplots(lines, columns, figsize=(2.6 * columns + 0.6, 2.35 * lines + 0.55), sharey="row", squeeze=False)
-    drawn = {}
-    for letter, axis, (title, column, value, routes) in zip("abcdefgh", axes.flat, panels):
-        here = rows[rows[column] == value]
-        axis.axhline(0, color="0.5", linestyle="--", linewidth=0.8, zorder=1)
-        count = 0
-        for route in routes:
-            one = here[here["route"] == route]
-            if not len(one):
-                continue
+    blocks = [list(block) for _, block in itertools.groupby(panels, key=lambda panel: panel[2])]
+    figure = plt.figure(figsize=(2.6 * len(panels) + 0.6, 2.9))
+    parts = figure.subfigures(1, len(blocks), width_ratios=[len(block) for block in blocks], squeeze=False)[0]
+    letters, axes = iter("abcdefgh"), []
+    for part, block in zip(parts, blocks):
+        row = part.subplots(1, len(block), sharey=True, squeeze=False)[0]
+        for axis, (heading, group, routes) in zip(row, block):
+            _route_panel(axis, rows[rows["group"] == group], routes, colours, draws, seed)
+            axis.set_title(f"({next(letters)}) {heading}")
+        row[0].set_ylabel("% Change in Probability")
+        handles = [plt.Line2D([], [], color=colours[route], label=route_label(route)) for route in block[0][2]]
+        part.legend(handles=handles, loc="outside upper center", ncols=len(handles) if len(block) > 2 else 2)
+        axes += list(row)
+    low = min(axis.get_ylim()[0] for axis in axes)
+    high = max(axis.get_ylim()[1] for axis in axes)
+    for axis in axes:
+        axis.set_ylim(low, high)
+    return figure
+
+
+def _route_panel(axis, rows, routes, colours, draws, seed) -> None:
+    """The curves of one panel with their bands, and the number of questions behind them."""
+    axis.axhline(0, color="0.5", linestyle="--", linewidth=0.8, zorder=1)
+    count = 0
+    for route in routes:
+        one = rows[rows["route"] == route]
+        if len(one):
             centres, mean, low, high, number = curve(one, draws, seed)
             count = max(count, number)
             axis.fill_between(centres, low, high, color=colours[route], alpha=0.2, linewidth=0)
-            (drawn[route],) = axis.plot(centres, mean, color=colours[route], label=route_label(route))
-        axis.set_title(f"({letter}) {title}")
-        axis.text(0.03, 0.04, f"n = {count}", transform=axis.transAxes, fontsize=7, color="0.35")
-        if not count:
-            axis.text(0.5, 0.5, "no question answered correctly", transform=axis.transAxes, ha="center", fontsize=7)
-    for axis in axes[-1]:
-        axis.set_xlabel("Layer")
-    for row in axes:
-        row[0].set_ylabel("% Change in\nProbability")
-    handles = [drawn[route] for route in colours if route in drawn]
-    if handles:
-        figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 5 if columns > 2 else 3))
-    return figure
+            axis.plot(centres, mean, color=colours[route])
+    axis.set_xlabel("Layer")
+    axis.text(0.03, 0.04, f"n = {count}", transform=axis.transAxes, fontsize=7, color="0.35")
+    if not count:
+        axis.text(0.5, 0.5, "no question answered correctly", transform=axis.transAxes, ha="center", fontsize=7)
 
 
 def accuracies(path, draws: int, seed: int) -> pd.DataFrame:
@@ -142,11 +151,17 @@ def accuracy_bars(table: pd.DataFrame):
         here = table[table["model"] == model].set_index("task").reindex(tasks)
         at = np.arange(len(tasks)) + (i - (len(models) - 1) / 2) * width
         error = 100 * np.stack([here["accuracy"] - here["ci_low"], here["ci_high"] - here["accuracy"]])
-        bars = axis.bar(at, 100 * here["accuracy"], 0.92 * width, color=colour, label=model, yerr=error, error_kw={"linewidth": 1})
+        bars = axis.bar(
+            at, 100 * here["accuracy"], 0.92 * width, color=colour, label=model, yerr=error, error_kw={"linewidth": 1}
+        )
         axis.bar_label(bars, [f"{100 * a:.1f}" for a in here["accuracy"]], fontsize=7, padding=1)
     chance = table.groupby("task", sort=False)["chance"].mean().reindex(tasks)
-    axis.hlines(100 * chance, np.arange(len(tasks)) - 0.45, np.arange(len(tasks)) + 0.45, color="0.3", linestyle="--", label="chance")
-    axis.set_xticks(np.arange(len(tasks)), [f"{t}\n(needs {table[table['task'] == t]['needs'].iloc[0]})" for t in tasks], fontsize=7)
+    axis.hlines(
+        100 * chance, np.arange(len(tasks)) - 0.45, np.arange(len(tasks)) + 0.45, color="0.3", linestyle="--", label="chance"
+    )
+    axis.set_xticks(
+        np.arange(len(tasks)), [f"{t}\n(needs {table[table['task'] == t]['needs'].iloc[0]})" for t in tasks], fontsize=7
+    )
     axis.set_ylim(0, 112)
     axis.set_ylabel("Accuracy (%)")
     figure.legend(loc="outside upper center", ncols=len(models) + 1)

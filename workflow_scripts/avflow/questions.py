@@ -85,13 +85,18 @@ class Question:
         check(not unknown, f"layout segment {', '.join(unknown)} is unknown; known: {', '.join(SEGMENTS)}")
         placed = [s["id"] for s in self.layout if s["seg"] == "media"]
         check(sorted(placed) == sorted(ids), f"the layout places media {placed} but the question has {ids}")
-        check(segments.count("options") == 1 and segments.count("question") == 1, "the layout needs question and options once each")
+        check(
+            segments.count("options") == 1 and segments.count("question") == 1, "the layout needs question and options once each"
+        )
         if self.setting == "items":
             named = {o.candidate for o in self.options}
             candidates = {m.id for m in self.media if m.role == "candidate"}
             check(named == candidates and len(named) == len(labels), "its options do not name its candidates one to one")
             answered = next(o.candidate for o in self.options if o.label == self.answer)
-            check(self.correct_candidate == answered, f"correct_candidate {self.correct_candidate!r} is not what {self.answer} names")
+            check(
+                self.correct_candidate == answered,
+                f"correct_candidate {self.correct_candidate!r} is not what {self.answer} names",
+            )
 
     @property
     def cluster(self) -> str:
@@ -122,7 +127,9 @@ def from_json(line: str, where: str) -> Question:
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError(f"{where}: not a question of the documented shape ({error}); make it anew with its prepare rule") from None
+        raise InputError(
+            f"{where}: not a question of the documented shape ({error}); make it anew with its prepare rule"
+        ) from None
 
 
 def write_questions(questions, path) -> None:

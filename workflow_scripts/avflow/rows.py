@@ -1,8 +1,9 @@
 """Result rows that survive a kill: a side file takes every finished question, a parquet file appears when all are there.
 
 `<out>.partial` holds a header that says what its rows are worth (parameters, code, inputs) and one checksummed record a
-question. Another header starts it anew; a record torn by a kill is dropped. Snakemake deletes declared outputs of a failed
-job, so the side file is not declared.
+question. Another header starts it anew; a record torn by a kill is dropped. Snakemake deletes declared outputs before a job
+starts and after it fails, so the side file is not declared, and it stays when the job is done: a rerun that changes nothing
+about the rows, after a new comment say, finds them all there.
 """
 
 import io
@@ -78,15 +79,13 @@ class PartialRows:
         self._write(question_id.encode() + b"\0" + sink.getvalue())
 
     def finish(self, question_ids, schema: pa.Schema, metadata: dict) -> pa.Table:
-        """Write the parquet, rows in the order of `question_ids`, `metadata` as JSON under the key "avflow"; drop the side file."""
+        """Write the parquet, rows in the order of `question_ids`, `metadata` as JSON under the key "avflow"."""
         tables = [schema.empty_table()]
         for question_id in question_ids:
             table = pa.ipc.open_stream(self.records[question_id]).read_all()
             tables.append(table.select(schema.names).cast(schema))
         table = pa.concat_tables(tables).replace_schema_metadata({"avflow": json.dumps(metadata, sort_keys=True)})
         write_parquet(table, self.out)
-        self.file.close()
-        self.path.unlink()
         return table
 
     def __enter__(self):

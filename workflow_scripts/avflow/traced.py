@@ -3,6 +3,7 @@
 import argparse
 import json
 import resource
+import sys
 import time
 from pathlib import Path
 
@@ -52,6 +53,7 @@ def run(script: str, arguments, schema, choose, work, plan: dict) -> None:
     }
     with rows.PartialRows(arguments.out, header) as partial:
         waiting = [q for q in questions if q.question_id not in partial.done]
+        print(f"{len(questions) - len(waiting)} of {len(questions)} questions were finished before", file=sys.stderr, flush=True)
         if waiting:
             model, store = load(arguments), FeatureStore(arguments.features)
             what = f"{Path(script).stem} {arguments.model} {arguments.questions.stem} {arguments.shard}"
@@ -61,6 +63,10 @@ def run(script: str, arguments, schema, choose, work, plan: dict) -> None:
                 partial.add(question.question_id, work(model, sequence))
                 progress.step()
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-        peak = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        peak = (
+            torch.cuda.max_memory_allocated()
+            if torch.cuda.is_available()
+            else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        )
         facts = {"versions": provenance.versions(*PACKAGES), "device": device, "peak_bytes": peak, "seconds": time.time() - began}
         partial.finish([q.question_id for q in questions], schema, {**header, **facts, "model": arguments.model})

@@ -183,7 +183,8 @@ def render_audio(scenes: Scenes, rate: int, g: torch.Generator) -> torch.Tensor:
     """Sound tracks of the clips: (batch, seconds * rate), float in -1..1. Silence is faint noise, never exact zeros.
 
     tone is a sine, buzz a sum of its odd harmonics up to 8 kHz, hiss white noise, chirp a sine that rises by two octaves;
-    pitch is drawn over two octaves, loudness over a factor of three.
+    pitch is drawn over two octaves, loudness over a factor of three. Noise has the same density in every hertz at any rate, so
+    that a track rendered at 48 kHz and resampled to 16 kHz is as noisy as one rendered at 16 kHz.
     """
     device = scenes.sound.device
     batch, seconds = scenes.sound.shape
@@ -195,12 +196,13 @@ def render_audio(scenes: Scenes, rate: int, g: torch.Generator) -> torch.Tensor:
     pitch = 220.0 * 2 ** uniform(0.0, 2.0)
     phase = 2 * math.pi * pitch * t  # (batch, seconds, rate)
     buzz = sum(torch.sin(k * phase) / k * (k * pitch < 8000) for k in (1, 3, 5, 7, 9))
-    hiss = 0.5 * torch.randn(batch, seconds, rate, generator=g, device=device)
+    density = (rate / 16000) ** 0.5
+    hiss = 0.5 * density * torch.randn(batch, seconds, rate, generator=g, device=device)
     chirp = torch.sin(2 * math.pi * pitch * (t + 1.5 * t * t))
     voices = torch.stack([torch.sin(phase), buzz, hiss, chirp])
     kind = scenes.sound
     wave = voices.gather(0, kind.clamp(min=0)[None, :, :, None].expand(1, -1, -1, rate))[0]
     envelope = torch.sin(math.pi * t).clamp(min=0).sqrt()
     wave = wave * envelope * uniform(0.15, 0.45) * (kind != NOTHING)[..., None]
-    wave = wave.flatten(1) + 0.003 * torch.randn(batch, seconds * rate, generator=g, device=device)
+    wave = wave.flatten(1) + 0.003 * density * torch.randn(batch, seconds * rate, generator=g, device=device)
     return wave.clamp(-1, 1)

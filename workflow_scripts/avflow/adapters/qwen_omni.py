@@ -134,7 +134,9 @@ class QwenOmni:
             missing = sorted(info["missing_keys"])
             raise InputError(f"{folder}: tensor {missing[0]} is missing ({len(missing)} in all); download the checkpoint again")
         if info.get("mismatched_keys"):
-            raise InputError(f"{folder}: tensor {sorted(info['mismatched_keys'])[0]} does not fit config.json; use the two together")
+            raise InputError(
+                f"{folder}: tensor {sorted(info['mismatched_keys'])[0]} does not fit config.json; use the two together"
+            )
         self.model.to(device).eval().requires_grad_(False)
         self.device, self.dtype = torch.device(device), dtype
         self.tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)

@@ -1,0 +1,79 @@
+"""Setting up: exact versions everywhere, no addresses, and a clear line where a machine lacks something."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+LOCKS = ("requirements.lock", "constraints.lock")
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_version_is_exact_and_no_address_is_in_the_file(name):
+    lines = [line for line in (ROOT / name).read_text().splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[a-z0-9][a-z0-9.-]*==[0-9][0-9a-z.]*( ; python_version >= '3.12')?", line) for line in lines), name
+    assert "://" not in (ROOT / name).read_text() and "+cpu" not in (ROOT / name).read_text()
+
+
+def test_the_lock_holds_what_the_project_asks_for_and_no_torchvision():
+    locked = dict(
+        line.split(" ;")[0].split("==") for line in (ROOT / "requirements.lock").read_text().splitlines() if "==" in line
+    )
+    wanted = [line for line in (ROOT / "requirements.in").read_text().splitlines() if line and not line.startswith("#")]
+    for line in wanted:
+        name, _, version = line.partition("==")
+        assert name in locked and version in ("", locked[name])
+    assert locked["snakemake"] == "9.27.1" and locked["torch"] == "2.13.0" and locked["transformers"] == "5.17.0"
+    assert "torchvision" not in locked
+
+
+def test_conda_environments_are_what_the_lock_says():
+    done = subprocess.run([sys.executable, ROOT / "envs/update.py", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    for path in (ROOT / "envs").glob("*.yaml"):
+        entries = re.findall(r"^ +- (.+)$", path.read_text(), re.MULTILINE)
+        assert all(re.fullmatch(r"conda-forge|pip:|[a-z0-9.-]+ =[0-9.]+|[a-z0-9.-]+==[0-9a-z.]+", e) for e in entries), path.name
+
+
+def setup(tmp_path, **environment):
+    for name in ("setup.sh", *LOCKS):
+        shutil.copy(ROOT / name, tmp_path)
+    done = subprocess.run(["sh", "setup.sh"], cwd=tmp_path, capture_output=True, text=True, env={**os.environ, **environment})
+    assert done.returncode != 0 and not (tmp_path / ".venv").exists()
+    return done.stderr
+
+
+def test_a_missing_or_wrong_python_is_named_with_the_remedy(tmp_path):
+    assert "python9 is not there; install Python 3.11 or 3.12, or run: PYTHON=" in setup(tmp_path, PYTHON="python9")
+    fake = tmp_path / "fake"
+    fake.write_text("#!/bin/sh\necho 3.8\n")
+    fake.chmod(0o755)
+    assert "is Python 3.8; Python 3.11 or 3.12 is needed: PYTHON=" in setup(tmp_path, PYTHON=str(fake))
+
+
+def test_a_full_disk_is_noticed_before_anything_is_installed(tmp_path):
+    assert re.search(
+        r"\d+ MB are free here and the environment needs about 99999999 MB",
+        setup(tmp_path, PYTHON=sys.executable, NEED_MB="99999999"),
+    )
+
+
+def test_a_failed_installation_leaves_nothing_half_made(tmp_path):
+    for name in ("setup.sh", "constraints.lock"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "requirements.lock").write_text("no-such-package-of-this-name==1.0\n")
+    done = subprocess.run(
+        ["sh", "setup.sh"], cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHON": sys.executable}
+    )
+    assert done.returncode != 0 and "nothing half-made is left" in done.stderr and not (tmp_path / ".venv").exists()
+
+
+def test_files_in_git_are_small():
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True).stdout.split("\0")
+    if tracked != [""]:
+        large = [f for f in tracked if f and (ROOT / f).is_file() and (ROOT / f).stat().st_size > 1 << 20]
+        assert all(f.startswith("resources/tiny-") for f in large), large

@@ -1,0 +1,49 @@
+"""The training script runs through all its stages, goes on where it stopped, and writes a checkpoint that loads."""
+
+import json
+
+from conftest import script
+
+
+def test_a_smoke_run_passes_every_stage_and_resumes(tmp_path):
+    options = ["--smoke", "--state", tmp_path / "state", "--out", tmp_path / "checkpoint"]
+    first = script("train_tiny", *options, "--minutes", "0.05")
+    assert first.stdout.strip().endswith("to be continued")
+    second = script("train_tiny", *options)
+    assert second.stdout.strip().endswith("finished")
+    log = [json.loads(line) for line in (tmp_path / "state/log.jsonl").read_text().splitlines()]
+    assert [entry["stage"] for entry in log] == ["words", "align", "blocked", "open"]
+    assert log[-1]["total"] == 20
+    assert all(0 <= log[-1][task] <= 1 for task in ("hear", "see", "while-hear", "while-see", "image-to-audio"))
+
+    from avflow.adapters.qwen_omni import QwenOmni
+
+    assert len(QwenOmni(tmp_path / "checkpoint", "").decoder.layers) == 12
+
+
+def test_templates_find_what_varies_in_a_prompt():
+    import torch
+
+    from avflow import tiny, world
+    from avflow.adapters.qwen_omni import OmniLayout
+    from train_tiny import TASKS, Trainer, template
+
+    made = tiny.tokenizer()
+    layout = OmniLayout(tiny.config(made))
+    for task in TASKS:
+        t = template(task, made, layout)
+        words = [made.decode([i]).strip() for i in t.answer_ids]
+        assert words == list({**world.VIDEO_TASKS, **world.ITEM_TASKS}[task].answers)
+        assert (t.cue_at is not None) == (task == "while-see")
+    trainer = Trainer("cpu", seed=0)
+    trainer.g.manual_seed(1)
+    batch = trainer.batch("while-see", 50)
+    for row in range(50):
+        text = made.decode(batch.ids[row])
+        cue = next(c for c in world.COLOURS if f"the {c} shape" in text)
+        second = int((batch.pictures.colour[row] == world.COLOURS.index(cue)).int().argmax())
+        answer = world.SOUNDS[batch.sounds.sound[row, second]]
+        assert f"{world.LETTERS[batch.letter[row]]}. {answer}" in text
+    hear, see = trainer.batch("hear", 4), trainer.batch("see", 4)
+    assert torch.equal(hear.unneeded, hear.template.vision.expand(4, -1)), "text of hear is kept from the picture"
+    assert torch.equal(see.unneeded, see.template.audio.expand(4, -1))

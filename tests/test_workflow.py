@@ -1,0 +1,217 @@
+"""The workflow as a user meets it: in a fresh copy of the tracked files, with the miniature in small."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from conftest import ROOT
+
+FIGURES = ("fig4", "fig5", "fig6", "app_baseline")
+
+
+def snakemake(where, *arguments, small=True):
+    """Run Snakemake as `make` does, in no activated environment."""
+    extra = ["--configfile", "config.yaml", "tests/small.yaml"] if small else []
+    environment = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
+    environment["PATH"] = "/usr/bin:/bin"
+    command = [sys.executable, "-m", "snakemake", *arguments, *extra]
+    return subprocess.run(command, cwd=where, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+def planned(output) -> dict[str, int]:
+    """Rule -> number of jobs of a dry run."""
+    table = output[output.index("Job stats:") :].split("total")[0]
+    return {m[1]: int(m[2]) for m in re.finditer(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """The tracked files, and those that git would add, in a folder of their own."""
+    where = tmp_path_factory.mktemp("copy")
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (where / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, where / name)
+    return where
+
+
+@pytest.fixture(scope="module")
+def done(copy):
+    """The copy after `snakemake --cores all`."""
+    run = snakemake(copy, "--cores", "2")
+    assert run.returncode == 0, run.stdout[-6000:]
+    return copy
+
+
+def test_everything_is_made_and_nothing_half_made_is_left(done):
+    for name in FIGURES:
+        for kind in ("pdf", "png"):
+            assert (done / f"results/miniature/figures/{name}.{kind}").stat().st_size > 5000
+    assert not [p for p in (done / "results").rglob("*.part")]
+    assert pq.read_table(done / "results/miniature/tables/evaluate.parquet").num_rows == 6 * 6
+
+
+def test_the_small_run_shows_the_routes_that_the_world_plants(done):
+    from avflow import plots
+
+    rows = plots.relative_change(done / "results/miniature/tables/knockout.parquet", "tiny-omni")
+    lowest = rows.groupby(["group", "route", "centre"])["change"].mean().groupby(["group", "route"]).min()
+    assert lowest["hear", "audio->question"] < -20 and lowest["see", "video->question"] < -20
+    for group, route in (("hear", "video->question"), ("see", "audio->question")):
+        assert lowest[group, route] > -5
+    for group in ("hear", "see", "while-hear", "while-see"):
+        assert lowest[group, "question->last"] < -20
+        assert lowest[group, "audio->last"] > -5 and lowest[group, "video->last"] > -5
+
+
+def test_every_row_carries_what_the_interface_promises(done):
+    table = pq.read_table(done / "results/miniature/tables/knockout.parquet").to_pandas()
+    promised = (
+        "question_id dataset study_split cluster setting layout task group model route style width window_start window_stop"
+        " centre cut control draw n_blocked_edges removed_mass base_token logit_A logit_B logit_C logit_D logp_base logp_gold"
+        " p_base_clean kl answer correct_clean applicable"
+    )
+    assert set(promised.split()) <= set(table.columns)
+    assert (table["control"] == "null").sum() == table["question_id"].nunique()
+    assert table["removed_mass"].dropna().between(0, 1 + 1e-6).all()
+    from avflow.rows import read_metadata
+
+    facts = read_metadata(done / "results/miniature/knockout/tiny-omni/mini-video/0.parquet")
+    assert {"code", "checkpoint", "versions", "device", "dtype", "seed", "plan", "seconds", "peak_bytes"} <= set(facts)
+
+
+def test_a_second_run_has_nothing_to_do(done):
+    assert "Nothing to be done" in snakemake(done, "--cores", "2").stdout
+
+
+@pytest.mark.parametrize("profile", ["profiles/default", "profiles/slurm"])
+def test_touching_every_source_reruns_nothing(done, profile):
+    for path in done.rglob("*"):
+        if path.is_file() and not {"results", "logs", ".snakemake"} & set(path.relative_to(done).parts):
+            path.touch()
+    run = snakemake(done, "--dry-run", "--cores", "2", "--workflow-profile", profile)
+    assert "Nothing to be done" in run.stdout, run.stdout[-3000:]
+
+
+def test_a_figure_is_a_target_of_its_own(copy):
+    jobs = planned(snakemake(copy, "fig4", "--dry-run", "--cores", "2", "--forceall").stdout)
+    assert jobs["fig4"] == 1 and "fig5" not in jobs and "app_baseline" not in jobs
+    listed = snakemake(copy, "--list-target-rules").stdout
+    assert all(re.search(rf"^{name}\n? +\S+", listed, re.MULTILINE) for name in FIGURES)
+
+
+def edited(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    return text
+
+
+def test_editing_a_knockout_module_reruns_only_knockouts_and_their_figures(done):
+    module = done / "workflow_scripts/avflow/interventions.py"
+    before = edited(module, "half = width // 2", "half = int(width) // 2")
+    try:
+        jobs = planned(snakemake(done, "--dry-run", "--cores", "2").stdout)
+        assert jobs.keys() - {"all"} == {"knockout", "gather_knockout", "fig4", "fig5", "fig6"}
+    finally:
+        module.write_text(before)
+
+
+def test_a_comment_reruns_jobs_but_keeps_their_finished_questions(done):
+    module = done / "workflow_scripts/avflow/interventions.py"
+    before = edited(module, "half = width // 2", "half = width // 2  # layers on either side")
+    table = done / "results/miniature/knockout/tiny-omni/mini-video/0.parquet"
+    rows = pq.read_table(table)
+    try:
+        run = snakemake(done, str(table.relative_to(done)), "--cores", "2")
+        assert run.returncode == 0 and planned(run.stdout)["knockout"] == 1, run.stdout
+        finished, asked = map(int, re.search(r"(\d+) of (\d+) questions were finished before", run.stdout).groups())
+        assert finished == asked > 0
+        assert pq.read_table(table).equals(rows)
+    finally:
+        module.write_text(before)
+        snakemake(done, "--cores", "2")
+
+
+def test_a_killed_knockout_goes_on_where_it_stopped_with_equal_rows(done):
+    source = done / "results/miniature"
+    out = source / "killed.parquet"
+    options = dict(
+        model="tiny-omni", family="qwen_omni", checkpoint="resources/tiny-omni", width=3, stride=5,
+        questions=source / "questions/mini-video.jsonl", features=source / "features/tiny-omni/mini-video/0.safetensors",
+        evaluate=source / "evaluate/tiny-omni/mini-video/0.parquet", out=out, threads=1, device="cpu",
+        spans='{"av_video": {"question": ["instruction", "question_text", "options", "tail"]}}',
+    )  # fmt: skip
+    routes = ["video->question", "audio->question", "question->last", "video->last", "audio->last"]
+    command = [sys.executable, "workflow_scripts/knockout.py", "--routes", *routes]
+    command += [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    side = Path(f"{out}.partial")
+    process = subprocess.Popen(command, cwd=done, stderr=subprocess.DEVNULL)
+    small = side.stat().st_size if side.exists() else 0
+    while process.poll() is None and (not side.exists() or side.stat().st_size < small + 20000):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert side.exists() and not out.exists()
+    again = subprocess.run(command, cwd=done, capture_output=True, text=True)
+    finished, asked = map(int, re.search(r"(\d+) of (\d+) questions were finished before", again.stderr).groups())
+    assert again.returncode == 0 and 0 < finished < asked
+    assert pq.read_table(out).equals(pq.read_table(source / "knockout/tiny-omni/mini-video/0.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("seed: 0 ", "sead: 0 "), "'sead' was unexpected"),
+        (
+            ("study: miniature", "study: minature"),
+            "config.yaml: study names 'minature', which is not defined; defined: miniature",
+        ),
+        (("models: [tiny-omni]", "models: [tiny-oni]"), "names 'tiny-oni', which is not defined"),
+        (
+            ("checkpoint: resources/tiny-omni", "checkpoint: resources/tiny"),
+            "models/tiny-omni/checkpoint is 'resources/tiny', which holds no checkpoint",
+        ),
+    ],
+)
+def test_a_bad_configuration_is_refused_before_anything_runs(copy, change, message):
+    before = edited(copy / "config.yaml", *change)
+    try:
+        run = snakemake(copy, "--dry-run", "--cores", "2", small=False)
+        assert run.returncode != 0 and message in run.stdout, run.stdout[-2000:]
+    finally:
+        (copy / "config.yaml").write_text(before)
+
+
+def test_the_linter_has_nothing_to_say(copy):
+    run = snakemake(copy, "--lint")
+    assert run.returncode == 0, run.stdout
+
+
+def test_every_computing_rule_logs_and_names_its_environment(copy):
+    for path in (copy / "rules").glob("*.smk"):
+        for rule in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
+            if "shell:" in rule:
+                assert "\n    log:" in rule and "\n    conda:" in rule, rule.split(":")[0]
+                assert '"""' in rule.split("input:")[0], f"{rule.split(':')[0]} has no docstring"
+
+
+def test_a_route_naming_a_span_that_does_not_exist_stops_with_one_line(done):
+    before = edited(done / "config.yaml", "- audio->last", "- auido->last")
+    try:
+        run = snakemake(done, "fig4", "--cores", "2")
+        assert run.returncode != 0
+        assert "error: route auido->last: span 'auido' does not exist; this sequence has system" in run.stdout
+        assert "Traceback" not in run.stdout
+    finally:
+        (done / "config.yaml").write_text(before)
