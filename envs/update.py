@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 STAGES = {  # what the scripts of a stage import
     "data": ["av", "decord", "librosa", "numpy", "pillow", "safetensors", "soundfile", "torch", "transformers"],
     "models": ["numpy", "pyarrow", "safetensors", "tokenizers", "torch", "transformers"],
-    "figures": ["ipykernel", "matplotlib", "numpy", "pandas", "papermill", "pyarrow"],
+    "figures": ["ipykernel", "matplotlib", "numpy", "pandas", "papermill", "pyarrow", "safetensors"],
 }
 PYTHON, PIP = "3.11.13", "25.2"
 NAME = re.compile(r"[A-Za-z0-9_.-]+")

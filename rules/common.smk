@@ -132,6 +132,11 @@ def frames_of(wildcards):
     return f"<results>/frames/{wildcards.dataset}/{sampling}/{wildcards.shard}.safetensors"
 
 
+def first_frames(dataset):
+    """The first shard of a dataset's frames in the main model's sampling."""
+    return f"<results>/frames/{dataset}/{config['models'][STUDY['main_model']]['sampling']}/0.safetensors"
+
+
 def shards(pattern, **wildcards):
     """A pattern filled in for every shard of every dataset of the study."""
     return [

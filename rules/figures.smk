@@ -105,6 +105,36 @@ rule app_baseline:
         " -p seed {params.seed} -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} > {log[0]} 2>&1"
 
 
+rule app_world:
+    """The miniature's world: a clip with the questions about it, and a matching question."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("app_world"),
+        notebook="figures/app_world.ipynb",
+        style="figures/style.mplstyle",
+        video_questions="<results>/questions/mini-video.jsonl",
+        item_questions="<results>/questions/mini-items.jsonl",
+        video_frames=first_frames("mini-video"),
+        item_frames=first_frames("mini-items"),
+    output:
+        pdf=report("<results>/figures/app_world.pdf", category="Appendix", labels={"figure": "world"}),
+        png="<results>/figures/app_world.png",
+    log:
+        "<logs>/app_world.log",
+        notebook="<logs>/app_world.ipynb",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        shards=lookup("datasets/mini-video/shards", within=config),
+        item_shards=lookup("datasets/mini-items/shards", within=config),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p video_questions {input.video_questions}"
+        " -p item_questions {input.item_questions} -p video_frames {input.video_frames} -p item_frames {input.item_frames}"
+        " -p shards {params.shards} -p item_shards {params.item_shards}"
+        " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
+
+
 rule figures:
     """Every figure."""
     input:
@@ -112,4 +142,5 @@ rule figures:
         rules.fig5.output,
         rules.fig6.output,
         rules.app_baseline.output,
+        rules.app_world.output,
     localrule: True

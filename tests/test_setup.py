@@ -1,10 +1,13 @@
 """Setting up: exact versions everywhere, no addresses, and a clear line where a machine lacks something."""
 
+import ast
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 from conftest import ROOT
@@ -37,6 +40,42 @@ def test_conda_environments_are_what_the_lock_says():
     for path in (ROOT / "envs").glob("*.yaml"):
         entries = re.findall(r"^ +- (.+)$", path.read_text(), re.MULTILINE)
         assert all(re.fullmatch(r"conda-forge|pip:|[a-z0-9.-]+ =[0-9.]+|[a-z0-9.-]+==[0-9a-z.]+", e) for e in entries), path.name
+
+
+def rules():
+    """(rule, script or notebook, environment) of every rule with a shell command."""
+    for path in sorted((ROOT / "rules").glob("*.smk")):
+        for text in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
+            environment = re.search(r'conda:\s+"\.\./envs/(\w+)\.yaml"', text)
+            for kind in ("script", "notebook"):
+                found = re.search(rf'^        {kind}="([^"]+)"', text, re.MULTILINE)
+                if environment and found:
+                    yield text.split(":")[0], found[1], environment[1]
+
+
+@pytest.mark.parametrize(("rule", "source", "environment"), list(rules()))
+def test_an_environment_holds_what_its_rules_import(rule, source, environment):
+    from avflow import provenance
+
+    path = ROOT / source
+    if path.suffix == ".ipynb":
+        cells = json.loads(path.read_text())["cells"]
+        texts = ["\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")]
+        texts += [p.read_text() for p in provenance.notebook_sources(path)]
+    else:
+        also = ["adapters.qwen_omni"] if environment == "models" else []
+        texts = [p.read_text() for p in provenance.sources(path, *also)]
+    names = set()
+    for text in texts:
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                names |= {n.name.split(".")[0] for n in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(node.module.split(".")[0])
+    distributions = metadata.packages_distributions()
+    needed = {distributions[n][0].lower().replace("_", "-") for n in names - {"avflow"} if n not in sys.stdlib_module_names}
+    held = set(re.findall(r"- ([a-z0-9.-]+)==", (ROOT / f"envs/{environment}.yaml").read_text()))
+    assert needed <= held, f"{rule} imports {sorted(needed - held)}, which envs/{environment}.yaml lacks"
 
 
 def setup(tmp_path, **environment):

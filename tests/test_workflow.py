@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT
 
-FIGURES = ("fig4", "fig5", "fig6", "app_baseline")
+FIGURES = ("fig4", "fig5", "fig6", "app_baseline", "app_world")
 
 
 def snakemake(where, *arguments, small=True):

@@ -1,4 +1,4 @@
-"""Reading the shards that `extract_features` wrote."""
+"""Reading the shards that `preprocess_media` and `extract_features` wrote."""
 
 from safetensors import safe_open
 
@@ -7,20 +7,21 @@ from .questions import Question
 
 
 class FeatureStore:
-    """Encoder outputs of one shard by media id, read when they are asked for."""
+    """Tensors of one shard by media id, read when they are asked for."""
 
-    def __init__(self, path):
+    def __init__(self, path, framework: str = "pt"):
+        """framework: "pt" gives torch tensors, "np" numpy arrays."""
         self.path = path
-        self.file = safe_open(str(path), "pt")
+        self.file = safe_open(str(path), framework)
         self.names = {}
         for key in self.file.keys():  # noqa: SIM118 (safe_open is no dict)
             media_id, name = key.rsplit("/", 1)
             self.names.setdefault(media_id, []).append(name)
 
     def of(self, question: Question) -> dict[str, dict]:
-        """media_id -> {vision, audio, grid, ...} for every medium of a question."""
+        """media_id -> {name: tensor} for every medium of a question."""
         missing = [m.media_id for m in question.media if m.media_id not in self.names]
         if missing:
-            raise InputError(f"{self.path}: no features of {missing[0]}; delete the file, it belongs to other questions")
+            raise InputError(f"{self.path}: nothing of {missing[0]}; delete the file, it belongs to other questions")
         read = self.file.get_tensor
         return {m.media_id: {n: read(f"{m.media_id}/{n}") for n in self.names[m.media_id]} for m in question.media}
