@@ -151,3 +151,159 @@ def test_a_row_left_without_any_key_is_refused(model, sequences, monkeypatch):
     monkeypatch.setattr(Route, "edges", lambda self, spans: type(edges)(edges.blocks, True, edges.count))
     with pytest.raises(InputError, match="route system->system: token 0 would keep no key"):
         knockout.naive(model, sequence, [Knockout(route, ALL)])
+
+
+VIDEO_ROUTES = ["audio->question", "video->question", "question->last", "audio->last", "last->last", "question->question"]
+LONG_ROUTES = ["cross_frame", "cross_audio_segment", "audio<->video", "video->audio", "system->last"]
+ITEM_ROUTES = [
+    "cross_candidate",
+    "candidates->reference",
+    "question->reference",
+    "candidates->question",
+    "incorrect_options->last",
+]
+ITEM_ROUTES += ["correct_candidate->correct_option", "reference->correct_option", "option_A.letter->last", "reference->reference"]
+
+
+def relative(a, b):
+    return ((a - b).abs().max() / b.abs().max()).item()
+
+
+@pytest.mark.parametrize("style", ["centred", "inverse", "top_down", "bottom_up"])
+@pytest.mark.parametrize(
+    ("i", "routes"),
+    [
+        (HEAR, VIDEO_ROUTES),
+        ("mini_video__while-hear_0001", LONG_ROUTES),
+        (MATCH, ITEM_ROUTES),
+        ("mini_items__audio-to-image_0002", ITEM_ROUTES),
+    ],
+)
+def test_the_incremental_sweep_equals_full_forwards(model, sequences, i, routes, style):
+    ks = [Knockout(Route.parse(r), w) for r in routes for w in windows(12, 3, style, stride=3 if routes is LONG_ROUTES else 2)]
+    full, full_base = knockout.naive(model, sequences[i], ks)
+    run = clean_run(model, sequences[i])
+    for rows_at_once in (300, 100000):
+        swept, base = knockout.sweep(model, sequences[i], run, ks, rows_at_once)
+        assert relative(swept, full) < 1e-5 and relative(base, full_base) < 1e-5
+    assert relative(full, full_base) > 1e-2, "some cut must matter for the comparison to mean anything"
+
+
+@pytest.fixture(scope="module")
+def exact(model):
+    """The tiny model in fp64, its weights made larger so that attention is sharp."""
+    import copy
+
+    from avflow.adapters.qwen_omni import QwenOmni
+
+    other = copy.copy(model)
+    assert isinstance(other, QwenOmni)
+    other.model = copy.deepcopy(model.model).double()
+    other.decoder, other.head = other.model.get_decoder(), other.model.lm_head
+    return other
+
+
+def test_in_fp64_the_sweep_is_exact_to_ten_digits(exact, sequences):
+    import dataclasses
+
+    for i, routes in ((HEAR, VIDEO_ROUTES + LONG_ROUTES), (MATCH, ITEM_ROUTES)):
+        sequence = dataclasses.replace(sequences[i], embeds=sequences[i].embeds.double())
+        ks = [Knockout(Route.parse(r), w) for r in routes for w in windows(12, 3, stride=4)]
+        full, _ = knockout.naive(exact, sequence, ks)
+        swept, _ = knockout.sweep(exact, sequence, clean_run(exact, sequence), ks)
+        assert relative(swept, full) < 1e-6  # logits are kept in fp32
+        mask = causal_mask(len(sequence))
+        for k in ks[:: len(ks) // 6]:
+            edges = k.route.edges(sequence.spans)
+            cut = mask & ~edges.cut(torch.arange(len(sequence)), len(sequence))
+            states = {}
+            for name in ("full", "swept"):
+                states[name] = last_state(exact, sequence, k, cut, mask, name == "swept", int(edges.queries()[0]))
+            assert relative(states["swept"], states["full"]) < 1e-10
+
+
+def last_state(model, sequence, k, cut, mask, incremental, first):
+    """The last token's final state in the model's own dtype, by full or by partial rows."""
+    from avflow.decoder import rotary, rows_layer
+
+    run = clean_run(model, sequence)
+    with torch.inference_mode():
+        begin = next(n for n in range(12) if k.window.covers(n))
+        x = run.inputs[begin][first:][None] if incremental else sequence.embeds[None]
+        pe = rotary(model, sequence.positions, sequence.embeds[None])
+        for n in range(begin if incremental else 0, 12):
+            here = cut if k.window.covers(n) else mask
+            if incremental:
+                x = rows_layer(model, run, n, first, x, here[first:][None])
+            else:
+                x = model.decoder.layers[n](x, attention_mask=here[None, None], position_embeddings=pe)
+    return x[0, -1]
+
+
+@pytest.mark.parametrize("mistake", ["stale keys", "one row too few", "no mask"])
+def test_the_comparison_notices_mistakes(model, sequences, monkeypatch, mistake):
+    """An engine with a plausible mistake must fail the test above."""
+    sequence = sequences[HEAR]
+    ks = [Knockout(Route.parse("audio->question"), w) for w in windows(12, 3)]
+    full, _ = knockout.naive(model, sequence, ks)
+    run = clean_run(model, sequence)
+    if mistake == "stale keys":
+        from avflow import decoder
+
+        def update(self, keys, values, layer, *_, **__):
+            stale = [t[layer].expand(len(keys), -1, -1, -1) for t in (self.run.keys, self.run.values)]
+            return stale[0], stale[1]
+
+        monkeypatch.setattr(decoder._SharedPrefix, "update", update)
+    elif mistake == "one row too few":
+        original = knockout._run_from
+        monkeypatch.setattr(knockout, "_run_from", lambda m, length, r, first, jobs: original(m, length, r, first + 40, jobs))
+    else:
+        original = knockout._run_from
+        nothing = Route.parse("last->system").edges(sequence.spans)
+        monkeypatch.setattr(
+            knockout,
+            "_run_from",
+            lambda m, length, r, first, jobs: original(m, length, r, first, [(nothing, c) for _, c in jobs]),
+        )
+    swept, _ = knockout.sweep(model, sequence, run, ks)
+    assert relative(swept, full) > 1e-3
+
+
+def test_equal_work_is_done_once_and_each_batch_has_its_own_null_row(model, sequences, monkeypatch):
+    sequence = sequences[HEAR]
+    narrow, clipped = windows(12, 3)[0], Window(0, 2, 0, "bottom_up", 1)
+    ks = [Knockout(Route.parse("audio->last"), w) for w in (narrow, clipped, windows(12, 3)[5])]
+    sizes = []
+    original = knockout._run_from
+    monkeypatch.setattr(knockout, "_run_from", lambda *a: sizes.append(len(a[4])) or original(*a))
+    logits, base = knockout.sweep(model, sequence, clean_run(model, sequence), ks)
+    assert sizes == [2] and torch.equal(logits[0], logits[1])
+    sizes.clear()
+    knockout.sweep(model, sequence, clean_run(model, sequence), ks, rows_at_once=2)
+    assert sizes == [1, 1]
+
+
+def test_blocking_audio_to_last_recomputes_one_row(model, sequences, monkeypatch):
+    from avflow import knockout as module
+
+    seen = []
+    original = module.rows_layer
+    monkeypatch.setattr(
+        module,
+        "rows_layer",
+        lambda m, run, number, first, states, mask: (
+            seen.append(tuple(states.shape)) or original(m, run, number, first, states, mask)
+        ),
+    )
+    ks = [Knockout(Route.parse("audio->last"), windows(12, 3)[9])]
+    knockout.sweep(model, sequences[HEAR], clean_run(model, sequences[HEAR]), ks)
+    assert seen == [(2, 1, 192)] * 4, "two variants (null and cut), one row, from the window's first layer 8 on"
+
+
+def test_a_cut_of_nothing_in_the_sweep_equals_its_null_row_bit_for_bit(model, sequences):
+    sequence = sequences[HEAR]
+    run = clean_run(model, sequence)
+    nothing = Route.parse("last->system").edges(sequence.spans)
+    logits = knockout._run_from(model, len(sequence), run, 130, [(nothing, (0, 1)), (nothing, (0, 1)), (nothing, (0,))])
+    assert torch.equal(logits, logits[:1].expand(4, -1))

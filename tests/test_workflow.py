@@ -147,7 +147,7 @@ def test_a_killed_knockout_goes_on_where_it_stopped_with_equal_rows(done):
     source = done / "results/miniature"
     out = source / "killed.parquet"
     options = dict(
-        model="tiny-omni", family="qwen_omni", checkpoint="resources/tiny-omni", width=3, stride=5,
+        model="tiny-omni", family="qwen_omni", checkpoint="resources/tiny-omni", width=3, stride=5, verify=0,
         questions=source / "questions/mini-video.jsonl", features=source / "features/tiny-omni/mini-video/0.safetensors",
         evaluate=source / "evaluate/tiny-omni/mini-video/0.parquet", out=out, threads=1, device="cpu",
         spans='{"av_video": {"question": ["instruction", "question_text", "options", "tail"]}}',
@@ -167,6 +167,23 @@ def test_a_killed_knockout_goes_on_where_it_stopped_with_equal_rows(done):
     finished, asked = map(int, re.search(r"(\d+) of (\d+) questions were finished before", again.stderr).groups())
     assert again.returncode == 0 and 0 < finished < asked
     assert pq.read_table(out).equals(pq.read_table(source / "knockout/tiny-omni/mini-video/0.parquet"))
+
+
+def test_verification_is_recorded_and_notices_a_wrong_row(done):
+    from avflow.rows import read_metadata
+
+    shard = done / "results/miniature/knockout/tiny-omni/mini-video/0.parquet"
+    facts = read_metadata(shard)
+    assert facts["verified"] == 3 and facts["verified_difference"] < 1e-5 and facts["plan"]["engine"] == "sweep"
+    module = done / "workflow_scripts/avflow/knockout.py"
+    before = edited(module, "open_mask & ~e.cut(rows, length).to(device) for e, _ in jobs", "open_mask for e, _ in jobs")
+    try:
+        run = snakemake(done, str(shard.relative_to(done)), "--cores", "2")
+        assert run.returncode != 0 and not shard.exists()
+        assert re.search(r"error: question mini_video__\S+, route \S+, centre \d+: \S+ off the full forward; delete", run.stdout)
+    finally:
+        module.write_text(before)
+        snakemake(done, "--cores", "2")
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,17 @@
         --routes 'audio->question' 'question->last' --width 3 \\
         --out results/miniature/knockout/tiny-omni/mini-video/0.parquet
 
-One full forward for every question, route and window: about 20 ms each for the tiny model on one CPU core.
+By the incremental engine, a tiny model's 60 knockouts of a clip take 0.2 s on one CPU core, against 2.4 s by full forwards.
 """
 
+import random
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from avflow import cli, knockout, tables, traced
+from avflow import cli, knockout, readout, tables, traced
 from avflow.decoder import clean_run
+from avflow.errors import InputError
 from avflow.interventions import STYLES, Knockout, Route, windows
 
 
@@ -30,14 +32,47 @@ def chosen(questions, evaluated: Path, which: str):
     return questions
 
 
+TOLERANCE = {"float64": 1e-10, "float32": 1e-5, "bfloat16": 5e-2, "float16": 1e-2}  # of the largest logit, against naive
+
+
+def asked_knockouts(model, arguments) -> list[Knockout]:
+    """Every route in every window, in the order of the rows."""
+    found = windows(len(model.decoder.layers), arguments.width, arguments.style, arguments.stride)
+    return [Knockout(Route.parse(r), w) for r in arguments.routes for w in found]
+
+
 def cut_all(model, sequence, arguments) -> list[dict]:
     """All rows of one question."""
-    layers = len(model.decoder.layers)
-    found = windows(layers, arguments.width, arguments.style, arguments.stride)
-    knockouts = [Knockout(Route.parse(r), w) for r in arguments.routes for w in found]
     shared = tables.about(sequence.question, arguments.model)
-    table = knockout.rows(model, sequence, clean_run(model, sequence), knockouts, arguments.batch)
+    engine = {"sweep": knockout.sweep, "naive": knockout.naive}[arguments.engine]
+    table = knockout.rows(model, sequence, clean_run(model, sequence), asked_knockouts(model, arguments), engine)
     return [{**shared, **row} for row in table]
+
+
+def verify(sequence_of, questions, partial, arguments) -> dict:
+    """Recompute some finished rows by full forwards; returns how many and the largest difference of their option logits.
+
+    Raises InputError above the tolerance of the dtype, relative to the largest logit.
+    """
+    if not arguments.verify or not questions:
+        return {"verified": 0, "verified_difference": None}
+    rng, worst = random.Random(arguments.seed), 0.0
+    for _ in range(arguments.verify):
+        question = rng.choice(questions)
+        model, sequence = sequence_of(question)
+        pairs = list(zip(asked_knockouts(model, arguments), partial.rows_of(question.question_id)[1:]))
+        asked, row = rng.choice([pair for pair in pairs if pair[1]["applicable"]])
+        logits, _ = knockout.naive(model, sequence, [asked])
+        columns = readout.option_logits(sequence, logits)
+        letters = [f"logit_{o.label}" for o in question.options]
+        difference = max(abs(columns[name][0] - row[name]) for name in letters) / logits.abs().max().item()
+        worst = max(worst, difference)
+        if difference > TOLERANCE[arguments.dtype]:
+            where = f"question {question.question_id}, route {asked.route}, centre {asked.window.centre}"
+            raise InputError(
+                f"{where}: {difference:.1e} off the full forward; delete {arguments.out}.partial, use --engine naive"
+            )
+    return {"verified": arguments.verify, "verified_difference": worst}
 
 
 def main():
@@ -48,11 +83,14 @@ def main():
     parser.add_argument("--width", type=int, required=True, help="layers in a window (the paper's k)")
     parser.add_argument("--style", choices=STYLES, default="centred")
     parser.add_argument("--stride", type=int, default=1, help="layers between neighbouring centres")
-    parser.add_argument("--batch", type=int, default=16, help="variants in one forward")
+    parser.add_argument("--engine", choices=["sweep", "naive"], default="sweep", help="incremental, or full forwards")
+    parser.add_argument("--verify", type=int, default=0, metavar="N", help="recompute N random rows by full forwards")
     arguments = parser.parse_args()
-    plan = {name: getattr(arguments, name) for name in ("ask", "routes", "width", "style", "stride", "batch")}
+    plan = {name: getattr(arguments, name) for name in ("ask", "routes", "width", "style", "stride", "engine")}
     choose = lambda questions: chosen(questions, arguments.evaluate, arguments.ask)
-    traced.run(__file__, arguments, tables.KNOCKOUT, choose, lambda m, s: cut_all(m, s, arguments), plan)
+    work = lambda model, sequence: cut_all(model, sequence, arguments)
+    check = lambda sequence_of, questions, partial: verify(sequence_of, questions, partial, arguments)
+    traced.run(__file__, arguments, tables.KNOCKOUT, choose, work, plan, check)
 
 
 if __name__ == "__main__":

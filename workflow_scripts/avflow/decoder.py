@@ -67,6 +67,30 @@ def clean_run(model, sequence: Sequence) -> CleanRun:
     return CleanRun(inputs, recorder.keys, recorder.values, x[0], cos, sin)
 
 
+class _SharedPrefix:
+    """Stands in for a cache: puts the clean keys and values of the first rows before those of the recomputed ones."""
+
+    def __init__(self, run: CleanRun, first: int):
+        self.run, self.first = run, first
+
+    def update(self, keys, values, layer, *_, **__):
+        def joined(own, clean):
+            return torch.cat([clean[:, : self.first].expand(len(own), -1, -1, -1), own], 2)  # (n, kv heads, S, head_dim)
+
+        return joined(keys, self.run.keys[layer]), joined(values, self.run.values[layer])
+
+
+@torch.inference_mode()
+def rows_layer(model, run: CleanRun, number: int, first: int, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """One layer over the rows from `first` on, in n variants: (n, R, D) -> (n, R, D).
+
+    Rows before `first` are those of the clean run; mask (n, R, S) bool says what each row may attend to.
+    """
+    rotated = run.cos[:, first:], run.sin[:, first:]
+    cache = _SharedPrefix(run, first)
+    return model.decoder.layers[number](states, attention_mask=mask[:, None], position_embeddings=rotated, past_key_values=cache)
+
+
 @torch.inference_mode()
 def masked_run(model, sequence: Sequence, masks) -> torch.Tensor:
     """Run a sequence once per variant, all layers, each layer under its own mask; logits of the last token (n, V) fp32.

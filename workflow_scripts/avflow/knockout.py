@@ -1,14 +1,21 @@
 """Attention knockout: cut a route in a window of layers and see what the answer loses (paper, section 2.1).
 
-`naive` is the reference: one full masked forward for every route and window. Variants are stacked into batches only to keep
-the processor busy; every batch carries a null row, nothing cut, and that row is the base its variants are compared with.
+`sweep` is exact and incremental. With keys hidden from queries in layers [a, b), nothing changes before layer a, and nothing
+ever changes in rows before the first of these queries. So one clean run serves all interventions: each starts at its first
+cut layer from the clean run's states, and recomputes only the rows from its first query on, which attend to the clean keys
+and values of the rows before. Interventions with the same first query are stacked and go through the layers together, each
+joining when its window opens: one row for X->last, the question and what follows for X->question.
+
+`naive` is the reference: one full masked forward for every route and window.
+
+In both, every batch carries a null row, nothing cut, and that row is the base its variants are compared with.
 """
 
 import math
 
 import torch
 
-from .decoder import CleanRun, causal_mask, cut_mass, masked_run
+from .decoder import CleanRun, causal_mask, cut_mass, last_logits, masked_run, rows_layer
 from .errors import InputError
 from .interventions import Knockout
 from .readout import compare
@@ -23,6 +30,17 @@ def _refuse_blind_rows(route, edges, length):
         raise InputError(f"route {route}: token {int(blind[0])} would keep no key to attend to; choose spans that leave it one")
 
 
+def _checked_edges(sequence: Sequence, knockouts):
+    """route -> its edges; refuses routes with nothing to cut and rows left without keys."""
+    edges = {}
+    for route in dict.fromkeys(k.route for k in knockouts):
+        edges[route] = route.edges(sequence.spans)
+        if not edges[route].count:
+            raise InputError(f"route {route}: no visible edge to cut in question {sequence.question.question_id}")
+        _refuse_blind_rows(route, edges[route], len(sequence))
+    return edges
+
+
 def naive(model, sequence: Sequence, knockouts: list[Knockout], batch: int = 16):
     """Logits of the last token for every knockout (n, V), and of the null row of its batch (n, V), both fp32 on the CPU.
 
@@ -30,15 +48,8 @@ def naive(model, sequence: Sequence, knockouts: list[Knockout], batch: int = 16)
     """
     length, device = len(sequence), sequence.embeds.device
     open_mask = causal_mask(length, device)
-    masks = {}
-    for knockout in knockouts:
-        if knockout.route in masks:
-            continue
-        edges = knockout.route.edges(sequence.spans)
-        if not edges.count:
-            raise InputError(f"route {knockout.route}: no visible edge to cut in question {sequence.question.question_id}")
-        _refuse_blind_rows(knockout.route, edges, length)
-        masks[knockout.route] = open_mask & ~edges.cut(torch.arange(length), length).to(device)
+    edges = _checked_edges(sequence, knockouts)
+    masks = {r: open_mask & ~e.cut(torch.arange(length), length).to(device) for r, e in edges.items()}
 
     found, bases = [], []
     for start in range(0, len(knockouts), batch):
@@ -54,10 +65,56 @@ def naive(model, sequence: Sequence, knockouts: list[Knockout], batch: int = 16)
     return torch.cat(found), torch.cat(bases)
 
 
-def rows(model, sequence: Sequence, run: CleanRun, knockouts: list[Knockout], batch: int = 16) -> list[dict]:
+def sweep(model, sequence: Sequence, run: CleanRun, knockouts: list[Knockout], rows_at_once: int = 4096):
+    """The same as `naive`, incrementally: (n, V) and (n, V), fp32 on the CPU. run: the clean run of this sequence.
+
+    rows_at_once: recomputed rows in one batch at most; equal batches give equal bits.
+    """
+    edges = _checked_edges(sequence, knockouts)
+    layers = range(len(run.inputs))
+    jobs: dict[tuple, list[int]] = {}  # equal work is done once
+    for i, k in enumerate(knockouts):
+        covered = tuple(layer for layer in layers if k.window.covers(layer))
+        jobs.setdefault((k.route, covered), []).append(i)
+    groups: dict[int, list[tuple]] = {}
+    for route, covered in jobs:
+        groups.setdefault(int(edges[route].queries()[0]), []).append((route, covered))
+
+    found = [None] * len(knockouts)
+    for first, group in groups.items():
+        group.sort(key=lambda job: job[1][0])
+        size = max(1, rows_at_once // (len(sequence) - first) - 1)
+        for start in range(0, len(group), size):
+            batch = group[start : start + size]
+            logits = _run_from(model, len(sequence), run, first, [(edges[r], covered) for r, covered in batch]).cpu()
+            for job, cut in zip(batch, logits[1:]):
+                for i in jobs[job]:
+                    found[i] = (cut, logits[0])
+    return torch.stack([cut for cut, _ in found]), torch.stack([base for _, base in found])
+
+
+def _run_from(model, length: int, run: CleanRun, first: int, jobs) -> torch.Tensor:
+    """Logits (1 + n, V) of the null row and of n jobs (edges, covered layers), sorted by first layer; rows `first`.. only."""
+    device = run.final.device
+    rows = torch.arange(first, length)
+    open_mask = causal_mask(length, device)[first:]  # (R, S)
+    closed = {id(e): open_mask & ~e.cut(rows, length).to(device) for e, _ in jobs}
+    begin = jobs[0][1][0]
+    states = run.inputs[begin][first:][None]  # (1, R, D), the null row
+    for number in range(begin, len(run.inputs)):
+        joining = sum(covered[0] == number for _, covered in jobs)
+        states = torch.cat([states, run.inputs[number][first:].expand(joining, -1, -1)])
+        active = jobs[: len(states) - 1]
+        masks = [open_mask, *(closed[id(e)] if number in covered else open_mask for e, covered in active)]
+        states = rows_layer(model, run, number, first, states, torch.stack(masks))
+    return last_logits(model, states[:, -1])
+
+
+def rows(model, sequence: Sequence, run: CleanRun, knockouts: list[Knockout], engine=sweep) -> list[dict]:
     """One question's table rows: the null row first, then every knockout; those that do not apply keep a row with NaN.
 
-    removed_mass is the share of the cut queries' clean attention that the cut takes away, meaned over heads and window layers.
+    engine: `sweep` or `naive`. removed_mass is the share of the cut queries' clean attention that the cut takes away, meaned
+    over heads and window layers.
     """
     edges = {k.route: k.route.edges(sequence.spans) for k in knockouts}
     mass = {route: cut_mass(model, run, e) for route, e in edges.items()}
@@ -66,7 +123,7 @@ def rows(model, sequence: Sequence, run: CleanRun, knockouts: list[Knockout], ba
     null = causal_mask(len(sequence), sequence.embeds.device)[None]
     logits = base = masked_run(model, sequence, lambda _: null).cpu()
     if applicable:
-        cut, bases = naive(model, sequence, applicable, batch)
+        cut, bases = sweep(model, sequence, run, applicable) if engine is sweep else naive(model, sequence, applicable)
         logits, base = torch.cat([logits, cut]), torch.cat([base, bases])
     compared = compare(sequence, logits, base)
     values = iter([dict(zip(compared, row)) for row in zip(*compared.values())])

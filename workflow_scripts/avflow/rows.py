@@ -78,6 +78,10 @@ class PartialRows:
         self.records[question_id] = sink.getvalue()
         self._write(question_id.encode() + b"\0" + sink.getvalue())
 
+    def rows_of(self, question_id: str) -> list[dict]:
+        """A finished question's rows as they were given to `add`."""
+        return pa.ipc.open_stream(self.records[question_id]).read_all().to_pylist()
+
     def finish(self, question_ids, schema: pa.Schema, metadata: dict) -> pa.Table:
         """Write the parquet, rows in the order of `question_ids`, `metadata` as JSON under the key "avflow"."""
         tables = [schema.empty_table()]

@@ -32,11 +32,12 @@ def parser(description: str) -> argparse.ArgumentParser:
     return made
 
 
-def run(script: str, arguments, schema, choose, work, plan: dict) -> None:
+def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -> None:
     """Ask every chosen question and write one parquet; finished questions are kept across kills.
 
-    choose(questions) -> questions; work(model, sequence) -> list of row dicts; plan: what besides the code, the model and the
-    questions determines the rows, recorded with them.
+    choose(questions) -> questions. work(model, sequence) -> list of row dicts. plan: what besides the code, the model and the
+    questions determines the rows, recorded with them. verify(sequence_of, questions, partial) -> facts to record: called when
+    all is done, where sequence_of(question) -> (model, sequence).
     """
     began = time.time()
     questions = choose(read_questions(arguments.questions, arguments.shard, arguments.shards))
@@ -51,22 +52,27 @@ def run(script: str, arguments, schema, choose, work, plan: dict) -> None:
         "plan": plan,
         "questions": provenance.file_hash(arguments.questions),
     }
+    loaded = []
+
+    def sequence_of(question):
+        if not loaded:
+            loaded.extend([load(arguments), FeatureStore(arguments.features)])
+        model, store = loaded
+        return model, model.sequence(question, store.of(question), arguments.spans.get(question.setting))
+
     with rows.PartialRows(arguments.out, header) as partial:
         waiting = [q for q in questions if q.question_id not in partial.done]
-        print(f"{len(questions) - len(waiting)} of {len(questions)} questions were finished before", file=sys.stderr, flush=True)
-        if waiting:
-            model, store = load(arguments), FeatureStore(arguments.features)
-            what = f"{Path(script).stem} {arguments.model} {arguments.questions.stem} {arguments.shard}"
-            progress = cli.Progress(what, len(questions), len(questions) - len(waiting))
-            for question in waiting:
-                sequence = model.sequence(question, store.of(question), arguments.spans.get(question.setting))
-                partial.add(question.question_id, work(model, sequence))
-                progress.step()
-        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-        peak = (
-            torch.cuda.max_memory_allocated()
-            if torch.cuda.is_available()
-            else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        )
-        facts = {"versions": provenance.versions(*PACKAGES), "device": device, "peak_bytes": peak, "seconds": time.time() - began}
-        partial.finish([q.question_id for q in questions], schema, {**header, **facts, "model": arguments.model})
+        finished = len(questions) - len(waiting)
+        print(f"{finished} of {len(questions)} questions were finished before", file=sys.stderr, flush=True)
+        what = f"{Path(script).stem} {arguments.model} {arguments.questions.stem} {arguments.shard}"
+        progress = cli.Progress(what, len(questions), finished)
+        for question in waiting:
+            partial.add(question.question_id, work(*sequence_of(question)))
+            progress.step()
+        facts = verify(sequence_of, questions, partial) if verify else {}
+        on_gpu = torch.cuda.is_available()
+        facts["device"] = torch.cuda.get_device_name() if on_gpu else "cpu"
+        peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        facts["peak_bytes"] = torch.cuda.max_memory_allocated() if on_gpu else 1024 * peak_kib
+        facts.update(versions=provenance.versions(*PACKAGES), seconds=time.time() - began, model=arguments.model)
+        partial.finish([q.question_id for q in questions], schema, {**header, **facts})
