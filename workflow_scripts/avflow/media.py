@@ -239,7 +239,9 @@ def write_clip(path, frames: np.ndarray, fps: int, audio: np.ndarray | None, rat
     """Write uint8 frames (T, H, W, 3) and mono float32 audio (n,) as H.264 + AAC; the file appears only when it is whole."""
     part = Path(f"{path}.part")
     with av.open(str(part), "w", format="mp4") as container:
-        video = container.add_stream("libx264", rate=fps, options={"preset": "veryfast", "crf": "18", "threads": "1"})
+        # x264's macroblock tree writes other bytes on each run, whatever the number of threads, so it stays off
+        options = {"preset": "veryfast", "crf": "18", "x264-params": "threads=1:rc-lookahead=0:mbtree=0"}
+        video = container.add_stream("libx264", rate=fps, options=options)
         video.height, video.width, video.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
         sound = container.add_stream("aac", rate=rate, layout="mono", bit_rate=96000) if audio is not None else None
         for picture in frames:
