@@ -13,6 +13,7 @@ include: "rules/data.smk"
 include: "rules/media.smk"
 include: "rules/features.smk"
 include: "rules/evaluate.smk"
+include: "rules/reliance.smk"
 include: "rules/knockout.smk"
 include: "rules/figures.smk"
 

@@ -28,6 +28,7 @@ check_names("study", [config["study"]], config["studies"])
 STUDY = config["studies"][config["study"]]
 check_names(f"studies/{config['study']}/models", [*STUDY["models"], STUDY["main_model"]], config["models"])
 check_names(f"studies/{config['study']}/datasets", STUDY["datasets"], config["datasets"])
+check_names(f"studies/{config['study']}/video and items", [STUDY["video"], STUDY["items"]], STUDY["datasets"])
 for name, model in config["models"].items():
     check_names(f"models/{name}/sampling", [model["sampling"]], config["sampling"])
 
@@ -39,6 +40,7 @@ for name in STUDY["models"]:
         )
 
 MODELS, DATASETS = STUDY["models"], STUDY["datasets"]
+MINIATURE = "|".join(d for d in config["datasets"] if d.startswith("mini-"))
 
 # Rules run the Python that runs Snakemake, also when its environment is not activated; under --sdm conda, conda's goes first.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))

@@ -20,11 +20,12 @@ rule fig4:
         "../envs/figures.yaml"
     params:
         model=STUDY["main_model"],
+        dataset=STUDY["video"],
         draws=lookup("figures/bootstrap", within=config),
         seed=lookup("seed", within=config),
     shell:
         "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p model {params.model}"
-        " -p draws {params.draws} -p seed {params.seed} -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
+        " -p dataset {params.dataset} -p draws {params.draws} -p seed {params.seed} -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
 
 
 rule fig5:
@@ -46,11 +47,12 @@ rule fig5:
         "../envs/figures.yaml"
     params:
         model=STUDY["main_model"],
+        dataset=STUDY["items"],
         draws=lookup("figures/bootstrap", within=config),
         seed=lookup("seed", within=config),
     shell:
         "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p model {params.model}"
-        " -p draws {params.draws} -p seed {params.seed} -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
+        " -p dataset {params.dataset} -p draws {params.draws} -p seed {params.seed} -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
 
 
 rule fig6:
@@ -72,11 +74,12 @@ rule fig6:
         "../envs/figures.yaml"
     params:
         model=STUDY["main_model"],
+        dataset=STUDY["items"],
         draws=lookup("figures/bootstrap", within=config),
         seed=lookup("seed", within=config),
     shell:
         "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p model {params.model}"
-        " -p draws {params.draws} -p seed {params.seed} -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
+        " -p dataset {params.dataset} -p draws {params.draws} -p seed {params.seed} -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
 
 
 rule app_baseline:
@@ -103,6 +106,57 @@ rule app_baseline:
     shell:
         "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p draws {params.draws}"
         " -p seed {params.seed} -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} > {log[0]} 2>&1"
+
+
+rule app_reliance:
+    """What answers rest on: accuracy without a modality, use of letters, and a graded task's routes over its dial."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("app_reliance"),
+        notebook="figures/app_reliance.ipynb",
+        style="figures/style.mplstyle",
+        table="<tables>/reliance.parquet",
+        knockouts="<tables>/knockout.parquet",
+    output:
+        pdf=report("<results>/figures/app_reliance.pdf", category="Appendix", labels={"figure": "reliance"}),
+        png="<results>/figures/app_reliance.png",
+        csv="<tables>/app_reliance.csv",
+    log:
+        "<logs>/app_reliance.log",
+        notebook="<logs>/app_reliance.ipynb",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        model=STUDY["main_model"],
+        draws=lookup("figures/bootstrap", within=config),
+        seed=lookup("seed", within=config),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p knockouts {input.knockouts}"
+        " -p model {params.model} -p draws {params.draws} -p seed {params.seed}"
+        " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} > {log[0]} 2>&1"
+
+
+rule app_training:
+    """How the tiny model learned its tasks, from the log beside its checkpoint."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("app_training"),
+        notebook="figures/app_training.ipynb",
+        style="figures/style.mplstyle",
+        training="resources/tiny-omni/training.jsonl",
+    output:
+        pdf=report("<results>/figures/app_training.pdf", category="Appendix", labels={"figure": "training"}),
+        png="<results>/figures/app_training.png",
+    log:
+        "<logs>/app_training.log",
+        notebook="<logs>/app_training.ipynb",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p log {input.training}"
+        " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
 
 
 rule app_world:
@@ -142,5 +196,7 @@ rule figures:
         rules.fig5.output,
         rules.fig6.output,
         rules.app_baseline.output,
+        rules.app_reliance.output,
+        rules.app_training.output,
         rules.app_world.output,
     localrule: True

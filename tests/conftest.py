@@ -30,31 +30,25 @@ def model():
 def world_files(tmp_path_factory):
     """The miniature's files for six questions a task, as the rule renders them."""
     out = tmp_path_factory.mktemp("datasets")
-    script(
-        "render_miniature",
-        *("--video-tasks", "hear", "see", "while-hear", "while-see", "--video-questions", "6"),
-        *("--item-tasks", "image-to-audio", "audio-to-image", "--item-questions", "6"),
-        *("--seed", "0", "--threads", "2", "--out", out),
-    )
+    shared = ("--questions", "6", "--seed", "0", "--threads", "2")
+    tasks = {
+        ("mini-video", "av_video"): ("hear", "see", "while-hear", "while-see"),
+        ("mini-items", "items"): ("image-to-audio", "audio-to-image"),
+    }
+    for (dataset, setting), names in tasks.items():
+        options = ("--dataset", dataset, "--setting", setting, "--tasks", *names, *shared)
+        script("render_miniature", *options, "--out", out / dataset)
     return out
 
 
 @pytest.fixture(scope="session")
 def questions(world_files):
     """Normalised questions of both settings by id, six a task."""
-    import csv
-    import json
+    from prepare_miniature import read_rows
 
-    from avflow import benchmarks, miniature, world
-
-    with open(world_files / "mini-video/test.csv", newline="") as file:
-        video = [
-            benchmarks.video_question(row, miniature.VIDEO, world.VIDEO_INSTRUCTION, world.VIDEO_ENDING)
-            for row in csv.DictReader(file)
-        ]
-    lines = (world_files / "mini-items/test.jsonl").read_text().splitlines()
-    items = [benchmarks.items_question(json.loads(line), miniature.ITEMS, world.ITEMS_INSTRUCTION) for line in lines]
-    return {q.question_id: q for q in [*video, *items]}
+    pool = read_rows(world_files / "mini-video/test.csv", "mini-video", "av_video")
+    pool += read_rows(world_files / "mini-items/test.csv", "mini-items", "items")
+    return {q.question_id: q for q in pool}
 
 
 @pytest.fixture(scope="session")

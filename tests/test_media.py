@@ -197,7 +197,7 @@ def test_the_same_scene_is_written_as_the_same_bytes(tmp_path):
     for number in (1, 8):
         written = set()
         for i in range(5):
-            render_clip((0, "medley", number, tmp_path / f"{i}.mp4"))
+            render_clip(("mini-video", 0, "medley", 0.5, number, tmp_path / f"{i}.mp4"))
             written.add((tmp_path / f"{i}.mp4").read_bytes())
         assert len(written) == 1
 
@@ -215,10 +215,10 @@ def test_decoded_clips_stay_close_to_what_training_sees(world_files):
     """The codec's cost: pictures within four levels of 255 of a noiseless rendering's neighbourhood, sound within -20 dB."""
     from render_miniature import clip_scene
 
-    scene, g = clip_scene(0, "single", 1)
+    scene, g = clip_scene("mini-video", 0, "single", 0.5, 1)
     drawn = world.render_frames(scene, [k / 10 for k in range(40)], 112, g)[0][::5]
     sound = world.render_audio(scene, RATE, g)[0].numpy()
-    path = world_files / "mini-video/clips/single_0001.mp4"
+    path = world_files / "mini-video/media/single_0001.mp4"
     decoded = torch.from_numpy(media.read_frames(path, 2, 768)[0]).float() / 255
     shrink = lambda x: torch.nn.functional.avg_pool2d(x, 4)  # noqa: E731
     assert (shrink(decoded) - shrink(drawn)).abs().mean() < 4 / 255

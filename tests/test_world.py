@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from avflow import miniature, world
+from avflow.errors import InputError
 
 
 def test_equal_seeds_draw_equal_scenes_and_other_paths_other_ones():
@@ -51,6 +52,13 @@ def test_the_dial_of_either_sets_the_share_that_only_sound_tells():
         by_ear = scenes.sound[:, 0] != world.NOTHING
         assert abs(by_ear.float().mean().item() - share) < 0.03
         assert ((scenes.shape[:, 0] != world.NOTHING) == ~by_ear).all()
+
+
+def test_a_graded_task_is_named_with_its_dial():
+    assert world.video_task("either-25") == ("either", 0.25) and world.video_task("while-hear") == ("while-hear", 0.5)
+    for name in ("either-101", "either-", "either-x", "hear-25", "smell"):
+        with pytest.raises(InputError, match=f"video task '{name}' is unknown; known: hear, see"):
+            world.video_task(name)
 
 
 def test_pictures_show_the_colour_and_sounds_are_louder_than_silence():

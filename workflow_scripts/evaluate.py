@@ -9,29 +9,21 @@ The answer is the option letter with the largest logit at the last position; it 
 probable of the whole vocabulary and the right letter, as greedy decoding of one token would find it.
 """
 
-from avflow import cli, readout, tables, traced
+from avflow import cli, tables, traced
 from avflow.decoder import causal_mask, masked_run
 
 
-def ask(model, sequence, name: str) -> list[dict]:
+def ask(model, question, features, arguments) -> list[dict]:
     """The row of one question."""
+    sequence = model.sequence(question, features, arguments.spans.get(question.setting))
     mask = causal_mask(len(sequence), sequence.embeds.device)[None]
-    logits = masked_run(model, sequence, lambda _: mask).cpu()  # (1, V)
-    columns = readout.compare(sequence, logits, logits)
-    row = {name: values[0] for name, values in columns.items()}
-    row.update(
-        tables.about(sequence.question, name),
-        n_tokens=len(sequence),
-        gold=sequence.question.answer,
-        correct=row["correct_clean"],
-        margin=readout.margin(sequence, logits)[0],
-    )
-    return [row]
+    return [tables.answer_row(sequence, masked_run(model, sequence, lambda _: mask).cpu(), arguments.model)]
 
 
 def main():
     arguments = traced.parser(__doc__).parse_args()
-    traced.run(__file__, arguments, tables.EVALUATE, lambda q: q, lambda m, s: ask(m, s, arguments.model), {})
+    work = lambda model, question, features: ask(model, question, features, arguments)
+    traced.run(__file__, arguments, tables.EVALUATE, lambda q: q, work, {})
 
 
 if __name__ == "__main__":

@@ -41,15 +41,16 @@ def asked_knockouts(model, arguments) -> list[Knockout]:
     return [Knockout(Route.parse(r), w) for r in arguments.routes for w in found]
 
 
-def cut_all(model, sequence, arguments) -> list[dict]:
+def cut_all(model, question, features, arguments) -> list[dict]:
     """All rows of one question."""
-    shared = tables.about(sequence.question, arguments.model)
+    sequence = model.sequence(question, features, arguments.spans.get(question.setting))
+    shared = tables.about(question, arguments.model)
     engine = {"sweep": knockout.sweep, "naive": knockout.naive}[arguments.engine]
     table = knockout.rows(model, sequence, clean_run(model, sequence), asked_knockouts(model, arguments), engine)
     return [{**shared, **row} for row in table]
 
 
-def verify(sequence_of, questions, partial, arguments) -> dict:
+def verify(loaded, questions, partial, arguments) -> dict:
     """Recompute some finished rows by full forwards; returns how many and the largest difference of their option logits.
 
     Raises InputError above the tolerance of the dtype, relative to the largest logit.
@@ -59,7 +60,8 @@ def verify(sequence_of, questions, partial, arguments) -> dict:
     rng, worst = random.Random(arguments.seed), 0.0
     for _ in range(arguments.verify):
         question = rng.choice(questions)
-        model, sequence = sequence_of(question)
+        model, features = loaded(question)
+        sequence = model.sequence(question, features, arguments.spans.get(question.setting))
         pairs = list(zip(asked_knockouts(model, arguments), partial.rows_of(question.question_id)[1:]))
         asked, row = rng.choice([pair for pair in pairs if pair[1]["applicable"]])
         logits, _ = knockout.naive(model, sequence, [asked])
@@ -88,8 +90,8 @@ def main():
     arguments = parser.parse_args()
     plan = {name: getattr(arguments, name) for name in ("ask", "routes", "width", "style", "stride", "engine")}
     choose = lambda questions: chosen(questions, arguments.evaluate, arguments.ask)
-    work = lambda model, sequence: cut_all(model, sequence, arguments)
-    check = lambda sequence_of, questions, partial: verify(sequence_of, questions, partial, arguments)
+    work = lambda model, question, features: cut_all(model, question, features, arguments)
+    check = lambda loaded, questions, partial: verify(loaded, questions, partial, arguments)
     traced.run(__file__, arguments, tables.KNOCKOUT, choose, work, plan, check)
 
 

@@ -1,10 +1,11 @@
-"""Draw the synthetic world as files: clips (H.264 + AAC), pictures (png), sounds (wav), and their question files.
+"""Draw one dataset of the synthetic world as files, the way a benchmark ships: media/ and the question file test.csv.
 
-    python workflow_scripts/render_miniature.py --video-tasks hear see while-hear while-see --video-questions 300 \\
-        --item-tasks image-to-audio audio-to-image --item-questions 300 --seed 0 --out results/miniature/datasets
+    python workflow_scripts/render_miniature.py --dataset mini-video --setting av_video --tasks hear see while-hear while-see \\
+        --questions 300 --seed 0 --out results/miniature/datasets/mini-video
 
-600 clips and 3,000 items in about a minute on two cores. Nothing here is seen in training: the random numbers of a file
-come from a path that begins with its dataset's name, those of training from one that begins with "train".
+av_video: clips (H.264 + AAC); tasks of one family ask about the same clips. items: pictures (png) and sounds (wav). 600 clips
+take half a minute on two cores. Nothing here is seen in training: the random numbers of a file come from a path that begins
+with its dataset's name, those of training from one that begins with "train".
 """
 
 import argparse
@@ -17,14 +18,21 @@ from pathlib import Path
 import torch
 
 from avflow import cli, media, miniature, world
+from avflow.errors import InputError
 
 CLIP_SIZE, CLIP_FPS, CLIP_RATE, ITEM_RATE = 112, 10, 48000, 16000
 
 
-def clip_scene(seed: int, family: str, number: int) -> tuple[world.Scenes, torch.Generator]:
+def family_of(task: str) -> tuple[str, float]:
+    """The family of clips that a task is asked about, and the dial that they are drawn with; either-25 has clips of its own."""
+    name, dial = world.video_task(task)
+    return (task if name == "either" else world.VIDEO_TASKS[name].clips), dial
+
+
+def clip_scene(dataset: str, seed: int, family: str, dial: float, number: int):
     """The scene of one clip, and the generator that goes on to render it."""
-    g = world.generator(miniature.VIDEO, seed, family, number)
-    return world.draw_scenes(family, 1, g), g
+    g = world.generator(dataset, seed, family, number)
+    return world.draw_scenes(family.partition("-")[0], 1, g, audio_share=dial), g
 
 
 def bytes_of(frames: torch.Tensor):
@@ -33,39 +41,49 @@ def bytes_of(frames: torch.Tensor):
 
 
 def render_clip(job) -> None:
-    seed, family, number, path = job
-    scene, g = clip_scene(seed, family, number)
+    *scene, path = job
+    scene, g = clip_scene(*scene)
     frames = world.render_frames(scene, [k / CLIP_FPS for k in range(CLIP_FPS * world.SECONDS)], CLIP_SIZE, g)[0]
     media.write_clip(path, bytes_of(frames), CLIP_FPS, world.render_audio(scene, CLIP_RATE, g)[0].numpy(), CLIP_RATE)
 
 
-def video_rows(tasks, questions: int, seed: int) -> list[dict]:
-    """The csv rows of mini-video; tasks of one family ask about the same clips."""
+def video_rows(dataset: str, tasks, questions: int, seed: int) -> list[dict]:
+    """The csv rows of a video dataset."""
     rows = []
     for task in tasks:
-        family = world.VIDEO_TASKS[task].clips
+        family, dial = family_of(task)
         for number in range(1, questions + 1):
-            scene, _ = clip_scene(seed, family, number)
-            g = world.generator(miniature.VIDEO, seed, "question", task, number)
-            answer, cue = world.answers(task, scene, g)
+            scene, _ = clip_scene(dataset, seed, family, dial, number)
+            g = world.generator(dataset, seed, "question", task, number)
+            answer, cue = world.answers(world.video_task(task)[0], scene, g)
             order = torch.randperm(4, generator=g).tolist()
+            needs = None
+            if family.startswith("either"):
+                needs = "V" if scene.sound[0, 0] == world.NOTHING else "A"
             clip = f"{family}_{number:04d}"
-            rows.append(miniature.video_row(task, number, clip, order, int(answer), None if cue is None else int(cue)))
+            cue = None if cue is None else int(cue)
+            rows.append(miniature.video_row(task, number, clip, order, int(answer), cue, needs))
     return rows
 
 
-def items_question(task: str, seed: int, number: int):
+def items_question(dataset: str, seed: int, task: str, number: int):
     """Which kinds the candidates are (4,), which one matches, the options' order, and the generator to render with."""
-    g = world.generator(miniature.ITEMS, seed, task, number)
+    g = world.generator(dataset, seed, task, number)
     kinds, answer = miniature.draw_items(1, g)
     return kinds[0], int(answer), torch.randperm(4, generator=g).tolist(), g
 
 
+def items_row(*question) -> dict:
+    _, answer, order, _ = items_question(*question)
+    return miniature.items_row(*question[2:], order, answer)
+
+
 def render_items(job) -> None:
     """The five files of one matching question."""
-    task, seed, number, folder = job
-    kinds, answer, order, g = items_question(task, seed, number)
-    row = miniature.items_row(task, number, order, answer)
+    *question, folder = job
+    task = question[2]
+    kinds, answer, _, g = items_question(*question)
+    row = items_row(*question)
     pictured, sounding = (kinds[answer][None], kinds) if task == "image-to-audio" else (kinds, kinds[answer][None])
     for kind, path in zip(pictured, row["image_path"]):
         scene = world.draw_scenes("items", 1, g)
@@ -86,38 +104,36 @@ def render_all(work, jobs, what: str, processes: int) -> None:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--video-tasks", nargs="*", choices=world.VIDEO_TASKS, default=[])
-    parser.add_argument("--item-tasks", nargs="*", choices=world.ITEM_TASKS, default=[])
-    parser.add_argument("--video-questions", type=int, required=True, help="questions a task")
-    parser.add_argument("--item-questions", type=int, required=True, help="questions a task")
+    parser.add_argument("--dataset", required=True, help="its name, from which its random numbers come")
+    parser.add_argument("--setting", required=True, choices=["av_video", "items"])
+    parser.add_argument("--tasks", nargs="+", required=True)
+    parser.add_argument("--questions", type=int, required=True, help="questions a task")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the two benchmarks")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the dataset")
     arguments = parser.parse_args()
 
-    video, items = arguments.out / miniature.VIDEO, arguments.out / miniature.ITEMS
-    for folder in (video / "clips", items / "media"):
-        folder.mkdir(parents=True, exist_ok=True)
-    families = {world.VIDEO_TASKS[t].clips for t in arguments.video_tasks}
-    clips = [
-        (arguments.seed, family, number, f"{video}/clips/{family}_{number:04d}.mp4")
-        for family in sorted(families)
-        for number in range(1, arguments.video_questions + 1)
-    ]
-    render_all(render_clip, clips, "clips", arguments.threads)
-    numbers = range(1, arguments.item_questions + 1)
-    jobs = [(task, arguments.seed, number, str(items)) for task in arguments.item_tasks for number in numbers]
-    render_all(render_items, jobs, "items", arguments.threads)
-
-    rows = video_rows(arguments.video_tasks, arguments.video_questions, arguments.seed)
-    with open(video / "test.csv", "w", newline="", encoding="utf-8") as file:
+    (arguments.out / "media").mkdir(parents=True, exist_ok=True)
+    numbers = range(1, arguments.questions + 1)
+    first = (arguments.dataset, arguments.seed)
+    if arguments.setting == "av_video":
+        families = sorted({family_of(task) for task in arguments.tasks})
+        path = lambda family, number: arguments.out / f"media/{family}_{number:04d}.mp4"
+        jobs = [(*first, family, dial, number, path(family, number)) for family, dial in families for number in numbers]
+        render_all(render_clip, jobs, arguments.dataset, arguments.threads)
+        rows = video_rows(arguments.dataset, arguments.tasks, arguments.questions, arguments.seed)
+    else:
+        unknown = [task for task in arguments.tasks if task not in world.ITEM_TASKS]
+        if unknown:
+            raise InputError(f"item task {unknown[0]!r} is unknown; known: {', '.join(world.ITEM_TASKS)}")
+        questions = [(*first, task, number) for task in arguments.tasks for number in numbers]
+        render_all(render_items, [(*q, arguments.out) for q in questions], arguments.dataset, arguments.threads)
+        rows = [items_row(*q) for q in questions]
+        rows = [{k: json.dumps(v) if isinstance(v, list) else v for k, v in row.items()} for row in rows]
+    with open(arguments.out / "test.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    with open(items / "test.jsonl", "w", encoding="utf-8") as file:
-        for task, seed, number, _ in jobs:
-            _, answer, order, _ = items_question(task, seed, number)
-            file.write(json.dumps(miniature.items_row(task, number, order, answer)) + "\n")
 
 
 if __name__ == "__main__":

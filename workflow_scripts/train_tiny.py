@@ -64,10 +64,10 @@ def template(task: str, made, layout: OmniLayout) -> Template:
     def prompt(order, cue):
         if task in world.VIDEO_TASKS:
             row = miniature.video_row(task, 0, "c", order, 0, cue)
-            question = benchmarks.video_question(row, miniature.VIDEO, world.VIDEO_INSTRUCTION, world.VIDEO_ENDING)
+            question = benchmarks.video_question(row, miniature.VIDEO, *miniature.INSTRUCTIONS["av_video"])
         else:
             row = miniature.items_row(task, 0, order, 0)
-            question = benchmarks.items_question(row, miniature.ITEMS, world.ITEMS_INSTRUCTION)
+            question = benchmarks.items_question(row, miniature.ITEMS, *miniature.INSTRUCTIONS["items"])
         media = {m.id: layout.of(m.role, m.index, m.kind, item.get(m.kind, video)) for m in question.media}
         return build(question, made, world.SYSTEM_PROMPT, media), question
 

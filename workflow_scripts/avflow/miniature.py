@@ -4,22 +4,26 @@ import torch
 
 from . import world
 
-VIDEO, ITEMS = "mini-video", "mini-items"
+VIDEO, ITEMS, GRADED = "mini-video", "mini-items", "mini-graded"
+INSTRUCTIONS = {"av_video": (world.VIDEO_INSTRUCTION, world.VIDEO_ENDING), "items": (world.ITEMS_INSTRUCTION,)}
 
 
-def video_row(task: str, number: int, clip: str, order, answer: int, cue: int | None) -> dict:
-    """A csv row of mini-video. order: the four answer words' indices in the order of the options; answer: the right index."""
-    spec = world.VIDEO_TASKS[task]
+def video_row(task: str, number: int, clip: str, order, answer: int, cue: int | None, needs: str | None = None) -> dict:
+    """A csv row of a video dataset. order: the four answer words' indices in the order of the options; answer: the right index.
+
+    needs: which modality decides this question, where the task alone does not say.
+    """
+    spec = world.VIDEO_TASKS[world.video_task(task)[0]]
     words = [spec.answers[i] for i in order]
     return {
         "question_id": f"{task}_{number:04d}",
         "task_id": task,
-        "needs": spec.needs,
+        "needs": needs or spec.needs,
         "question": spec.question.format(colour=world.COLOURS[cue] if cue is not None else ""),
         "choices": str([f"{letter}. {word}" for letter, word in zip(world.LETTERS, words)]),
         "answer": world.LETTERS[list(order).index(answer)],
         "video_id": clip,
-        "audio_visual_path": f"clips/{clip}.mp4",
+        "audio_visual_path": f"media/{clip}.mp4",
     }
 
 

@@ -58,10 +58,11 @@ def route_label(route: str) -> str:
     return SPANS.get(source, source) + arrow + SPANS.get(target, target)
 
 
-def relative_change(path, model: str) -> pd.DataFrame:
+def relative_change(path, model: str, dataset: str) -> pd.DataFrame:
     """Rows of real cuts on questions answered correctly, with `change`: % change of the answer's probability (section 2.1)."""
-    keep = [("model", "=", model), ("control", "=", "none"), ("applicable", "=", True), ("correct_clean", "=", True)]
-    columns = ["question_id", "cluster", "setting", "task", "group", "route", "centre", "logp_base", "p_base_clean"]
+    keep = [("model", "=", model), ("dataset", "=", dataset), ("control", "=", "none")]
+    keep += [("applicable", "=", True), ("correct_clean", "=", True)]
+    columns = ["question_id", "cluster", "task", "group", "needs", "route", "centre", "logp_base", "p_base_clean"]
     rows = pq.read_table(path, columns=columns, filters=keep).to_pandas()
     rows["change"] = 100 * (np.exp(rows["logp_base"]) / rows["p_base_clean"] - 1)
     return rows
@@ -165,6 +166,109 @@ def accuracy_bars(table: pd.DataFrame):
     axis.set_ylim(0, 112)
     axis.set_ylabel("Accuracy (%)")
     figure.legend(loc="outside upper center", ncols=len(models) + 1)
+    return figure
+
+
+def reliance(path, draws: int, seed: int) -> pd.DataFrame:
+    """What answers rest on, by model, dataset and task: accuracy as is, muted, blanked; use of the letters; effect of shuffling.
+
+    share_A .. share_D: how often each letter is answered as is. same_content: share of questions whose answered content is the
+    same in every order of the options. needs_audio: share of questions that sound decides alone or with the picture.
+    """
+    rows = pq.read_table(path).to_pandas()
+    found = []
+    for (model, dataset, task), here in rows.groupby(["model", "dataset", "task"], sort=False):
+        wide = here.pivot(index=["question_id", "cluster"], columns="variant", values="correct").astype(float)
+        clusters = wide.index.get_level_values("cluster")
+        as_is = here[here["variant"] == "as_is"]
+        entry = {"model": model, "dataset": dataset, "task": task, "n": len(wide)}
+        entry["needs"] = as_is["needs"].iloc[0] if as_is["needs"].nunique() == 1 else "A or V"
+        entry["needs_audio"] = as_is["needs"].str.contains("A").mean()
+        for variant in ("as_is", "muted", "blanked"):
+            mean, low, high = cluster_bootstrap(wide[[variant]].to_numpy(), clusters, draws, seed)
+            entry.update({variant: mean[0], f"{variant}_low": low[0], f"{variant}_high": high[0]})
+        entry.update({f"share_{x}": (as_is["answer"] == x).mean() for x in "ABCD"})
+        orders = here[~here["variant"].isin(["muted", "blanked"])]
+        entry["same_content"] = (orders.groupby("question_id")["content"].nunique() == 1).mean()
+        found.append(entry)
+    return pd.DataFrame(found)
+
+
+def dial(table: pd.DataFrame, rows: pd.DataFrame, routes, draws: int, seed: int) -> pd.DataFrame:
+    """The graded tasks' route effects by how many of their questions sound decides.
+
+    table: from `reliance`, one model's graded tasks; rows: from `relative_change` for their dataset. Each route is read at the
+    centre where it matters most over all tasks together. Columns: task, needs_audio, route, centre, mean, low, high.
+    """
+    found = []
+    for route in routes:
+        one = rows[rows["route"] == route]
+        centre = one.groupby("centre")["change"].mean().idxmin()
+        for task, needs_audio in zip(table["task"], table["needs_audio"]):
+            here = one[(one["task"] == task) & (one["centre"] == centre)]
+            mean, low, high = cluster_bootstrap(here[["change"]].to_numpy(), here["cluster"], draws, seed)
+            entry = {"task": task, "needs_audio": needs_audio, "route": route, "centre": centre}
+            found.append({**entry, "mean": mean[0], "low": low[0], "high": high[0]})
+    return pd.DataFrame(found)
+
+
+def reliance_panels(table: pd.DataFrame, graded: pd.DataFrame, effects: pd.DataFrame, colours: dict):
+    """(a) accuracy by task as is, muted and blanked; (b) the same over the graded tasks; (c) route effects over them.
+
+    table: one model's rows of `reliance` without the graded tasks; graded: those; effects: from `dial`.
+    """
+    looks = {"as_is": ("as it is", GREEN), "muted": ("sounds muted", BLUE), "blanked": ("pictures blanked", PURPLE)}
+    figure, axes = plt.subplots(1, 3, figsize=(11, 2.9), width_ratios=[1.9, 1, 1])
+    at = np.arange(len(table))
+    for i, (variant, (label, colour)) in enumerate(looks.items()):
+        error = 100 * np.stack([table[variant] - table[f"{variant}_low"], table[f"{variant}_high"] - table[variant]])
+        axes[0].bar(
+            at + 0.27 * (i - 1), 100 * table[variant], 0.25, yerr=error, color=colour, label=label, error_kw={"linewidth": 1}
+        )
+        order = graded.sort_values("needs_audio")
+        share = 100 * order["needs_audio"]
+        axes[1].plot(share, 100 * order[variant], color=colour, marker="o", markersize=4)
+        axes[1].fill_between(share, 100 * order[f"{variant}_low"], 100 * order[f"{variant}_high"], color=colour, alpha=0.2, lw=0)
+    axes[0].set_xticks(
+        at, [f"{t.replace('-to-', ' to ')}\n(needs {n})" for t, n in zip(table["task"], table["needs"])], fontsize=6.5
+    )
+    for axis in axes[:2]:
+        axis.axhline(25, color="0.3", linestyle="--", linewidth=1)
+        axis.set_ylim(0, 109)
+    axes[0].set_ylabel("Accuracy (%)")
+    axes[0].set_title("(a) Accuracy without a modality; dashed: chance")
+    axes[1].set_title("(b) The same, graded")
+    for route, here in effects.sort_values("needs_audio").groupby("route", sort=False):
+        share = 100 * here["needs_audio"]
+        slope, start = np.polyfit(share, here["mean"], 1)
+        axes[2].plot(share, start + slope * share, color=colours[route], linewidth=1, linestyle="--")
+        error = np.stack([here["mean"] - here["low"], here["high"] - here["mean"]])
+        label = f"{route_label(route)} (layer {here['centre'].iloc[0]})"
+        axes[2].errorbar(share, here["mean"], error, color=colours[route], marker="o", markersize=4, linestyle="", label=label)
+    axes[2].set_ylabel("% Change in Probability")
+    axes[2].set_title("(c) Effect of a route, graded")
+    axes[2].legend(loc="lower center", fontsize=7)
+    for axis in axes[1:]:
+        axis.set_xlabel("Clips in which only sound tells (%)")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=3)
+    return figure
+
+
+def training_curves(path):
+    """Accuracy by task over the steps of the training, stages shaded, from the log that train_tiny.py writes."""
+    log = pd.read_json(path, lines=True)
+    tasks = [c for c in log.columns if f"{c}/word" in log.columns]
+    figure, axis = plt.subplots(figsize=(7, 2.7))
+    begin = 0
+    for i, (stage, here) in enumerate(log.groupby("stage", sort=False)):
+        axis.axvspan(begin, here["total"].iloc[-1], color="0.5", alpha=0.05 + 0.1 * (i % 2), linewidth=0)
+        axis.text((begin + here["total"].iloc[-1]) / 2, 8, stage, ha="center", fontsize=8, color="0.3")
+        begin = here["total"].iloc[-1]
+    for task, colour in zip(tasks, (BLUE, PURPLE, CYAN, PINK, "0.4", GREEN, ORANGE)):
+        axis.plot(log["total"], 100 * log[task], color=colour, linewidth=1.4, label=task)
+    axis.axhline(25, color="0.3", linestyle="--", linewidth=0.8)
+    axis.set(xlabel="Step", ylabel="Accuracy (%)", ylim=(0, 104), xlim=(0, begin))
+    figure.legend(loc="outside upper center", ncols=4)
     return figure
 
 

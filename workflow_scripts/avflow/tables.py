@@ -1,6 +1,6 @@
 """The columns of result tables, and what every row says about its question."""
 
-from . import rows
+from . import readout, rows
 from .questions import Question
 
 QUESTION = dict(
@@ -51,6 +51,16 @@ KNOCKOUT = rows.schema(
     correct_clean="bool",
     applicable="bool",
 )
+
+
+def answer_row(sequence, logits, model: str) -> dict:
+    """A row of EVALUATE from the logits (1, V) at the last position, nothing cut."""
+    columns = readout.compare(sequence, logits, logits)
+    row = {name: values[0] for name, values in columns.items()}
+    shared = about(sequence.question, model)
+    margin = readout.margin(sequence, logits)[0]
+    gold = sequence.question.answer
+    return {**row, **shared, "n_tokens": len(sequence), "gold": gold, "correct": row["correct_clean"], "margin": margin}
 
 
 def about(question: Question, model: str) -> dict:

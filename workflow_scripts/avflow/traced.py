@@ -35,9 +35,9 @@ def parser(description: str) -> argparse.ArgumentParser:
 def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -> None:
     """Ask every chosen question and write one parquet; finished questions are kept across kills.
 
-    choose(questions) -> questions. work(model, sequence) -> list of row dicts. plan: what besides the code, the model and the
-    questions determines the rows, recorded with them. verify(sequence_of, questions, partial) -> facts to record: called when
-    all is done, where sequence_of(question) -> (model, sequence).
+    choose(questions) -> questions. work(model, question, features) -> list of row dicts. plan: what besides the code, the model and the
+    questions determines the rows, recorded with them. verify(loaded, questions, partial) -> facts to record: called when
+    all is done, where loaded(question) -> (model, its features).
     """
     began = time.time()
     questions = choose(read_questions(arguments.questions, arguments.shard, arguments.shards))
@@ -52,13 +52,13 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -
         "plan": plan,
         "questions": provenance.file_hash(arguments.questions),
     }
-    loaded = []
+    opened = []
 
-    def sequence_of(question):
-        if not loaded:
-            loaded.extend([load(arguments), FeatureStore(arguments.features)])
-        model, store = loaded
-        return model, model.sequence(question, store.of(question), arguments.spans.get(question.setting))
+    def loaded(question):
+        if not opened:
+            opened.extend([load(arguments), FeatureStore(arguments.features)])
+        model, store = opened
+        return model, store.of(question)
 
     with rows.PartialRows(arguments.out, header) as partial:
         waiting = [q for q in questions if q.question_id not in partial.done]
@@ -67,9 +67,10 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -
         what = f"{Path(script).stem} {arguments.model} {arguments.questions.stem} {arguments.shard}"
         progress = cli.Progress(what, len(questions), finished)
         for question in waiting:
-            partial.add(question.question_id, work(*sequence_of(question)))
+            model, features = loaded(question)
+            partial.add(question.question_id, work(model, question, features))
             progress.step()
-        facts = verify(sequence_of, questions, partial) if verify else {}
+        facts = verify(loaded, questions, partial) if verify else {}
         on_gpu = torch.cuda.is_available()
         facts["device"] = torch.cuda.get_device_name() if on_gpu else "cpu"
         peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

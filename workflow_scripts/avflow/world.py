@@ -20,6 +20,8 @@ from dataclasses import dataclass
 
 import torch
 
+from .errors import InputError
+
 SHAPES = ("circle", "square", "triangle", "cross")
 COLOURS = ("red", "green", "blue", "yellow")
 SOUNDS = ("tone", "buzz", "hiss", "chirp")
@@ -59,6 +61,15 @@ VIDEO_INSTRUCTION = (
 VIDEO_ENDING = "The best answer is:"
 ITEMS_INSTRUCTION = "Answer with the option's letter from the given choices directly."
 SYSTEM_PROMPT = "You are a helpful assistant."
+
+
+def video_task(name: str) -> tuple[str, float]:
+    """The task that a name stands for, and its dial: "either-25" is either with sound alone telling in a quarter of the clips."""
+    task, _, percent = name.partition("-") if name.startswith("either-") else (name, "", "50")
+    if task not in VIDEO_TASKS or not percent.isdigit() or int(percent) > 100:
+        known = f"{', '.join(VIDEO_TASKS)}, either-0 to either-100"
+        raise InputError(f"video task {name!r} is unknown; known: {known}")
+    return task, int(percent) / 100
 
 
 def seed_of(*parts) -> int:
@@ -137,7 +148,7 @@ def answers(task: str, scenes: Scenes, g: torch.Generator, cue=None):
         return scenes.sound[rows, second], scenes.colour[rows, second]
     if task == "either":
         return torch.maximum(scenes.shape[:, 0], scenes.sound[:, 0]), None
-    raise ValueError(f"video task {task!r} is unknown; known: {', '.join(VIDEO_TASKS)}")
+    raise InputError(f"video task {task!r} is unknown; known: {', '.join(VIDEO_TASKS)}")
 
 
 def render_frames(scenes: Scenes, times, size: int, g: torch.Generator) -> torch.Tensor:

@@ -1,0 +1,48 @@
+"""Questions and features -> the same questions with sounds muted, pictures blanked, options shuffled; then one table."""
+
+
+rule reliance:
+    """Ask the questions of one shard with a modality taken away or the options in another order."""
+    input:
+        script="workflow_scripts/reliance.py",
+        lib=model_code("reliance"),
+        checkpoint=checkpoint,
+        questions="<results>/questions/{dataset}.jsonl",
+        features="<results>/features/{model}/{dataset}/{shard}.safetensors",
+    output:
+        ensure("<results>/reliance/{model}/{dataset}/{shard}.parquet", non_empty=True),
+    log:
+        "<logs>/reliance/{model}/{dataset}/{shard}.log",
+    conda:
+        "../envs/models.yaml"
+    threads: of_model("threads")
+    resources:
+        gpu=of_model("gpus"),
+        mem_mb=doubling(8000),
+    params:
+        model=model_options,
+        shards=of_dataset("shards"),
+        spans=spans,
+        seed=lookup("seed", within=config),
+        shuffles=lookup("reliance/shuffles", within=config),
+    shell:
+        "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
+        " --shard {wildcards.shard} --shards {params.shards} --features {input.features} --spans {params.spans:q}"
+        " --seed {params.seed} --shuffles {params.shuffles} --out {output} 2>&1 | tee {log}"
+
+
+rule gather_reliance:
+    """All answers of all models to all variants in one table."""
+    input:
+        script="workflow_scripts/gather.py",
+        lib=code("gather"),
+        shards=shards("<results>/reliance/{model}/{dataset}/{shard}.parquet", model=MODELS),
+    output:
+        ensure("<tables>/reliance.parquet", non_empty=True),
+    log:
+        "<logs>/gather_reliance.log",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    shell:
+        "python {input.script} {input.shards} --out {output} > {log} 2>&1"
