@@ -29,6 +29,8 @@ STUDY = config["studies"][config["study"]]
 check_names(f"studies/{config['study']}/models", [*STUDY["models"], STUDY["main_model"]], config["models"])
 check_names(f"studies/{config['study']}/datasets", STUDY["datasets"], config["datasets"])
 check_names(f"studies/{config['study']}/video and items", [STUDY["video"], STUDY["items"]], STUDY["datasets"])
+for number, cut in enumerate(config["knockout"]["cuts"], 1):
+    check_names(f"knockout/cuts, budget {number}, datasets", cut["datasets"], config["datasets"])
 for name, model in config["models"].items():
     check_names(f"models/{name}/sampling", [model["sampling"]], config["sampling"])
 
@@ -113,9 +115,10 @@ def spans(wildcards):
     return json.dumps({setting: config["spans"][setting]}, sort_keys=True)
 
 
-def routes(wildcards):
-    """The routes of config.yaml for a dataset's setting."""
-    return config["knockout"]["routes"][config["datasets"][wildcards.dataset]["setting"]]
+def cuts(wildcards):
+    """The knockout budgets of config.yaml for a dataset, as JSON."""
+    mine = [c for c in config["knockout"]["cuts"] if wildcards.dataset in c["datasets"]]
+    return json.dumps([{k: v for k, v in c.items() if k != "datasets"} for c in mine], sort_keys=True)
 
 
 def of_dataset(key):
@@ -137,6 +140,14 @@ def frames_of(wildcards):
 def first_frames(dataset):
     """The first shard of a dataset's frames in the main model's sampling."""
     return f"<results>/frames/{dataset}/{config['models'][STUDY['main_model']]['sampling']}/0.safetensors"
+
+
+def figure_options(role, width=True):
+    """The parameters of a figure of the main model's knockouts in the study's dataset for a role, "video" or "items"."""
+    model = STUDY["main_model"]
+    values = {"model": model, "dataset": STUDY[role], "draws": config["figures"]["bootstrap"], "seed": config["seed"]}
+    values |= {"width": config["models"][model]["window"]} if width else {}
+    return " ".join(f"-p {name} {value}" for name, value in values.items())
 
 
 def shards(pattern, **wildcards):

@@ -1,6 +1,30 @@
 """Tidy tables -> one pdf and png a figure. Each is a target of its own: `snakemake fig4 --cores all`."""
 
 
+rule fig3:
+    """Figure 3: interactions among frames, among audio segments, and between sound and sight."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("fig3"),
+        notebook="figures/fig3.ipynb",
+        style="figures/style.mplstyle",
+        table="<tables>/knockout.parquet",
+    output:
+        pdf=report("<results>/figures/fig3.pdf", category="Figures", labels={"figure": "3"}),
+        png="<results>/figures/fig3.png",
+    log:
+        "<logs>/fig3.log",
+        notebook="<logs>/fig3.ipynb",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=figure_options("video"),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} {params.options}"
+        " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
+
+
 rule fig4:
     """Figure 4: routes from sound and sight to the answer, for audio-visual video."""
     input:
@@ -19,13 +43,10 @@ rule fig4:
     conda:
         "../envs/figures.yaml"
     params:
-        model=STUDY["main_model"],
-        dataset=STUDY["video"],
-        draws=lookup("figures/bootstrap", within=config),
-        seed=lookup("seed", within=config),
+        options=figure_options("video"),
     shell:
-        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p model {params.model}"
-        " -p dataset {params.dataset} -p draws {params.draws} -p seed {params.seed} -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} {params.options}"
+        " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
 
 
 rule fig5:
@@ -46,13 +67,10 @@ rule fig5:
     conda:
         "../envs/figures.yaml"
     params:
-        model=STUDY["main_model"],
-        dataset=STUDY["items"],
-        draws=lookup("figures/bootstrap", within=config),
-        seed=lookup("seed", within=config),
+        options=figure_options("items"),
     shell:
-        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p model {params.model}"
-        " -p dataset {params.dataset} -p draws {params.draws} -p seed {params.seed} -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} {params.options}"
+        " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
 
 
 rule fig6:
@@ -73,13 +91,34 @@ rule fig6:
     conda:
         "../envs/figures.yaml"
     params:
-        model=STUDY["main_model"],
-        dataset=STUDY["items"],
-        draws=lookup("figures/bootstrap", within=config),
-        seed=lookup("seed", within=config),
+        options=figure_options("items"),
     shell:
-        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p model {params.model}"
-        " -p dataset {params.dataset} -p draws {params.draws} -p seed {params.seed} -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} {params.options}"
+        " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
+
+
+rule app_window:
+    """Appendix E: the routes of Figure 4 by the width of the window."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("app_window"),
+        notebook="figures/app_window.ipynb",
+        style="figures/style.mplstyle",
+        table="<tables>/knockout.parquet",
+    output:
+        pdf=report("<results>/figures/app_window.pdf", category="Appendix", labels={"figure": "window"}),
+        png="<results>/figures/app_window.png",
+    log:
+        "<logs>/app_window.log",
+        notebook="<logs>/app_window.ipynb",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=figure_options("video", width=False),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} {params.options}"
+        " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
 
 
 rule app_baseline:
@@ -192,11 +231,13 @@ rule app_world:
 rule figures:
     """Every figure."""
     input:
+        rules.fig3.output,
         rules.fig4.output,
         rules.fig5.output,
         rules.fig6.output,
         rules.app_baseline.output,
         rules.app_reliance.output,
         rules.app_training.output,
+        rules.app_window.output,
         rules.app_world.output,
     localrule: True

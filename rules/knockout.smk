@@ -25,18 +25,14 @@ rule knockout:
         shards=of_dataset("shards"),
         spans=spans,
         seed=lookup("seed", within=config),
-        routes=routes,
+        cuts=cuts,
         width=of_model("window"),
-        ask=lookup("knockout/ask", within=config),
-        style=lookup("knockout/style", within=config),
-        stride=lookup("knockout/stride", within=config),
         engine=lookup("knockout/engine", within=config),
         verify=lookup("knockout/verify", within=config),
     shell:
         "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
         " --shard {wildcards.shard} --shards {params.shards} --features {input.features} --evaluate {input.evaluate}"
-        " --spans {params.spans:q} --seed {params.seed} --routes {params.routes:q} --width {params.width}"
-        " --ask {params.ask} --style {params.style} --stride {params.stride}"
+        " --spans {params.spans:q} --seed {params.seed} --cuts {params.cuts:q} --width {params.width}"
         " --engine {params.engine} --verify {params.verify} --out {output} 2>&1 | tee {log}"
 
 

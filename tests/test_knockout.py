@@ -1,22 +1,34 @@
 """Knockouts do what they say: exact masks in exact layers, a paired base, and nothing where nothing is cut."""
 
+import copy
+import dataclasses
 import math
 
 import pytest
 import torch
 
-from avflow import knockout, readout
-from avflow.decoder import attention_rows, causal_mask, clean_run, cut_mass, masked_run
+from avflow import attention, decoder, knockout, readout
+from avflow.decoder import causal_mask, clean_run, masked_run, removed_mass
 from avflow.errors import InputError
-from avflow.interventions import Knockout, Route, Window, windows
+from avflow.interventions import Edges, Knockout, Route, Window, modalities, windows
 
 HEAR, SEE, MATCH = "mini_video__hear_0001", "mini_video__see_0001", "mini_items__image-to-audio_0001"
 ALL = Window(0, 12, 0, "bottom_up", 1)
 
 
+def naive(model, sequence, knockouts, batch=16):
+    return knockout.naive(model, sequence, knockouts, knockout.resolve(sequence, knockouts), batch)
+
+
+def sweep(model, sequence, knockouts, rows=100000, home=None):
+    edges = knockout.resolve(sequence, knockouts)
+    run = clean_run(model, sequence, knockout.first_row(sequence, edges), home)
+    return knockout.sweep(model, sequence, run, knockouts, edges, knockout.Plan(rows, {}))
+
+
 def cut(model, sequence, route, window=ALL, batch=16):
     """Change of the base answer's probability in percent."""
-    logits, base = knockout.naive(model, sequence, [Knockout(Route.parse(route), window)], batch)
+    logits, base = naive(model, sequence, [Knockout(Route.parse(route), window)], batch)
     columns = readout.compare(sequence, logits, base)
     return 100 * (math.exp(columns["logp_base"][0]) / columns["p_base_clean"][0] - 1)
 
@@ -47,7 +59,7 @@ def hooked(model, sequence, route, window):
 def test_naive_equals_hooks_on_the_official_forward(model, sequences, route):
     sequence = sequences[HEAR]
     for window in (windows(12, 3)[4], windows(12, 3)[11], windows(12, 3, "inverse")[9]):
-        logits, _ = knockout.naive(model, sequence, [Knockout(Route.parse(route), window)])
+        logits, _ = naive(model, sequence, [Knockout(Route.parse(route), window)])
         other = hooked(model, sequence, route, window)
         assert (logits[0] - other).abs().max() < 1e-5 * other.abs().max()
 
@@ -71,7 +83,7 @@ def test_the_null_row_is_the_clean_run_and_does_not_depend_on_the_batch(model, s
     clean = masked_run(model, sequence, lambda _: mask)
     ks = [Knockout(Route.parse("audio->question"), w) for w in windows(12, 3)]
     for batch in (1, 5, 16):
-        logits, base = knockout.naive(model, sequence, ks, batch)
+        logits, base = naive(model, sequence, ks, batch)
         assert logits.shape == base.shape == (12, 512)
         assert (base - clean).abs().max() < 1e-5 * clean.abs().max()
 
@@ -87,27 +99,27 @@ def test_a_cut_in_the_last_layer_reaches_only_the_last_row(model, sequences):
     """What other rows read in the last layer has nowhere left to go."""
     last_layer = Window(11, 12, 11, "centred", 1)
     assert abs(cut(model, sequences[HEAR], "audio->question", last_layer)) < 1e-4
-    logits, base = knockout.naive(model, sequences[HEAR], [Knockout(Route.parse("question->last"), last_layer)])
+    logits, base = naive(model, sequences[HEAR], [Knockout(Route.parse("question->last"), last_layer)])
     assert (logits - base).abs().max() > 1e-3
 
 
 def test_a_route_with_nothing_to_cut_is_not_applicable_and_keeps_its_row(model, sequences):
     sequence = sequences[MATCH]
     ks = [Knockout(Route.parse(r), w) for r in ("question->candidates", "reference->last") for w in windows(12, 3)[:2]]
-    table = knockout.rows(model, sequence, clean_run(model, sequence), ks)
+    table = knockout.rows(model, sequence, ks, knockout.plan(model))
     null, *cuts = table
     assert (null["control"], null["applicable"], null["n_blocked_edges"], null["kl"]) == ("null", True, 0, 0.0)
     assert [r["applicable"] for r in cuts] == [False, False, True, True]
     assert all(math.isnan(r["logp_base"]) and math.isnan(r["removed_mass"]) for r in cuts[:2])
     assert cuts[2]["n_blocked_edges"] == 4 and [r["centre"] for r in cuts] == [0, 1, 0, 1]
     with pytest.raises(InputError, match="no visible edge to cut in question mini_items__image-to-audio_0001"):
-        knockout.naive(model, sequence, ks[:1])
+        naive(model, sequence, ks[:1])
 
 
 def test_rows_agree_with_each_other(model, sequences):
     sequence = sequences[HEAR]
     ks = [Knockout(Route.parse("question->last"), w) for w in windows(12, 3)]
-    table = knockout.rows(model, sequence, clean_run(model, sequence), ks)
+    table = knockout.rows(model, sequence, ks, knockout.plan(model))
     assert len(table) == 13
     for row in table:
         options = {x: row[f"logit_{x}"] for x in "ABCD"}
@@ -118,9 +130,12 @@ def test_rows_agree_with_each_other(model, sequences):
     assert table[0]["logp_base"] == pytest.approx(math.log(table[0]["p_base_clean"]), rel=1e-5)
 
 
-def test_attention_rows_are_the_official_weights(model, sequences):
+def test_removed_mass_is_the_official_weights_on_the_cut_keys(model, sequences):
     sequence = sequences[MATCH]
     run = clean_run(model, sequence)
+    routes = ["candidates->reference", "question->last", "question->question", "cross_candidate", "last->last"]
+    edges = [Route.parse(r).edges(sequence.spans) for r in routes]
+    found = removed_mass(model, run, edges)
     model.decoder.config._attn_implementation = "eager"
     seen = {}
     handle = model.decoder.layers[5].self_attn.register_forward_hook(lambda m, a, out: seen.update(weights=out[1][0]))
@@ -131,26 +146,26 @@ def test_attention_rows_are_the_official_weights(model, sequences):
     finally:
         handle.remove()
         model.decoder.config._attn_implementation = "sdpa"
-    rows = torch.tensor([3, 77, len(sequence) - 1])
-    assert (attention_rows(model, run, 5, rows) - seen["weights"][:, rows]).abs().max() < 1e-5
+    for e, mass in zip(edges, found):
+        rows = e.queries()
+        official = (seen["weights"][:, rows] * e.cut(rows, len(sequence))).sum(-1).mean()
+        assert mass[5] == pytest.approx(official.item(), abs=1e-5) and 1e-4 < mass[5] < 1
 
 
-def test_removed_mass_is_a_share_and_sums_over_a_partition(model, sequences):
+def test_removed_mass_sums_to_one_over_a_partition(model, sequences):
     sequence = sequences[HEAR]
-    run = clean_run(model, sequence)
-    edges = {name: Route.parse(f"{name}->last").edges(sequence.spans) for name in sequence.spans.atoms}
-    total = sum(cut_mass(model, run, e) for e in edges.values())
-    assert torch.allclose(total, torch.ones(12), atol=1e-5)
-    assert torch.equal(cut_mass(model, run, edges["audio"]), cut_mass(model, run, edges["audio"], chunk=1))
+    edges = [Route.parse(f"{name}->last").edges(sequence.spans) for name in sequence.spans.atoms]
+    assert torch.allclose(sum(removed_mass(model, clean_run(model, sequence), edges)), torch.ones(12), atol=1e-5)
 
 
-def test_a_row_left_without_any_key_is_refused(model, sequences, monkeypatch):
+def test_a_row_left_without_any_key_is_refused(model, sequences):
     sequence = sequences[HEAR]
-    route = Route.parse("system->system")
-    edges = route.edges(sequence.spans)
-    monkeypatch.setattr(Route, "edges", lambda self, spans: type(edges)(edges.blocks, True, edges.count))
+    k = Knockout(Route.parse("system->system"), ALL)
+    edges = {k.target: Edges.visible(k.edges(sequence, 0).blocks, len(sequence), own=True)}
     with pytest.raises(InputError, match="route system->system: token 0 would keep no key"):
-        knockout.naive(model, sequence, [Knockout(route, ALL)])
+        knockout.naive(model, sequence, [k], edges)
+    with pytest.raises(InputError, match="route system->system: token 0 would keep no key"):
+        knockout.sweep(model, sequence, clean_run(model, sequence), [k], edges, knockout.Plan(1000, {}))
 
 
 VIDEO_ROUTES = ["audio->question", "video->question", "question->last", "audio->last", "last->last", "question->question"]
@@ -180,64 +195,100 @@ def relative(a, b):
     ],
 )
 def test_the_incremental_sweep_equals_full_forwards(model, sequences, i, routes, style):
-    ks = [Knockout(Route.parse(r), w) for r in routes for w in windows(12, 3, style, stride=3 if routes is LONG_ROUTES else 2)]
-    full, full_base = knockout.naive(model, sequences[i], ks)
-    run = clean_run(model, sequences[i])
+    stride = 3 if routes is LONG_ROUTES else 2
+    ks = [Knockout(Route.parse(r), w) for r in routes for w in windows(12, 3, style, stride=stride)]
+    full, full_base = naive(model, sequences[i], ks)
     for rows_at_once in (300, 100000):
-        swept, base = knockout.sweep(model, sequences[i], run, ks, rows_at_once)
+        swept, base = sweep(model, sequences[i], ks, rows_at_once)
         assert relative(swept, full) < 1e-5 and relative(base, full_base) < 1e-5
     assert relative(full, full_base) > 1e-2, "some cut must matter for the comparison to mean anything"
 
 
+@pytest.mark.parametrize("i", [HEAR, MATCH])
+def test_widths_controls_and_value_zero_equal_full_forwards_in_one_run(model, sequences, i):
+    sequence = sequences[i]
+    routes = (
+        ["question->last", "audio->question", "audio<->video"] if i == HEAR else ["candidates->reference", "question->question"]
+    )
+    shapes = [w for width in (1, 5, 11) for w in windows(12, width, stride=5)]
+    kinds = [
+        ("mask", "none", 0),
+        ("value_zero", "none", 0),
+        ("mask", "random_same", 0),
+        *(("mask", "random_other", d) for d in (0, 1)),
+    ]
+    ks = [Knockout(Route.parse(r), w, *kind) for r in routes for kind in kinds for w in shapes]
+    edges = knockout.resolve(sequence, ks)
+    ks = [k for k in ks if edges[k.target].count]
+    full, _ = naive(model, sequence, ks)
+    swept, base = sweep(model, sequence, ks, home="cpu")
+    assert relative(swept, full) < 1e-5
+    of = lambda cut, control: [s for k, s in zip(ks, swept) if (k.cut, k.control) == (cut, control)]  # noqa: E731
+    assert all(of(*kind[:2]) for kind in kinds if kind[1] != "random_same")
+    assert relative(of("value_zero", "none")[3], of("mask", "none")[3]) > 1e-3
+
+
+def test_controls_cut_as_many_random_keys_and_never_the_routes_own(sequences):
+    sequence = sequences[MATCH]
+    kinds = modalities(sequence)
+    assert [kinds[int(sequence.spans[name][0])] for name in ("candidate_1", "reference", "question_text", "last")] == [
+        "audio",
+        "vision",
+        "text",
+        "text",
+    ]
+    route = Route.parse("correct_candidate->last")
+    real = route.edges(sequence.spans)
+    source = set(real.blocks[0][1].tolist())
+    for control in ("random_same", "random_other"):
+        draws = [Knockout(route, ALL, "mask", control, d).edges(sequence, 0) for d in range(3)]
+        for edges in draws:
+            (queries, keys), *_ = edges.blocks
+            assert edges.count == real.count and queries.tolist() == [len(sequence) - 1]
+            assert not source & set(keys.tolist()) and 0 not in keys
+            assert {kinds[k] == "audio" for k in keys.tolist()} == {control == "random_same"}
+        assert len({tuple(e.blocks[0][1].tolist()) for e in draws}) == 3
+        assert Knockout(route, ALL, "mask", control, 1).edges(sequence, 0).blocks[0][1].equal(draws[1].blocks[0][1])
+        assert not Knockout(route, ALL, "mask", control, 1).edges(sequence, 1).blocks[0][1].equal(draws[1].blocks[0][1])
+    assert Knockout(Route.parse("candidates->last"), ALL, "mask", "random_same").edges(sequence, 0).count == 0
+
+
 @pytest.fixture(scope="module")
 def exact(model):
-    """The tiny model in fp64, its weights made larger so that attention is sharp."""
-    import copy
+    """The tiny model in fp64."""
+    return in_dtype(model, torch.float64)
 
-    from avflow.adapters.qwen_omni import QwenOmni
 
+def in_dtype(model, dtype):
     other = copy.copy(model)
-    assert isinstance(other, QwenOmni)
-    other.model = copy.deepcopy(model.model).double()
+    other.model = copy.deepcopy(model.model).to(dtype)
     other.decoder, other.head = other.model.get_decoder(), other.model.lm_head
+    other.dtype = dtype
     return other
 
 
-def test_in_fp64_the_sweep_is_exact_to_ten_digits(exact, sequences):
-    import dataclasses
-
+def test_in_fp64_the_sweep_is_exact_to_ten_digits(exact, sequences, monkeypatch):
+    wide = lambda model, states: model.head(model.decoder.norm(states))  # noqa: E731
+    monkeypatch.setattr(decoder, "last_logits", wide)
+    monkeypatch.setattr(knockout, "last_logits", wide)
     for i, routes in ((HEAR, VIDEO_ROUTES + LONG_ROUTES), (MATCH, ITEM_ROUTES)):
         sequence = dataclasses.replace(sequences[i], embeds=sequences[i].embeds.double())
-        ks = [Knockout(Route.parse(r), w) for r in routes for w in windows(12, 3, stride=4)]
-        full, _ = knockout.naive(exact, sequence, ks)
-        swept, _ = knockout.sweep(exact, sequence, clean_run(exact, sequence), ks)
-        assert relative(swept, full) < 1e-6  # logits are kept in fp32
-        mask = causal_mask(len(sequence))
-        for k in ks[:: len(ks) // 6]:
-            edges = k.route.edges(sequence.spans)
-            cut = mask & ~edges.cut(torch.arange(len(sequence)), len(sequence))
-            states = {}
-            for name in ("full", "swept"):
-                states[name] = last_state(exact, sequence, k, cut, mask, name == "swept", int(edges.queries()[0]))
-            assert relative(states["swept"], states["full"]) < 1e-10
+        ks = [Knockout(Route.parse(r), w, c) for r in routes for w in windows(12, 3, stride=4) for c in ("mask", "value_zero")]
+        full, _ = naive(exact, sequence, ks)
+        swept, _ = sweep(exact, sequence, ks)
+        assert swept.dtype == torch.float64 and relative(swept, full) < 1e-10
 
 
-def last_state(model, sequence, k, cut, mask, incremental, first):
-    """The last token's final state in the model's own dtype, by full or by partial rows."""
-    from avflow.decoder import rotary, rows_layer
-
-    run = clean_run(model, sequence)
-    with torch.inference_mode():
-        begin = next(n for n in range(12) if k.window.covers(n))
-        x = run.inputs[begin][first:][None] if incremental else sequence.embeds[None]
-        pe = rotary(model, sequence.positions, sequence.embeds[None])
-        for n in range(begin if incremental else 0, 12):
-            here = cut if k.window.covers(n) else mask
-            if incremental:
-                x = rows_layer(model, run, n, first, x, here[first:][None])
-            else:
-                x = model.decoder.layers[n](x, attention_mask=here[None, None], position_embeddings=pe)
-    return x[0, -1]
+def test_in_bf16_the_sweep_is_no_further_from_fp32_than_full_forwards(model, sequences):
+    half, errors = in_dtype(model, torch.bfloat16), {"naive": [], "sweep": []}
+    for i, routes in ((HEAR, VIDEO_ROUTES + LONG_ROUTES), (MATCH, ITEM_ROUTES)):
+        sequence = dataclasses.replace(sequences[i], embeds=sequences[i].embeds.bfloat16())
+        ks = [Knockout(Route.parse(r), w) for r in routes for w in windows(12, 3, stride=2)]
+        true = torch.sub(*naive(model, sequences[i], ks))
+        for name, engine in (("naive", naive), ("sweep", sweep)):
+            errors[name].append((torch.sub(*engine(half, sequence, ks)) - true).abs())
+    mean = {name: torch.cat(found).mean().item() for name, found in errors.items()}
+    assert mean["sweep"] < 1.05 * mean["naive"] and mean["naive"] > 1e-4
 
 
 @pytest.mark.parametrize("mistake", ["stale keys", "one row too few", "no mask"])
@@ -245,65 +296,91 @@ def test_the_comparison_notices_mistakes(model, sequences, monkeypatch, mistake)
     """An engine with a plausible mistake must fail the test above."""
     sequence = sequences[HEAR]
     ks = [Knockout(Route.parse("audio->question"), w) for w in windows(12, 3)]
-    full, _ = knockout.naive(model, sequence, ks)
-    run = clean_run(model, sequence)
+    full, _ = naive(model, sequence, ks)
     if mistake == "stale keys":
-        from avflow import decoder
+        own = attention.Pieces.attend
 
-        def update(self, keys, values, layer, *_, **__):
-            stale = [t[layer].expand(len(keys), -1, -1, -1) for t in (self.run.keys, self.run.values)]
-            return stale[0], stale[1]
+        def stale(self, q, k, v, clean_k, clean_v, scale):
+            k, v = (c[:, self.first :].expand_as(x) for c, x in ((clean_k, k), (clean_v, v)))
+            return own(self, q, k, v, clean_k, clean_v, scale)
 
-        monkeypatch.setattr(decoder._SharedPrefix, "update", update)
+        monkeypatch.setattr(attention.Pieces, "attend", stale)
     elif mistake == "one row too few":
-        original = knockout._run_from
-        monkeypatch.setattr(knockout, "_run_from", lambda m, length, r, first, jobs: original(m, length, r, first + 40, jobs))
+        queries = Edges.queries
+        monkeypatch.setattr(Edges, "queries", lambda self: queries(self)[40:])
     else:
-        original = knockout._run_from
-        nothing = Route.parse("last->system").edges(sequence.spans)
         monkeypatch.setattr(
-            knockout,
-            "_run_from",
-            lambda m, length, r, first, jobs: original(m, length, r, first, [(nothing, c) for _, c in jobs]),
+            attention.Pieces, "__init__", (lambda own: lambda s, e, *a: own(s, None, *a))(attention.Pieces.__init__)
         )
-    swept, _ = knockout.sweep(model, sequence, run, ks)
+    swept, _ = sweep(model, sequence, ks)
     assert relative(swept, full) > 1e-3
 
 
-def test_equal_work_is_done_once_and_each_batch_has_its_own_null_row(model, sequences, monkeypatch):
-    sequence = sequences[HEAR]
+@pytest.fixture
+def passes(monkeypatch):
+    """What each pass is given: its jobs; and each layer's number of rows."""
+    seen = {"jobs": [], "rows": []}
+    run, attend = knockout._pass, attention.Rows.attend
+    monkeypatch.setattr(knockout, "_pass", lambda *a: seen["jobs"].append(len(a[3])) or run(*a))
+    monkeypatch.setattr(attention.Rows, "attend", lambda s, n, q, *a: seen["rows"].append((n, q.shape[2])) or attend(s, n, q, *a))
+    return seen
+
+
+def test_equal_work_is_done_once_and_each_batch_has_its_own_null_row(model, sequences, passes):
     narrow, clipped = windows(12, 3)[0], Window(0, 2, 0, "bottom_up", 1)
     ks = [Knockout(Route.parse("audio->last"), w) for w in (narrow, clipped, windows(12, 3)[5])]
-    sizes = []
-    original = knockout._run_from
-    monkeypatch.setattr(knockout, "_run_from", lambda *a: sizes.append(len(a[4])) or original(*a))
-    logits, base = knockout.sweep(model, sequence, clean_run(model, sequence), ks)
-    assert sizes == [2] and torch.equal(logits[0], logits[1])
-    sizes.clear()
-    knockout.sweep(model, sequence, clean_run(model, sequence), ks, rows_at_once=2)
-    assert sizes == [1, 1]
+    logits, base = sweep(model, sequences[HEAR], ks)
+    assert passes["jobs"] == [2] and torch.equal(logits[0], logits[1]) and torch.equal(base[0], base[2])
+    passes["jobs"].clear()
+    sweep(model, sequences[HEAR], ks, rows=2)
+    assert passes["jobs"] == [1, 1]
 
 
-def test_blocking_audio_to_last_recomputes_one_row(model, sequences, monkeypatch):
-    from avflow import knockout as module
-
-    seen = []
-    original = module.rows_layer
-    monkeypatch.setattr(
-        module,
-        "rows_layer",
-        lambda m, run, number, first, states, mask: (
-            seen.append(tuple(states.shape)) or original(m, run, number, first, states, mask)
-        ),
-    )
-    ks = [Knockout(Route.parse("audio->last"), windows(12, 3)[9])]
-    knockout.sweep(model, sequences[HEAR], clean_run(model, sequences[HEAR]), ks)
-    assert seen == [(2, 1, 192)] * 4, "two variants (null and cut), one row, from the window's first layer 8 on"
+def test_blocking_audio_to_last_recomputes_one_row(model, sequences, passes):
+    sweep(model, sequences[HEAR], [Knockout(Route.parse("audio->last"), windows(12, 3)[9])])
+    assert passes["rows"] == [(n, 2) for n in range(8, 12)], "null and cut, one row each, from the window's first layer on"
 
 
-def test_a_cut_of_nothing_in_the_sweep_equals_its_null_row_bit_for_bit(model, sequences):
+def test_windows_with_one_start_are_one_row_until_they_part(model, sequences, passes):
+    ks = [Knockout(Route.parse("audio->last"), Window(4, stop, 4, "centred", 1)) for stop in (6, 7, 9)]
+    sweep(model, sequences[HEAR], ks)
+    assert passes["rows"] == [(4, 2), (5, 2), (6, 3), (7, 4), (8, 4), (9, 4), (10, 4), (11, 4)]
+
+
+@pytest.mark.parametrize("route", ["audio->last", "audio->question", "audio<->video"])
+def test_a_cut_of_nothing_in_the_sweep_equals_its_null_row_bit_for_bit(model, sequences, route):
+    ks = [
+        Knockout(Route.parse(route), w)
+        for w in (Window(5, 5, 5, "centred", 1), Window(3, 6, 4, "centred", 3), Window(0, 12, 6, "inverse", 12))
+    ]
+    logits, base = sweep(model, sequences[HEAR], ks)
+    assert torch.equal(logits[0], base[0]) and torch.equal(logits[2], base[2]) and not torch.equal(logits[1], base[1])
+
+
+def test_running_out_of_memory_halves_the_plan_and_goes_on(model, sequences, monkeypatch):
     sequence = sequences[HEAR]
-    run = clean_run(model, sequence)
-    nothing = Route.parse("last->system").edges(sequence.spans)
-    logits = knockout._run_from(model, len(sequence), run, 130, [(nothing, (0, 1)), (nothing, (0, 1)), (nothing, (0,))])
-    assert torch.equal(logits, logits[:1].expand(4, -1))
+    ks = [Knockout(Route.parse("audio->question"), w) for w in windows(12, 3)]
+    edges = knockout.resolve(sequence, ks)
+    run, whole = clean_run(model, sequence), sweep(model, sequence, ks)[0]
+    original, room = knockout._pass, 400
+
+    def scarce(model, length, run, jobs, pieces):
+        if sum(length - j.first for j in jobs) > room:
+            raise torch.cuda.OutOfMemoryError("out of memory")
+        return original(model, length, run, jobs, pieces)
+
+    monkeypatch.setattr(knockout, "_pass", scarce)
+    batches = knockout.Plan(100000, {})
+    swept, _ = knockout.sweep(model, sequence, run, ks, edges, batches)
+    assert relative(swept, whole) < 1e-5 and batches.halved > 0 and batches.rows < 1000
+    room = 10
+    with pytest.raises(InputError, match="one knockout of .* rows does not fit into the GPU's memory; use a larger GPU"):
+        knockout.sweep(model, sequence, run, ks, edges, batches)
+
+
+def test_a_run_kept_from_a_later_row_on_refuses_earlier_rows(model, sequences):
+    sequence = sequences[HEAR]
+    ks = [Knockout(Route.parse("audio->question"), windows(12, 3)[4])]
+    run = clean_run(model, sequence, len(sequence) - 1)
+    with pytest.raises(IndexError, match="was not kept; the run kept rows from"):
+        knockout.sweep(model, sequence, run, ks, knockout.resolve(sequence, ks), knockout.Plan(1000, {}))

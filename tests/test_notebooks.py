@@ -36,7 +36,16 @@ def test_equal_tables_give_equal_figures(tmp_path):
     from avflow import tables
 
     row = {name: None for name in tables.KNOCKOUT.names}
-    row.update(model="m", control="none", applicable=True, correct_clean=True, setting="av_video", task="hear", group="hear")
+    row.update(
+        model="m",
+        dataset="mini-video",
+        control="none",
+        applicable=True,
+        correct_clean=True,
+        setting="av_video",
+        task="hear",
+        group="hear",
+    )
     rows = [
         {
             **row,

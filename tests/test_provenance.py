@@ -9,7 +9,7 @@ from conftest import ROOT, SCRIPTS
 
 from avflow import provenance
 
-LOADING = {"extract_features", "evaluate", "knockout"}
+LOADING = {"extract_features", "evaluate", "knockout", "reliance"}
 ALL = sorted(p.stem for p in SCRIPTS.glob("*.py"))
 
 

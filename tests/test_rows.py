@@ -97,3 +97,15 @@ def test_no_questions_make_an_empty_table(tmp_path):
     with rows.PartialRows(tmp_path / "r.parquet", HEADER) as partial:
         assert len(partial.finish([], SCHEMA, {"n": 0})) == 0
     assert json.loads(pq.read_schema(tmp_path / "r.parquet").metadata[b"avflow"]) == {"n": 0}
+
+
+def test_a_fact_is_remembered_over_kills_and_is_no_row(tmp_path):
+    out = tmp_path / "r.parquet"
+    with rows.PartialRows(out, HEADER) as partial:
+        assert partial.recall("batch plan") is None
+        partial.remember("batch plan", {"rows": 8})
+        partial.add("q0", table(0))
+        partial.remember("batch plan", {"rows": 4})
+    with rows.PartialRows(out, HEADER) as partial:
+        assert partial.recall("batch plan") == {"rows": 4} and partial.done == {"q0"}
+        assert partial.finish(["q0"], SCHEMA, {}).num_rows == 2

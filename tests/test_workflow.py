@@ -1,5 +1,6 @@
 """The workflow as a user meets it: in a fresh copy of the tracked files, with the miniature in small."""
 
+import json
 import os
 import re
 import shutil
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from conftest import ROOT
 
-FIGURES = ("fig4", "fig5", "fig6", "app_baseline", "app_world")
+FIGURES = ("fig3", "fig4", "fig5", "fig6", "app_baseline", "app_reliance", "app_training", "app_window", "app_world")
 
 
 def snakemake(where, *arguments, small=True):
@@ -64,7 +66,7 @@ def test_everything_is_made_and_nothing_half_made_is_left(done):
 def test_the_small_run_shows_the_routes_that_the_world_plants(done):
     from avflow import plots
 
-    rows = plots.relative_change(done / "results/miniature/tables/knockout.parquet", "tiny-omni")
+    rows = plots.relative_change(done / "results/miniature/tables/knockout.parquet", "tiny-omni", "mini-video")
     lowest = rows.groupby(["group", "route", "centre"])["change"].mean().groupby(["group", "route"]).min()
     assert lowest["hear", "audio->question"] < -20 and lowest["see", "video->question"] < -20
     for group, route in (("hear", "video->question"), ("see", "audio->question")):
@@ -122,7 +124,16 @@ def test_editing_a_knockout_module_reruns_only_knockouts_and_their_figures(done)
     before = edited(module, "half = width // 2", "half = int(width) // 2")
     try:
         jobs = planned(snakemake(done, "--dry-run", "--cores", "2").stdout)
-        assert jobs.keys() - {"all"} == {"knockout", "gather_knockout", "fig4", "fig5", "fig6"}
+        assert jobs.keys() - {"all"} == {
+            "knockout",
+            "gather_knockout",
+            "fig3",
+            "app_window",
+            "fig4",
+            "fig5",
+            "fig6",
+            "app_reliance",
+        }
     finally:
         module.write_text(before)
 
@@ -147,13 +158,14 @@ def test_a_killed_knockout_goes_on_where_it_stopped_with_equal_rows(done):
     source = done / "results/miniature"
     out = source / "killed.parquet"
     options = dict(
-        model="tiny-omni", family="qwen_omni", checkpoint="resources/tiny-omni", width=3, stride=5, verify=0,
+        model="tiny-omni", family="qwen_omni", checkpoint="resources/tiny-omni", width=3, verify=0,
         questions=source / "questions/mini-video.jsonl", features=source / "features/tiny-omni/mini-video/0.safetensors",
         evaluate=source / "evaluate/tiny-omni/mini-video/0.parquet", out=out, threads=1, device="cpu",
         spans='{"av_video": {"question": ["instruction", "question_text", "options", "tail"]}}',
     )  # fmt: skip
-    routes = ["video->question", "audio->question", "question->last", "video->last", "audio->last"]
-    command = [sys.executable, "workflow_scripts/knockout.py", "--routes", *routes]
+    settings = yaml.safe_load((done / "config.yaml").read_text())["knockout"]["cuts"]
+    cuts = [{k: v for k, v in c.items() if k != "datasets"} for c in settings if "mini-video" in c["datasets"]]
+    command = [sys.executable, "workflow_scripts/knockout.py", "--cuts", json.dumps(cuts)]
     command += [part for name, value in options.items() for part in (f"--{name}", str(value))]
     side = Path(f"{out}.partial")
     process = subprocess.Popen(command, cwd=done, stderr=subprocess.DEVNULL)
@@ -176,7 +188,7 @@ def test_verification_is_recorded_and_notices_a_wrong_row(done):
     facts = read_metadata(shard)
     assert facts["verified"] == 3 and facts["verified_difference"] < 1e-5 and facts["plan"]["engine"] == "sweep"
     module = done / "workflow_scripts/avflow/knockout.py"
-    before = edited(module, "open_mask & ~e.cut(rows, length).to(device) for e, _ in jobs", "open_mask for e, _ in jobs")
+    before = edited(module, "cut = job.edges is not None and job.covered[layer]", "cut = False")
     try:
         run = snakemake(done, str(shard.relative_to(done)), "--cores", "2")
         assert run.returncode != 0 and not shard.exists()
@@ -224,7 +236,7 @@ def test_every_computing_rule_logs_and_names_its_environment(copy):
 
 
 def test_a_route_naming_a_span_that_does_not_exist_stops_with_one_line(done):
-    before = edited(done / "config.yaml", "- audio->last", "- auido->last")
+    before = edited(done / "config.yaml", "video->last, audio->last]", "video->last, auido->last]")
     try:
         run = snakemake(done, "fig4", "--cores", "2")
         assert run.returncode != 0

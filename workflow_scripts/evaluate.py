@@ -10,19 +10,18 @@ probable of the whole vocabulary and the right letter, as greedy decoding of one
 """
 
 from avflow import cli, tables, traced
-from avflow.decoder import causal_mask, masked_run
+from avflow.decoder import uncut_logits
 
 
 def ask(model, question, features, arguments) -> list[dict]:
     """The row of one question."""
     sequence = model.sequence(question, features, arguments.spans.get(question.setting))
-    mask = causal_mask(len(sequence), sequence.embeds.device)[None]
-    return [tables.answer_row(sequence, masked_run(model, sequence, lambda _: mask).cpu(), arguments.model)]
+    return [tables.answer_row(sequence, uncut_logits(model, [sequence]).cpu(), arguments.model)]
 
 
 def main():
     arguments = traced.parser(__doc__).parse_args()
-    work = lambda model, question, features: ask(model, question, features, arguments)
+    work = lambda model, question, features, _: ask(model, question, features, arguments)
     traced.run(__file__, arguments, tables.EVALUATE, lambda q: q, work, {})
 
 

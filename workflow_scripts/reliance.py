@@ -17,7 +17,7 @@ import pyarrow as pa
 import torch
 
 from avflow import cli, tables, traced
-from avflow.decoder import causal_mask, masked_run
+from avflow.decoder import uncut_logits
 from avflow.questions import Question
 
 GREY = 128
@@ -64,12 +64,12 @@ def variants(model, question: Question, features: dict, shuffles: int, seed: int
 
 def ask_all(model, question, features, arguments, cache) -> list[dict]:
     """The rows of one question."""
+    asked = list(variants(model, question, features, arguments.shuffles, arguments.seed, cache))
+    sequences = [model.sequence(q, given, arguments.spans.get(q.setting)) for _, q, given in asked]
     rows = []
-    for name, asked, given in variants(model, question, features, arguments.shuffles, arguments.seed, cache):
-        sequence = model.sequence(asked, given, arguments.spans.get(asked.setting))
-        mask = causal_mask(len(sequence), sequence.embeds.device)[None]
-        row = tables.answer_row(sequence, masked_run(model, sequence, lambda _, mask=mask: mask).cpu(), arguments.model)
-        content = next(o.text for o in asked.options if o.label == row["answer"])
+    for (name, _, _), sequence, logits in zip(asked, sequences, uncut_logits(model, sequences).cpu()):
+        row = tables.answer_row(sequence, logits[None], arguments.model)
+        content = next(o.text for o in sequence.question.options if o.label == row["answer"])
         rows.append({**row, "variant": name, "content": content})
     return rows
 
@@ -79,7 +79,7 @@ def main():
     parser.add_argument("--shuffles", type=int, default=2, help="orders of the options besides their own")
     arguments = parser.parse_args()
     cache = {}
-    work = lambda model, question, features: ask_all(model, question, features, arguments, cache)
+    work = lambda model, question, features, _: ask_all(model, question, features, arguments, cache)
     traced.run(__file__, arguments, SCHEMA, lambda q: q, work, {"shuffles": arguments.shuffles})
 
 

@@ -1,13 +1,15 @@
-"""Running the Hugging Face decoder layers, unmodified, under explicit boolean masks, and keeping what a clean run computes.
+"""Running the Hugging Face decoder layers, unmodified, and keeping what a clean run computes.
 
-Every run here, clean or cut, hands sdpa a boolean mask, so that base and knockout always go through one attention kernel: a
-missing mask would switch to the causal kernel, and a mask under eager attention would silently be added instead of applied.
+A knockout is never compared with a run by another kernel: the reference hands sdpa an explicit boolean mask in every layer, for
+base and cut alike (a mask under eager attention would silently be added instead of applied, and a missing one would switch to
+the causal kernel); the sweep recomputes base and cut rows together by `attention.Rows`.
 """
 
 from dataclasses import dataclass
 
 import torch
 
+from .attention import KERNEL, Cut, ValueZero, arrange, install
 from .errors import InputError
 from .sequence import Sequence
 
@@ -18,92 +20,108 @@ def causal_mask(length: int, device="cpu") -> torch.Tensor:
 
 
 def rotary(model, positions: torch.Tensor, like: torch.Tensor):
-    """cos and sin (1, S, head_dim) of (3, S) position ids."""
-    return model.decoder.rotary_emb(like, positions[:, None].to(like.device))
+    """cos and sin (n, S, head_dim) of (3, n, S) position ids."""
+    return model.decoder.rotary_emb(like, positions.to(like.device))
 
 
 class _Recorder:
     """Stands in for a cache: keeps each layer's keys (after rotary embedding) and values and returns them unchanged."""
 
-    def __init__(self):
-        self.keys, self.values = [], []
+    def __init__(self, home):
+        self.keys, self.values, self.home = [], [], home
 
     def update(self, keys, values, layer, *_, **__):
-        self.keys.append(keys[0])
-        self.values.append(values[0])
+        self.keys.append(keys[0].transpose(0, 1).to(self.home))
+        self.values.append(values[0].transpose(0, 1).to(self.home))
         return keys, values
 
 
 @dataclass(frozen=True)
 class CleanRun:
-    """One run with nothing cut: inputs of every layer L x (S, D), keys and values L x (kv heads, S, head_dim), final (S, D)."""
+    """One run with nothing cut: keys and values of every layer, L x (S, kv heads, head_dim), and the inputs of its rows from
+
+    `first` on, L x (S - first, D). They lie on `home`, the model's device or the host's memory; `device` is the model's. cos and
+    sin (1, S, head_dim); last (1, D) the final state of the last row.
+    """
 
     inputs: list
     keys: list
     values: list
-    final: torch.Tensor
+    first: int
+    last: torch.Tensor
     cos: torch.Tensor
     sin: torch.Tensor
 
+    @property
+    def device(self):
+        return self.last.device
 
-def check_kernel(model) -> None:
-    """Raise InputError unless the decoder runs sdpa, the only kernel under which a boolean mask means what it says."""
+    def states(self, layer: int, first: int) -> torch.Tensor:
+        """Inputs of a layer, rows `first`.. (R, D), on the model's device. Raises IndexError for rows that were not kept."""
+        if first < self.first:
+            raise IndexError(f"row {first} was not kept; the run kept rows from {self.first} on")
+        return self.inputs[layer][first - self.first :].to(self.device, non_blocking=True)
+
+
+def _ready(model) -> None:
+    """Let a decoder that was loaded with sdpa attend through `attention.forward`; refuse any other kernel with InputError."""
     kernel = model.decoder.config._attn_implementation
-    if kernel != "sdpa":
+    if kernel == "sdpa":
+        install(model.decoder)
+    elif kernel != KERNEL:
         raise InputError(f"{model.folder}: attention kernel {kernel!r}; boolean masks need attn_implementation='sdpa'")
 
 
 @torch.inference_mode()
-def clean_run(model, sequence: Sequence) -> CleanRun:
-    """Run a sequence once with nothing cut and keep everything that an intervention can start from."""
-    check_kernel(model)
-    x = sequence.embeds[None]  # (1, S, D)
-    cos, sin = rotary(model, sequence.positions, x)
-    mask = causal_mask(len(sequence), x.device)[None, None]
-    recorder, inputs = _Recorder(), []
-    for layer in model.decoder.layers:
-        inputs.append(x[0])
-        x = layer(x, attention_mask=mask, position_embeddings=(cos, sin), past_key_values=recorder)
-    return CleanRun(inputs, recorder.keys, recorder.values, x[0], cos, sin)
+def clean_run(model, sequence: Sequence, first: int = 0, home=None) -> CleanRun:
+    """Run a sequence once with nothing cut and keep what interventions on rows `first`.. can start from.
 
-
-class _SharedPrefix:
-    """Stands in for a cache: puts the clean keys and values of the first rows before those of the recomputed ones."""
-
-    def __init__(self, run: CleanRun, first: int):
-        self.run, self.first = run, first
-
-    def update(self, keys, values, layer, *_, **__):
-        def joined(own, clean):
-            return torch.cat([clean[:, : self.first].expand(len(own), -1, -1, -1), own], 2)  # (n, kv heads, S, head_dim)
-
-        return joined(keys, self.run.keys[layer]), joined(values, self.run.values[layer])
-
-
-@torch.inference_mode()
-def rows_layer(model, run: CleanRun, number: int, first: int, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """One layer over the rows from `first` on, in n variants: (n, R, D) -> (n, R, D).
-
-    Rows before `first` are those of the clean run; mask (n, R, S) bool says what each row may attend to.
+    home: where to keep it, "cpu" to spare the GPU's memory; default the model's device.
     """
-    rotated = run.cos[:, first:], run.sin[:, first:]
-    cache = _SharedPrefix(run, first)
-    return model.decoder.layers[number](states, attention_mask=mask[:, None], position_embeddings=rotated, past_key_values=cache)
+    _ready(model)
+    x = sequence.embeds[None]  # (1, S, D)
+    home = torch.device(home or x.device)
+    cos, sin = rotary(model, sequence.positions[:, None], x)
+    recorder, inputs = _Recorder(home), []
+    for layer in model.decoder.layers:
+        inputs.append(x[0, first:].to(home))
+        x = layer(x, attention_mask=None, position_embeddings=(cos, sin), past_key_values=recorder)
+    return CleanRun(inputs, recorder.keys, recorder.values, first, x[0, -1:], cos, sin)
 
 
 @torch.inference_mode()
 def masked_run(model, sequence: Sequence, masks) -> torch.Tensor:
     """Run a sequence once per variant, all layers, each layer under its own mask; logits of the last token (n, V) fp32.
 
-    masks: layer number -> (n, S, S) bool.
+    masks: layer number -> (n, S, S) bool, or `ValueZero`.
     """
-    check_kernel(model)
-    first = masks(0)
-    x = sequence.embeds[None].expand(len(first), -1, -1)  # (n, S, D)
-    cos, sin = rotary(model, sequence.positions, x)
+    _ready(model)
+    x = sequence.embeds[None]  # (1, S, D)
+    rotated = rotary(model, sequence.positions[:, None], x)
     for number, layer in enumerate(model.decoder.layers):
-        x = layer(x, attention_mask=masks(number)[:, None], position_embeddings=(cos, sin))
+        mask = masks(number)
+        if not isinstance(mask, ValueZero):
+            mask = mask[:, None]
+        x = x.expand(len(mask.kept if isinstance(mask, ValueZero) else mask), -1, -1)
+        x = layer(x, attention_mask=mask, position_embeddings=rotated)
     return last_logits(model, x[:, -1])
+
+
+@torch.inference_mode()
+def uncut_logits(model, sequences: list[Sequence]) -> torch.Tensor:
+    """Logits of the last token of each sequence, nothing cut: (n, V) fp32. Sequences of equal length share a batch."""
+    _ready(model)
+    by_length, found = {}, [None] * len(sequences)
+    for i, sequence in enumerate(sequences):
+        by_length.setdefault(len(sequence), []).append(i)
+    for members in by_length.values():
+        x = torch.stack([sequences[i].embeds for i in members])
+        rotated = rotary(model, torch.stack([sequences[i].positions for i in members], 1), x)
+        for layer in model.decoder.layers:
+            x = layer(x, attention_mask=None, position_embeddings=rotated)
+        for i, logits in zip(members, last_logits(model, x[:, -1])):
+            found[i] = logits
+    return torch.stack(found)
 
 
 def last_logits(model, states: torch.Tensor) -> torch.Tensor:
@@ -116,29 +134,40 @@ def _rotate(x, cos, sin):
     return x * cos + torch.cat([-x[..., half:], x[..., :half]], -1) * sin
 
 
-@torch.inference_mode()
-def attention_rows(model, run: CleanRun, number: int, rows: torch.Tensor) -> torch.Tensor:
-    """Clean attention of query positions `rows` (r,) in a layer: (heads, r, S) fp32, never the whole S x S matrix."""
+def _queries(model, run: CleanRun, number: int, first: int) -> torch.Tensor:
+    """Clean queries of rows `first`.. in a layer, after rotary embedding: (R, heads, head_dim)."""
     layer = model.decoder.layers[number]
-    attention = layer.self_attn
-    x = layer.input_layernorm(run.inputs[number][rows])
-    q = attention.q_proj(x).unflatten(-1, (-1, attention.head_dim)).transpose(0, 1)  # (heads, r, head_dim)
-    q = _rotate(q, run.cos[0, rows], run.sin[0, rows])
-    k = run.keys[number].repeat_interleave(len(q) // len(run.keys[number]), 0)  # (heads, S, head_dim)
-    scores = (q @ k.transpose(1, 2)).float() * attention.scaling
-    position = torch.arange(k.shape[1], device=rows.device)
-    return scores.masked_fill(position > rows[:, None], float("-inf")).softmax(-1)
+    x = layer.self_attn.q_proj(layer.input_layernorm(run.states(number, first)))
+    q = x.unflatten(-1, (-1, layer.self_attn.head_dim))
+    return _rotate(q, run.cos[0, first:, None], run.sin[0, first:, None])
 
 
 @torch.inference_mode()
-def cut_mass(model, run: CleanRun, edges, chunk: int = 256) -> torch.Tensor:
-    """Share of the cut queries' clean attention that goes to the cut keys, by layer (L,): mean over queries and heads."""
-    layers, rows = len(run.inputs), edges.queries().to(run.final.device)
-    if not len(rows):
-        return torch.zeros(layers)
-    length, mass = run.final.shape[0], torch.zeros(layers, device=rows.device)
-    for part in rows.split(chunk):
-        cut = edges.cut(part.cpu(), length).to(rows.device)  # (r, S)
-        for number in range(layers):
-            mass[number] += (attention_rows(model, run, number, part) * cut).sum(-1).mean(0).sum()
-    return (mass / len(rows)).cpu()
+def removed_mass(model, run: CleanRun, edges: list) -> torch.Tensor:
+    """Share of the cut queries' clean attention that goes to the cut keys, (edges, L): mean over queries and heads.
+
+    From the normalisers with and without the cut keys; zero for edges without a visible pair.
+    """
+    layers, length, device = model.decoder.layers, run.cos.shape[1], run.device
+    by_first = {}
+    for i, e in enumerate(edges):
+        if e.count:
+            by_first.setdefault(int(e.queries()[0]), []).append(i)
+    found = torch.zeros(len(layers), len(edges), device=device)
+    plans = []
+    for first, members in by_first.items():
+        state = [None, *members]  # the uncut run first
+        cuts = {i: Cut(None if i is None else edges[i], first, length, device) for i in state}
+        rows = torch.zeros(len(members), length - first, 1)
+        for row, i in zip(rows, members):
+            row[edges[i].queries() - first] = 1 / len(edges[i].queries())
+        plans.append((first, members, arrange([cuts[i] for i in state], length, device), rows.to(device)))
+    for number, layer in enumerate(layers):
+        keys, values = (x[number].to(device) for x in (run.keys, run.values))
+        for first, members, block, rows in plans:
+            mine = _queries(model, run, number, first), keys[first:], values[first:]
+            mine = (x.expand(1 + len(members), -1, -1, -1) for x in mine)
+            log_sums = block.attend(*mine, keys, values, layer.self_attn.scaling)[1]  # (1 + n, R, heads)
+            share = 1 - (log_sums[1:] - log_sums[:1]).exp()
+            found[number, members] = (share * rows).sum(1).mean(-1).clamp(0, 1).float()
+    return found.T.cpu()

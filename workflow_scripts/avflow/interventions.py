@@ -9,14 +9,17 @@ Masking acts on what is visible: pairs that the causal mask hides already are no
 key, except in last->last, which cuts exactly that.
 """
 
+import random
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
 from .errors import InputError
 from .spans import Spans
 
+CUTS, CONTROLS = ("mask", "value_zero"), ("random_same", "random_other")
 STYLES = ("centred", "inverse", "top_down", "bottom_up")
 ROUTE = re.compile(r"([A-Za-z0-9_.]+)(<->|->)([A-Za-z0-9_.]+)")
 CROSS = {"cross_frame": "frame", "cross_audio_segment": "audio_segment", "cross_candidate": "candidate"}
@@ -71,18 +74,51 @@ class Edges:
 
     blocks: tuple
     own: bool
-    count: int
+    length: int
 
     @classmethod
     def visible(cls, blocks, length, own=False):
-        blocks = tuple((q, k) for q, k in blocks if len(q) and len(k))
-        edges = cls(blocks, own, 0)
-        count = sum(int(edges.cut(q, length).sum()) for q in [edges.queries()] if len(q))
-        return cls(blocks, own, count)
+        return cls(tuple((q, k) for q, k in blocks if len(q) and len(k)), own, length)
+
+    @cached_property
+    def classes(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Queries grouped by the keys that they lose: (queries (q,), keys (k,)) sorted, queries that see no cut key left out.
+
+        Keys count as lost also where the causal mask hides them already.
+        """
+        if not self.blocks:
+            return []
+        member = torch.zeros(len(self.blocks), self.length, dtype=torch.bool)
+        for row, (queries, _) in zip(member, self.blocks):
+            row[queries] = True
+        found = []
+        for signature in member.unique(dim=1).T:
+            if signature.any():
+                queries = (member == signature[:, None]).all(0).nonzero()[:, 0]
+                keys = torch.cat([k for (_, k), here in zip(self.blocks, signature) if here]).unique()
+                queries = queries[self._lost(queries, keys) > 0]
+                if len(queries):
+                    found.append((queries, keys))
+        return found
+
+    def _lost(self, queries, keys) -> torch.Tensor:
+        """How many of the keys each query sees and loses (q,)."""
+        return torch.searchsorted(keys, queries, right=self.own)
+
+    @cached_property
+    def count(self) -> int:
+        """Number of visible pairs that are cut."""
+        return sum(int(self._lost(queries, keys).sum()) for queries, keys in self.classes)
+
+    def blind(self) -> torch.Tensor:
+        """Queries that would keep no key to attend to (n,)."""
+        found = [queries[self._lost(queries, keys) == queries + 1] for queries, keys in self.classes]
+        return torch.cat(found) if found else torch.empty(0, dtype=torch.int64)
 
     def queries(self) -> torch.Tensor:
-        """All queries that a block names, sorted (n,)."""
-        return torch.cat([q for q, _ in self.blocks]).unique() if self.blocks else torch.empty(0, dtype=torch.int64)
+        """All queries that lose a key, sorted (n,)."""
+        found = [queries for queries, _ in self.classes]
+        return torch.cat(found).sort().values if found else torch.empty(0, dtype=torch.int64)
 
     def cut(self, rows: torch.Tensor, length: int) -> torch.Tensor:
         """Which keys are cut for the query positions `rows` (r,): bool (r, length), visible pairs only."""
@@ -130,10 +166,54 @@ def windows(layers: int, width: int, style: str = "centred", stride: int = 1) ->
 
 @dataclass(frozen=True)
 class Knockout:
-    """One intervention: `route` cut in the layers of `window`; `cut`, `control` and `draw` as in the row columns."""
+    """One intervention: `route` cut in the layers of `window`; `cut`, `control` and `draw` as in the row columns.
+
+    cut: "mask" hides keys before the softmax, so that the others gain their weight; "value_zero" leaves the weights as they are
+    and drops the cut keys' values, so that nothing is renormalised. control: "none" cuts the route itself; "random_same" and
+    "random_other" cut as many random keys instead, of the source's modality but not the source, or of anything else.
+    """
 
     route: Route
     window: Window
     cut: str = "mask"
     control: str = "none"
     draw: int = 0
+
+    @property
+    def target(self) -> tuple:
+        """What decides the edges, whatever the window."""
+        return self.route, self.control, self.draw
+
+    def edges(self, sequence, seed: int) -> Edges:
+        """The visible pairs that it cuts in a Sequence; a control with too few keys to draw from cuts none."""
+        real = self.route.edges(sequence.spans)
+        if self.control == "none":
+            return real
+        rng = random.Random(f"{seed}/{sequence.question.question_id}/{self.route}/{self.control}/{self.draw}")
+        kinds, blocks = modalities(sequence), []
+        for queries, keys in real.blocks:
+            last = int(queries.max())
+            keys = keys[keys < last + real.own]
+            same = {kinds[k] for k in keys.tolist()}
+            taken = set(keys.tolist())
+            # Never the first token: it is an attention sink, and with it every query keeps a key.
+            pool = [i for i in range(1, last) if i not in taken]
+            pool = [i for i in pool if (kinds[i] in same) == (self.control == "random_same")]
+            if len(pool) < len(keys):
+                return Edges((), False, real.length)
+            blocks.append((queries, torch.tensor(sorted(rng.sample(pool, len(keys))), dtype=torch.int64)))
+        return Edges.visible(blocks, real.length)
+
+
+def modalities(sequence) -> list[str]:
+    """What every token of a Sequence is made of: "video" and "image" are "vision"; "audio"; all else is "text"."""
+    kinds = {"video": "vision", "image": "vision", "audio": "audio"}
+    atoms = {"video": "vision", "audio": "audio"}
+    for item in sequence.question.media:
+        if item.role != "video":
+            atoms[f"candidate_{item.index}" if item.role == "candidate" else item.role] = kinds[item.kind]
+    found = ["text"] * len(sequence)
+    for atom, kind in atoms.items():
+        for index in sequence.spans.atoms.get(atom, torch.empty(0)).tolist():
+            found[int(index)] = kind
+    return found

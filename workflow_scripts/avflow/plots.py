@@ -58,11 +58,15 @@ def route_label(route: str) -> str:
     return SPANS.get(source, source) + arrow + SPANS.get(target, target)
 
 
-def relative_change(path, model: str, dataset: str) -> pd.DataFrame:
-    """Rows of real cuts on questions answered correctly, with `change`: % change of the answer's probability (section 2.1)."""
-    keep = [("model", "=", model), ("dataset", "=", dataset), ("control", "=", "none")]
-    keep += [("applicable", "=", True), ("correct_clean", "=", True)]
-    columns = ["question_id", "cluster", "task", "group", "needs", "route", "centre", "logp_base", "p_base_clean"]
+def relative_change(path, model: str, dataset: str, width: int | None = None) -> pd.DataFrame:
+    """Rows of real cuts in centred windows on questions answered correctly, of one width or of all;
+
+    `change` is the % change of the answer's probability (section 2.1).
+    """
+    keep = [("model", "=", model), ("dataset", "=", dataset), ("control", "=", "none"), ("cut", "=", "mask")]
+    keep += [("style", "=", "centred"), ("applicable", "=", True), ("correct_clean", "=", True)]
+    keep += [("width", "=", width)] if width else []
+    columns = ["question_id", "cluster", "task", "group", "needs", "route", "width", "centre", "logp_base", "p_base_clean"]
     rows = pq.read_table(path, columns=columns, filters=keep).to_pandas()
     rows["change"] = 100 * (np.exp(rows["logp_base"]) / rows["p_base_clean"] - 1)
     return rows
@@ -116,6 +120,37 @@ def _route_panel(axis, rows, routes, colours, draws, seed) -> None:
     axis.text(0.03, 0.04, f"n = {count}", transform=axis.transAxes, fontsize=7, color="0.35")
     if not count:
         axis.text(0.5, 0.5, "no question answered correctly", transform=axis.transAxes, ha="center", fontsize=7)
+
+
+def window_panels(rows: pd.DataFrame, routes: list, draws: int, seed: int):
+    """A grid of panels, one row a route and one column a group, one line a window width k, the darker the wider (Appendix E)."""
+    groups, widths = ordered(rows["group"]), sorted(rows["width"].unique())
+    figure, axes = plt.subplots(
+        len(routes),
+        len(groups),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        figsize=(2.2 * len(groups) + 0.8, 1.7 * len(routes) + 0.7),
+    )
+    shades = dict(zip(widths, plt.get_cmap("viridis_r")(np.linspace(0.1, 1, len(widths)))))
+    for line, route in zip(axes, routes):
+        for axis, group in zip(line, groups):
+            axis.axhline(0, color="0.5", linestyle="--", linewidth=0.8, zorder=1)
+            here = rows[(rows["route"] == route) & (rows["group"] == group)]
+            for width, one in here.groupby("width"):
+                centres, mean, low, high, number = curve(one, draws, seed)
+                axis.fill_between(centres, low, high, color=shades[width], alpha=0.12, linewidth=0)
+                axis.plot(centres, mean, color=shades[width], linewidth=1.4)
+            axis.text(0.03, 0.05, f"n = {here['question_id'].nunique()}", transform=axis.transAxes, fontsize=7, color="0.35")
+        line[0].set_ylabel(route_label(route) + "\n% Change in Probability")
+    for axis, group in zip(axes[0], groups):
+        axis.set_title(title(group))
+    for axis in axes[-1]:
+        axis.set_xlabel("Layer")
+    handles = [plt.Line2D([], [], color=shades[w], label=f"k = {w}") for w in widths]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    return figure
 
 
 def accuracies(path, draws: int, seed: int) -> pd.DataFrame:

@@ -67,7 +67,17 @@ class PartialRows:
 
     @property
     def done(self) -> set[str]:
-        return set(self.records)
+        return {name for name in self.records if not name.startswith("#")}
+
+    def remember(self, name: str, fact) -> None:
+        """Keep a fact (JSON) beside the rows, on disk when this returns; the last of a name counts."""
+        self.records[f"#{name}"] = json.dumps(fact).encode()
+        self._write(f"#{name}".encode() + b"\0" + self.records[f"#{name}"])
+
+    def recall(self, name: str):
+        """What was remembered under a name, in this run or in one that was killed; None if nothing was."""
+        found = self.records.get(f"#{name}")
+        return json.loads(found) if found else None
 
     def add(self, question_id: str, rows: list[dict]) -> None:
         """Keep a finished question's rows; they are on disk when this returns."""

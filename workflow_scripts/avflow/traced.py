@@ -35,9 +35,9 @@ def parser(description: str) -> argparse.ArgumentParser:
 def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -> None:
     """Ask every chosen question and write one parquet; finished questions are kept across kills.
 
-    choose(questions) -> questions. work(model, question, features) -> list of row dicts. plan: what besides the code, the model and the
-    questions determines the rows, recorded with them. verify(loaded, questions, partial) -> facts to record: called when
-    all is done, where loaded(question) -> (model, its features).
+    choose(questions) -> questions. work(model, question, features, partial) -> list of row dicts. plan: what besides the code,
+    the model and the questions determines the rows, recorded with them. verify(loaded, questions, partial) -> facts to record:
+    called when all is done, where loaded(question) -> (model, its features).
     """
     began = time.time()
     questions = choose(read_questions(arguments.questions, arguments.shard, arguments.shards))
@@ -68,7 +68,7 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -
         progress = cli.Progress(what, len(questions), finished)
         for question in waiting:
             model, features = loaded(question)
-            partial.add(question.question_id, work(model, question, features))
+            partial.add(question.question_id, work(model, question, features, partial))
             progress.step()
         facts = verify(loaded, questions, partial) if verify else {}
         on_gpu = torch.cuda.is_available()

@@ -1,0 +1,248 @@
+"""What a whole sweep of knockouts costs against full forwards, on decoders of the real shapes with random weights.
+
+    python benchmarks/knockout.py --out benchmarks/knockout.json          on one GPU, about 5 minutes
+    python benchmarks/knockout.py --smoke --out /tmp/knockout.json        small shapes on a CPU, to see that it runs
+
+Every case is timed in one process, medians after a warm-up: a clean forward; full forwards under explicit boolean masks with
+sdpa; the same with the mask only inside the window and the causal kernel elsewhere (`sdpa_window_s`, the best that full forwards
+can do, though base and cut then come from different kernels); eager attention with an additive mask for every head, the way of
+the published tools; and the sweep with its clean run. Full forwards are timed on a few knockouts and multiplied (`extrapolated`).
+`rows_s` is what the workflow pays a question: the sweep, the share of attention that each cut removes, and the readout.
+`ideal`: rows that must be recomputed in any case, in clean forwards, the clean run itself included. Errors are relative to the
+largest logit; those of fp32 are of the same knockouts with the same weights in fp32.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+from transformers.models.qwen2_5_omni.configuration_qwen2_5_omni import Qwen2_5OmniTextConfig
+from transformers.models.qwen2_5_omni.modeling_qwen2_5_omni import Qwen2_5OmniThinkerTextModel
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts"))
+from avflow import decoder, knockout
+from avflow.interventions import Knockout, Route, windows
+from avflow.questions import MediaItem, Option, Question
+from avflow.sequence import Sequence
+from avflow.spans import Spans
+
+SHAPES = {  # hidden, layers, heads, kv heads, intermediate, vocabulary (from the checkpoints' config.json)
+    "7B": (3584, 28, 28, 4, 18944, 152064),
+    "3B": (2048, 36, 16, 2, 11008, 151936),
+    "tiny": (64, 6, 4, 2, 128, 512),
+}
+SIX = ["audio->last", "video->last", "question->last", "tail->last", "audio->question", "video->question"]
+FIGURE_3 = ["cross_frame", "cross_audio_segment", "audio<->video"]
+CASES = [
+    ("7B, 6 routes", "7B", 3000, SIX),
+    ("3B, 6 routes", "3B", 3000, SIX),
+    ("7B, Figure 3", "7B", 3000, FIGURE_3),
+    ("7B, 6 routes, 8k", "7B", 8000, SIX),
+    ("7B, 6 routes, 16k", "7B", 16000, SIX),
+]
+
+
+def build(shape: str, device, dtype):
+    """A decoder with random weights, sharp enough that cuts matter."""
+    hidden, layers, heads, kv_heads, intermediate, vocabulary = SHAPES[shape]
+    head = hidden // heads
+    config = Qwen2_5OmniTextConfig(
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=kv_heads,
+        intermediate_size=intermediate,
+        vocab_size=vocabulary,
+        rope_parameters=dict(rope_type="default", rope_theta=1e6, mrope_section=[head // 8, 3 * head // 16, 3 * head // 16]),
+        use_sliding_window=False,
+    )
+    torch.manual_seed(0)
+    with torch.device("meta"):
+        made = Qwen2_5OmniThinkerTextModel._from_config(config, attn_implementation="sdpa", dtype=dtype)
+        out = torch.nn.Linear(hidden, vocabulary, bias=False, dtype=dtype)
+    made.to_empty(device=device)
+    out.to_empty(device=device)
+    made.rotary_emb = type(made.rotary_emb)(config).to(device)
+    g = torch.Generator(device).manual_seed(0)
+    for name, p in [*made.named_parameters(), *out.named_parameters()]:
+        if p.dim() == 1:
+            p.data.fill_(1.0 if name.endswith("norm.weight") or "layernorm" in name else 0.0)
+        else:
+            p.data.normal_(0, (1.5 if "q_proj" in name or "k_proj" in name else 1.0) * p.shape[1] ** -0.5, generator=g)
+    made.eval().requires_grad_(False)
+    return SimpleNamespace(decoder=made, head=out, device=torch.device(device), dtype=dtype, folder=shape)
+
+
+def sequence(model, tokens: int) -> Sequence:
+    """20 system tokens, `tokens` in alternating blocks of 50 video and 50 audio, 80 of the question, 4 of the tail, the last."""
+    labels, parts = ["system"] * 20, {}
+    for block in range(tokens // 50):
+        kind, part = ("audio", "audio_segment") if block % 2 else ("video", "frame")
+        parts[f"{part}_{block // 2}"] = list(range(len(labels), len(labels) + 50))
+        labels += [kind] * 50
+    labels += ["question_text"] * 80 + ["tail"] * 4 + ["last"]
+    spans = Spans(labels, parts, {"question": ["question_text", "tail"]})
+    g = torch.Generator(model.device).manual_seed(1)
+    embeds = torch.randn(len(labels), model.decoder.config.hidden_size, generator=g, device=model.device).to(model.dtype)
+    positions = torch.arange(len(labels)).expand(3, -1)
+    options = tuple(Option(x, x) for x in "ABCD")
+    media = (MediaItem("v1", "clip", "video", "video", "clip.mp4", 1),)
+    layout = ({"seg": "media", "id": "v1"}, {"seg": "question", "text": "?"}, {"seg": "options"})
+    question = Question(
+        "q", "bench", "av_video", "paper_eq1", "t", "t", "AV", "?", options, "A", media, layout, None, "knockout", ()
+    )
+    return Sequence(
+        question, torch.zeros(len(labels), dtype=torch.int64), embeds, positions, spans, torch.tensor([32, 33, 34, 35])
+    )
+
+
+def seconds(work, repeats: int, device) -> float:
+    """Median time of some calls after one that warms up."""
+    found = []
+    for _ in range(repeats + 1):
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        began = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        found.append(time.perf_counter() - began)
+    return statistics.median(found[1:])
+
+
+def full_forwards(model, seq, knockouts, edges, kind: str):
+    """One full forward of one knockout: "sdpa" masks in every layer, "window" only inside, "eager" additive, a mask a head."""
+    k = knockouts[len(knockouts) // 2]
+    length, layers = len(seq), len(model.decoder.layers)
+    open_mask = decoder.causal_mask(length, model.device)
+    cut = open_mask & ~edges[k.target].cut(torch.arange(length), length).to(model.device)
+    inside = [k.window.covers(layer) for layer in range(layers)]
+    if kind == "sdpa":
+        masks = [(cut if here else open_mask)[None, None] for here in inside]
+    elif kind == "window":
+        masks = [cut[None, None] if here else None for here in inside]
+    else:
+        heads = model.decoder.config.num_attention_heads
+        lowest = torch.finfo(model.dtype).min
+        closed, opened = (
+            torch.zeros(1, heads, length, length, dtype=model.dtype, device=model.device).masked_fill_(~m, lowest)
+            for m in (cut, open_mask)
+        )
+        masks = [closed if here else opened for here in inside]
+
+    @torch.inference_mode()
+    def run():
+        x = seq.embeds[None]
+        rotated = decoder.rotary(model, seq.positions[:, None], x)
+        for layer, mask in zip(model.decoder.layers, masks):
+            x = layer(x, attention_mask=mask, position_embeddings=rotated)
+        return decoder.last_logits(model, x[:, -1])
+
+    return run
+
+
+def measure(name, model, tokens: int, routes, width: int, repeats: int, wide=None) -> dict:
+    """One case; `wide`: the same model in fp32, to compare errors with."""
+    seq, device, layers = sequence(model, tokens), model.device, len(model.decoder.layers)
+    knockouts = [Knockout(Route.parse(r), w) for r in routes for w in windows(layers, width)]
+    edges = knockout.resolve(seq, knockouts)
+    first, length = knockout.first_row(seq, edges), len(seq)
+    decoder.uncut_logits(model, [seq])
+    batches = knockout.plan(model)
+
+    def sweep():
+        return knockout.sweep(model, seq, decoder.clean_run(model, seq, first), knockouts, edges, batches)
+
+    case = {"case": name, "model": model.folder, "tokens": length, "routes": routes, "interventions": len(knockouts)}
+    case["device"] = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
+    case |= {"dtype": str(model.dtype).removeprefix("torch."), "torch": torch.__version__}
+    case["clean_ms"] = 1000 * seconds(lambda: decoder.uncut_logits(model, [seq]), 2 * repeats, device)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    case["sweep_s"] = seconds(sweep, repeats, device)
+    case["peak_gb"] = torch.cuda.max_memory_allocated() / 1e9 if device.type == "cuda" else None
+    case["rows_s"] = seconds(lambda: knockout.rows(model, seq, knockouts, batches), repeats, device)
+    for kind in ("sdpa", "window", "eager"):
+        key = {"sdpa": "sdpa_s", "window": "sdpa_window_s", "eager": "eager_s"}[kind]
+        implementation = model.decoder.config._attn_implementation
+        try:
+            run = full_forwards(model, seq, knockouts, edges, kind)
+            model.decoder.config._attn_implementation = "eager" if kind == "eager" else implementation
+            case[key] = len(knockouts) * seconds(run, max(5, repeats), device)
+        except torch.cuda.OutOfMemoryError:
+            case[key] = None  # does not fit
+        finally:
+            model.decoder.config._attn_implementation = implementation
+            run = None
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+    case["extrapolated"] = True
+    jobs = {(k.target, k.window.start, k.window.stop) for k in knockouts}
+    recomputed = sum((length - int(edges[t].queries()[0])) * (layers - start) for t, start, _ in jobs)
+    clean = case["clean_ms"] / 1000
+    case |= {"ideal": 1 + recomputed / (length * layers), "clean_forwards": case["sweep_s"] / clean, "plan": batches.as_dict()}
+    for key in ("sdpa_s", "sdpa_window_s", "eager_s"):
+        case[key.replace("_s", "_x")] = case[key] / case["sweep_s"] if case[key] else None
+    if length <= 4000:
+        some = knockouts[:: max(1, len(knockouts) // 12)]
+        swept = torch.stack(sweep()[0].split(1))[:: max(1, len(knockouts) // 12), 0]
+        full, _ = knockout.naive(model, seq, some, edges, 2)
+        case["max_rel_err"] = ((swept - full).abs().max() / full.abs().max()).item()
+        if wide:
+            true, base = knockout.naive(wide, Sequence(**{**vars(seq), "embeds": seq.embeds.float()}), some, edges, 2)
+            size = true.abs().max()
+            case["max_rel_err_fp32"] = {"sweep": ((swept - true).abs().max() / size).item()}
+            case["max_rel_err_fp32"]["naive"] = ((full - true).abs().max() / size).item()
+            case["mean_rel_err_fp32"] = {
+                n: ((x - true).abs().mean() / size).item() for n, x in (("sweep", swept), ("naive", full))
+            }
+            case["max_rel_effect"] = ((true - base).abs().max() / size).item()
+    else:
+        case["max_rel_err"] = None
+    return case
+
+
+def widened(model):
+    """The same weights in fp32."""
+    wide = build(model.folder, model.device, torch.float32)
+    for mine, theirs in ((wide.decoder, model.decoder), (wide.head, model.head)):
+        for a, b in zip(mine.parameters(), theirs.parameters()):
+            a.data.copy_(b.data)
+    return wide
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--smoke", action="store_true", help="small shapes")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--cases", nargs="*", help="only cases whose name holds one of these")
+    arguments = parser.parse_args()
+    cuda = torch.cuda.is_available() and not arguments.smoke
+    device, dtype = ("cuda", torch.bfloat16) if cuda else ("cpu", torch.float32)
+    cases = [("tiny, 6 routes", "tiny", 200, SIX), ("tiny, Figure 3", "tiny", 200, FIGURE_3)] if arguments.smoke else CASES
+    if arguments.cases:
+        cases = [c for c in cases if any(word in c[0] for word in arguments.cases)]
+    found, model = [], None
+    for name, shape, tokens, routes in cases:
+        if model is None or model.folder != shape:
+            model = None
+            model = build(shape, device, dtype)
+        wide = widened(model) if cuda and tokens <= 4000 and routes is SIX else None
+        found.append(measure(name, model, tokens, routes, 3 if arguments.smoke else 7, arguments.repeats, None))
+        if wide:
+            found[-1] |= {
+                k: v for k, v in measure(name, model, tokens, routes, 7, 1, wide).items() if "fp32" in k or "effect" in k
+            }
+        del wide
+        print(json.dumps(found[-1]), flush=True)
+        arguments.out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
