@@ -123,7 +123,7 @@ class _Job:
 
     @property
     def start(self) -> int:
-        return self.covered.index(True) if any(self.covered) else len(self.covered) - 1
+        return self.covered.index(True) if any(self.covered) else 0
 
 
 def sweep(model, sequence: Sequence, run: CleanRun, knockouts: list[Knockout], edges: dict, batches: Plan):
