@@ -111,7 +111,7 @@ class SalmonnPort(nn.Module):
         return self.audio_proj(read).reshape(len(mel), self.tokens_per_chunk, -1)
 
     def take(self, tensors) -> None:
-        """Put official (name, tensor) pairs in place of the parameters, without a copy. Raises InputError where one does not fit."""
+        """Put official (name, tensor) pairs in place of the parameters, uncopied. Raises InputError where one does not fit."""
         for name, tensor in tensors:
             try:
                 self.load_state_dict({port_name(name): tensor}, strict=False, assign=True)
@@ -140,7 +140,7 @@ class SalmonnPort(nn.Module):
 
 
 def shards(folder: Path) -> list[Path]:
-    """The safetensors files of a checkpoint folder. Raises InputError when one that the index names is missing, or the only one."""
+    """The safetensors files of a checkpoint folder. Raises InputError when one is missing, of those that the index names."""
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         named = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
