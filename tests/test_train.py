@@ -2,40 +2,53 @@
 
 import json
 
+import pytest
 from conftest import script
 
 
-def test_a_smoke_run_passes_every_stage_and_resumes(tmp_path):
-    options = ["--smoke", "--state", tmp_path / "state", "--out", tmp_path / "checkpoint"]
-    first = script("train_tiny", *options, "--minutes", "0.05")
+@pytest.mark.parametrize("family", ["qwen_omni", "video_salmonn"])
+def test_a_smoke_run_passes_every_stage_and_resumes(tmp_path, family):
+    options = ["--family", family, "--smoke", "--state", tmp_path / "state", "--out", tmp_path / "checkpoint"]
+    first = script("train_tiny", *options, "--minutes", "0.02")
     assert first.stdout.strip().endswith("to be continued")
     second = script("train_tiny", *options)
     assert second.stdout.strip().endswith("finished")
     log = [json.loads(line) for line in (tmp_path / "state/log.jsonl").read_text().splitlines()]
     assert [entry["stage"] for entry in log] == ["words", "align", "blocked", "open"]
-    assert log[-1]["total"] == 20
+    assert log[-1]["total"] == 10
     assert all(0 <= log[-1][task] <= 1 for task in ("hear", "see", "while-hear", "while-see", "image-to-audio"))
 
     from avflow.adapters.qwen_omni import QwenOmni
+    from avflow.adapters.video_salmonn import VideoSalmonn
 
-    assert len(QwenOmni(tmp_path / "checkpoint", "").decoder.layers) == 12
+    adapter = {"qwen_omni": QwenOmni, "video_salmonn": VideoSalmonn}[family]
+    assert len(adapter(tmp_path / "checkpoint", "").decoder.layers) == 12
+
+
+def test_training_imports_only_what_a_bare_gpu_machine_has():
+    import subprocess
+    import sys
+
+    from conftest import SCRIPTS
+
+    code = "import sys, train_tiny; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=SCRIPTS, check=True)
+    assert not {"snakemake", "librosa", "decord", "papermill", "av", "soundfile", "PIL.Image"} & set(done.stdout.split())
 
 
 def test_templates_find_what_varies_in_a_prompt():
     import torch
 
-    from avflow import tiny, world
-    from avflow.adapters.qwen_omni import OmniLayout
-    from train_tiny import TASKS, Trainer, template
+    from avflow import world
+    from train_tiny import TASKS, Trainer
 
-    made = tiny.tokenizer()
-    layout = OmniLayout(tiny.config(made))
+    trainer = Trainer("cpu", 0, "qwen_omni")
+    made = trainer.family.tokenizer
     for task in TASKS:
-        t = template(task, made, layout)
+        t = trainer.templates[task]
         words = [made.decode([i]).strip() for i in t.answer_ids]
         assert words == list({**world.VIDEO_TASKS, **world.ITEM_TASKS}[task].answers)
         assert (t.cue_at is not None) == (task == "while-see")
-    trainer = Trainer("cpu", seed=0)
     trainer.g.manual_seed(1)
     batch = trainer.batch("while-see", 50)
     for row in range(50):

@@ -81,6 +81,7 @@ class SalmonnPort(nn.Module):
         self.qformer = Blip2QFormerModel._from_config(reader, attn_implementation="sdpa")
         self.q_tokens = nn.Parameter(0.02 * torch.randn(1, qformer["query_length"], qformer["hidden_size"]))
         self.audio_proj = nn.Linear(qformer["hidden_size"], config["hidden_size"])
+        nn.init.normal_(self.audio_proj.weight, std=0.02)
         self.config = self.vl.config
         self.window = round(audio["second_per_window"] / SECONDS_PER_POSITION)  # positions of Whisper's that one query reads
         self.stride = round(audio["second_stride"] / SECONDS_PER_POSITION)
