@@ -402,6 +402,7 @@ def test_the_trainings_templates_are_the_adapters_sequences(salmonn, trained):
         sequence = salmonn.sequence(question, encoded(salmonn, question))
         assert torch.equal(made.ids, sequence.ids), task
         assert torch.equal(made.positions, sequence.positions), task
+        assert (made.audio_of[made.bound] != world.NOTHING).all()
         heard = made.audio_at[made.audio_of != world.NOTHING].tolist()
         assert set(heard) == set(made.audio_at.tolist()) - set(sequence.spans["audio_padding"].tolist())
 

@@ -53,6 +53,7 @@ class Template:
     vision_of: torch.Tensor
     audio_at: torch.Tensor  # (m,) and what is heard there (m,): which second of a clip, or which sound; -1 is padding
     audio_of: torch.Tensor
+    bound: torch.Tensor  # of the audio tokens, about five a second that heard anything: indices into audio_at
     auxiliary_at: int
     answer_ids: torch.Tensor  # (4,) token ids of the task's answer words
     vision: torch.Tensor  # (S,) bool, a vision token
@@ -93,8 +94,9 @@ def template(task: str, family) -> Template:
     heard = audio.clone()
     if "audio_padding" in first.spans:
         heard[first.spans["audio_padding"]] = False
+    seconds = counts["audio"] or world.SECONDS
     audio_of = torch.full((len(audio),), world.NOTHING)
-    audio_of[heard] = shares(int(heard.sum()), counts["audio"] or world.SECONDS)
+    audio_of[heard] = shares(int(heard.sum()), seconds)
     auxiliary = first.spans["reference" if question.setting == "items" else "question_text"]
     assert len(option_at) == 4 and len(cue_at) == ("{colour}" in world.VIDEO_TASKS.get(task, world.ITEM_TASKS.get(task)).question)
     return Template(
@@ -106,6 +108,7 @@ def template(task: str, family) -> Template:
         vision_of=shares(int(vision.sum()), counts["image"] or world.SECONDS),
         audio_at=audio.nonzero()[:, 0],
         audio_of=audio_of[audio],
+        bound=heard[audio].nonzero()[:: max(1, int(heard.sum()) // seconds // 5), 0],
         auxiliary_at=int(auxiliary[-1]),
         answer_ids=first.ids[option_at],
         vision=vision,
@@ -254,13 +257,6 @@ class Trainer:
         return found
 
 
-def binding_tokens(t: Template):
-    """Of a clip's audio tokens, about five a second that heard anything: which, and the second they heard; each (n,)."""
-    heard = (t.audio_of != world.NOTHING).nonzero()[:, 0]
-    some = heard[:: max(1, len(heard) // world.SECONDS // 5)]
-    return some, t.audio_of[some]
-
-
 STAGES = ("words", "align", "blocked", "open")
 
 
@@ -321,9 +317,9 @@ def train(trainer: Trainer, state: dict, schedule: Schedule, minutes: float, log
                 if stage != "open":
                     words = torch.cat([b.word for b in batches])
                     loss = loss + AUXILIARY * F.cross_entropy(head(auxiliary).float(), words)
-                    some, second = binding_tokens(batches[0].template)
-                    seen = head(trainer.decoder.norm(middle[:, some])).float()  # (clips, tokens, vocabulary)
-                    shown = torch.cat([b.vision_words[:, second, 1] for b in batches if b.pictures is b.sounds])
+                    t = batches[0].template
+                    seen = head(trainer.decoder.norm(middle[:, t.bound])).float()  # (clips, tokens, vocabulary)
+                    shown = torch.cat([b.vision_words[:, t.audio_of[t.bound], 1] for b in batches if b.pictures is b.sounds])
                     loss = loss + BINDING * F.cross_entropy(seen.flatten(0, 1), shown.flatten())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

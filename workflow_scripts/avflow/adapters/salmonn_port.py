@@ -112,12 +112,19 @@ class SalmonnPort(nn.Module):
         return self.audio_proj(read).reshape(len(mel), self.tokens_per_chunk, -1)
 
     def take(self, tensors) -> None:
-        """Put official (name, tensor) pairs in place of the parameters, uncopied. Raises InputError where one does not fit."""
-        for name, tensor in tensors:
-            try:
-                self.load_state_dict({port_name(name): tensor}, strict=False, assign=True)
-            except RuntimeError:
-                raise InputError(f"tensor {name} does not fit config.json; use the two together") from None
+        """Put official (name, tensor) pairs in place of the parameters, uncopied. Raises InputError where one does not fit.
+
+        What the network has no parameter for (BERT's position_ids, a head that is tied) is passed over.
+        """
+        places = {name: parameter.shape for name, parameter in self.named_parameters()}
+        for official, tensor in tensors:
+            name = port_name(official)
+            if name not in places:
+                continue
+            if tensor.shape != places[name]:
+                raise InputError(f"tensor {official} does not fit config.json; use the two together")
+            owner, _, leaf = name.rpartition(".")
+            setattr(self.get_submodule(owner), leaf, nn.Parameter(tensor, requires_grad=False))
 
     def complete(self, device) -> None:
         """After all tensors were taken on the meta device: tie the head, make the buffers that no checkpoint holds.
