@@ -221,6 +221,8 @@ def test_bad_checkpoints_are_named_in_one_line(copy, tmp_path):
     refused("config.json has no 'audio_config'")
     (copy / "config.json").write_text(json.dumps({**settings, "use_sliding_window": True, "max_window_layers": 6}))
     refused("sliding-window layers cannot be traced")
+    (copy / "config.json").write_text("{")
+    refused("config.json is not JSON")
     (copy / "config.json").write_text(json.dumps(settings))
     (copy / "tokenizer.json").write_text((copy / "tokenizer.json").read_text().replace("<|audio_pad|>", "<|other|>"))
     settings = (copy / "tokenizer_config.json").read_text().replace("<|audio_pad|>", "<|other|>")

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers import (
     Blip2QFormerConfig,
@@ -167,21 +167,20 @@ def load_port(folder: Path, device, dtype) -> SalmonnPort:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except OSError:
         raise InputError(f"{folder}: no config.json; give the folder of a video-SALMONN 2+ checkpoint") from None
+    except ValueError as error:
+        raise InputError(f"{folder}: config.json is not JSON ({error}); download the checkpoint again") from None
     files = shards(folder)
     try:
         with torch.device("meta"):
             port = SalmonnPort(config)
-    except KeyError as error:
-        raise InputError(f"{folder}: config.json has no {error}; give the folder of a video-SALMONN 2+ checkpoint") from None
-    try:
         for file in files:
             with safe_open(str(file), "pt", device=str(device)) as opened:
                 port.take((name, opened.get_tensor(name).to(dtype)) for name in opened.keys())  # noqa: SIM118
         port.complete(device)
+    except KeyError as error:
+        raise InputError(f"{folder}: config.json has no {error}; give the folder of a video-SALMONN 2+ checkpoint") from None
+    except SafetensorError as error:
+        raise InputError(f"{file}: not a whole safetensors file ({error}); download the checkpoint again") from None
     except InputError as error:
         raise InputError(f"{folder}: {error}") from None
-    except Exception as error:
-        if type(error).__name__ == "SafetensorError":
-            raise InputError(f"{file}: not a whole safetensors file ({error}); download the checkpoint again") from None
-        raise
     return port.eval().requires_grad_(False)
