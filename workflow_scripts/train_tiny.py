@@ -20,7 +20,7 @@ import argparse
 import json
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -201,6 +201,15 @@ class Trainer:
         width = self.head.in_features
         return vision.reshape(rows, -1, width), self.family.audio(wave).reshape(rows, -1, width)
 
+    def all_media_features(self, batches):
+        """`media_features` of every batch; all clips are rendered and encoded at once, because small calls waste a GPU."""
+        clips = [b for b in batches if b.pictures is b.sounds]
+        joined = {n: torch.cat([getattr(b.pictures, n) for b in clips]) for n in ("shape", "colour", "sound")}
+        scenes = world.Scenes(**joined)
+        features = self.media_features(replace(clips[0], pictures=scenes, sounds=scenes))
+        parts = zip(*(f.split([len(b.ids) for b in clips]) for f in features))
+        return [next(parts) if b.pictures is b.sounds else self.media_features(b) for b in batches]
+
     def embeds(self, b: Batch, vision, audio):
         """Input embeddings (B, S, D) with features in the media's places."""
         x = self.decoder.embed_tokens(b.ids)
@@ -303,7 +312,7 @@ def train(trainer: Trainer, state: dict, schedule: Schedule, minutes: float, log
             if stage == "words":
                 embeds = [trainer.embeds(b, *trainer.word_features(b)) for b in batches]
             else:
-                features = [trainer.media_features(b) for b in batches]
+                features = trainer.all_media_features(batches)
                 aligned = sum(trainer.alignment(b, *f) for b, f in zip(batches, features)) / len(batches)
                 loss = loss + (1.0 if stage == "align" else 0.1) * aligned
                 embeds = [trainer.embeds(b, *f) for b, f in zip(batches, features)]
