@@ -102,11 +102,21 @@ def of_model(key):
     return lambda wildcards: config["models"][wildcards.model][key]
 
 
+def as_options(settings):
+    """{"max_frames": 768} -> "--max-frames 768"."""
+    return shlex.join(part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", str(value)))
+
+
 def model_options(wildcards):
     """The options that say which model to load and how."""
     model = config["models"][wildcards.model]
-    options = {name: model[name] for name in ("family", "checkpoint", "dtype", "system_prompt")}
-    return shlex.join(part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value)))
+    names = ("family", "checkpoint", "dtype", "system_prompt", "positions")
+    return as_options({name: model[name] for name in names if name in model})
+
+
+def sampling_options(wildcards):
+    """The options that say which frames to take, and how large."""
+    return as_options(config["sampling"][wildcards.sampling])
 
 
 def spans(wildcards):

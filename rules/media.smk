@@ -2,7 +2,7 @@
 
 
 rule preprocess_media:
-    """Decode the media of one shard: frames at exactly t = k / fps, and 16 kHz mono sound."""
+    """Decode the media of one shard: the frames that its sampling names, and 16 kHz mono sound."""
     input:
         script="workflow_scripts/preprocess_media.py",
         lib=code("preprocess_media"),
@@ -19,13 +19,7 @@ rule preprocess_media:
     params:
         folder=media_root,
         shards=of_dataset("shards"),
-        fps=lookup("sampling/{sampling}/fps", within=config),
-        max_frames=lookup("sampling/{sampling}/max_frames", within=config),
-        multiple=lookup("sampling/{sampling}/multiple", within=config),
-        min_pixels=lookup("sampling/{sampling}/min_pixels", within=config),
-        max_pixels=lookup("sampling/{sampling}/max_pixels", within=config),
+        sampling=sampling_options,
     shell:
         "python {input.script} --questions {input.questions} --media-root {params.folder}"
-        " --shard {wildcards.shard} --shards {params.shards} --fps {params.fps} --max-frames {params.max_frames}"
-        " --multiple {params.multiple} --min-pixels {params.min_pixels} --max-pixels {params.max_pixels}"
-        " --out {output} 2>&1 | tee {log}"
+        " --shard {wildcards.shard} --shards {params.shards} {params.sampling} --out {output} 2>&1 | tee {log}"

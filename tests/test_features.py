@@ -47,14 +47,15 @@ def test_a_second_of_sound_is_25_tokens():
 
 
 def test_batched_towers_equal_the_official_ones(model):
-    from train_tiny import batched_audio, batched_vision
+    from avflow.tiny import batched_vision
+    from avflow.tiny_omni import batched_audio, projections
 
     torch.manual_seed(0)
     frames = torch.rand(6, 3, 56, 56)
     patches, grid = features.patchify(frames, 14, 2, 2)
     with torch.inference_mode():
         official = torch.cat(list(model.model.get_video_features(patches, torch.tensor([grid])).pooler_output))
-        ours = batched_vision(model.model.visual, patches.unflatten(0, (3, 16)), grid[1:])
+        ours = batched_vision(model.model.visual, patches.unflatten(0, (3, 16)), grid[1:], projections)
         assert (ours.flatten(0, 1) - official).abs().max() < 1e-5
         mel = features.log_mel(torch.randn(64000) * 0.1)
         official = model.model.get_audio_features(mel[None], torch.ones(1, 400, dtype=torch.long)).last_hidden_state

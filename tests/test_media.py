@@ -14,7 +14,7 @@ from conftest import ROOT
 from PIL import Image
 from test_questions import video
 
-from avflow import media, world
+from avflow import media, sampling, world
 from avflow.errors import InputError
 from avflow.media import MediaError
 from avflow.media_table import keep_usable
@@ -66,7 +66,7 @@ def test_a_clip_is_probed_and_decoded_at_exactly_half_seconds(clip):
 
 
 def test_a_long_video_is_sampled_at_a_whole_fraction_of_the_rate():
-    times, rate = media.sample_times(10.0, 2.0, 8)
+    times, rate = sampling.sample_times(10.0, 2.0, 8)
     assert rate == 2.0 / 3 and len(times) == 7 and np.allclose(times[1], 1.5)
 
 

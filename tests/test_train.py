@@ -1,41 +1,58 @@
 """The training script runs through all its stages, goes on where it stopped, and writes a checkpoint that loads."""
 
+import ast
 import json
+import sys
 
-from conftest import script
+import pytest
+from conftest import SCRIPTS, script
+
+from avflow import provenance
 
 
-def test_a_smoke_run_passes_every_stage_and_resumes(tmp_path):
-    options = ["--smoke", "--state", tmp_path / "state", "--out", tmp_path / "checkpoint"]
-    first = script("train_tiny", *options, "--minutes", "0.05")
+@pytest.mark.parametrize("family", ["qwen_omni", "video_salmonn"])
+def test_a_smoke_run_passes_every_stage_and_resumes(tmp_path, family):
+    options = ["--family", family, "--smoke", "--state", tmp_path / "state", "--out", tmp_path / "checkpoint"]
+    first = script("train_tiny", *options, "--minutes", "0.02")
     assert first.stdout.strip().endswith("to be continued")
     second = script("train_tiny", *options)
     assert second.stdout.strip().endswith("finished")
     log = [json.loads(line) for line in (tmp_path / "state/log.jsonl").read_text().splitlines()]
     assert [entry["stage"] for entry in log] == ["words", "align", "blocked", "open"]
-    assert log[-1]["total"] == 20
+    assert log[-1]["total"] == 10
     assert all(0 <= log[-1][task] <= 1 for task in ("hear", "see", "while-hear", "while-see", "image-to-audio"))
 
     from avflow.adapters.qwen_omni import QwenOmni
+    from avflow.adapters.video_salmonn import VideoSalmonn
 
-    assert len(QwenOmni(tmp_path / "checkpoint", "").decoder.layers) == 12
+    adapter = {"qwen_omni": QwenOmni, "video_salmonn": VideoSalmonn}[family]
+    assert len(adapter(tmp_path / "checkpoint", "").decoder.layers) == 12
+
+
+def test_training_imports_only_what_a_bare_gpu_machine_has():
+    imported = set()
+    for path in provenance.sources(SCRIPTS / "train_tiny.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {name.name.split(".")[0] for name in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                imported.add(node.module.split(".")[0])
+    assert imported - set(sys.stdlib_module_names) <= {"avflow", "numpy", "safetensors", "tokenizers", "torch", "transformers"}
 
 
 def test_templates_find_what_varies_in_a_prompt():
     import torch
 
-    from avflow import tiny, world
-    from avflow.adapters.qwen_omni import OmniLayout
-    from train_tiny import TASKS, Trainer, template
+    from avflow import world
+    from train_tiny import TASKS, Trainer
 
-    made = tiny.tokenizer()
-    layout = OmniLayout(tiny.config(made))
+    trainer = Trainer("cpu", 0, "qwen_omni")
+    made = trainer.family.tokenizer
     for task in TASKS:
-        t = template(task, made, layout)
+        t = trainer.templates[task]
         words = [made.decode([i]).strip() for i in t.answer_ids]
         assert words == list({**world.VIDEO_TASKS, **world.ITEM_TASKS}[task].answers)
         assert (t.cue_at is not None) == (task == "while-see")
-    trainer = Trainer("cpu", seed=0)
     trainer.g.manual_seed(1)
     batch = trainer.batch("while-see", 50)
     for row in range(50):

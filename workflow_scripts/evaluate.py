@@ -6,8 +6,11 @@
         --out results/miniature/evaluate/tiny-omni/mini-video/0.parquet
 
 The answer is the option letter with the largest logit at the last position; it is correct if that token is also the most
-probable of the whole vocabulary and the right letter, as greedy decoding of one token would find it.
+probable of the whole vocabulary and the right letter, as greedy decoding of one token would find it. Where the most probable
+token is no letter, `says_letter` is false, `base_token` is what it is instead, and the log says how often that happened.
 """
+
+import sys
 
 from avflow import cli, tables, traced
 from avflow.decoder import uncut_logits
@@ -19,10 +22,18 @@ def ask(model, question, features, arguments) -> list[dict]:
     return [tables.answer_row(sequence, uncut_logits(model, [sequence]).cpu(), arguments.model)]
 
 
+def count_letters(questions, partial) -> dict:
+    """How many questions were answered with something that is no letter: a fact for the table's metadata, a line in the log."""
+    silent = sum(not row["says_letter"] for q in questions for row in partial.rows_of(q.question_id))
+    if silent:
+        print(f"{silent} of {len(questions)} answers are no option letter (says_letter is false)", file=sys.stderr, flush=True)
+    return {"answers_without_letter": silent}
+
+
 def main():
     arguments = traced.parser(__doc__).parse_args()
     work = lambda model, question, features, _: ask(model, question, features, arguments)
-    traced.run(__file__, arguments, tables.EVALUATE, lambda q: q, work, {})
+    traced.run(__file__, arguments, tables.EVALUATE, lambda q: q, work, {}, lambda _, *done: count_letters(*done))
 
 
 if __name__ == "__main__":

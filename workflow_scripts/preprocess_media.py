@@ -15,22 +15,26 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from avflow import cli, features, media
+from avflow import cli, features, media, sampling
 from avflow.errors import InputError
 from avflow.questions import read_questions
 
 
-def prepare(path, kind: str, sampling) -> dict[str, torch.Tensor]:
-    """frames uint8 (T, 3, H, W), fps () and audio float32 (n,) of one medium, whichever it has."""
-    out = {}
+def prepare(path, kind: str, wanted) -> dict[str, torch.Tensor]:
+    """frames uint8 (T, 3, H, W), fps () and audio float32 (n,) of one medium, whichever it has. wanted: the options below."""
+    out, max_pixels = {}, wanted.max_pixels
     if kind == "video":
-        frames, fps = media.read_frames(path, sampling.fps, sampling.max_frames)
+        if wanted.fps:
+            frames, fps = media.read_frames(path, wanted.fps, wanted.max_frames)
+        else:
+            frames, fps = media.read_spread_frames(path, wanted.interval, wanted.min_frames, wanted.max_frames)
+            max_pixels = sampling.spread_max_pixels(len(frames), wanted.max_frames, max_pixels)
         out["frames"], out["fps"] = torch.from_numpy(frames), torch.tensor(fps, dtype=torch.float64)
     elif kind == "image":
         out["frames"] = torch.from_numpy(media.read_image(path).copy())
     if "frames" in out:
         height, width = out["frames"].shape[-2:]
-        size = features.resized_shape(height, width, sampling.multiple, sampling.min_pixels, sampling.max_pixels)
+        size = features.resized_shape(height, width, wanted.multiple, wanted.min_pixels, max_pixels)
         out["frames"] = features.resize(out["frames"], *size).contiguous()
     if kind == "audio" or kind == "video" and media.probe(path, kind).audio_channels:
         out["audio"] = torch.from_numpy(media.read_audio(path))
@@ -43,11 +47,16 @@ def main():
     parser.add_argument("--media-root", type=Path, required=True)
     parser.add_argument("--shard", type=int, default=0)
     parser.add_argument("--shards", type=int, default=1)
-    parser.add_argument("--fps", type=float, required=True, help="frames a second, at exactly t = k / fps")
+    kind = parser.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--fps", type=float, help="frames a second, at exactly t = k / fps")
+    kind.add_argument("--interval", type=float, help="or seconds a frame, spread evenly from the first frame to the last")
+    parser.add_argument("--min-frames", type=int, default=1, help="with --interval")
     parser.add_argument("--max-frames", type=int, required=True)
     parser.add_argument("--multiple", type=int, required=True, help="sides are multiples of this: patch size times merge size")
     parser.add_argument("--min-pixels", type=int, required=True, help="pixels a frame, at least")
-    parser.add_argument("--max-pixels", type=int, required=True, help="pixels a frame, at most")
+    parser.add_argument(
+        "--max-pixels", type=int, required=True, help="pixels a frame, at most; with --interval, of max-frames frames"
+    )
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
 

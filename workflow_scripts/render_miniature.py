@@ -20,7 +20,7 @@ import torch
 from avflow import cli, media, miniature, world
 from avflow.errors import InputError
 
-CLIP_SIZE, CLIP_FPS, CLIP_RATE, ITEM_RATE = 112, 10, 48000, 16000
+CLIP_SIZE, CLIP_RATE, ITEM_RATE = 112, 48000, 16000
 
 
 def family_of(task: str) -> tuple[str, float]:
@@ -43,8 +43,9 @@ def bytes_of(frames: torch.Tensor):
 def render_clip(job) -> None:
     *scene, path = job
     scene, g = clip_scene(*scene)
-    frames = world.render_frames(scene, [k / CLIP_FPS for k in range(CLIP_FPS * world.SECONDS)], CLIP_SIZE, g)[0]
-    media.write_clip(path, bytes_of(frames), CLIP_FPS, world.render_audio(scene, CLIP_RATE, g)[0].numpy(), CLIP_RATE)
+    times = [k / miniature.CLIP_FPS for k in range(miniature.CLIP_FPS * world.SECONDS)]
+    frames = world.render_frames(scene, times, CLIP_SIZE, g)[0]
+    media.write_clip(path, bytes_of(frames), miniature.CLIP_FPS, world.render_audio(scene, CLIP_RATE, g)[0].numpy(), CLIP_RATE)
 
 
 def video_rows(dataset: str, tasks, questions: int, seed: int) -> list[dict]:

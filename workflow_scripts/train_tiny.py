@@ -1,6 +1,7 @@
-"""Train the tiny Qwen2.5-Omni on the synthetic world; runs again from where it stopped until it is done.
+"""Train a tiny model on the synthetic world; runs again from where it stopped until it is done.
 
-    python workflow_scripts/train_tiny.py --state /tmp/tiny --out resources/tiny-omni --minutes 9
+    python workflow_scripts/train_tiny.py --family qwen_omni --state /tmp/omni --out resources/tiny-omni --minutes 9
+    python workflow_scripts/train_tiny.py --family video_salmonn --state /tmp/salmonn --out resources/tiny-salmonn --minutes 9
 
 Stages, each left when the measured accuracy allows it, never by the clock:
   1 words    the decoder learns every task with word embeddings in the media's places (language model first)
@@ -10,30 +11,33 @@ Stages, each left when the measured accuracy allows it, never by the clock:
 Until the last stage, two masks plant what tracing should find: text may not attend to media in the first `READ_FROM` layers,
 so that reading happens in the middle of the network as in large models; and where only one modality decides the answer, text
 may not attend to the other. The last stage lifts both, and the finished checkpoint is an ordinary, unmasked one.
+
+What differs between families is in `tiny_omni` and `tiny_salmonn`: tokenizer, model with decoder and head, layout, batched
+encoders, frame times and facts of a clip, the names of the encoders' parameters, and how a checkpoint is written.
 """
 
 import argparse
 import json
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from transformers import Qwen2_5OmniThinkerForConditionalGeneration
-from transformers.models.qwen2_5_omni import modeling_qwen2_5_omni as hf
 
-from avflow import benchmarks, miniature, tiny, world
-from avflow.adapters.qwen_omni import OmniLayout
-from avflow.features import log_mel, patchify
+from avflow import benchmarks, miniature, world
+from avflow.features import patchify
 from avflow.prompt import build
+from avflow.tiny_omni import TinyOmni
+from avflow.tiny_salmonn import TinySalmonn
 
+FAMILIES = {"qwen_omni": TinyOmni, "video_salmonn": TinySalmonn}
 READ_FROM = 4  # text reads media from this layer on
 AUXILIARY = 0.5  # weight of predicting the answer word at the question's (or the reference's) last token
 BINDING = 0.25  # weight of predicting, at a clip's audio tokens after READ_FROM layers, the colour that is shown meanwhile
 SMOOTHING = 0.1  # of the target over the four letters, so that the probability of an answer does not saturate
-SIZE, FPS = 56, 2  # what the model is given: pictures of 56 x 56 pixels, two a second
+SIZE = 56  # the model is given pictures of 56 x 56 pixels
 TASKS = [*world.VIDEO_TASKS, *world.ITEM_TASKS]
 
 
@@ -45,8 +49,11 @@ class Template:
     positions: torch.Tensor
     option_at: torch.Tensor  # (4,) the word that tells the options apart
     cue_at: int | None  # the colour word in the question
-    vision_at: torch.Tensor
-    audio_at: torch.Tensor
+    vision_at: torch.Tensor  # (n,) and what is seen there (n,): which second of a clip, or which picture
+    vision_of: torch.Tensor
+    audio_at: torch.Tensor  # (m,) and what is heard there (m,): which second of a clip, or which sound; -1 is padding
+    audio_of: torch.Tensor
+    bound: torch.Tensor  # of the audio tokens, about five a second that heard anything: indices into audio_at
     auxiliary_at: int
     answer_ids: torch.Tensor  # (4,) token ids of the task's answer words
     vision: torch.Tensor  # (S,) bool, a vision token
@@ -56,9 +63,14 @@ class Template:
         return Template(**{k: v.to(device) if torch.is_tensor(v) else v for k, v in vars(self).items()})
 
 
-def template(task: str, made, layout: OmniLayout) -> Template:
+def shares(count: int, among: int) -> torch.Tensor:
+    """(count,) which of `among` equal runs each of `count` tokens lies in."""
+    return torch.arange(count) * among // max(count, 1)
+
+
+def template(task: str, family) -> Template:
     """Build one task's prompt through the pipeline's own code and find what varies by building it again, changed."""
-    video = dict(grid=torch.tensor([4, 4, 4]), seconds_per_grid=torch.tensor(1.0), audio=0, samples=torch.tensor(64000))
+    made, layout = family.tokenizer, family.layout
     item = {"image": dict(grid=torch.tensor([1, 4, 4])), "audio": dict(audio=0, samples=torch.tensor(16000))}
 
     def prompt(order, cue):
@@ -68,16 +80,23 @@ def template(task: str, made, layout: OmniLayout) -> Template:
         else:
             row = miniature.items_row(task, 0, order, 0)
             question = benchmarks.items_question(row, miniature.ITEMS, *miniature.INSTRUCTIONS["items"])
-        media = {m.id: layout.of(m.role, m.index, m.kind, item.get(m.kind, video)) for m in question.media}
+        media = {m.id: layout.of(m.role, m.index, m.kind, item.get(m.kind, family.clip)) for m in question.media}
         return build(question, made, world.SYSTEM_PROMPT, media), question
 
     first, question = prompt([0, 1, 2, 3], 0)
     turned, recoloured = prompt([1, 2, 3, 0], 0)[0], prompt([0, 1, 2, 3], 1)[0]
     option_at = (first.ids != turned.ids).nonzero()[:, 0]
     cue_at = (first.ids != recoloured.ids).nonzero()[:, 0]
-    names = {name: made.convert_tokens_to_ids(token) for name, token in tiny.SPECIAL_TOKENS.items()}
-    vision = (first.ids == names["video_token"]) | (first.ids == names["image_token"])
-    audio = first.ids == names["audio_token"]
+    placeholder = {kind: made.convert_tokens_to_ids(token) for kind, token in family.tokens.items()}
+    vision = (first.ids == placeholder["video"]) | (first.ids == placeholder["image"])
+    audio = first.ids == placeholder["audio"]
+    counts = {kind: sum(m.kind == kind for m in question.media) for kind in ("image", "audio")}
+    heard = audio.clone()
+    if "audio_padding" in first.spans:
+        heard[first.spans["audio_padding"]] = False
+    seconds = counts["audio"] or world.SECONDS
+    audio_of = torch.full((len(audio),), world.NOTHING)
+    audio_of[heard] = shares(int(heard.sum()), seconds)
     auxiliary = first.spans["reference" if question.setting == "items" else "question_text"]
     assert len(option_at) == 4 and len(cue_at) == ("{colour}" in world.VIDEO_TASKS.get(task, world.ITEM_TASKS.get(task)).question)
     return Template(
@@ -86,47 +105,15 @@ def template(task: str, made, layout: OmniLayout) -> Template:
         option_at=option_at,
         cue_at=int(cue_at[0]) if len(cue_at) else None,
         vision_at=vision.nonzero()[:, 0],
+        vision_of=shares(int(vision.sum()), counts["image"] or world.SECONDS),
         audio_at=audio.nonzero()[:, 0],
+        audio_of=audio_of[audio],
+        bound=heard[audio].nonzero()[:: max(1, int(heard.sum()) // seconds // 5), 0],
         auxiliary_at=int(auxiliary[-1]),
         answer_ids=first.ids[option_at],
         vision=vision,
         audio=audio,
     )
-
-
-def batched_audio(tower, mel):
-    """The audio tower on equal segments at once: mel (n, 128, frames), at most 200 frames -> (n, frames // 4, D)."""
-    x = F.gelu(tower.conv2(F.gelu(tower.conv1(mel)))).transpose(1, 2)
-    x = x + tower.positional_embedding.positional_embedding[: x.shape[1]].to(x.dtype)
-    for layer in tower.layers:
-        attention, h = layer.self_attn, layer.self_attn_layer_norm(x)
-        q, k, v = (
-            p(h).unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)
-            for p in (attention.q_proj, attention.k_proj, attention.v_proj)
-        )
-        x = x + attention.out_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
-        x = x + layer.fc2(F.gelu(layer.fc1(layer.final_layer_norm(x))))
-    x = x.unflatten(1, (-1, 2)).mean(2)  # (n, frames // 4, d_model)
-    return tower.proj(tower.ln_post(x))
-
-
-def batched_vision(tower, patches, grid):
-    """The vision tower on pictures of one size at once: patches (n, h * w, pixels) -> (n, h * w / merge^2, D).
-
-    Exact where a picture fits into one attention window, so that window and full attention are the same.
-    """
-    at = hf.get_vision_position_ids(torch.tensor([[1, *grid]]), tower.spatial_merge_size).to(patches.device)
-    rotary = tuple(tower.rotary_pos_emb(patches, at))
-    x = tower.patch_embed(patches.flatten(0, 1)).unflatten(0, patches.shape[:2])
-    for block in tower.blocks:
-        attention, h = block.attn, block.norm1(x)
-        q, k, v = (p(h).unflatten(-1, (attention.num_heads, -1)) for p in (attention.q, attention.k, attention.v))
-        q, k = hf.apply_rotary_pos_emb_vision(q, k, *rotary)
-        x = x + attention.proj(
-            F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)).transpose(1, 2).flatten(2)
-        )
-        x = x + block.mlp(block.norm2(x))
-    return tower.merger(x.flatten(0, 1)).unflatten(0, (len(patches), -1))
 
 
 @dataclass
@@ -150,19 +137,18 @@ class Batch:
 class Trainer:
     """Model, templates and the drawing of batches on one device."""
 
-    def __init__(self, device, seed):
+    def __init__(self, device, seed: int, family: str):
         self.device = device
-        self.tokenizer = tiny.tokenizer()
-        config = tiny.config(self.tokenizer)
         torch.manual_seed(seed)
-        self.model = Qwen2_5OmniThinkerForConditionalGeneration._from_config(config, attn_implementation="sdpa").to(device)
-        self.templates = {t: template(t, self.tokenizer, OmniLayout(config)).to(device) for t in TASKS}
-        word = lambda w: self.tokenizer.convert_tokens_to_ids("\u0120" + w)
+        self.family = FAMILIES[family](device)
+        self.model, self.decoder, self.head = self.family.model, self.family.decoder, self.family.head
+        self.templates = {t: template(t, self.family).to(device) for t in TASKS}
+        word = lambda w: self.family.tokenizer.convert_tokens_to_ids("\u0120" + w)
         table = lambda words: torch.tensor([word(w) for w in words], device=device)
         self.shape_ids = table([*world.SHAPES, "nothing"])  # index NOTHING = -1 finds the last
         self.colour_ids = table([*world.COLOURS, "nothing"])
         self.sound_ids = table([*world.SOUNDS, "silence"])
-        self.letter_ids = torch.tensor([self.tokenizer.convert_tokens_to_ids(x) for x in world.LETTERS], device=device)
+        self.letter_ids = torch.tensor([self.family.tokenizer.convert_tokens_to_ids(x) for x in world.LETTERS], device=device)
         self.g = torch.Generator(device)
 
     def batch(self, task: str, rows: int) -> Batch:
@@ -195,38 +181,46 @@ class Trainer:
         return Batch(t, ids, letter, t.answer_ids[answer], vision_words, words, pictures, sounds, unneeded)
 
     def word_features(self, b: Batch):
-        """What the encoders are to learn: (B, pictures, D) and (B, seconds, D) sums of word embeddings."""
-        embed = self.model.model.embed_tokens
-        return embed(b.vision_words).mean(2) * 2**0.5, embed(b.audio_words)
+        """What the encoders are to learn: (B, n, D) and (B, m, D) sums of word embeddings; padding is silence."""
+        embed, t = self.decoder.embed_tokens, b.template
+        heard = torch.cat([b.audio_words, self.sound_ids[world.NOTHING].expand(len(b.ids), 1)], 1)
+        return embed(b.vision_words[:, t.vision_of]).mean(2) * 2**0.5, embed(heard[:, t.audio_of])
 
     def media_features(self, b: Batch):
-        """Encoder outputs for rendered media: (B, pictures, 4, D), (B, seconds, 25, D), both towers on all rows at once."""
+        """Encoder outputs for rendered media: (B, n, D), (B, m, D), in the order of the tokens."""
         rows, pictures = b.pictures.shape.shape
-        heard = b.sounds.sound.shape[1]
         wave = world.render_audio(b.sounds, 16000, self.g)
-        if b.pictures is b.sounds:  # a clip: two frames a second; one spectrogram, encoded in segments of two seconds
-            frames = world.render_frames(b.pictures, [k / FPS for k in range(FPS * pictures)], SIZE, self.g)
-            mel = log_mel(wave).unflatten(2, (-1, 200)).transpose(1, 2).flatten(0, 1)
-        else:  # items: every picture is repeated to fill a grid, every sound has a spectrogram of its own
+        if b.pictures is b.sounds:  # a clip is one sound
+            frames = world.render_frames(b.pictures, self.family.frame_times, SIZE, self.g)
+        else:  # items: every picture is repeated to fill a grid, every sound is heard alone
             frames = world.render_frames(b.pictures, [float(s) for s in range(pictures)], SIZE, self.g).repeat_interleave(2, 1)
-            mel = log_mel(wave.unflatten(1, (heard, -1))).flatten(0, 1)
+            wave = wave.unflatten(1, (b.sounds.sound.shape[1], -1)).flatten(0, 1)
         frames = (frames * 255).round() / 255
         patches, (_, h, w) = patchify(frames.flatten(0, 1), 14, 2, 2)
-        vision = batched_vision(self.model.visual, patches.unflatten(0, (-1, h * w)), (h, w)).unflatten(0, (rows, pictures))
-        audio = batched_audio(self.model.audio_tower, mel).reshape(rows, heard, 25, -1)
-        return vision, audio
+        vision = self.family.vision(patches.unflatten(0, (-1, h * w)), (h, w))
+        width = self.head.in_features
+        return vision.reshape(rows, -1, width), self.family.audio(wave).reshape(rows, -1, width)
+
+    def all_media_features(self, batches):
+        """`media_features` of every batch; all clips are rendered and encoded at once, because small calls waste a GPU."""
+        clips = [b for b in batches if b.pictures is b.sounds]
+        joined = {n: torch.cat([getattr(b.pictures, n) for b in clips]) for n in ("shape", "colour", "sound")}
+        scenes = world.Scenes(**joined)
+        features = self.media_features(replace(clips[0], pictures=scenes, sounds=scenes))
+        parts = zip(*(f.split([len(b.ids) for b in clips]) for f in features))
+        return [next(parts) if b.pictures is b.sounds else self.media_features(b) for b in batches]
 
     def embeds(self, b: Batch, vision, audio):
         """Input embeddings (B, S, D) with features in the media's places."""
-        x = self.model.model.embed_tokens(b.ids)
-        x[:, b.template.vision_at] = vision.expand(-1, -1, 4, -1).flatten(1, 2).to(x.dtype)
-        x[:, b.template.audio_at] = audio.expand(-1, -1, 25, -1).flatten(1, 2).to(x.dtype)
+        x = self.decoder.embed_tokens(b.ids)
+        x[:, b.template.vision_at] = vision.to(x.dtype)
+        x[:, b.template.audio_at] = audio.to(x.dtype)
         return x
 
     def hidden(self, batches, embeds, blocked: bool):
         """All tasks in one padded run: final hidden states at the last and at the auxiliary token of every row, 2 x (rows, D),
 
-        and the states of all clips' audio tokens after READ_FROM layers (clips, seconds, 25, D).
+        and the states of all clips' audio tokens after READ_FROM layers (clips, m, D).
         """
         longest = -(-max(x.shape[1] for x in embeds) // 8) * 8
         x = torch.cat([F.pad(e, (0, 0, 0, longest - e.shape[1])) for e in embeds])
@@ -240,12 +234,12 @@ class Trainer:
             causal = torch.ones(longest, longest, dtype=torch.bool, device=self.device).tril()
             early = (causal & (media[:, :, None] | ~media[:, None]))[:, None]  # (rows, 1, S, S)
             late = (causal & (media[:, :, None] | ~unneeded[:, None]))[:, None]
-        decoder = self.model.model
+        decoder = self.decoder
         rotary = decoder.rotary_emb(x, positions)
         for number, layer in enumerate(decoder.layers):
             if number == READ_FROM:
                 clips = sum(len(b.ids) for b in batches if b.pictures is b.sounds)  # clips come first, with equal places
-                middle = x[:clips, batches[0].template.audio_at].unflatten(1, (world.SECONDS, -1)) if clips else None
+                middle = x[:clips, batches[0].template.audio_at] if clips else None
             x = layer(x, attention_mask=early if number < READ_FROM else late, position_embeddings=rotary)
         rows = torch.arange(len(x), device=self.device)
         last = torch.cat([torch.full((len(b.ids),), b.ids.shape[1] - 1, device=self.device) for b in batches])
@@ -254,8 +248,8 @@ class Trainer:
 
     def alignment(self, b: Batch, vision, audio):
         """Mean squared distance of features to their word embeddings, in units of the embeddings' variance."""
-        scale = self.model.model.embed_tokens.weight.detach().float().var()
-        want_vision, want_audio = (w.detach().float()[:, :, None] for w in self.word_features(b))
+        scale = self.decoder.embed_tokens.weight.detach().float().var()
+        want_vision, want_audio = (w.detach().float() for w in self.word_features(b))
         return (((vision.float() - want_vision) ** 2).mean() + ((audio.float() - want_audio) ** 2).mean()) / scale
 
     @torch.no_grad()
@@ -265,10 +259,10 @@ class Trainer:
         found = {}
         for task in TASKS:
             b = self.batch(task, rows)
-            features = self.media_features(b) if media else tuple(f[:, :, None] for f in self.word_features(b))
+            features = self.media_features(b) if media else self.word_features(b)
             last, auxiliary, _ = self.hidden([b], [self.embeds(b, *features)], blocked)
-            found[task] = (self.model.lm_head(last).argmax(-1) == self.letter_ids[b.letter]).float().mean().item()
-            found[task + "/word"] = (self.model.lm_head(auxiliary).argmax(-1) == b.word).float().mean().item()
+            found[task] = (self.head(last).argmax(-1) == self.letter_ids[b.letter]).float().mean().item()
+            found[task + "/word"] = (self.head(auxiliary).argmax(-1) == b.word).float().mean().item()
         return found
 
 
@@ -290,7 +284,7 @@ class Schedule:
 
 def train(trainer: Trainer, state: dict, schedule: Schedule, minutes: float, log) -> bool:
     """Run until done (True) or until `minutes` have passed (False); `state` holds stage, step, accuracies and optimizer."""
-    model, device = trainer.model, trainer.device
+    model, head, device = trainer.model, trainer.head, trainer.device
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.05, fused=device == "cuda")
     if state.get("optimizer"):
         optimizer.load_state_dict(state["optimizer"])
@@ -316,31 +310,32 @@ def train(trainer: Trainer, state: dict, schedule: Schedule, minutes: float, log
         loss = 0.0
         with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
             if stage == "words":
-                embeds = [trainer.embeds(b, *(f[:, :, None] for f in trainer.word_features(b))) for b in batches]
+                embeds = [trainer.embeds(b, *trainer.word_features(b)) for b in batches]
             else:
-                features = [trainer.media_features(b) for b in batches]
+                features = trainer.all_media_features(batches)
                 aligned = sum(trainer.alignment(b, *f) for b, f in zip(batches, features)) / len(batches)
                 loss = loss + (1.0 if stage == "align" else 0.1) * aligned
                 embeds = [trainer.embeds(b, *f) for b, f in zip(batches, features)]
             if stage != "align":
                 last, auxiliary, middle = trainer.hidden(batches, embeds, stage in ("words", "blocked"))
                 letters = trainer.letter_ids[torch.cat([b.letter for b in batches])]
-                target = torch.zeros(len(letters), model.config.text_config.vocab_size, device=device)
+                target = torch.zeros(len(letters), head.out_features, device=device)
                 target[:, trainer.letter_ids] = SMOOTHING / 4
                 target.scatter_add_(1, letters[:, None], torch.full_like(target[:, :1], 1 - SMOOTHING))
-                loss = loss + F.cross_entropy(model.lm_head(last).float(), target)
+                loss = loss + F.cross_entropy(head(last).float(), target)
                 if stage != "open":
                     words = torch.cat([b.word for b in batches])
-                    loss = loss + AUXILIARY * F.cross_entropy(model.lm_head(auxiliary).float(), words)
-                    seen = model.lm_head(model.model.norm(middle[:, :, ::5])).float()  # (clips, seconds, 5, vocabulary)
-                    shown = torch.cat([b.vision_words[..., 1] for b in batches if b.pictures is b.sounds])
-                    loss = loss + BINDING * F.cross_entropy(seen.flatten(0, 2), shown.repeat_interleave(5, 1).flatten())
+                    loss = loss + AUXILIARY * F.cross_entropy(head(auxiliary).float(), words)
+                    t = batches[0].template
+                    seen = head(trainer.decoder.norm(middle[:, t.bound])).float()  # (clips, tokens, vocabulary)
+                    shown = torch.cat([b.vision_words[:, t.audio_of[t.bound], 1] for b in batches if b.pictures is b.sounds])
+                    loss = loss + BINDING * F.cross_entropy(seen.flatten(0, 1), shown.flatten())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         if stage == "align":  # the decoder rests
             for name, p in model.named_parameters():
-                if not name.startswith(("audio_tower", "visual")):
+                if not name.startswith(trainer.family.encoders):
                     p.grad = None
         optimizer.step()
         state["step"] += 1
@@ -350,7 +345,7 @@ def train(trainer: Trainer, state: dict, schedule: Schedule, minutes: float, log
             model.eval()
             blocked = stage in ("words", "align", "blocked")
             with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
-                measured = trainer.accuracy(256 if device == "cuda" else 8, stage != "words", blocked)
+                measured = trainer.accuracy(256 if device == "cuda" else 4, stage != "words", blocked)
             model.train()
             share.update({t: 0.3 * share[t] + 0.7 * measured[t] for t in TASKS})
             entry = dict(stage=stage, step=state["step"], total=state["total"], loss=round(loss.item(), 4))
@@ -373,18 +368,19 @@ def train(trainer: Trainer, state: dict, schedule: Schedule, minutes: float, log
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--family", required=True, choices=sorted(FAMILIES))
     parser.add_argument("--state", type=Path, required=True, help="folder for the state between runs")
     parser.add_argument("--out", type=Path, required=True, help="checkpoint folder, written whenever the run stops")
     parser.add_argument("--minutes", type=float, default=9.0, help="stop and save after this long")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--smoke", action="store_true", help="a few steps of each stage with few rows, to see that it runs")
     arguments = parser.parse_args(argv)
-    schedule = Schedule(words=8, align=4, blocked=4, open=4, word_rows=14, media_rows=14) if arguments.smoke else Schedule()
+    schedule = Schedule(words=4, align=2, blocked=2, open=2, word_rows=14, media_rows=14) if arguments.smoke else Schedule()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    trainer = Trainer(device, arguments.seed)
+    trainer = Trainer(device, arguments.seed, arguments.family)
     if device == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = True
-        for layer in trainer.model.model.layers:
+        for layer in trainer.decoder.layers:
             layer.compile()
     arguments.state.mkdir(parents=True, exist_ok=True)
     saved = arguments.state / "state.pt"
@@ -400,7 +396,7 @@ def main(argv=None):
 
     finished = train(trainer, state, schedule, arguments.minutes, log)
     torch.save({**state, "model": trainer.model.state_dict()}, saved)
-    tiny.save(trainer.model, trainer.tokenizer, arguments.out)
+    trainer.family.save(arguments.out)
     print("finished" if finished else "to be continued", flush=True)
 
 

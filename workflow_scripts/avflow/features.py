@@ -65,14 +65,14 @@ def mel_frames(samples: int) -> int:
     return -(-samples // HOP)
 
 
-def log_mel(audio: torch.Tensor) -> torch.Tensor:
+def log_mel(audio: torch.Tensor, length: int | None = None) -> torch.Tensor:
     """Whisper's log-mel spectrogram: (..., samples) at 16 kHz -> (..., 128, ceil(samples / 160)).
 
     Equal to the official extractor, which first pads with zeros to 30 or 300 seconds: only the zeros within reach of the last
-    window matter, so only those are added.
+    window matter, so only those are added. With `length`, the sound is padded to so many samples, and their frames are kept.
     """
-    frames = mel_frames(audio.shape[-1])
-    padded = F.pad(audio.reshape(-1, audio.shape[-1]), (0, (frames + 3) * HOP - audio.shape[-1]))
+    frames = mel_frames(length or audio.shape[-1])
+    padded = F.pad(audio.reshape(-1, audio.shape[-1]), (0, (length or (frames + 3) * HOP) - audio.shape[-1]))
     window = torch.hann_window(FFT, device=audio.device)
     spectrum = torch.stft(padded, FFT, HOP, window=window, return_complex=True)[..., :frames].abs() ** 2
     filters = torch.tensor(

@@ -1,6 +1,6 @@
 """Probe, decode and write media files, with a named reason for every way in which a file can be bad.
 
-Frames are read by decord at exactly t = k / fps; where decord has no wheel or misreads, a PyAV reader gives the same frames.
+Frames are read by decord, those that `sampling` names; where decord has no wheel or misreads, a PyAV reader gives the same.
 Sound is demuxed and mixed down to mono by PyAV and resampled to 16 kHz by librosa. Nothing needs an ffmpeg command on the PATH.
 """
 
@@ -12,6 +12,8 @@ from pathlib import Path
 import av
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .sampling import sample_times, spread_indices
 
 try:
     import decord
@@ -155,19 +157,6 @@ def _reader(path):
     return _PyAV(path) if decord is None or rotated else _Decord(path)
 
 
-def sample_times(seconds: float, fps: float, max_frames: int) -> tuple[np.ndarray, float]:
-    """Times k / f (n,) before `seconds`, and f: `fps` divided by the smallest whole number that leaves at most `max_frames`.
-
-    Dividing by a whole number keeps the seconds per temporal grid exact, on which the model's chunking depends.
-    """
-    divisor = 1
-    while int(np.ceil(seconds * fps / divisor - 1e-6)) > max_frames:
-        divisor += 1
-    rate = fps / divisor
-    count = max(1, int(np.ceil(seconds * rate - 1e-6)))
-    return np.arange(count) / rate, rate
-
-
 def read_frames(path, fps: float, max_frames: int) -> tuple[np.ndarray, float]:
     """The pictures on show at t = k / fps: uint8 (T, 3, H, W), and the fps used (see `sample_times`). Raises MediaError."""
     reader = _reader(path)
@@ -176,6 +165,14 @@ def read_frames(path, fps: float, max_frames: int) -> tuple[np.ndarray, float]:
     shown = np.searchsorted(starts, times + 1e-4, side="right") - 1
     unique, back = np.unique(shown, return_inverse=True)
     return reader.frames(unique.tolist())[back].transpose(0, 3, 1, 2), rate
+
+
+def read_spread_frames(path, interval: float, min_frames: int, max_frames: int) -> tuple[np.ndarray, float]:
+    """Frames spread over the video: uint8 (T, 3, H, W), and how many that makes a second (see `sampling`). Raises MediaError."""
+    reader = _reader(path)
+    seconds = len(reader.starts) / reader.fps
+    indices = spread_indices(len(reader.starts), seconds, interval, min_frames, max_frames)
+    return reader.frames(indices.tolist()).transpose(0, 3, 1, 2), len(indices) / seconds
 
 
 def _read_audio(path):

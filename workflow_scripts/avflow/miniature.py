@@ -4,6 +4,7 @@ import torch
 
 from . import world
 
+CLIP_FPS = 10  # frames a second of a clip's file
 VIDEO, ITEMS, GRADED = "mini-video", "mini-items", "mini-graded"
 INSTRUCTIONS = {"av_video": (world.VIDEO_INSTRUCTION, world.VIDEO_ENDING), "items": (world.ITEMS_INSTRUCTION,)}
 

@@ -16,6 +16,7 @@ from .errors import InputError
 from .questions import Question
 from .spans import Spans
 
+VARIANTS = (" {}", "({}", "{}.", "{})", "{}:")  # other ways to write an option's letter in one token
 TAIL = "<|im_end|>\n<|im_start|>assistant\n"
 
 
@@ -40,12 +41,16 @@ class MediaLayout:
 
 @dataclass(frozen=True)
 class Prompt:
-    """Token ids (S,), positions (3, S) and spans of one question; letter_ids (options,) in the options' order."""
+    """Token ids (S,), positions (3, S) and spans of one question; letter_ids (options,) in the options' order.
+
+    variant_ids (n,): the tokens of `VARIANTS` for these letters, as far as the vocabulary has them.
+    """
 
     ids: torch.Tensor
     positions: torch.Tensor
     spans: Spans
     letter_ids: torch.Tensor
+    variant_ids: torch.Tensor
 
 
 def system_turn(system_prompt: str) -> str:
@@ -129,7 +134,15 @@ def build(question: Question, tokenizer, system_prompt: str, media: dict[str, Me
         positions=_positions(owners, media, question),
         spans=Spans(labels, parts, unions, _aliases(question)),
         letter_ids=torch.tensor(letter_ids),
+        variant_ids=_variant_ids(question, tokenizer),
     )
+
+
+def _variant_ids(question, tokenizer) -> torch.Tensor:
+    """(n,) int64 ids of the options' letters written otherwise, where that is a single token."""
+    written = [form.format(option.label) for option in question.options for form in VARIANTS]
+    encoded = tokenizer(written, add_special_tokens=False)["input_ids"]
+    return torch.tensor([ids[0] for ids in encoded if len(ids) == 1], dtype=torch.int64)
 
 
 def _positions(owners, media, question):

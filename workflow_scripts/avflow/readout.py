@@ -40,6 +40,21 @@ def margin(sequence: Sequence, logits: torch.Tensor) -> list[float]:
     return (letters[:, right] - others.amax(-1)).tolist()
 
 
+def masses(sequence: Sequence, logits: torch.Tensor) -> dict[str, list]:
+    """Where the probability of logits (n, V) lies: p_letters on the options' letters, p_variants on other ways to write them
+
+    (" A" and so on, see `prompt`), p_other on everything else. says_letter: the most probable token is one of the letters.
+    """
+    p = logits.softmax(-1)
+    letters, variants = (p[:, ids].sum(-1) for ids in (sequence.letter_ids, sequence.variant_ids))
+    return {
+        "p_letters": letters.tolist(),
+        "p_variants": variants.tolist(),
+        "p_other": (1 - letters - variants).clamp(min=0).tolist(),
+        "says_letter": torch.isin(logits.argmax(-1), sequence.letter_ids).tolist(),
+    }
+
+
 def compare(sequence: Sequence, logits: torch.Tensor, base: torch.Tensor) -> dict[str, list]:
     """Columns of cut runs (n, V) against the uncut row of the same batch (n, V): see interfaces, row columns.
 

@@ -10,7 +10,10 @@ from .spans import Spans
 
 @dataclass(frozen=True)
 class Sequence:
-    """embeds (S, D) with media features in place, ids (S,), positions (3, S), spans over 0..S-1, letter_ids (options,)."""
+    """embeds (S, D) with media features in place, ids (S,), positions (3, S), spans over 0..S-1, letter_ids (options,).
+
+    variant_ids (n,): other tokens that write an option's letter, see `prompt`.
+    """
 
     question: Question
     ids: torch.Tensor
@@ -18,6 +21,7 @@ class Sequence:
     positions: torch.Tensor
     spans: Spans
     letter_ids: torch.Tensor
+    variant_ids: torch.Tensor
 
     def __len__(self):
         return self.embeds.shape[0]

@@ -27,6 +27,10 @@ EVALUATE = rows.schema(
     gold="string",
     correct="bool",
     margin="float32",
+    p_letters="float32",
+    p_variants="float32",
+    p_other="float32",
+    says_letter="bool",
 )
 KNOCKOUT = rows.schema(
     **QUESTION,
@@ -55,7 +59,7 @@ KNOCKOUT = rows.schema(
 
 def answer_row(sequence, logits, model: str) -> dict:
     """A row of EVALUATE from the logits (1, V) at the last position, nothing cut."""
-    columns = readout.compare(sequence, logits, logits)
+    columns = {**readout.compare(sequence, logits, logits), **readout.masses(sequence, logits)}
     row = {name: values[0] for name, values in columns.items()}
     shared = about(sequence.question, model)
     margin = readout.margin(sequence, logits)[0]

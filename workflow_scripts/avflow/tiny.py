@@ -1,29 +1,21 @@
-"""The tiny Qwen2.5-Omni: its vocabulary, its shape, and how it is written as an ordinary Hugging Face checkpoint folder.
+"""What the tiny models share: a vocabulary of the world's words, a chat template, an exact and batched vision tower.
 
-The classes are the real ones (Qwen2Tokenizer, Qwen2_5OmniThinkerForConditionalGeneration); only numbers are small. The
+A tiny model is one of the real architectures with small numbers, trained by `train_tiny.py`: `tiny_omni`, `tiny_salmonn`. The
 vocabulary is a byte-level BPE trained on the world's texts until every word of them is one token, as common words are in the
 real vocabulary.
 """
 
 import json
-from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
-from transformers import Qwen2_5OmniThinkerConfig, Qwen2Tokenizer
+from transformers import Qwen2Tokenizer
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import apply_rotary_pos_emb_vision, get_vision_position_ids
 
 from . import world
 
-SPECIAL_TOKENS = {  # attribute of the official tokenizer -> token
-    "image_token": "<|IMAGE|>",
-    "audio_token": "<|AUDIO|>",
-    "video_token": "<|VIDEO|>",
-    "vision_bos_token": "<|vision_bos|>",
-    "vision_eos_token": "<|vision_eos|>",
-    "audio_bos_token": "<|audio_bos|>",
-    "audio_eos_token": "<|audio_eos|>",
-}
 CHAT_TEMPLATE = """\
 {%- if messages[0]['role'] != 'system' -%}
 <|im_start|>system
@@ -35,9 +27,9 @@ You are a helpful assistant.<|im_end|>
 {{ message['content'] }}
 {%- else -%}
 {%- for part in message['content'] -%}
-{%- if part['type'] == 'image' -%}<|vision_bos|><|IMAGE|><|vision_eos|>
-{%- elif part['type'] == 'audio' -%}<|audio_bos|><|AUDIO|><|audio_eos|>
-{%- elif part['type'] == 'video' -%}<|vision_bos|><|VIDEO|><|vision_eos|>
+{%- if part['type'] == 'image' -%}@IMAGE@
+{%- elif part['type'] == 'audio' -%}@AUDIO@
+{%- elif part['type'] == 'video' -%}@VIDEO@
 {%- else -%}{{ part['text'] }}
 {%- endif -%}
 {%- endfor -%}
@@ -47,6 +39,11 @@ You are a helpful assistant.<|im_end|>
 <|im_start|>assistant
 {% endif -%}
 """
+
+
+def chat_template(image: str, audio: str, video: str) -> str:
+    """A Jinja template in the Qwen form with the three kinds of media written as given."""
+    return CHAT_TEMPLATE.replace("@IMAGE@", image).replace("@AUDIO@", audio).replace("@VIDEO@", video)
 
 
 def texts() -> list[str]:
@@ -61,8 +58,8 @@ def texts() -> list[str]:
     return [*questions, *[q + "\n" for q in questions], *options, *turns, *endings, *(" " + w for w in words)]
 
 
-def tokenizer() -> Qwen2Tokenizer:
-    """A Qwen2Tokenizer with the special tokens of Qwen2.5-Omni and a vocabulary in which the world's words are single tokens."""
+def tokenizer(special_tokens: dict[str, str], template: str) -> Qwen2Tokenizer:
+    """A Qwen2Tokenizer in which the world's words are single tokens. special_tokens: attribute -> token, of the family."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -80,64 +77,31 @@ def tokenizer() -> Qwen2Tokenizer:
         unk_token="<|endoftext|>",
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
-        extra_special_tokens={"im_start_token": "<|im_start|>", **SPECIAL_TOKENS},
-        chat_template=CHAT_TEMPLATE,
+        extra_special_tokens={"im_start_token": "<|im_start|>", **special_tokens},
+        chat_template=template,
     )
 
 
-def config(made: Qwen2Tokenizer) -> Qwen2_5OmniThinkerConfig:
-    """12 decoder layers of width 192 (3 query heads, 1 key-value head, MQA), two layers in each encoder: 6.2 M parameters."""
-    ids = {name: made.convert_tokens_to_ids(token) for name, token in SPECIAL_TOKENS.items()}
-    width = 192
-    return Qwen2_5OmniThinkerConfig(
-        audio_config=dict(
-            d_model=128,
-            encoder_layers=2,
-            encoder_attention_heads=4,
-            encoder_ffn_dim=384,
-            num_mel_bins=128,
-            n_window=100,
-            output_dim=width,
-        ),
-        vision_config=dict(
-            depth=2,
-            hidden_size=128,
-            intermediate_size=384,
-            num_heads=4,
-            out_hidden_size=width,
-            fullatt_block_indexes=[1],
-        ),
-        text_config=dict(
-            hidden_size=width,
-            intermediate_size=512,
-            num_hidden_layers=12,
-            num_attention_heads=3,
-            num_key_value_heads=1,
-            vocab_size=-(-len(made) // 64) * 64,
-            max_position_embeddings=4096,
-            rope_parameters=dict(rope_type="default", rope_theta=1e4, mrope_section=[16, 8, 8]),
-            use_sliding_window=False,
-        ),
-        audio_token_index=ids["audio_token"],
-        image_token_index=ids["image_token"],
-        video_token_index=ids["video_token"],
-        audio_start_token_id=ids["audio_bos_token"],
-        audio_end_token_id=ids["audio_eos_token"],
-        vision_start_token_id=ids["vision_bos_token"],
-        vision_end_token_id=ids["vision_eos_token"],
-        user_token_id=made.convert_tokens_to_ids("user"),
-        position_id_per_seconds=25,
-        seconds_per_chunk=2,
-        tie_word_embeddings=True,
-    )
+def vocabulary_size(made: Qwen2Tokenizer) -> int:
+    """Rows of the embeddings: the tokens, rounded up to a multiple of 64."""
+    return -(-len(made) // 64) * 64
 
 
-def save(model, made: Qwen2Tokenizer, folder) -> None:
-    """Write config, fp16 weights, tokenizer and chat template as `from_pretrained` reads them."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    stored = next(model.parameters()).dtype
-    model.to(torch.float16).save_pretrained(folder)
-    model.to(stored)
-    made.save_pretrained(folder)
-    for file in Path(folder).iterdir():
-        file.chmod(0o644)
+def batched_vision(tower, patches, grid, project):
+    """A Qwen2.5 vision tower on pictures of one size at once: patches (n, h * w, pixels) -> (n, h * w / merge^2, D).
+
+    Exact where a picture fits into one attention window, so that window and full attention are the same. project(attention,
+    states) gives queries, keys and values, each (n, h * w, width).
+    """
+    at = get_vision_position_ids(torch.tensor([[1, *grid]]), tower.spatial_merge_size).to(patches.device)
+    rotary = tuple(tower.rotary_pos_emb(patches, at))
+    x = tower.patch_embed(patches.flatten(0, 1)).unflatten(0, patches.shape[:2])
+    for block in tower.blocks:
+        attention = block.attn
+        q, k, v = (p.unflatten(-1, (attention.num_heads, -1)) for p in project(attention, block.norm1(x)))
+        q, k = apply_rotary_pos_emb_vision(q, k, *rotary)
+        x = x + attention.proj(
+            F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)).transpose(1, 2).flatten(2)
+        )
+        x = x + block.mlp(block.norm2(x))
+    return tower.merger(x.flatten(0, 1)).unflatten(0, (len(patches), -1))

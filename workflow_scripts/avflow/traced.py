@@ -47,6 +47,8 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -
         "features": provenance.file_hash(arguments.features),
         "checkpoint": provenance.file_hash(*checkpoint),
         "dtype": arguments.dtype,
+        "system_prompt": arguments.system_prompt,
+        "positions": arguments.positions,
         "spans": arguments.spans,
         "seed": arguments.seed,
         "plan": plan,

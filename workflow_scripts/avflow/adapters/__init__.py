@@ -8,7 +8,8 @@ import importlib
 
 from ..errors import InputError
 
-FAMILIES = {"qwen_omni": "QwenOmni"}
+FAMILIES = {"qwen_omni": "QwenOmni", "video_salmonn": "VideoSalmonn"}
+OPTIONS = {"video_salmonn": ("positions",)}  # what only some families take
 
 
 def model_arguments(parser) -> None:
@@ -17,6 +18,7 @@ def model_arguments(parser) -> None:
     parser.add_argument("--checkpoint", required=True, help="checkpoint folder")
     parser.add_argument("--system-prompt", default="You are a helpful assistant.")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16", "float16", "float64"])
+    parser.add_argument("--positions", help="video_salmonn: official_generate (the default) or training")
     parser.add_argument("--device", default="auto", help="auto takes a GPU where there is one")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves it to torch")
 
@@ -33,4 +35,9 @@ def load(arguments):
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     adapter = getattr(importlib.import_module(f".{arguments.family}", __package__), FAMILIES[arguments.family])
-    return adapter(arguments.checkpoint, arguments.system_prompt, device, getattr(torch, arguments.dtype))
+    taken = OPTIONS.get(arguments.family, ())
+    options = {name: getattr(arguments, name) for names in OPTIONS.values() for name in names}
+    options = {name: value for name, value in options.items() if value is not None}
+    for name in options.keys() - set(taken):
+        raise InputError(f"model family {arguments.family} takes no {name}; leave it out")
+    return adapter(arguments.checkpoint, arguments.system_prompt, device, getattr(torch, arguments.dtype), **options)

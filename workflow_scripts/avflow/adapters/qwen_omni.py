@@ -14,9 +14,8 @@ from transformers.utils import logging
 
 from ..errors import InputError
 from ..features import log_mel, mel_frames, patchify
-from ..prompt import Block, MediaLayout, build
-from ..questions import Question
-from ..sequence import Sequence
+from ..prompt import Block, MediaLayout
+from .base import Adapter, grid_positions
 
 TOKENS = {
     "audio": "<|AUDIO|>",
@@ -45,19 +44,6 @@ def chunks(times: torch.Tensor, length: int) -> list[tuple[int, int]]:
             runs.append((start, i))
             start, limit = i, limit + length
     return runs + [(start, len(times))]
-
-
-def grid_positions(grid, merge: int, seconds_per_grid: float, per_second: int) -> torch.Tensor:
-    """(3, n) temporal, height and width ids of a (t, h, w) patch grid after merging, counted from 0."""
-    t, h, w = grid[0], grid[1] // merge, grid[2] // merge
-    time = (torch.arange(t) * seconds_per_grid * per_second).long()
-    return torch.stack(
-        [
-            time[:, None, None].expand(t, h, w),
-            torch.arange(h)[None, :, None].expand(t, h, w),
-            torch.arange(w)[None, None, :].expand(t, h, w),
-        ]
-    ).reshape(3, -1)
 
 
 class OmniLayout:
@@ -114,8 +100,8 @@ class OmniLayout:
         return MediaLayout(tuple(blocks), torch.cat(columns, 1), last + 1)
 
 
-class QwenOmni:
-    """A loaded Thinker. `decoder` is the HF text model, `head` maps (.., D) to logits."""
+class QwenOmni(Adapter):
+    """A loaded Thinker."""
 
     def __init__(self, folder, system_prompt: str, device="cpu", dtype=torch.float32):
         """Load a checkpoint folder. Raises InputError when the folder or a tensor in it is missing."""
@@ -144,8 +130,8 @@ class QwenOmni:
         self.patch, self.temporal = config.vision_config.patch_size, config.vision_config.temporal_patch_size
         self.layout = OmniLayout(config)
         self.decoder, self.head = self.model.get_decoder(), self.model.lm_head
-        if "sliding_attention" in self.decoder.config.layer_types:
-            raise InputError(f"{folder}: sliding-window layers cannot be traced; set use_sliding_window to false in config.json")
+        self.tokens = {kind: TOKENS[kind] for kind in ("video", "image", "audio")}
+        self.check()
 
     @torch.inference_mode()
     def encode(self, kind: str, frames=None, audio=None, fps: float | None = None) -> dict[str, torch.Tensor]:
@@ -169,24 +155,3 @@ class QwenOmni:
             out["audio"] = self.model.get_audio_features(mel[None].to(self.dtype), mask).last_hidden_state
             out["samples"] = torch.tensor(audio.shape[-1])
         return out
-
-    @torch.inference_mode()
-    def sequence(self, question: Question, features: dict[str, dict], unions=None) -> Sequence:
-        """The decoder's input for one question. features: media_id -> what `encode` gave."""
-        media = {m.id: self.layout.of(m.role, m.index, m.kind, features[m.media_id]) for m in question.media}
-        prompt = build(question, self.tokenizer, self.system_prompt, media, unions)
-        embeds = self.decoder.get_input_embeddings()(prompt.ids.to(self.device))
-        placed = [question.item(s["id"]).media_id for s in question.layout if s["seg"] == "media"]
-        for kinds, part in ((("image", "video"), "vision"), (("audio",), "audio")):
-            token_ids = torch.tensor([self.tokenizer.convert_tokens_to_ids(TOKENS[k]) for k in kinds])
-            at = torch.isin(prompt.ids, token_ids).nonzero()[:, 0]
-            found = [features[m][part] for m in placed if part in features[m]]
-            if found:
-                found = torch.cat(found).to(self.device, embeds.dtype)
-                if len(found) != len(at):
-                    raise InputError(
-                        f"question {question.question_id}: {len(at)} {part} placeholders but {len(found)} features;"
-                        " delete the features and extract them again"
-                    )
-                embeds[at.to(self.device)] = found
-        return Sequence(question, prompt.ids, embeds, prompt.positions, prompt.spans, prompt.letter_ids)

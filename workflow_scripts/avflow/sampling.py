@@ -1,0 +1,31 @@
+"""Which frames of a video a model is given.
+
+Two kinds: at a fixed rate, frames at exactly t = k / fps (Qwen2.5-Omni); spread, one frame for every `interval` seconds
+between a least and a largest number, evenly over the video from its first frame to its last (video-SALMONN 2+).
+"""
+
+import numpy as np
+
+
+def sample_times(seconds: float, fps: float, max_frames: int) -> tuple[np.ndarray, float]:
+    """Times k / f (n,) before `seconds`, and f: `fps` divided by the smallest whole number that leaves at most `max_frames`.
+
+    Dividing by a whole number keeps the seconds per temporal grid exact, on which the model's chunking depends.
+    """
+    divisor = 1
+    while int(np.ceil(seconds * fps / divisor - 1e-6)) > max_frames:
+        divisor += 1
+    rate = fps / divisor
+    count = max(1, int(np.ceil(seconds * rate - 1e-6)))
+    return np.arange(count) / rate, rate
+
+
+def spread_indices(frames: int, seconds: float, interval: float, min_frames: int, max_frames: int) -> np.ndarray:
+    """Indices (n,) int of the frames to take of a video of so many frames and seconds; fewer than min_frames if it has fewer."""
+    count = min(max(round(seconds / interval), min_frames), max_frames)
+    return np.unique(np.linspace(0, frames - 1, count, dtype=int))
+
+
+def spread_max_pixels(count: int, max_frames: int, max_pixels: int) -> float:
+    """Pixels that each of `count` spread frames may have: fewer frames share out 95 % of the pixels of `max_frames`."""
+    return max_pixels if count >= max_frames else 0.95 * max_frames / count * max_pixels
