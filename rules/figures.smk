@@ -155,6 +155,7 @@ rule app_reliance:
         notebook="figures/app_reliance.ipynb",
         style="figures/style.mplstyle",
         table="<tables>/reliance.parquet",
+        evaluated="<tables>/evaluate.parquet",
         knockouts="<tables>/knockout.parquet",
     output:
         pdf=report("<results>/figures/app_reliance.pdf", category="Appendix", labels={"figure": "reliance"}),
@@ -171,7 +172,8 @@ rule app_reliance:
         draws=lookup("figures/bootstrap", within=config),
         seed=lookup("seed", within=config),
     shell:
-        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p knockouts {input.knockouts}"
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p evaluated {input.evaluated}"
+        " -p knockouts {input.knockouts}"
         " -p model {params.model} -p draws {params.draws} -p seed {params.seed}"
         " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} > {log[0]} 2>&1"
 

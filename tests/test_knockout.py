@@ -389,3 +389,11 @@ def test_a_run_kept_from_a_later_row_on_refuses_earlier_rows(model, sequences):
     run = clean_run(model, sequence, len(sequence) - 1)
     with pytest.raises(IndexError, match="was not kept; the run kept rows from"):
         knockout.sweep(model, sequence, run, ks, knockout.resolve(sequence, ks), knockout.Plan(1000, {}))
+
+
+def test_a_clean_run_that_would_fill_the_gpu_is_kept_in_the_hosts_memory(model):
+    assert knockout.Plan(1, {}).home(model, 10**6, 0) is None
+    a_gigabyte = knockout.Plan(1, {"free_bytes": 10**9})
+    # 12 layers of keys and values, 64 wide each, and of inputs, 192 wide, in fp32: 15,360 bytes a token
+    assert a_gigabyte.home(model, 19000, 0) is None and a_gigabyte.home(model, 20000, 0) == "cpu"
+    assert a_gigabyte.home(model, 20000, 15000) is None

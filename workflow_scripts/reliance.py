@@ -1,13 +1,13 @@
 """Ask the questions of one shard again with sounds muted, pictures blanked, and options shuffled: what does an answer rest on?
 
     python workflow_scripts/reliance.py --model tiny-omni --family qwen_omni --checkpoint resources/tiny-omni \\
-        --questions results/miniature/questions/mini-video.jsonl --shard 0 --shards 2 --shuffles 2 \\
+        --questions results/miniature/questions/mini-video.jsonl --shard 0 --shards 2 --shuffles 1 \\
         --features results/miniature/features/tiny-omni/mini-video/0.safetensors \\
         --out results/miniature/reliance/tiny-omni/mini-video/0.parquet
 
-Rows are those of `evaluate` with a `variant`: as_is; muted, every sound replaced by digital silence of the same length;
-blanked, every picture replaced by even grey of the same size; shuffled_1.., the options in another seeded order. `content` is
-the text of the answered option, so that answers can be compared across orders.
+Rows are those of `evaluate` with a `variant`: muted, every sound replaced by digital silence of the same length; blanked, every
+picture replaced by even grey of the same size; shuffled_1.., the options in another seeded order. `content`, the text of the
+answered option, can be compared across orders.
 """
 
 import random
@@ -21,7 +21,7 @@ from avflow.decoder import uncut_logits
 from avflow.questions import Question
 
 GREY = 128
-SCHEMA = tables.EVALUATE.append(pa.field("variant", pa.string())).append(pa.field("content", pa.string()))
+SCHEMA = tables.EVALUATE.append(pa.field("variant", pa.string()))
 
 
 def without(model, features: dict, kind: str, sense: str, cache: dict) -> dict:
@@ -55,7 +55,6 @@ def shuffled(question: Question, seed: int, number: int) -> Question:
 def variants(model, question: Question, features: dict, shuffles: int, seed: int, cache: dict):
     """(name, question, features) of every variant."""
     kinds = {m.media_id: m.kind for m in question.media}
-    yield "as_is", question, features
     for name, sense in (("muted", "audio"), ("blanked", "vision")):
         yield name, question, {i: without(model, f, kinds[i], sense, cache) for i, f in features.items()}
     for number in range(1, shuffles + 1):
@@ -69,14 +68,13 @@ def ask_all(model, question, features, arguments, cache) -> list[dict]:
     rows = []
     for (name, _, _), sequence, logits in zip(asked, sequences, uncut_logits(model, sequences).cpu()):
         row = tables.answer_row(sequence, logits[None], arguments.model)
-        content = next(o.text for o in sequence.question.options if o.label == row["answer"])
-        rows.append({**row, "variant": name, "content": content})
+        rows.append({**row, "variant": name})
     return rows
 
 
 def main():
     parser = traced.parser(__doc__)
-    parser.add_argument("--shuffles", type=int, default=2, help="orders of the options besides their own")
+    parser.add_argument("--shuffles", type=int, default=1, help="orders of the options besides their own")
     arguments = parser.parse_args()
     cache = {}
     work = lambda model, question, features, _: ask_all(model, question, features, arguments, cache)

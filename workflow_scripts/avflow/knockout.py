@@ -91,10 +91,18 @@ class Plan:
     def as_dict(self) -> dict:
         return asdict(self)
 
+    def home(self, model, length: int, first: int) -> str | None:
+        """Where a clean run is kept: "cpu" where it would take more than three tenths of the GPU's free memory."""
+        config = model.decoder.config
+        kept = 2 * length * config.num_key_value_heads * model.decoder.layers[0].self_attn.head_dim
+        kept += (length - first) * config.hidden_size
+        too_much = kept * config.num_hidden_layers * model.dtype.itemsize > 0.3 * self.made.get("free_bytes", math.inf)
+        return "cpu" if too_much else None
+
 
 @torch.inference_mode()
 def plan(model) -> Plan:
-    """Measure what a row costs in a layer, and give rows seven tenths of the memory that is free."""
+    """Measure what a row costs in a layer, and give rows six tenths of the memory that is free; three are the clean run's."""
     if model.device.type != "cuda":
         return Plan(CPU_ROWS, {"device": "cpu"})
     config, probe = model.decoder.config, 4096
@@ -108,7 +116,7 @@ def plan(model) -> Plan:
     bytes_per_row = 1.25 * (torch.cuda.max_memory_allocated() - before) / probe + 4 * x.element_size() * config.hidden_size
     free = torch.cuda.mem_get_info()[0]
     indexable = 2**31 // config.intermediate_size  # more elements in one tensor take slow kernels
-    rows = max(1, min(int(0.7 * free / bytes_per_row), indexable))
+    rows = max(1, min(int(0.6 * free / bytes_per_row), indexable))
     return Plan(rows, {"bytes_per_row": int(bytes_per_row), "free_bytes": free})
 
 
@@ -247,14 +255,15 @@ def _pass(model, length: int, run: CleanRun, jobs: list[_Job], cuts: dict):
     return torch.stack([of(len(nulls) + j) for j in range(len(jobs))]), null_rows
 
 
-def rows(model, sequence: Sequence, knockouts: list[Knockout], batches: Plan | None, seed: int = 0, home=None) -> list[dict]:
+def rows(model, sequence: Sequence, knockouts: list[Knockout], batches: Plan | None, seed: int = 0) -> list[dict]:
     """One question's table rows: the null row first, then every knockout; those that do not apply keep a row with NaN.
 
-    batches: the plan of `sweep`; None takes `naive`. home: where the clean run is kept. removed_mass is the share of the cut
-    queries' clean attention that the cut takes away, meaned over heads and window layers.
+    batches: the plan of `sweep`; None takes `naive`. removed_mass is the share of the cut queries' clean attention that the cut
+    takes away, meaned over heads and window layers.
     """
     edges = resolve(sequence, knockouts, seed)
-    run = clean_run(model, sequence, first_row(sequence, edges), home)
+    first = first_row(sequence, edges)
+    run = clean_run(model, sequence, first, batches and batches.home(model, len(sequence), first))
     mass = dict(zip(edges, removed_mass(model, run, list(edges.values()))))
     applicable = [k for k in knockouts if edges[k.target].count]
     logits = base = last_logits(model, run.last)

@@ -204,13 +204,15 @@ def accuracy_bars(table: pd.DataFrame):
     return figure
 
 
-def reliance(path, draws: int, seed: int) -> pd.DataFrame:
-    """What answers rest on, by model, dataset and task: accuracy as is, muted, blanked; use of the letters; effect of shuffling.
+def reliance(path, evaluated, draws: int, seed: int) -> pd.DataFrame:
+    """What answers rest on, by model, dataset and task: accuracy as is (table `evaluated`), muted, blanked; use of the letters;
+
+    effect of shuffling (table `path`).
 
     share_A .. share_D: how often each letter is answered as is. same_content: share of questions whose answered content is the
     same in every order of the options. needs_audio: share of questions that sound decides alone or with the picture.
     """
-    rows = pq.read_table(path).to_pandas()
+    rows = pd.concat([pq.read_table(evaluated).to_pandas().assign(variant="as_is"), pq.read_table(path).to_pandas()])
     found = []
     for (model, dataset, task), here in rows.groupby(["model", "dataset", "task"], sort=False):
         wide = here.pivot(index=["question_id", "cluster"], columns="variant", values="correct").astype(float)
@@ -267,6 +269,7 @@ def reliance_panels(table: pd.DataFrame, graded: pd.DataFrame, effects: pd.DataF
     axes[0].set_xticks(
         at, [f"{t.replace('-to-', ' to ')}\n(needs {n})" for t, n in zip(table["task"], table["needs"])], fontsize=6.5
     )
+    axes[1].set_ylabel("Accuracy (%)")
     for axis in axes[:2]:
         axis.axhline(25, color="0.3", linestyle="--", linewidth=1)
         axis.set_ylim(0, 109)
@@ -285,7 +288,7 @@ def reliance_panels(table: pd.DataFrame, graded: pd.DataFrame, effects: pd.DataF
     axes[2].legend(loc="lower center", fontsize=7)
     for axis in axes[1:]:
         axis.set_xlabel("Clips in which only sound tells (%)")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=3)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 

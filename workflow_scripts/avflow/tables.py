@@ -24,6 +24,7 @@ EVALUATE = rows.schema(
     logp_base="float32",
     logp_gold="float32",
     answer="string",
+    content="string",
     gold="string",
     correct="bool",
     margin="float32",
@@ -64,7 +65,16 @@ def answer_row(sequence, logits, model: str) -> dict:
     shared = about(sequence.question, model)
     margin = readout.margin(sequence, logits)[0]
     gold = sequence.question.answer
-    return {**row, **shared, "n_tokens": len(sequence), "gold": gold, "correct": row["correct_clean"], "margin": margin}
+    content = next(o.text for o in sequence.question.options if o.label == row["answer"])
+    return {
+        **row,
+        **shared,
+        "n_tokens": len(sequence),
+        "content": content,
+        "gold": gold,
+        "correct": row["correct_clean"],
+        "margin": margin,
+    }
 
 
 def about(question: Question, model: str) -> dict:
