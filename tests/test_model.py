@@ -65,7 +65,7 @@ def test_a_clean_run_holds_every_layers_input(model, sequences):
         for ours, theirs in zip(run.inputs, official):
             assert (ours - theirs[0]).abs().max() < 1e-3
         mask = causal_mask(len(sequence))[None]
-        assert torch.allclose(last_logits(model, run.last), masked_run(model, sequence, lambda _: mask), atol=1e-4)
+        assert torch.allclose(last_logits(model, run.final[-1:]), masked_run(model, sequence, lambda _: mask), atol=1e-4)
 
 
 def test_the_model_answers_right_through_the_files(model, sequences):

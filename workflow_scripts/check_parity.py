@@ -83,8 +83,8 @@ def differences(facts: dict, tensors: dict) -> dict[str, float]:
     model = SimpleNamespace(decoder=port.decoder, folder="the fixture")
     for mode in POSITIONS:
         positions, name = positions_of(port, facts, tensors, mode), FIXTURE_NAMES[mode]
-        final = clean_run(model, Sequence(None, ids, embeds, positions, None, None, None)).final
-        logits = port.vl.lm_head(port.decoder.norm(final))[:, tensors["rows/token_ids"]]
+        run = clean_run(model, Sequence(None, ids, embeds, positions, None, None, None))
+        logits = port.vl.lm_head(port.decoder.norm(run.final))[:, tensors["rows/token_ids"]]
         found[f"positions, {mode}"] = positions - tensors[f"out/positions_{name}"][:, 0]
         found[f"logits, {mode}"] = logits - tensors[f"out/logits_{name}"]
     return {name: difference.abs().max().item() for name, difference in found.items()}

@@ -41,20 +41,20 @@ class CleanRun:
     """One run with nothing cut: keys and values of every layer, L x (S, kv heads, head_dim), and the inputs of its rows from
 
     `first` on, L x (S - first, D). They lie on `home`, the model's device or the host's memory; `device` is the model's. cos and
-    sin (1, S, head_dim); last (1, D) the final state of the last row.
+    sin (1, S, head_dim); final (S - first, D) the states after the last layer.
     """
 
     inputs: list
     keys: list
     values: list
     first: int
-    last: torch.Tensor
+    final: torch.Tensor
     cos: torch.Tensor
     sin: torch.Tensor
 
     @property
     def device(self):
-        return self.last.device
+        return self.cos.device
 
     def states(self, layer: int, first: int) -> torch.Tensor:
         """Inputs of a layer, rows `first`.. (R, D), on the model's device. Raises IndexError for rows that were not kept."""
@@ -86,7 +86,7 @@ def clean_run(model, sequence: Sequence, first: int = 0, home=None) -> CleanRun:
     for layer in model.decoder.layers:
         inputs.append(x[0, first:].to(home))
         x = layer(x, attention_mask=None, position_embeddings=(cos, sin), past_key_values=recorder)
-    return CleanRun(inputs, recorder.keys, recorder.values, first, x[0, -1:], cos, sin)
+    return CleanRun(inputs, recorder.keys, recorder.values, first, x[0, first:], cos, sin)
 
 
 @torch.inference_mode()

@@ -266,7 +266,7 @@ def rows(model, sequence: Sequence, knockouts: list[Knockout], batches: Plan | N
     run = clean_run(model, sequence, first, batches and batches.home(model, len(sequence), first))
     mass = dict(zip(edges, removed_mass(model, run, list(edges.values()))))
     applicable = [k for k in knockouts if edges[k.target].count]
-    logits = base = last_logits(model, run.last)
+    logits = base = last_logits(model, run.final[-1:])
     if applicable:
         if batches is None:
             cut, bases = naive(model, sequence, applicable, edges)
