@@ -96,9 +96,8 @@ def sequence(model, tokens: int) -> Sequence:
     question = Question(
         "q", "bench", "av_video", "paper_eq1", "t", "t", "AV", "?", options, "A", media, layout, None, "knockout", ()
     )
-    return Sequence(
-        question, torch.zeros(len(labels), dtype=torch.int64), embeds, positions, spans, torch.tensor([32, 33, 34, 35])
-    )
+    ids, letters = torch.zeros(len(labels), dtype=torch.int64), torch.tensor([32, 33, 34, 35])
+    return Sequence(question, ids, embeds, positions, spans, letters, torch.empty(0, dtype=torch.int64))
 
 
 def seconds(work, repeats: int, device) -> float:
@@ -233,13 +232,13 @@ def main():
         if model is None or model.folder != shape:
             model = None
             model = build(shape, device, dtype)
-        wide = widened(model) if cuda and tokens <= 4000 and routes is SIX else None
-        found.append(measure(name, model, tokens, routes, 3 if arguments.smoke else 7, arguments.repeats, None))
-        if wide:
+        found.append(measure(name, model, tokens, routes, 3 if arguments.smoke else 7, arguments.repeats))
+        if cuda and tokens <= 4000 and routes is SIX:
+            wide = widened(model)
             found[-1] |= {
                 k: v for k, v in measure(name, model, tokens, routes, 7, 1, wide).items() if "fp32" in k or "effect" in k
             }
-        del wide
+            del wide
         print(json.dumps(found[-1]), flush=True)
         arguments.out.write_text(json.dumps(found, indent=1) + "\n")
 

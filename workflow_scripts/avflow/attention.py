@@ -48,12 +48,17 @@ def joined(one, other):
     return out.to(one[0].dtype), log_sum
 
 
+def put(tensor: torch.Tensor, device) -> torch.Tensor:
+    """A small tensor on the device, without waiting for what the device is doing."""
+    return tensor.pin_memory().to(device, non_blocking=True) if torch.device(device).type == "cuda" else tensor
+
+
 def index(positions: torch.Tensor, device):
     """Sorted positions as a slice if they follow on each other, else as a tensor on the device."""
     if not len(positions):
         return slice(0, 0)
     start, stop = int(positions[0]), int(positions[-1]) + 1
-    return slice(start, stop) if stop - start == len(positions) else positions.to(device)
+    return slice(start, stop) if stop - start == len(positions) else put(positions, device)
 
 
 def pick(x, at, dim: int):
@@ -176,7 +181,9 @@ class Block:
         if self.base < self.first:
             k, v = (torch.cat([c[: self.first].expand(len(k), -1, -1, -1), o], 1) for c, o in ((clean_k, k), (clean_v, v)))
         found = self._together(
-            self.own, q, lambda here, pieces: over_own_keys(pieces, *(x if here is None else x[here] for x in (q, k, v)), scale)
+            self.own,
+            q,
+            lambda here, pieces: over_own_keys(pieces, *(x if here is None else x[here] for x in (q, k, v)), scale),
         )
         if self.base:
 
@@ -212,22 +219,27 @@ class Block:
 
 def arrange(cuts: list, length: int, device, zero=None) -> Block:
     """The `Block` of some variants, given each one's `Cut`; zero: for each, whether it is cut by value_zero."""
-    own, shared, first, base = {}, {}, cuts[0].first, cuts[0].base
+    alike = {}
     for number, cut in enumerate(cuts):
-        own.setdefault(None if cut.own is None else id(cut), (cut.own, []))[1].append(number)
+        alike.setdefault(id(cut), (cut, []))[1].append(number)
+    own, shared, first, base = {}, {}, cuts[0].first, cuts[0].base
+    for cut, members in alike.values():
+        numbers = torch.tensor(members)
+        own.setdefault(None if cut.own is None else id(cut), (cut.own, []))[1].append(numbers)
         for rows, kept in cut.shared:
             key = (kept.start, kept.stop) if isinstance(kept, slice) else id(kept)
-            shared.setdefault(key, (kept, []))[1].append(number * (length - first) + rows)
+            shared.setdefault(key, (kept, []))[1].append((numbers[:, None] * (length - first) + rows).flatten())
 
     def which(numbers, of):
-        return None if len(numbers) == of else numbers.to(device)
+        numbers = torch.cat(numbers)
+        return None if len(numbers) == of else put(numbers, device)
 
     return Block(
         first,
         base,
-        [(which(torch.tensor(numbers), len(cuts)), pieces) for pieces, numbers in own.values()],
-        [(which(torch.cat(rows), len(cuts) * (length - first)), kept) for kept, rows in shared.values()],
-        torch.tensor(zero, device=device) if zero and any(zero) else None,
+        [(which(numbers, len(cuts)), pieces) for pieces, numbers in own.values()],
+        [(which(rows, len(cuts) * (length - first)), kept) for kept, rows in shared.values()],
+        put(torch.tensor(zero), device) if zero and any(zero) else None,
     )
 
 

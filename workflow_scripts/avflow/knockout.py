@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from .attention import Cut, Rows, ValueZero, arrange
+from .attention import Cut, Rows, ValueZero, arrange, put
 from .decoder import CleanRun, causal_mask, clean_run, last_logits, masked_run, removed_mass
 from .errors import InputError
 from .interventions import Edges, Knockout
@@ -111,7 +111,7 @@ def plan(model) -> Plan:
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
-    model.decoder.layers[0](x, attention_mask=None, position_embeddings=rotated)
+    model.decoder.layers[0](x, attention_mask=None, position_embeddings=tuple(rotated))
     # Besides what a layer needs, a row's queries, keys and values are collected, and its state is held while it is replaced.
     bytes_per_row = 1.25 * (torch.cuda.max_memory_allocated() - before) / probe + 4 * x.element_size() * config.hidden_size
     free = torch.cuda.mem_get_info()[0]
@@ -192,8 +192,10 @@ def _schedule(members: list[_Job], length: int, device, cuts: dict) -> tuple[lis
             cuts[key] = Cut(job.edges if now else None, job.first, length, device)
         return cuts[key]
 
-    layers, nodes, steps = len(members[0].covered), {}, []
-    for layer in range(min(m.start for m in members), layers):
+    layers, nodes, steps, starting = len(members[0].covered), {}, [], {}
+    for m, job in enumerate(members):
+        starting.setdefault((job.first, job.start), []).append(m)
+    for layer in range(min(start for _, start in starting), layers):
         step = {}
         for first in sorted({m.first for m in members}):
             parted, copies, joining = [], [], {}
@@ -202,9 +204,9 @@ def _schedule(members: list[_Job], length: int, device, cuts: dict) -> tuple[lis
                     if part := [m for m in node if members[m].covered[layer] == now]:
                         parted.append(part)
                         copies.append(number)
-            for m, job in enumerate(members):
-                if job.first == first and job.start == layer:
-                    joining.setdefault((id(job.edges), job.zero, job.covered[layer]), []).append(m)
+            for m in starting.get((first, layer), []):
+                job = members[m]
+                joining.setdefault((id(job.edges), job.zero, job.covered[layer]), []).append(m)
             if not parted and not joining:
                 continue
             same = copies == list(range(len(nodes.get(first, []))))
@@ -213,7 +215,7 @@ def _schedule(members: list[_Job], length: int, device, cuts: dict) -> tuple[lis
             now = [job.edges is not None and job.covered[layer] for job in jobs]
             zero = [job.zero and here for job, here in zip(jobs, now)]
             block = arrange([cut(job, here) for job, here in zip(jobs, now)], length, device, zero)
-            copied = None if same else torch.tensor(copies, device=device)
+            copied = None if same else put(torch.tensor(copies), device)
             step[first] = copied, len(joining), block, len(jobs)
         steps.append((layer, step))
     return steps, {m: (first, number) for first, found in nodes.items() for number, node in enumerate(found) for m in node}
