@@ -148,6 +148,7 @@ def window_panels(rows: pd.DataFrame, routes: list, draws: int, seed: int):
         axis.set_title(title(group))
     for axis in axes[-1]:
         axis.set_xlabel("Layer")
+        axis.xaxis.get_major_locator().set_params(integer=True)
     handles = [plt.Line2D([], [], color=shades[w], label=f"k = {w}") for w in widths]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return figure
