@@ -12,6 +12,10 @@ Until the last stage, two masks plant what tracing should find: text may not att
 so that reading happens in the middle of the network as in large models; and where only one modality decides the answer, text
 may not attend to the other. The last stage lifts both, and the finished checkpoint is an ordinary, unmasked one.
 
+tiny-omni took 956 s on one H100 (words 13 to 14 steps a second, then 4 to 5): 6,700 steps, after which every task is right in all of
+256 fresh questions, and through the files in all of 300. tiny-salmonn does not converge yet: in its words stage "while-see" stays
+at one half.
+
 What differs between families is in `tiny_omni` and `tiny_salmonn`: tokenizer, model with decoder and head, layout, batched
 encoders, frame times and facts of a clip, the names of the encoders' parameters, and how a checkpoint is written.
 """
@@ -373,9 +377,9 @@ def main(argv=None):
     parser.add_argument("--out", type=Path, required=True, help="checkpoint folder, written whenever the run stops")
     parser.add_argument("--minutes", type=float, default=9.0, help="stop and save after this long")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--smoke", action="store_true", help="a few steps of each stage with few rows, to see that it runs")
+    parser.add_argument("--smoke", action="store_true", help="20 steps in all with few rows, to see that it runs")
     arguments = parser.parse_args(argv)
-    schedule = Schedule(words=4, align=2, blocked=2, open=2, word_rows=14, media_rows=14) if arguments.smoke else Schedule()
+    schedule = Schedule(words=8, align=4, blocked=4, open=4, word_rows=14, media_rows=14) if arguments.smoke else Schedule()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     trainer = Trainer(device, arguments.seed, arguments.family)
     if device == "cuda":
