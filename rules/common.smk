@@ -29,6 +29,7 @@ STUDY = config["studies"][config["study"]]
 check_names(f"studies/{config['study']}/models", [*STUDY["models"], STUDY["main_model"]], config["models"])
 check_names(f"studies/{config['study']}/datasets", STUDY["datasets"], config["datasets"])
 check_names(f"studies/{config['study']}/video and items", [STUDY["video"], STUDY["items"]], STUDY["datasets"])
+check_names("datasets (their setting)", [config["datasets"][d]["setting"] for d in STUDY["datasets"]], config["spans"])
 for number, cut in enumerate(config["knockout"]["cuts"], 1):
     check_names(f"knockout/cuts, budget {number}, datasets", cut["datasets"], config["datasets"])
 for name, model in config["models"].items():
@@ -152,11 +153,11 @@ def first_frames(dataset):
     return f"<results>/frames/{dataset}/{config['models'][STUDY['main_model']]['sampling']}/0.safetensors"
 
 
-def figure_options(role, width=True):
+def figure_options(role):
     """The parameters of a figure of the main model's knockouts in the study's dataset for a role, "video" or "items"."""
     model = STUDY["main_model"]
-    values = {"model": model, "dataset": STUDY[role], "draws": config["figures"]["bootstrap"], "seed": config["seed"]}
-    values |= {"width": config["models"][model]["window"]} if width else {}
+    values = {"model": model, "dataset": STUDY[role], "width": config["models"][model]["window"]}
+    values |= {"draws": config["figures"]["bootstrap"], "seed": config["seed"]}
     return " ".join(f"-p {name} {value}" for name, value in values.items())
 
 

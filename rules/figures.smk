@@ -115,9 +115,11 @@ rule app_window:
     conda:
         "../envs/figures.yaml"
     params:
-        options=figure_options("video", width=False),
+        model=STUDY["main_model"],
+        dataset=STUDY["video"],
     shell:
-        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} {params.options}"
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p model {params.model}"
+        " -p dataset {params.dataset}"
         " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
 
 

@@ -99,3 +99,17 @@ def test_bad_windows_are_refused(width, style, message):
 def test_a_token_without_a_span_is_refused():
     with pytest.raises(InputError, match="token 1 belongs to no span"):
         Spans(["system", None, "last"])
+
+
+@pytest.mark.parametrize("member", ["insruction", "optoins", "frame_0", "candidate"])
+def test_a_union_of_a_span_that_cannot_exist_is_refused(member):
+    """Left out silently, its tokens would let information pass every knockout."""
+    with pytest.raises(InputError, match=f"spans: question names '{member}', which is no span; a union is made of system"):
+        Spans(["system", "question_text", "last"], unions={"question": ["question_text", member]})
+
+
+def test_a_union_may_name_what_a_question_lacks():
+    spans = Spans(
+        ["system", "question_text", "last"], unions={"question": ["question_text", "instruction", "option_D", "options"]}
+    )
+    assert spans["question"].tolist() == [1]

@@ -224,33 +224,36 @@ def test_widths_controls_and_value_zero_equal_full_forwards_in_one_run(model, se
     swept, base = sweep(model, sequence, ks, home="cpu")
     assert relative(swept, full) < 1e-5
     of = lambda cut, control: [s for k, s in zip(ks, swept) if (k.cut, k.control) == (cut, control)]  # noqa: E731
-    assert all(of(*kind[:2]) for kind in kinds if kind[1] != "random_same")
+    assert of("mask", "random_other")
     assert relative(of("value_zero", "none")[3], of("mask", "none")[3]) > 1e-4
 
 
-def test_controls_cut_as_many_random_keys_and_never_the_routes_own(sequences):
+@pytest.mark.parametrize("route", ["correct_candidate->last", "correct_candidate->reference"])
+def test_controls_cut_as_many_random_keys_and_never_the_routes_own(sequences, route):
     sequence = sequences[MATCH]
     kinds = modalities(sequence)
-    assert [kinds[int(sequence.spans[name][0])] for name in ("candidate_1", "reference", "question_text", "last")] == [
-        "audio",
-        "vision",
-        "text",
-        "text",
-    ]
-    route = Route.parse("correct_candidate->last")
+    made_of = {"candidate_1": "audio", "reference": "vision", "question_text": "text", "last": "text"}
+    assert {name: kinds[int(sequence.spans[name][0])] for name in made_of} == made_of
+    route = Route.parse(route)
     real = route.edges(sequence.spans)
     source = set(real.blocks[0][1].tolist())
     for control in ("random_same", "random_other"):
         draws = [Knockout(route, ALL, "mask", control, d).edges(sequence, 0) for d in range(3)]
         for edges in draws:
             (queries, keys), *_ = edges.blocks
-            assert edges.count == real.count and queries.tolist() == [len(sequence) - 1]
+            assert edges.count == real.count and queries.equal(real.blocks[0][0])
             assert not source & set(keys.tolist()) and 0 not in keys
             assert {kinds[k] == "audio" for k in keys.tolist()} == {control == "random_same"}
         assert len({tuple(e.blocks[0][1].tolist()) for e in draws}) == 3
         assert Knockout(route, ALL, "mask", control, 1).edges(sequence, 0).blocks[0][1].equal(draws[1].blocks[0][1])
         assert not Knockout(route, ALL, "mask", control, 1).edges(sequence, 1).blocks[0][1].equal(draws[1].blocks[0][1])
-    assert Knockout(Route.parse("candidates->last"), ALL, "mask", "random_same").edges(sequence, 0).count == 0
+
+
+@pytest.mark.parametrize("route", ["candidates->last", "reference->reference"])
+def test_a_control_that_cannot_be_as_large_as_its_route_cuts_nothing(sequences, route):
+    """The whole modality is the source, or the route's keys lie among its queries."""
+    k = Knockout(Route.parse(route), ALL, "mask", "random_same")
+    assert k.edges(sequences[MATCH], 0).count == 0
 
 
 @pytest.fixture(scope="module")

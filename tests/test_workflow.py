@@ -213,6 +213,8 @@ def test_verification_is_recorded_and_notices_a_wrong_row(done):
             ("study: miniature", "study: minature"),
             "config.yaml: study names 'minature', which is not defined; defined: miniature",
         ),
+        (("widths: [1, 3, 5, 7, 9, 11]", "widths: [1, 2]"), "should not be valid under {'multipleOf': 2}"),
+        (("audio->question, question->last, video->last", "audio=>question, question->last, video->last"), "does not match"),
         (("models: [tiny-omni]", "models: [tiny-oni]"), "names 'tiny-oni', which is not defined"),
         (
             ("checkpoint: resources/tiny-omni", "checkpoint: resources/tiny"),

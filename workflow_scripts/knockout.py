@@ -14,6 +14,7 @@ first n of every task), `stride`, `styles`, `widths` (those that a shallow model
 computed once.
 """
 
+import argparse
 import json
 import random
 from pathlib import Path
@@ -22,10 +23,46 @@ import pyarrow.parquet as pq
 
 from avflow import cli, knockout, readout, tables, traced
 from avflow.errors import InputError
-from avflow.interventions import CONTROLS, Knockout, Route, windows
+from avflow.interventions import CONTROLS, STYLES, Knockout, Route, windows
 from avflow.questions import read_questions
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5, "bfloat16": 5e-2, "float16": 1e-2}  # of the largest logit, against naive
+
+
+def cuts(text: str) -> list[dict]:
+    """Read the budgets. Raises ArgumentTypeError with the key, the value and what is allowed."""
+    number = lambda least: lambda x: isinstance(x, int) and not isinstance(x, bool) and x >= least  # noqa: E731
+    many = lambda fits: lambda x: isinstance(x, list) and x and all(map(fits, x))  # noqa: E731
+    allowed = {
+        "routes": (many(Route.parse), "a list of routes"),
+        "questions": (lambda x: x in ("correct", "all") or number(1)(x), "correct, all, or a number from 1"),
+        "stride": (number(1), "a number from 1"),
+        "styles": (many(STYLES.__contains__), f"a list of {', '.join(STYLES)}"),
+        "widths": (many(number(1)), "a list of odd numbers"),
+        "controls": (
+            lambda x: isinstance(x, dict) and set(x) <= set(CONTROLS) and all(map(number(0), x.values())),
+            f"draws of {' and '.join(CONTROLS)}",
+        ),
+        "value_zero": (lambda x: isinstance(x, bool), "true or false"),
+    }
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not JSON ({error}); write a list of budgets") from None
+    if not isinstance(found, list) or not all(isinstance(cut, dict) and "routes" in cut for cut in found):
+        raise argparse.ArgumentTypeError('write a list of budgets, each with routes: [{"routes": ["audio->question"]}]')
+    for cut in found:
+        for key, value in cut.items():
+            if key not in allowed:
+                raise argparse.ArgumentTypeError(f"key {key!r} is unknown; known: {', '.join(allowed)}")
+            fits, wanted = allowed[key]
+            try:
+                right = fits(value)
+            except InputError as error:
+                raise argparse.ArgumentTypeError(str(error)) from None
+            if not right:
+                raise argparse.ArgumentTypeError(f"{key} is {value!r}; it must be {wanted}")
+    return found
 
 
 class Asked:
@@ -57,7 +94,7 @@ class Asked:
         """What is cut in a question, in the order of its rows; nothing twice."""
         layers, found = len(model.decoder.layers), {}
         for cut in self.of(question):
-            widths = [w for w in cut.get("widths", [self.arguments.width]) if w <= layers]
+            widths = [w for w in cut["widths"] if w <= layers] if "widths" in cut else [self.arguments.width]
             shapes = [(s, w) for s in cut.get("styles", ["centred"]) for w in widths]
             asked = [w for style, width in shapes for w in windows(layers, width, style, cut.get("stride", 1))]
             routes = [Route.parse(text) for text in cut["routes"]]
@@ -93,8 +130,10 @@ def verify(loaded, questions, partial, asked) -> dict:
     if not arguments.verify or not questions:
         return {"batch_plan": batches, "verified": 0, "verified_difference": None}
     rng, worst = random.Random(arguments.seed), 0.0
-    for _ in range(arguments.verify):
-        question = rng.choice(questions)
+    cuttable = [q for q in questions if any(row["applicable"] for row in partial.rows_of(q.question_id)[1:])]
+    count = arguments.verify if cuttable else 0
+    for _ in range(count):
+        question = rng.choice(cuttable)
         model, features = loaded(question)
         sequence = model.sequence(question, features, arguments.spans.get(question.setting))
         pairs = list(zip(asked.knockouts(model, question), partial.rows_of(question.question_id)[1:]))
@@ -109,13 +148,13 @@ def verify(loaded, questions, partial, asked) -> dict:
             raise InputError(
                 f"{where}: {difference:.1e} off the full forward; delete {arguments.out}.partial, use --engine naive"
             )
-    return {"batch_plan": batches, "verified": arguments.verify, "verified_difference": worst}
+    return {"batch_plan": batches, "verified": count, "verified_difference": worst}
 
 
 def main():
     parser = traced.parser(__doc__)
     parser.add_argument("--evaluate", type=Path, required=True, help="this shard's rows of the rule evaluate")
-    parser.add_argument("--cuts", type=json.loads, required=True, help="budgets of routes, JSON; see above")
+    parser.add_argument("--cuts", type=cuts, required=True, help="budgets of routes, JSON; see above")
     parser.add_argument("--width", type=int, required=True, help="layers in a window where a budget names none (the paper's k)")
     parser.add_argument("--engine", choices=["sweep", "naive"], default="sweep", help="incremental, or full forwards")
     parser.add_argument("--verify", type=int, default=0, metavar="N", help="recompute N random rows by full forwards")

@@ -12,9 +12,9 @@ Until the last stage, two masks plant what tracing should find: text may not att
 so that reading happens in the middle of the network as in large models; and where only one modality decides the answer, text
 may not attend to the other. The last stage lifts both, and the finished checkpoint is an ordinary, unmasked one.
 
-tiny-omni took 956 s on one H100 (words 13 to 14 steps a second, then 4 to 5): 6,700 steps, after which every task is right in all of
-256 fresh questions, and through the files in all of 300. tiny-salmonn does not converge yet: in its words stage "while-see" stays
-at one half.
+tiny-omni took 956 s on one H100 (words 13 to 14 steps a second, then 4 to 5): 6,700 steps, after which every task is right in all
+of 256 fresh questions, and through the files in all of 300. tiny-salmonn does not converge yet: in its words stage "while-see"
+stays at one half.
 
 What differs between families is in `tiny_omni` and `tiny_salmonn`: tokenizer, model with decoder and head, layout, batched
 encoders, frame times and facts of a clip, the names of the encoders' parameters, and how a checkpoint is written.

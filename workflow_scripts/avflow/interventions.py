@@ -185,21 +185,23 @@ class Knockout:
         return self.route, self.control, self.draw
 
     def edges(self, sequence, seed: int) -> Edges:
-        """The visible pairs that it cuts in a Sequence; a control with too few keys to draw from cuts none."""
+        """The visible pairs that it cuts in a Sequence.
+
+        A control cuts as many as its route, or none: where too few keys stand before the first query, or the route's own keys
+        lie among its queries.
+        """
         real = self.route.edges(sequence.spans)
         if self.control == "none":
             return real
         rng = random.Random(f"{seed}/{sequence.question.question_id}/{self.route}/{self.control}/{self.draw}")
         kinds, blocks = modalities(sequence), []
         for queries, keys in real.blocks:
-            last = int(queries.max())
-            keys = keys[keys < last + real.own]
-            same = {kinds[k] for k in keys.tolist()}
-            taken = set(keys.tolist())
-            # Never the first token: it is an attention sink, and with it every query keeps a key.
-            pool = [i for i in range(1, last) if i not in taken]
-            pool = [i for i in pool if (kinds[i] in same) == (self.control == "random_same")]
-            if len(pool) < len(keys):
+            first, taken = int(queries.min()), set(keys.tolist())
+            same = {kinds[k] for k in taken}
+            # Before the first query, so that every query loses as many keys as by the route; never the first token, which is
+            # an attention sink.
+            pool = [i for i in range(1, first) if i not in taken and (kinds[i] in same) == (self.control == "random_same")]
+            if len(pool) < len(keys) or int(keys.max()) >= first:
                 return Edges((), False, real.length)
             blocks.append((queries, torch.tensor(sorted(rng.sample(pool, len(keys))), dtype=torch.int64)))
         return Edges.visible(blocks, real.length)

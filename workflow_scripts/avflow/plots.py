@@ -85,6 +85,7 @@ def route_panels(rows: pd.DataFrame, panels, colours: dict, draws: int, seed: in
     rows: from `relative_change`; colours: route -> colour. Neighbouring panels with the same routes stand under one legend, and
     all panels share the y axis.
     """
+    panels = panels or [("", "", list(colours))]
     blocks = [list(block) for _, block in itertools.groupby(panels, key=lambda panel: panel[2])]
     figure = plt.figure(figsize=(2.6 * len(panels) + 0.6, 2.9))
     parts = figure.subfigures(1, len(blocks), width_ratios=[len(block) for block in blocks], squeeze=False)[0]
@@ -119,12 +120,15 @@ def _route_panel(axis, rows, routes, colours, draws, seed) -> None:
     axis.set_xlabel("Layer")
     axis.text(0.03, 0.04, f"n = {count}", transform=axis.transAxes, fontsize=7, color="0.35")
     if not count:
-        axis.text(0.5, 0.5, "no question answered correctly", transform=axis.transAxes, ha="center", fontsize=7)
+        axis.text(0.5, 0.5, "no rows", transform=axis.transAxes, ha="center", fontsize=7)
 
 
-def window_panels(rows: pd.DataFrame, routes: list, draws: int, seed: int):
-    """A grid of panels, one row a route and one column a group, one line a window width k, the darker the wider (Appendix E)."""
-    groups, widths = ordered(rows["group"]), sorted(rows["width"].unique())
+def window_panels(rows: pd.DataFrame, routes: list):
+    """A grid of panels, one row a route and one column a group, one line a window width k, the darker the wider (Appendix E).
+
+    Means only: the bands of so many lines would hide each other.
+    """
+    groups, widths = ordered(rows["group"]) or [""], sorted(rows["width"].unique())
     figure, axes = plt.subplots(
         len(routes),
         len(groups),
@@ -139,9 +143,8 @@ def window_panels(rows: pd.DataFrame, routes: list, draws: int, seed: int):
             axis.axhline(0, color="0.5", linestyle="--", linewidth=0.8, zorder=1)
             here = rows[(rows["route"] == route) & (rows["group"] == group)]
             for width, one in here.groupby("width"):
-                centres, mean, low, high, number = curve(one, draws, seed)
-                axis.fill_between(centres, low, high, color=shades[width], alpha=0.12, linewidth=0)
-                axis.plot(centres, mean, color=shades[width], linewidth=1.4)
+                mean = one.groupby("centre")["change"].mean()
+                axis.plot(mean.index, mean, color=shades[width], linewidth=1.4)
             axis.text(0.03, 0.05, f"n = {here['question_id'].nunique()}", transform=axis.transAxes, fontsize=7, color="0.35")
         line[0].set_ylabel(route_label(route) + "\n% Change in Probability")
     for axis, group in zip(axes[0], groups):
@@ -152,6 +155,11 @@ def window_panels(rows: pd.DataFrame, routes: list, draws: int, seed: int):
     handles = [plt.Line2D([], [], color=shades[w], label=f"k = {w}") for w in widths]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return figure
+
+
+def needs_of(column) -> str:
+    """What a task's questions need: A, V, AV, or several of them, as in the graded tasks."""
+    return " or ".join(sorted(column.unique()))
 
 
 def accuracies(path, draws: int, seed: int) -> pd.DataFrame:
@@ -167,7 +175,7 @@ def accuracies(path, draws: int, seed: int) -> pd.DataFrame:
                 "model": model,
                 "dataset": dataset,
                 "task": task,
-                "needs": here["needs"].iloc[0],
+                "needs": needs_of(here["needs"]),
                 "n": len(here),
                 "correct": int(here["correct"].sum()),
                 "accuracy": mean[0],
@@ -220,7 +228,7 @@ def reliance(path, evaluated, draws: int, seed: int) -> pd.DataFrame:
         clusters = wide.index.get_level_values("cluster")
         as_is = here[here["variant"] == "as_is"]
         entry = {"model": model, "dataset": dataset, "task": task, "n": len(wide)}
-        entry["needs"] = as_is["needs"].iloc[0] if as_is["needs"].nunique() == 1 else "A or V"
+        entry["needs"] = needs_of(as_is["needs"])
         entry["needs_audio"] = as_is["needs"].str.contains("A").mean()
         for variant in ("as_is", "muted", "blanked"):
             mean, low, high = cluster_bootstrap(wide[[variant]].to_numpy(), clusters, draws, seed)
@@ -241,6 +249,8 @@ def dial(table: pd.DataFrame, rows: pd.DataFrame, routes, draws: int, seed: int)
     found = []
     for route in routes:
         one = rows[rows["route"] == route]
+        if one.empty:
+            continue
         centre = one.groupby("centre")["change"].mean().idxmin()
         for task, needs_audio in zip(table["task"], table["needs_audio"]):
             here = one[(one["task"] == task) & (one["centre"] == centre)]
@@ -277,7 +287,8 @@ def reliance_panels(table: pd.DataFrame, graded: pd.DataFrame, effects: pd.DataF
     axes[0].set_ylabel("Accuracy (%)")
     axes[0].set_title("(a) Accuracy without a modality; dashed: chance")
     axes[1].set_title("(b) The same, graded")
-    for route, here in effects.sort_values("needs_audio").groupby("route", sort=False):
+    drawn = effects.sort_values("needs_audio").groupby("route", sort=False) if len(effects) else []
+    for route, here in drawn:
         share = 100 * here["needs_audio"]
         slope, start = np.polyfit(share, here["mean"], 1)
         axes[2].plot(share, start + slope * share, color=colours[route], linewidth=1, linestyle="--")
@@ -286,9 +297,10 @@ def reliance_panels(table: pd.DataFrame, graded: pd.DataFrame, effects: pd.DataF
         axes[2].errorbar(share, here["mean"], error, color=colours[route], marker="o", markersize=4, linestyle="", label=label)
     axes[2].set_ylabel("% Change in Probability")
     axes[2].set_title("(c) Effect of a route, graded")
+    axes[2].set_ylim(-125, 8)
     axes[2].legend(loc="lower center", fontsize=7)
     for axis in axes[1:]:
-        axis.set_xlabel("Clips in which only sound tells (%)")
+        axis.set_xlabel("Clips in which only sound tells, as drawn (%)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 

@@ -16,6 +16,7 @@ from .errors import InputError
 
 OPTION = re.compile(r"option_[A-Z]")
 CANDIDATE = re.compile(r"candidate_\d+")
+ATOM = re.compile(r"system|delimiter|video|audio|candidate_\d+|reference|instruction|question_text|option_[A-Z]|tail|last")
 
 
 class Spans:
@@ -40,6 +41,12 @@ class Spans:
             **(aliases or {}),
         }
         for name, members in (unions or {}).items():
+            for member in members:
+                if member not in self.unions and not ATOM.fullmatch(member):
+                    raise InputError(
+                        f"spans: {name} names {member!r}, which is no span; a union is made of system, delimiter, video, audio,"
+                        f" candidate_1.., reference, instruction, question_text, option_A.., tail, last, {', '.join(self.unions)}"
+                    )
             self.unions[name] = [a for m in members for a in self.unions.get(m, [m])]
 
     def __getitem__(self, name: str) -> torch.Tensor:
