@@ -19,7 +19,7 @@ import torch
 from .errors import InputError
 from .spans import Spans
 
-CUTS, CONTROLS = ("mask", "value_zero"), ("random_same", "random_other")
+CONTROLS = ("random_same", "random_other")
 STYLES = ("centred", "inverse", "top_down", "bottom_up")
 ROUTE = re.compile(r"([A-Za-z0-9_.]+)(<->|->)([A-Za-z0-9_.]+)")
 CROSS = {"cross_frame": "frame", "cross_audio_segment": "audio_segment", "cross_candidate": "candidate"}
