@@ -1,0 +1,315 @@
+"""What one question costs in the four models' real shapes: a rehearsal of the paper study with random weights.
+
+    python benchmarks/full_size.py prepare --out full_size.tar.xz                     where clips can be decoded
+    python benchmarks/full_size.py run full_size.tar.xz --out benchmarks/full_size.json     on one GPU, about 6 minutes
+    python benchmarks/full_size.py run full_size.tar.xz --smoke --out /tmp/full_size.json   tiny shapes, to see that it runs
+
+`prepare` makes a clip of 15 seconds in 720p with sound and a matching item of four pictures and one sound (Eq. 1 and Eq. 3), and
+decodes them as the rule preprocess_media does, with each model's own sampling. `run` writes every model's checkpoint to disk in
+its official layout, sharded, with random bf16 weights, loads it back through the workflow's own path, and calls the scripts of
+the rules extract_features, evaluate and knockout (the routes of Figure 4, every centre) with the options that config.yaml gives
+them. Seconds are of one run; peaks are what torch allocated on the device, weights included. The tokenizer is the tiny models'.
+"""
+
+import argparse
+import json
+import runpy
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from safetensors.torch import save_file
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = ROOT / "workflow_scripts"
+sys.path.insert(0, str(SCRIPTS))
+from avflow import adapters, benchmarks, tiny_omni, tiny_salmonn
+from avflow.questions import read_questions, split_for_knockout, write_questions
+
+STUDY = "paper"
+ROUTES = ["video->question", "audio->question", "question->last", "video->last", "audio->last"]  # of Figure 4
+SHARD_BYTES = 5 * 10**9
+DECODERS = {  # hidden, layers, heads, key-value heads, intermediate, vocabulary (from the checkpoints' config.json)
+    "3b": (2048, 36, 16, 2, 11008, 151936),
+    "7b": (3584, 28, 28, 4, 18944, 152064),
+}
+VISION = dict(depth=32, hidden_size=1280, intermediate_size=3420, num_heads=16, fullatt_block_indexes=[7, 15, 23, 31])
+WHISPER = dict(d_model=1280, encoder_layers=32, encoder_attention_heads=20, encoder_ffn_dim=5120)
+VIDEO_PROMPT = (
+    "Select the best answer to the following multiple-choice question based on the video."
+    " Respond with only the letter (A, B, C, or D) of the correct option.",
+    "The best answer is:",
+)
+ITEMS_PROMPT = "Answer with the option's letter from the given choices directly."
+
+
+def draw(seconds: float, fps: int, height: int, width: int) -> np.ndarray:
+    """Pictures uint8 (frames, H, W, 3): a disc that wanders over a slope of grey."""
+    y, x = np.mgrid[:height, :width]
+    frames = np.empty((int(seconds * fps), height, width, 3), np.uint8)
+    for k, frame in enumerate(frames):
+        angle = 2 * np.pi * k / len(frames)
+        disc = (x - width * (0.5 + 0.3 * np.cos(angle))) ** 2 + (y - height * (0.5 + 0.3 * np.sin(angle))) ** 2 < (height / 5) ** 2
+        frame[:] = (60 + 120 * x / width)[..., None]
+        frame[disc] = (220, 40 + 8 * k % 200, 60)
+    return frames
+
+
+def prepare(out: Path, seconds: int) -> None:
+    """Write media, questions and decoded shards, and pack what the GPU part needs."""
+    import yaml
+
+    from avflow import media
+
+    settings = yaml.safe_load((ROOT / "config.yaml").read_text())
+    models = {name: settings["models"][name] for name in settings["studies"][STUDY]["models"]}
+    rows = {
+        "av_video": dict(
+            question_id="1", question="Who speaks while the disc is at the left of the picture?", task_id="speaker_recognition",
+            choices=str(["A. The man", "B. The woman", "C. The child", "D. Nobody"]), answer="B", video_id="clip",
+            audio_visual_path="media/clip.mp4",
+        ),
+        "items": dict(
+            question_id="1", task="instrument", answer="C", image_path=[f"media/c{i}.png" for i in range(1, 5)],
+            question="Out of the four images [img1] [img2] [img3] [img4], which one fits the sound [audio1]?",
+            options=["A. the third image", "B. the second image", "C. the fourth image", "D. the first image"],
+            audio_path=["media/r1.wav"],
+        ),
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        (work / "media").mkdir()
+        rate = 48000
+        t = np.arange(seconds * rate) / rate
+        sound = (0.2 * np.sin(2 * np.pi * 220 * t * (1 + t / seconds))).astype(np.float32)
+        media.write_clip(work / "media/clip.mp4", draw(seconds, 25, 720, 1280), 25, sound, rate)
+        media.write_wav(work / "media/r1.wav", sound[: 10 * rate], rate)
+        for number, picture in enumerate(draw(4, 1, 768, 1024), 1):
+            media.write_png(work / f"media/c{number}.png", picture)
+        made = {
+            "av_video": benchmarks.video_question(rows["av_video"], "clip", *VIDEO_PROMPT),
+            "items": benchmarks.items_question(rows["items"], "item", ITEMS_PROMPT),
+        }
+        for setting, question in made.items():
+            write_questions(split_for_knockout([question], 1), work / f"{setting}.jsonl")
+            for name in {m["sampling"] for m in models.values()}:
+                wanted = [str(x) for k, v in settings["sampling"][name].items() for x in (f"--{k.replace('_', '-')}", v)]
+                options = ["--questions", work / f"{setting}.jsonl", "--media-root", work, *wanted]
+                target = work / f"{setting}-{name}.safetensors"
+                subprocess.run([sys.executable, SCRIPTS / "preprocess_media.py", *options, "--out", target], check=True)
+        (work / "models.json").write_text(json.dumps(models))
+        (work / "spans.json").write_text(json.dumps(settings["spans"]))
+        with tarfile.open(out, "w:xz") as archive:
+            for path in sorted(work.glob("*.json*")) + sorted(work.glob("*.safetensors")):
+                archive.add(path, path.name)
+    print(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
+
+
+def omni_layout(size: str):
+    """The official config of Qwen2.5-Omni as a dict, and the thinker's tensors, name -> shape, in a checkpoint's names."""
+    from transformers import Qwen2_5OmniConfig, Qwen2_5OmniThinkerConfig, Qwen2_5OmniThinkerForConditionalGeneration
+
+    made = tiny_omni.tokenizer()
+    settings = tiny_omni.config(made).to_dict()
+    if size in DECODERS:
+        hidden, layers, heads, kv_heads, intermediate, vocabulary = DECODERS[size]
+        settings["text_config"] |= dict(
+            hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=kv_heads,
+            intermediate_size=intermediate, vocab_size=vocabulary, max_position_embeddings=32768, layer_types=None,
+            rope_parameters=dict(rope_type="default", rope_theta=1e6, mrope_section=[16, 24, 24]),
+        )  # fmt: skip
+        settings["audio_config"] |= dict(WHISPER, n_window=100, output_dim=hidden)
+        settings["vision_config"] |= dict(VISION, out_hidden_size=hidden)
+        settings["tie_word_embeddings"] = False
+    thinker = Qwen2_5OmniThinkerConfig(**settings)
+    with torch.device("meta"):
+        model = Qwen2_5OmniThinkerForConditionalGeneration._from_config(thinker)
+    shapes = {f"thinker.{name}": tensor.shape for name, tensor in model.state_dict().items()}
+    return Qwen2_5OmniConfig(thinker_config=thinker.to_dict()).to_dict(), shapes, made
+
+
+def salmonn_layout(size: str):
+    """The same of video-SALMONN 2+."""
+    from avflow.adapters.salmonn_port import SalmonnPort, official_name
+
+    made = tiny_salmonn.tokenizer()
+    settings = tiny_salmonn.config(made)
+    if size in DECODERS:
+        hidden, layers, heads, kv_heads, intermediate, vocabulary = DECODERS[size]
+        settings |= dict(
+            hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=kv_heads,
+            intermediate_size=intermediate, vocab_size=vocabulary, max_position_embeddings=128000, rope_theta=1e6,
+            rope_scaling=dict(type="mrope", mrope_section=[16, 24, 24]), tie_word_embeddings=size == "3b",
+        )  # fmt: skip
+        settings["vision_config"] |= dict(VISION, out_hidden_size=hidden)
+        settings["audio_config"] |= dict(WHISPER, max_source_positions=1500)
+        settings["audio_config"]["qformer_config"] |= dict(
+            hidden_size=3072, num_attention_heads=12, intermediate_size=12288, encoder_width=1280
+        )
+    with torch.device("meta"):
+        port = SalmonnPort(settings)
+    shapes = {official_name(name): tensor.shape for name, tensor in port.state_dict().items()}
+    if settings["tie_word_embeddings"]:
+        shapes.pop("lm_head.weight")
+    return settings, shapes, made
+
+
+LAYOUTS = {"qwen_omni": omni_layout, "video_salmonn": salmonn_layout}
+
+
+def write_checkpoint(folder: Path, family: str, size: str, device) -> dict:
+    """A checkpoint folder in the official layout: config.json, tokenizer, shards of random bf16 weights and their index."""
+    settings, shapes, tokenizer = LAYOUTS[family](size)
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(settings, default=str))
+    tokenizer.save_pretrained(folder)
+    g = torch.Generator(device).manual_seed(0)
+    shard, size_now, number, weight_map = {}, 0, 1, {}
+
+    def flush():
+        save_file(shard, folder / f"model-{number:05d}.safetensors", {"format": "pt"})
+        weight_map.update(dict.fromkeys(shard, f"model-{number:05d}.safetensors"))
+
+    for name, shape in shapes.items():
+        tensor = torch.empty(shape, dtype=torch.bfloat16, device=device)
+        if len(shape) == 1:
+            tensor.fill_(1.0 if name.endswith("weight") else 0.0)
+        else:
+            tensor.normal_(0, shape[1:].numel() ** -0.5, generator=g)
+        if shard and size_now + 2 * tensor.numel() > SHARD_BYTES:
+            flush()
+            shard, size_now, number = {}, 0, number + 1
+        shard[name] = tensor.cpu()
+        size_now += 2 * tensor.numel()
+    flush()
+    index = {"metadata": {}, "weight_map": weight_map}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    return {"parameters": sum(s.numel() for s in shapes.values()), "tensors": len(shapes), "shards": number}
+
+
+class Loaded:
+    """Stands in for `adapters.load` in the scripts, so that each model is loaded once and not by every stage anew."""
+
+    def __init__(self):
+        self.really, self.model = adapters.load, None
+        adapters.load = lambda _: self.model
+
+    def load(self, arguments):
+        self.model = None  # the last one's memory
+        self.model = self.really(arguments)
+        return self.model
+
+
+LOADED = Loaded()  # before any script imports what it replaces
+
+
+class Stages:
+    """Times pieces of work one after another, with the device memory that each needed at most."""
+
+    def __init__(self, device):
+        self.device, self.found = device, {}
+
+    def time(self, name: str, work):
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+        began, result, failed = time.perf_counter(), None, None
+        try:
+            result = work()
+        except (SystemExit, torch.OutOfMemoryError) as error:  # a script's own error line, or too little memory: told in the table
+            failed = str(error).splitlines()[0]
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        found = {"seconds": round(time.perf_counter() - began, 2)} | ({"failed": failed} if failed else {})
+        if self.device == "cuda":
+            found["peak_gb"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)
+        self.found[name] = found
+        print(name, found, flush=True)
+        return result
+
+
+def script(name: str, *arguments) -> None:
+    """Run one of the workflow's scripts in this process, so that a model is loaded once."""
+    sys.argv = [name, *map(str, arguments)]
+    runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
+
+
+def rehearse(name: str, settings: dict, work: Path, device: str, smoke: bool) -> dict:
+    """One model: its checkpoint written, loaded, and asked both questions by every stage."""
+    size, checkpoint = "tiny" if smoke else name.rsplit("-", 1)[1].lower(), work / name
+    stages = Stages(device)
+    facts = stages.time("write", lambda: write_checkpoint(checkpoint, settings["family"], size, device))
+    options = {k: settings[k] for k in ("family", "dtype", "system_prompt", "positions") if k in settings}
+    options = [str(x) for k, v in options.items() for x in (f"--{k.replace('_', '-')}", v)] + ["--checkpoint", checkpoint]
+    parser = argparse.ArgumentParser()
+    adapters.model_arguments(parser)
+    model = stages.time("load", lambda: LOADED.load(parser.parse_args([*map(str, options), "--device", device])))
+    spans, tokens, counted = (work / "spans.json").read_text(), {}, {}
+    try:
+        for setting in ("av_video", "items"):
+            questions, features = work / f"{setting}.jsonl", work / f"{name}-{setting}.safetensors"
+            frames = work / f"{setting}-{settings['sampling']}.safetensors"
+            asked = ["--model", name, *options, "--questions", questions, "--features", features, "--spans", spans]
+            answers, rows = work / f"{name}-{setting}-evaluate.parquet", work / f"{name}-{setting}-knockout.parquet"
+            stages.time(
+                f"{setting}/features", lambda: script("extract_features", *options, "--frames", frames, "--out", features)
+            )
+            stages.time(f"{setting}/evaluate", lambda: script("evaluate", *asked, "--out", answers))
+            routes = ROUTES if setting == "av_video" else ["candidates->reference", "reference->last", "question->last"]
+            cuts = json.dumps([{"routes": routes, "questions": "all"}])
+            cutting = ["--evaluate", answers, "--cuts", cuts, "--width", settings["window"], "--verify", 1, "--out", rows]
+            stages.time(f"{setting}/knockout", lambda: script("knockout", *asked, *cutting))
+            tokens[setting] = count_tokens(model, questions, features, json.loads(spans))
+            counted[setting] = pq.read_metadata(rows).num_rows - 1  # without the null row
+    finally:
+        shutil.rmtree(checkpoint)
+    return {"model": name, **facts, "tokens": tokens, "knockouts": counted, "stages": stages.found}
+
+
+def count_tokens(model, questions, features, spans) -> dict:
+    """Tokens of the one question, in all and by modality."""
+    from avflow.features_store import FeatureStore
+
+    question = read_questions(questions)[0]
+    sequence = model.sequence(question, FeatureStore(features).of(question), spans[question.setting])
+    found = {"all": len(sequence)}
+    return found | {name: len(sequence.spans[name]) for name in ("video", "audio", "candidates", "reference") if name in sequence.spans}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    packing = commands.add_parser("prepare")
+    packing.add_argument("--out", type=Path, required=True)
+    packing.add_argument("--seconds", type=int, default=15, help="of the clip")
+    running = commands.add_parser("run")
+    running.add_argument("packed", type=Path)
+    running.add_argument("--out", type=Path, required=True)
+    running.add_argument("--smoke", action="store_true", help="tiny shapes")
+    running.add_argument("--models", nargs="*", help="only these")
+    arguments = parser.parse_args()
+    if arguments.command == "prepare":
+        prepare(arguments.out, arguments.seconds)
+        return
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    facts = {"device": torch.cuda.get_device_name() if device == "cuda" else "cpu", "torch": torch.__version__}
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        with tarfile.open(arguments.packed) as archive:
+            archive.extractall(work, filter="data")
+        for name, settings in json.loads((work / "models.json").read_text()).items():
+            if arguments.models is None or name in arguments.models:
+                found.append(facts | rehearse(name, settings, work, device, arguments.smoke))
+                arguments.out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
