@@ -30,11 +30,14 @@ from safetensors.torch import save_file
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
-from avflow import adapters, benchmarks, tiny_omni, tiny_salmonn
-from avflow.questions import read_questions, split_for_knockout, write_questions
+from avflow import adapters, benchmarks, tiny_omni, tiny_salmonn  # noqa: E402
+from avflow.questions import read_questions, split_for_knockout, write_questions  # noqa: E402
 
 STUDY = "paper"
-ROUTES = ["video->question", "audio->question", "question->last", "video->last", "audio->last"]  # of Figure 4
+ROUTES = {  # of Figures 4 and 5
+    "av_video": ["video->question", "audio->question", "question->last", "video->last", "audio->last"],
+    "items": ["candidates->reference", "question->reference", "candidates->question", "reference->last", "candidates->last"],
+}
 SHARD_BYTES = 5 * 10**9
 DECODERS = {  # hidden, layers, heads, key-value heads, intermediate, vocabulary (from the checkpoints' config.json)
     "3b": (2048, 36, 16, 2, 11008, 151936),
@@ -56,7 +59,9 @@ def draw(seconds: float, fps: int, height: int, width: int) -> np.ndarray:
     frames = np.empty((int(seconds * fps), height, width, 3), np.uint8)
     for k, frame in enumerate(frames):
         angle = 2 * np.pi * k / len(frames)
-        disc = (x - width * (0.5 + 0.3 * np.cos(angle))) ** 2 + (y - height * (0.5 + 0.3 * np.sin(angle))) ** 2 < (height / 5) ** 2
+        disc = (x - width * (0.5 + 0.3 * np.cos(angle))) ** 2 + (y - height * (0.5 + 0.3 * np.sin(angle))) ** 2 < (
+            height / 5
+        ) ** 2
         frame[:] = (60 + 120 * x / width)[..., None]
         frame[disc] = (220, 40 + 8 * k % 200, 60)
     return frames
@@ -216,14 +221,17 @@ class Stages:
     def __init__(self, device):
         self.device, self.found = device, {}
 
-    def time(self, name: str, work):
+    def time(self, name: str, work, *arguments):
         if self.device == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         began, result, failed = time.perf_counter(), None, None
         try:
-            result = work()
-        except (SystemExit, torch.OutOfMemoryError) as error:  # a script's own error line, or too little memory: told in the table
+            result = work(*arguments)
+        except (
+            SystemExit,
+            torch.OutOfMemoryError,
+        ) as error:  # told in the table
             failed = str(error).splitlines()[0]
         if self.device == "cuda":
             torch.cuda.synchronize()
@@ -245,29 +253,27 @@ def rehearse(name: str, settings: dict, work: Path, device: str, smoke: bool) ->
     """One model: its checkpoint written, loaded, and asked both questions by every stage."""
     size, checkpoint = "tiny" if smoke else name.rsplit("-", 1)[1].lower(), work / name
     stages = Stages(device)
-    facts = stages.time("write", lambda: write_checkpoint(checkpoint, settings["family"], size, device))
+    facts = stages.time("write", write_checkpoint, checkpoint, settings["family"], size, device)
     options = {k: settings[k] for k in ("family", "dtype", "system_prompt", "positions") if k in settings}
     options = [str(x) for k, v in options.items() for x in (f"--{k.replace('_', '-')}", v)] + ["--checkpoint", checkpoint]
     parser = argparse.ArgumentParser()
     adapters.model_arguments(parser)
-    model = stages.time("load", lambda: LOADED.load(parser.parse_args([*map(str, options), "--device", device])))
+    model = stages.time("load", LOADED.load, parser.parse_args([*map(str, options), "--device", device]))
     spans, tokens, counted = (work / "spans.json").read_text(), {}, {}
     try:
-        for setting in ("av_video", "items"):
-            questions, features = work / f"{setting}.jsonl", work / f"{name}-{setting}.safetensors"
+        for setting, routes in ROUTES.items():
+            part = lambda what, kind: work / f"{name}-{setting}-{what}.{kind}"  # noqa: B023, E731
+            questions, features, answers = work / f"{setting}.jsonl", part("features", "safetensors"), part("evaluate", "parquet")
+            rows = part("knockout", "parquet")
             frames = work / f"{setting}-{settings['sampling']}.safetensors"
             asked = ["--model", name, *options, "--questions", questions, "--features", features, "--spans", spans]
-            answers, rows = work / f"{name}-{setting}-evaluate.parquet", work / f"{name}-{setting}-knockout.parquet"
-            stages.time(
-                f"{setting}/features", lambda: script("extract_features", *options, "--frames", frames, "--out", features)
-            )
-            stages.time(f"{setting}/evaluate", lambda: script("evaluate", *asked, "--out", answers))
-            routes = ROUTES if setting == "av_video" else ["candidates->reference", "reference->last", "question->last"]
             cuts = json.dumps([{"routes": routes, "questions": "all"}])
-            cutting = ["--evaluate", answers, "--cuts", cuts, "--width", settings["window"], "--verify", 1, "--out", rows]
-            stages.time(f"{setting}/knockout", lambda: script("knockout", *asked, *cutting))
+            cutting = ["--evaluate", answers, "--cuts", cuts, "--width", settings["window"], "--verify", 1]
+            stages.time(f"{setting}/features", script, "extract_features", *options, "--frames", frames, "--out", features)
+            stages.time(f"{setting}/evaluate", script, "evaluate", *asked, "--out", answers)
+            stages.time(f"{setting}/knockout", script, "knockout", *asked, *cutting, "--out", rows)
             tokens[setting] = count_tokens(model, questions, features, json.loads(spans))
-            counted[setting] = pq.read_metadata(rows).num_rows - 1  # without the null row
+            counted[setting] = pq.read_metadata(rows).num_rows - 1 if rows.exists() else None  # without the null row
     finally:
         shutil.rmtree(checkpoint)
     return {"model": name, **facts, "tokens": tokens, "knockouts": counted, "stages": stages.found}
@@ -279,8 +285,8 @@ def count_tokens(model, questions, features, spans) -> dict:
 
     question = read_questions(questions)[0]
     sequence = model.sequence(question, FeatureStore(features).of(question), spans[question.setting])
-    found = {"all": len(sequence)}
-    return found | {name: len(sequence.spans[name]) for name in ("video", "audio", "candidates", "reference") if name in sequence.spans}
+    found, names = {"all": len(sequence)}, ("video", "audio", "candidates", "reference")
+    return found | {name: len(sequence.spans[name]) for name in names if name in sequence.spans}
 
 
 def main():

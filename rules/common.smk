@@ -42,7 +42,8 @@ for name in STUDY["models"]:
             f"config.yaml: models/{name}/checkpoint is {str(folder)!r}, which holds no checkpoint (config.json)"
         )
 
-MODELS, DATASETS = STUDY["models"], STUDY["datasets"]
+MODELS = sorted(STUDY["models"], key=lambda m: m != STUDY["main_model"])
+DATASETS = STUDY["datasets"]
 MINIATURE = "|".join(d for d in config["datasets"] if d.startswith("mini-"))
 
 # Rules run the Python that runs Snakemake, also when its environment is not activated; under --sdm conda, conda's goes first.
@@ -153,12 +154,23 @@ def first_frames(dataset):
     return f"<results>/frames/{dataset}/{config['models'][STUDY['main_model']]['sampling']}/0.safetensors"
 
 
+def as_parameters(values):
+    """{"seed": 0} -> "-p seed 0", as run_notebook.py takes a notebook's parameters; lists and mappings as JSON."""
+    written = {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
+    return shlex.join(part for name, value in written.items() for part in ("-p", name, value))
+
+
 def figure_options(role):
-    """The parameters of a figure of the main model's knockouts in the study's dataset for a role, "video" or "items"."""
-    model = STUDY["main_model"]
-    values = {"model": model, "dataset": STUDY[role], "width": config["models"][model]["window"]}
-    values |= {"draws": config["figures"]["bootstrap"], "seed": config["seed"]}
-    return " ".join(f"-p {name} {value}" for name, value in values.items())
+    """The parameters of a figure of all models' knockouts in the study's dataset for a role, "video" or "items"."""
+    windows = {model: config["models"][model]["window"] for model in MODELS}
+    values = {"models": windows, "dataset": STUDY[role]}
+    return as_parameters(values | {"draws": config["figures"]["bootstrap"], "seed": config["seed"]})
+
+
+def training_logs():
+    """Model -> the log of its training, of the tiny models of the study."""
+    folders = {m: config["models"][m]["checkpoint"] for m in MODELS}
+    return {m: f"{folder}/training.jsonl" for m, folder in folders.items() if Path(folder, "training.jsonl").is_file()}
 
 
 def shards(pattern, **wildcards):

@@ -115,11 +115,9 @@ rule app_window:
     conda:
         "../envs/figures.yaml"
     params:
-        model=STUDY["main_model"],
-        dataset=STUDY["video"],
+        options=as_parameters({"models": MODELS, "dataset": STUDY["video"]}),
     shell:
-        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p model {params.model}"
-        " -p dataset {params.dataset}"
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} {params.options}"
         " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
 
 
@@ -181,13 +179,13 @@ rule app_reliance:
 
 
 rule app_training:
-    """How the tiny model learned its tasks, from the log beside its checkpoint."""
+    """How the tiny models learned their tasks, from the logs beside their checkpoints."""
     input:
         script="workflow_scripts/run_notebook.py",
         lib=notebook_code("app_training"),
         notebook="figures/app_training.ipynb",
         style="figures/style.mplstyle",
-        training="resources/tiny-omni/training.jsonl",
+        training=list(training_logs().values()),
     output:
         pdf=report("<results>/figures/app_training.pdf", category="Appendix", labels={"figure": "training"}),
         png="<results>/figures/app_training.png",
@@ -197,8 +195,10 @@ rule app_training:
     localrule: True
     conda:
         "../envs/figures.yaml"
+    params:
+        options=as_parameters({"logs": training_logs()}),
     shell:
-        "python {input.script} {input.notebook} {log.notebook} -p log {input.training}"
+        "python {input.script} {input.notebook} {log.notebook} {params.options}"
         " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
 
 

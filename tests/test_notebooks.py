@@ -74,8 +74,8 @@ def test_equal_tables_give_equal_figures(tmp_path):
             "table",
             tmp_path / "t.parquet",
             "-p",
-            "model",
-            "m",
+            "models",
+            '{"m": 3}',
             *outputs,
         )
     for kind in ("pdf", "png"):

@@ -6,6 +6,7 @@ About three seconds. Equal inputs give equal files: no dates are written, and no
 """
 
 import argparse
+import json
 import os
 
 import papermill
@@ -13,6 +14,14 @@ from papermill.exceptions import PapermillExecutionError
 
 from avflow import cli
 from avflow.errors import InputError
+
+
+def parameter(text: str):
+    """A number, a list or a mapping where the text is one in JSON, else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def main():
@@ -23,7 +32,7 @@ def main():
     arguments = parser.parse_args()
     # This environment's kernel, also where the user has another python3 kernel; a backend without windows; no dates in pdfs.
     os.environ.update(JUPYTER_PREFER_ENV_PATH="1", MPLBACKEND="Agg", SOURCE_DATE_EPOCH="0")
-    parameters = {name: int(value) if value.isdigit() else value for name, value in arguments.parameters}
+    parameters = {name: parameter(value) for name, value in arguments.parameters}
     try:
         papermill.execute_notebook(
             arguments.notebook, arguments.executed, parameters, kernel_name="python3", progress_bar=False, log_output=False

@@ -6,6 +6,7 @@ legend above, thick lines with a translucent band (95 %, bootstrap over clips).
 
 import itertools
 import os
+import string
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -58,16 +59,29 @@ def route_label(route: str) -> str:
     return SPANS.get(source, source) + arrow + SPANS.get(target, target)
 
 
-def relative_change(path, model: str, dataset: str, width: int | None = None) -> pd.DataFrame:
-    """Rows of real cuts in centred windows on questions answered correctly, of one width or of all;
+def relative_change(path, models: dict, dataset: str) -> pd.DataFrame:
+    """Rows of real cuts in centred windows on questions answered correctly; models: name -> width of the window, None for all.
 
     `change` is the % change of the answer's probability (section 2.1).
     """
-    keep = [("model", "=", model), ("dataset", "=", dataset), ("control", "=", "none"), ("cut", "=", "mask")]
+    keep = [("model", "in", list(models)), ("dataset", "=", dataset), ("control", "=", "none"), ("cut", "=", "mask")]
     keep += [("style", "=", "centred"), ("applicable", "=", True), ("correct_clean", "=", True)]
-    keep += [("width", "=", width)] if width else []
-    columns = ["question_id", "cluster", "task", "group", "needs", "route", "width", "centre", "logp_base", "p_base_clean"]
+    columns = [
+        "model",
+        "question_id",
+        "cluster",
+        "task",
+        "group",
+        "needs",
+        "route",
+        "width",
+        "centre",
+        "logp_base",
+        "p_base_clean",
+    ]
     rows = pq.read_table(path, columns=columns, filters=keep).to_pandas()
+    wanted = rows["model"].map(models)
+    rows = rows[wanted.isna() | (wanted == rows["width"])].copy()
     rows["change"] = 100 * (np.exp(rows["logp_base"]) / rows["p_base_clean"] - 1)
     return rows
 
@@ -79,30 +93,35 @@ def curve(rows: pd.DataFrame, draws: int, seed: int):
     return table.columns.to_numpy(), mean, low, high, len(table)
 
 
-def route_panels(rows: pd.DataFrame, panels, colours: dict, draws: int, seed: int):
-    """One panel a (title, group, routes) entry, one line a route; returns the figure.
+def route_panels(rows: pd.DataFrame, models, panels, colours: dict, draws: int, seed: int):
+    """One row of panels a model, one panel a (title, group, routes) entry, one line a route; returns the figure.
 
     rows: from `relative_change`; colours: route -> colour. Neighbouring panels with the same routes stand under one legend, and
-    all panels share the y axis.
+    the panels of a model share the y axis.
     """
-    panels = panels or [("", "", list(colours))]
+    models, panels = list(models), panels or [("", "", list(colours))]
     blocks = [list(block) for _, block in itertools.groupby(panels, key=lambda panel: panel[2])]
-    figure = plt.figure(figsize=(2.6 * len(panels) + 0.6, 2.9))
+    figure = plt.figure(figsize=(2.6 * len(panels) + 0.6, 0.9 + 2.0 * len(models)))
     parts = figure.subfigures(1, len(blocks), width_ratios=[len(block) for block in blocks], squeeze=False)[0]
-    letters, axes = iter("abcdefgh"), []
+    letters, lines = iter(string.ascii_lowercase), {model: [] for model in models}
     for part, block in zip(parts, blocks):
-        row = part.subplots(1, len(block), sharey=True, squeeze=False)[0]
-        for axis, (heading, group, routes) in zip(row, block):
-            _route_panel(axis, rows[rows["group"] == group], routes, colours, draws, seed)
+        grid = part.subplots(len(models), len(block), sharex="row", sharey="row", squeeze=False)
+        for model, line in zip(models, grid):
+            for axis, (_, group, routes) in zip(line, block):
+                here = rows[(rows["model"] == model) & (rows["group"] == group)]
+                _route_panel(axis, here, routes, colours, draws, seed)
+            line[0].set_ylabel((f"{model}\n" if len(models) > 1 else "") + "% Change in Probability")
+            lines[model] += list(line)
+        for axis, (heading, _, _) in zip(grid[0], block):
             axis.set_title(f"({next(letters)}) {heading}")
-        row[0].set_ylabel("% Change in Probability")
+        for axis in grid[-1]:
+            axis.set_xlabel("Layer")
         handles = [plt.Line2D([], [], color=colours[route], label=route_label(route)) for route in block[0][2]]
         part.legend(handles=handles, loc="outside upper center", ncols=len(handles) if len(block) > 2 else 2)
-        axes += list(row)
-    low = min(axis.get_ylim()[0] for axis in axes)
-    high = max(axis.get_ylim()[1] for axis in axes)
-    for axis in axes:
-        axis.set_ylim(low, high)
+    for axes in lines.values():
+        limits = [axis.get_ylim() for axis in axes]
+        for axis in axes:
+            axis.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
     return figure
 
 
@@ -117,41 +136,37 @@ def _route_panel(axis, rows, routes, colours, draws, seed) -> None:
             count = max(count, number)
             axis.fill_between(centres, low, high, color=colours[route], alpha=0.2, linewidth=0)
             axis.plot(centres, mean, color=colours[route])
-    axis.set_xlabel("Layer")
     axis.text(0.03, 0.04, f"n = {count}", transform=axis.transAxes, fontsize=7, color="0.35")
     if not count:
         axis.text(0.5, 0.5, "no rows", transform=axis.transAxes, ha="center", fontsize=7)
 
 
-def window_panels(rows: pd.DataFrame, routes: list):
-    """A grid of panels, one row a route and one column a group, one line a window width k, the darker the wider (Appendix E).
+def window_panels(rows: pd.DataFrame, models, routes: list):
+    """A grid of panels a model: rows are routes, columns groups, lines window widths k, the darker the wider (Appendix E).
 
     Means only: the bands of so many lines would hide each other.
     """
-    groups, widths = ordered(rows["group"]) or [""], sorted(rows["width"].unique())
-    figure, axes = plt.subplots(
-        len(routes),
-        len(groups),
-        sharex=True,
-        sharey=True,
-        squeeze=False,
-        figsize=(2.2 * len(groups) + 0.8, 1.7 * len(routes) + 0.7),
-    )
+    models, groups, widths = list(models), ordered(rows["group"]) or [""], sorted(rows["width"].unique())
+    figure = plt.figure(figsize=(2.2 * len(groups) + 0.8, (1.7 * len(routes) + 0.3) * len(models) + 0.4))
     shades = dict(zip(widths, plt.get_cmap("viridis_r")(np.linspace(0.1, 1, len(widths)))))
-    for line, route in zip(axes, routes):
-        for axis, group in zip(line, groups):
-            axis.axhline(0, color="0.5", linestyle="--", linewidth=0.8, zorder=1)
-            here = rows[(rows["route"] == route) & (rows["group"] == group)]
-            for width, one in here.groupby("width"):
-                mean = one.groupby("centre")["change"].mean()
-                axis.plot(mean.index, mean, color=shades[width], linewidth=1.4)
-            axis.text(0.03, 0.05, f"n = {here['question_id'].nunique()}", transform=axis.transAxes, fontsize=7, color="0.35")
-        line[0].set_ylabel(route_label(route) + "\n% Change in Probability")
-    for axis, group in zip(axes[0], groups):
-        axis.set_title(title(group))
-    for axis in axes[-1]:
-        axis.set_xlabel("Layer")
-        axis.xaxis.get_major_locator().set_params(integer=True)
+    for model, part in zip(models, figure.subfigures(len(models), 1, squeeze=False)[:, 0]):
+        grid = part.subplots(len(routes), len(groups), sharex=True, sharey=True, squeeze=False)
+        for line, route in zip(grid, routes):
+            for axis, group in zip(line, groups):
+                axis.axhline(0, color="0.5", linestyle="--", linewidth=0.8, zorder=1)
+                here = rows[(rows["model"] == model) & (rows["route"] == route) & (rows["group"] == group)]
+                for width, one in here.groupby("width"):
+                    mean = one.groupby("centre")["change"].mean()
+                    axis.plot(mean.index, mean, color=shades[width], linewidth=1.4)
+                axis.text(0.03, 0.05, f"n = {here['question_id'].nunique()}", transform=axis.transAxes, fontsize=7, color="0.35")
+            line[0].set_ylabel(route_label(route) + "\n% Change in Probability")
+        for axis, group in zip(grid[0], groups):
+            axis.set_title(title(group))
+        for axis in grid[-1]:
+            axis.set_xlabel("Layer")
+            axis.xaxis.get_major_locator().set_params(integer=True)
+        if len(models) > 1:
+            part.suptitle(model)
     handles = [plt.Line2D([], [], color=shades[w], label=f"k = {w}") for w in widths]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return figure
@@ -305,21 +320,24 @@ def reliance_panels(table: pd.DataFrame, graded: pd.DataFrame, effects: pd.DataF
     return figure
 
 
-def training_curves(path):
-    """Accuracy by task over the steps of the training, stages shaded, from the log that train_tiny.py writes."""
-    log = pd.read_json(path, lines=True)
-    tasks = [c for c in log.columns if f"{c}/word" in log.columns]
-    figure, axis = plt.subplots(figsize=(7, 2.7))
-    begin = 0
-    for i, (stage, here) in enumerate(log.groupby("stage", sort=False)):
-        axis.axvspan(begin, here["total"].iloc[-1], color="0.5", alpha=0.05 + 0.1 * (i % 2), linewidth=0)
-        axis.text((begin + here["total"].iloc[-1]) / 2, 8, stage, ha="center", fontsize=8, color="0.3")
-        begin = here["total"].iloc[-1]
-    for task, colour in zip(tasks, (BLUE, PURPLE, CYAN, PINK, "0.4", GREEN, ORANGE)):
-        axis.plot(log["total"], 100 * log[task], color=colour, linewidth=1.4, label=task)
-    axis.axhline(25, color="0.3", linestyle="--", linewidth=0.8)
-    axis.set(xlabel="Step", ylabel="Accuracy (%)", ylim=(0, 104), xlim=(0, begin))
-    figure.legend(loc="outside upper center", ncols=4)
+def training_curves(paths: dict):
+    """Accuracy by task over the steps of a training, stages shaded; paths: model -> the log that train_tiny.py writes."""
+    figure, axes = plt.subplots(len(paths), 1, squeeze=False, figsize=(7, 0.7 + 2.0 * len(paths)))
+    for axis, (model, path) in zip(axes[:, 0], paths.items()):
+        log = pd.read_json(path, lines=True)
+        tasks = [c for c in log.columns if f"{c}/word" in log.columns]
+        begin = 0
+        for i, (stage, here) in enumerate(log.groupby("stage", sort=False)):
+            end = here["total"].iloc[-1]
+            axis.axvspan(begin, end, color="0.5", alpha=0.05 + 0.1 * (i % 2), linewidth=0)
+            axis.text((begin + end) / 2, 8, stage, ha="center", fontsize=8, color="0.3")
+            begin = end
+        for task, colour in zip(tasks, (BLUE, PURPLE, CYAN, PINK, "0.4", GREEN, ORANGE)):
+            axis.plot(log["total"], 100 * log[task], color=colour, linewidth=1.4, label=task)
+        axis.axhline(25, color="0.3", linestyle="--", linewidth=0.8)
+        axis.set(title=model, ylabel="Accuracy (%)", ylim=(0, 104), xlim=(0, begin))
+    axes[-1, 0].set_xlabel("Step")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure
 
 
