@@ -67,13 +67,13 @@ def draw(seconds: float, fps: int, height: int, width: int) -> np.ndarray:
     return frames
 
 
-def prepare(out: Path, seconds: int) -> None:
+def prepare(out: Path, seconds: int, config: Path) -> None:
     """Write media, questions and decoded shards, and pack what the GPU part needs."""
     import yaml
 
     from avflow import media
 
-    settings = yaml.safe_load((ROOT / "config.yaml").read_text())
+    settings = yaml.safe_load(config.read_text())
     models = {name: settings["models"][name] for name in settings["studies"][STUDY]["models"]}
     rows = {
         "av_video": dict(
@@ -295,6 +295,7 @@ def main():
     packing = commands.add_parser("prepare")
     packing.add_argument("--out", type=Path, required=True)
     packing.add_argument("--seconds", type=int, default=15, help="of the clip")
+    packing.add_argument("--config", type=Path, default=ROOT / "config.yaml", help="whose study `paper` is rehearsed")
     running = commands.add_parser("run")
     running.add_argument("packed", type=Path)
     running.add_argument("--out", type=Path, required=True)
@@ -302,7 +303,7 @@ def main():
     running.add_argument("--models", nargs="*", help="only these")
     arguments = parser.parse_args()
     if arguments.command == "prepare":
-        prepare(arguments.out, arguments.seconds)
+        prepare(arguments.out, arguments.seconds, arguments.config)
         return
     device = "cuda" if torch.cuda.is_available() else "cpu"
     facts = {"device": torch.cuda.get_device_name() if device == "cuda" else "cpu", "torch": torch.__version__}

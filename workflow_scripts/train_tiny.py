@@ -28,6 +28,7 @@ encoders, frame times and facts of a clip, the names of the encoders' parameters
 import argparse
 import json
 import math
+import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -161,11 +162,16 @@ class Trainer:
         self.letter_ids = torch.tensor([self.family.tokenizer.convert_tokens_to_ids(x) for x in world.LETTERS], device=device)
         self.g = torch.Generator(device)
 
-    def start_from(self, checkpoint: Path) -> None:
-        """Take the decoder's weights from another tiny model's checkpoint folder; encoders stay as they are."""
+    def start_from(self, checkpoint: Path, whole: bool) -> None:
+        """Take the weights of a tiny checkpoint folder: of the whole model, or of another family's decoder alone."""
         found = load_file(checkpoint / "model.safetensors")
-        own = self.decoder.state_dict()
-        self.decoder.load_state_dict({name: found["model." + name].to(p.dtype) for name, p in own.items()})
+        if whole:
+            taken = self.model.load_state_dict({self.family.own_name(name): p for name, p in found.items()}, strict=False)
+            tied = {name for name, p in self.model.named_parameters(remove_duplicate=False) if p is self.head.weight}
+            assert not taken.unexpected_keys and set(taken.missing_keys) <= tied, taken
+        else:
+            own = self.decoder.state_dict()
+            self.decoder.load_state_dict({name: found["model." + name] for name in own})
 
     def batch(self, task: str, rows: int) -> Batch:
         """Draw fresh questions of a task."""
@@ -387,6 +393,7 @@ def main(argv=None):
     parser.add_argument("--family", required=True, choices=sorted(FAMILIES))
     parser.add_argument("--state", type=Path, required=True, help="folder for the state between runs")
     parser.add_argument("--decoder", type=Path, help="checkpoint folder of another tiny model, whose decoder to start from")
+    parser.add_argument("--resume", type=Path, help="checkpoint folder to go on from, by its training.jsonl, where --state is lost")
     parser.add_argument("--out", type=Path, required=True, help="checkpoint folder, written whenever the run stops")
     parser.add_argument("--minutes", type=float, default=9.0, help="stop and save after this long")
     parser.add_argument("--seed", type=int, default=0)
@@ -396,7 +403,7 @@ def main(argv=None):
     device = "cuda" if torch.cuda.is_available() else "cpu"
     trainer = Trainer(device, arguments.seed, arguments.family)
     if arguments.decoder:
-        trainer.start_from(arguments.decoder)
+        trainer.start_from(arguments.decoder, whole=False)
     if device == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = True
         for layer in trainer.decoder.layers:
@@ -404,6 +411,12 @@ def main(argv=None):
     arguments.state.mkdir(parents=True, exist_ok=True)
     saved = arguments.state / "state.pt"
     state = dict(stage=0, step=0, total=0, seed=arguments.seed)
+    if arguments.resume and not saved.exists():
+        trainer.start_from(arguments.resume, whole=True)
+        log_text = (arguments.resume / "training.jsonl").read_text()
+        last = json.loads(log_text.splitlines()[-1])
+        state |= dict(stage=STAGES.index(last["stage"]), step=last["step"], total=last["total"], seconds=last["seconds"])
+        (arguments.state / "log.jsonl").write_text(log_text)
     if saved.exists():
         state = torch.load(saved, map_location=device, weights_only=False)
         trainer.model.load_state_dict(state.pop("model"))
@@ -416,6 +429,7 @@ def main(argv=None):
     finished = train(trainer, state, schedule, arguments.minutes, log)
     torch.save({**state, "model": trainer.model.state_dict()}, saved)
     trainer.family.save(arguments.out)
+    shutil.copy(arguments.state / "log.jsonl", arguments.out / "training.jsonl")
     print("finished" if finished else "to be continued", flush=True)
 
 

@@ -107,6 +107,7 @@ class TinyOmni:
     tokens = {kind: TOKENS[kind] for kind in ("video", "image", "audio")}
     encoders = ("audio_tower", "visual")  # prefixes of the encoders' parameter names
     frame_times = [k / FPS for k in range(FPS * world.SECONDS)]  # seconds of a clip at which it is shown
+    own_name = staticmethod(lambda name: name)  # a tensor's name in a checkpoint -> in the model
     clip = dict(grid=torch.tensor([4, 4, 4]), seconds_per_grid=torch.tensor(1.0), audio=0, samples=torch.tensor(64000))
 
     def __init__(self, device):

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from transformers import Qwen2Tokenizer
 
 from . import miniature, sampling, tiny, world
-from .adapters.salmonn_port import SalmonnPort
+from .adapters.salmonn_port import SalmonnPort, port_name
 from .adapters.video_salmonn import TOKENS, SalmonnLayout
 from .features import HOP, log_mel
 
@@ -118,6 +118,7 @@ class TinySalmonn:
     frame_times = (
         sampling.spread_indices(miniature.CLIP_FPS * world.SECONDS, world.SECONDS, 0.1, FRAMES, FRAMES) / miniature.CLIP_FPS
     ).tolist()
+    own_name = staticmethod(port_name)  # a tensor's name in a checkpoint -> in the model
     clip = dict(
         grid=torch.tensor([FRAMES // 2, 4, 4]),
         seconds_per_grid=torch.tensor(2 * world.SECONDS / FRAMES),
