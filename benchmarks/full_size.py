@@ -207,7 +207,6 @@ class Loaded:
         adapters.load = lambda _: self.model
 
     def load(self, arguments):
-        self.model = None  # the last one's memory
         self.model = self.really(arguments)
         return self.model
 
@@ -275,6 +274,7 @@ def rehearse(name: str, settings: dict, work: Path, device: str, smoke: bool) ->
             tokens[setting] = count_tokens(model, questions, features, json.loads(spans))
             counted[setting] = pq.read_metadata(rows).num_rows - 1 if rows.exists() else None  # without the null row
     finally:
+        LOADED.model = None
         shutil.rmtree(checkpoint)
     return {"model": name, **facts, "tokens": tokens, "knockouts": counted, "stages": stages.found}
 
