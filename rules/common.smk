@@ -36,8 +36,8 @@ for name, model in config["models"].items():
     check_names(f"models/{name}/sampling", [model["sampling"]], config["sampling"])
 
 for name in STUDY["models"]:
-    folder = Path(config["models"][name]["checkpoint"])
-    if not (folder / "config.json").is_file():
+    folder = Path(config["models"][name].get("checkpoint", ""))
+    if "repo" not in config["models"][name] and not (folder / "config.json").is_file():
         raise WorkflowError(
             f"config.yaml: models/{name}/checkpoint is {str(folder)!r}, which holds no checkpoint (config.json)"
         )
@@ -45,16 +45,25 @@ for name in STUDY["models"]:
 MODELS = sorted(STUDY["models"], key=lambda m: m != STUDY["main_model"])
 DATASETS = STUDY["datasets"]
 MINIATURE = "|".join(d for d in config["datasets"] if d.startswith("mini-"))
+HUB_MODELS = [name for name, model in config["models"].items() if "repo" in model]
+HUB_DATASETS = [name for name, dataset in config["datasets"].items() if "repo" in dataset]
 
 # Rules run the Python that runs Snakemake, also when its environment is not activated; under --sdm conda, conda's goes first.
-os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+# What they load from disk is never looked up on the hub: only the rules of downloads.smk lift HF_HUB_OFFLINE.
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]), HF_HUB_OFFLINE="1"
+)
 
 
 RESULTS = f"results/{config['study']}"
+DOWNLOADS = config.get("pathvars", {}).get(
+    "downloads", "downloads"
+)  # apart from results: deleting those loses no download
 
 
 pathvars:
     results=RESULTS,
+    downloads=DOWNLOADS,
     logs=f"logs/{config['study']}",
     tables=f"{RESULTS}/tables",
 
@@ -93,9 +102,16 @@ def notebook_code(notebook):
     return sorted({*code("run_notebook"), *(relative(p) for p in provenance.notebook_sources(path))})
 
 
+def checkpoint_folder(model):
+    """Where a model's checkpoint lies: a folder of the user's, or its download."""
+    return config["models"][model].get("checkpoint", f"{DOWNLOADS}/models/{model}")
+
+
 def checkpoint(wildcards):
-    """The files of a checkpoint folder."""
-    folder = Path(config["models"][wildcards.model]["checkpoint"])
+    """The files of a checkpoint folder; of a download its manifest, which appears when all of them are there and right."""
+    folder = Path(checkpoint_folder(wildcards.model))
+    if "repo" in config["models"][wildcards.model]:
+        return str(folder / "manifest.json")
     return sorted(str(p) for p in folder.glob("*") if p.suffix in (".json", ".safetensors", ".jinja"))
 
 
@@ -113,7 +129,32 @@ def model_options(wildcards):
     """The options that say which model to load and how."""
     model = config["models"][wildcards.model]
     names = ("family", "checkpoint", "dtype", "system_prompt", "positions")
+    model = {**model, "checkpoint": checkpoint_folder(wildcards.model)}
     return as_options({name: model[name] for name in names if name in model})
+
+
+def pin_of(wildcards):
+    """The pin of the model or dataset that a rule's only wildcard names. Stops with the remedy when there is none yet."""
+    (name,) = wildcards
+    path = f"resources/pins/{name}.json"
+    if not Path(path).is_file():
+        raise WorkflowError(f"{path} is not there; run: snakemake pin --config study={config['study']}")
+    return path
+
+
+def pin_targets(wildcards):
+    """What the study takes from the hub, as JSON for pin.py."""
+    wanted = {name: {"repo_type": "model", **config["models"][name]} for name in MODELS if name in HUB_MODELS}
+    wanted |= {name: {"repo_type": "dataset", **config["datasets"][name]} for name in DATASETS if name in HUB_DATASETS}
+    keys = ("repo", "repo_type", "revision", "files", "licence")
+    return json.dumps({name: {k: v for k, v in of.items() if k in keys} for name, of in wanted.items()}, sort_keys=True)
+
+
+def manifests(wildcards):
+    """The manifests of everything that the study takes from the hub."""
+    return [f"<downloads>/models/{name}/manifest.json" for name in MODELS if name in HUB_MODELS] + [
+        f"<downloads>/datasets/{name}/manifest.json" for name in DATASETS if name in HUB_DATASETS
+    ]
 
 
 def sampling_options(wildcards):

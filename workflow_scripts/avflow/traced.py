@@ -41,7 +41,10 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -
     """
     began = time.time()
     questions = choose(read_questions(arguments.questions, arguments.shard, arguments.shards))
-    checkpoint = sorted(p for p in Path(arguments.checkpoint).glob("*") if p.suffix in (".safetensors", ".json"))
+    folder = Path(arguments.checkpoint)
+    checkpoint = [folder / "manifest.json"]  # of a download: it holds the checked hashes of all files
+    if not checkpoint[0].is_file():
+        checkpoint = sorted(p for p in folder.glob("*") if p.suffix in (".safetensors", ".json"))
     header = {
         "code": provenance.code_hash(script, f"adapters.{arguments.family}"),
         "features": provenance.file_hash(arguments.features),

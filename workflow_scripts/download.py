@@ -1,0 +1,31 @@
+"""A pin -> a folder with exactly its files, each checked by hash, and manifest.json when all are there.
+
+    python workflow_scripts/download.py --pin resources/pins/qwen2.5-omni-3b.json --folder downloads/models/qwen2.5-omni-3b
+
+As fast as the network; killed and run again it goes on where it was, within a file too. HF_TOKEN opens gated repositories,
+HF_ENDPOINT names another hub.
+"""
+
+import argparse
+from pathlib import Path
+
+from avflow import cli
+from avflow.downloads import download
+from avflow.hub import Backoff
+from avflow.pins import read_pin
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pin", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=4, help="files fetched at once")
+    parser.add_argument("--tries", type=int, default=6, help="without any progress, before it is an error")
+    parser.add_argument("--wait", type=float, default=1.0, help="seconds before the second try, doubled with every further one")
+    arguments = parser.parse_args()
+    backoff = Backoff(tries=arguments.tries, first=arguments.wait)
+    download(read_pin(arguments.pin), arguments.pin.stem, arguments.folder, arguments.threads, backoff)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,53 @@
+"""What the hub says about the models and datasets of a study -> one pin each: commit, licence, files with sizes and hashes.
+
+    python workflow_scripts/pin.py --out resources/pins \\
+        --targets '{"qwen2.5-omni-3b": {"repo": "Qwen/Qwen2.5-Omni-3B", "repo_type": "model"}}'
+
+Needs the network, takes seconds and downloads no file. `revision` (a branch, tag or commit) is "main" when a target names
+none; without `files` a checkpoint's are taken. A pin that exists is brought up to date, and the change said.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from avflow import cli
+from avflow.downloads import size
+from avflow.errors import InputError
+from avflow.hub import Backoff, Source, describe
+from avflow.pins import Pin, previous_revision, select, write_json
+
+
+def pin(name: str, target: dict, out: Path) -> None:
+    """Write `out`/<name>.json."""
+    source = Source(target["repo"], target["repo_type"], target.get("revision", "main"))
+    listing = describe(source, Backoff())
+    files = select(name, listing, target.get("files"))
+    path = out / f"{name}.json"
+    before = previous_revision(path)
+    write_json(path, Pin(source.repo, source.repo_type, listing.revision, listing.licence, listing.gated, files).as_json())
+    moved = "unchanged" if before == listing.revision else f"was {before}" if before else "new"
+    print(f"{name}: {source.repo} at {listing.revision} ({moved}), {len(files)} files, {size(sum(f.size for f in files))}")
+    print(f"{name}: licence: {listing.licence or 'not stated'}; read it at {source.page}")
+    expected = target.get("licence")
+    if expected and expected != listing.licence:
+        print(f"{name}: config.yaml expects the licence {expected!r}; correct it there once you have read the card")
+    if listing.gated:
+        print(f"{name}: gated ({listing.gated}); accept the terms at {source.page} and set HF_TOKEN before you download it")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--targets", type=json.loads, required=True, help="JSON: name -> repo, repo_type, and the optional keys")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the pins")
+    arguments = parser.parse_args()
+    if not arguments.targets:
+        raise InputError("nothing in this study comes from the hub; run: snakemake pin --config study=paper")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for name, target in arguments.targets.items():
+        pin(name, target, arguments.out)
+    print(f"Look at the difference and commit {arguments.out}.")
+
+
+if __name__ == "__main__":
+    cli.run(main)
