@@ -210,7 +210,7 @@ def figure_options(role):
 
 def training_logs():
     """Model -> the log of its training, of the tiny models of the study."""
-    folders = {m: config["models"][m]["checkpoint"] for m in MODELS}
+    folders = {m: checkpoint_folder(m) for m in MODELS}
     return {m: f"{folder}/training.jsonl" for m, folder in folders.items() if Path(folder, "training.jsonl").is_file()}
 
 
