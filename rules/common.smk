@@ -30,8 +30,8 @@ check_names(f"studies/{config['study']}/models", [*STUDY["models"], STUDY["main_
 check_names(f"studies/{config['study']}/datasets", STUDY["datasets"], config["datasets"])
 check_names(f"studies/{config['study']}/video and items", [STUDY["video"], STUDY["items"]], STUDY["datasets"])
 check_names("datasets (their setting)", [config["datasets"][d]["setting"] for d in STUDY["datasets"]], config["spans"])
-for number, cut in enumerate(config["knockout"]["cuts"], 1):
-    check_names(f"knockout/cuts, budget {number}, datasets", cut["datasets"], config["datasets"])
+for name, analysis in config["knockout"]["cuts"].items():
+    check_names(f"knockout/cuts/{name}/datasets", analysis["datasets"], config["datasets"])
 for name, model in config["models"].items():
     check_names(f"models/{name}/sampling", [model["sampling"]], config["sampling"])
 
@@ -45,6 +45,7 @@ for name in STUDY["models"]:
 MODELS = sorted(STUDY["models"], key=lambda m: m != STUDY["main_model"])
 DATASETS = STUDY["datasets"]
 MINIATURE = "|".join(d for d in config["datasets"] if d.startswith("mini-"))
+ANALYSES = [n for n, a in config["knockout"]["cuts"].items() if set(a["datasets"]) & set(DATASETS)]
 HUB_MODELS = [name for name, model in config["models"].items() if "repo" in model]
 HUB_DATASETS = [name for name, dataset in config["datasets"].items() if "repo" in dataset]
 
@@ -73,6 +74,7 @@ wildcard_constraints:
     dataset="|".join(DATASETS),
     sampling="|".join(config["sampling"]),
     shard=r"\d+",
+    analysis="|".join(ANALYSES),
 
 
 def relative(path):
@@ -169,9 +171,17 @@ def spans(wildcards):
 
 
 def cuts(wildcards):
-    """The knockout budgets of config.yaml for a dataset, as JSON."""
-    mine = [c for c in config["knockout"]["cuts"] if wildcards.dataset in c["datasets"]]
-    return json.dumps([{k: v for k, v in c.items() if k != "datasets"} for c in mine], sort_keys=True)
+    """What config.yaml asks to cut for an analysis in a dataset, as JSON."""
+    analysis = config["knockout"]["cuts"][wildcards.analysis]
+    shared = {k: v for k, v in analysis.items() if k != "datasets"}
+    return json.dumps([shared | analysis["datasets"][wildcards.dataset]], sort_keys=True)
+
+
+def knockout_shards(wildcards):
+    """All shards of an analysis, of the study's models and of those of its datasets that the analysis is for."""
+    pattern = "<results>/knockout/{model}/{dataset}/{analysis}/{shard}.parquet"
+    among = [d for d in DATASETS if d in config["knockout"]["cuts"][wildcards.analysis]["datasets"]]
+    return shards(pattern, among, model=MODELS, analysis=wildcards.analysis)
 
 
 def of_dataset(key):
@@ -214,11 +224,11 @@ def training_logs():
     return {m: f"{folder}/training.jsonl" for m, folder in folders.items() if Path(folder, "training.jsonl").is_file()}
 
 
-def shards(pattern, **wildcards):
-    """A pattern filled in for every shard of every dataset of the study."""
+def shards(pattern, among=DATASETS, **wildcards):
+    """A pattern filled in for every shard of the study's datasets, or of some."""
     return [
         path
-        for dataset in DATASETS
+        for dataset in among
         for path in expand(pattern, dataset=dataset, shard=range(config["datasets"][dataset]["shards"]), **wildcards)
     ]
 

@@ -8,7 +8,7 @@ rule fig3:
         lib=notebook_code("fig3"),
         notebook="figures/fig3.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/knockout.parquet",
+        table="<tables>/knockout_figure_3.parquet",
     output:
         pdf=report("<results>/figures/fig3.pdf", category="Figures", labels={"figure": "3"}),
         png="<results>/figures/fig3.png",
@@ -32,7 +32,7 @@ rule fig4:
         lib=notebook_code("fig4"),
         notebook="figures/fig4.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/knockout.parquet",
+        table="<tables>/knockout_figure_4.parquet",
     output:
         pdf=report("<results>/figures/fig4.pdf", category="Figures", labels={"figure": "4"}),
         png="<results>/figures/fig4.png",
@@ -56,7 +56,7 @@ rule fig5:
         lib=notebook_code("fig5"),
         notebook="figures/fig5.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/knockout.parquet",
+        table="<tables>/knockout_figure_5.parquet",
     output:
         pdf=report("<results>/figures/fig5.pdf", category="Figures", labels={"figure": "5"}),
         png="<results>/figures/fig5.png",
@@ -80,7 +80,7 @@ rule fig6:
         lib=notebook_code("fig6"),
         notebook="figures/fig6.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/knockout.parquet",
+        table="<tables>/knockout_figure_6.parquet",
     output:
         pdf=report("<results>/figures/fig6.pdf", category="Figures", labels={"figure": "6"}),
         png="<results>/figures/fig6.png",
@@ -104,7 +104,7 @@ rule app_window:
         lib=notebook_code("app_window"),
         notebook="figures/app_window.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/knockout.parquet",
+        table="<tables>/knockout_windows.parquet",
     output:
         pdf=report("<results>/figures/app_window.pdf", category="Appendix", labels={"figure": "window"}),
         png="<results>/figures/app_window.png",
@@ -156,7 +156,7 @@ rule app_reliance:
         style="figures/style.mplstyle",
         table="<tables>/reliance.parquet",
         evaluated="<tables>/evaluate.parquet",
-        knockouts="<tables>/knockout.parquet",
+        knockouts="<tables>/knockout_graded.parquet",
     output:
         pdf=report("<results>/figures/app_reliance.pdf", category="Appendix", labels={"figure": "reliance"}),
         png="<results>/figures/app_reliance.png",

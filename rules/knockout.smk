@@ -1,8 +1,8 @@
-"""Questions, features and answers -> rows a question, route and window; then one table."""
+"""Questions, features and answers -> rows a question, route and window; then one table an analysis."""
 
 
 rule knockout:
-    """Cut every route of a setting, window by window, in the questions of one shard."""
+    """Cut the routes of one analysis, window by window, in the questions of one shard."""
     input:
         script="workflow_scripts/knockout.py",
         lib=model_code("knockout"),
@@ -11,9 +11,9 @@ rule knockout:
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
         evaluate="<results>/evaluate/{model}/{dataset}/{shard}.parquet",
     output:
-        ensure("<results>/knockout/{model}/{dataset}/{shard}.parquet", non_empty=True),
+        ensure("<results>/knockout/{model}/{dataset}/{analysis}/{shard}.parquet", non_empty=True),
     log:
-        "<logs>/knockout/{model}/{dataset}/{shard}.log",
+        "<logs>/knockout/{model}/{dataset}/{analysis}/{shard}.log",
     conda:
         "../envs/models.yaml"
     threads: of_model("threads")
@@ -37,17 +37,26 @@ rule knockout:
 
 
 rule gather_knockout:
-    """All knockout rows of all models in one table."""
+    """All models' knockout rows of one analysis in one table."""
     input:
         script="workflow_scripts/gather.py",
         lib=code("gather"),
-        shards=shards("<results>/knockout/{model}/{dataset}/{shard}.parquet", model=MODELS),
+        shards=knockout_shards,
     output:
-        ensure("<tables>/knockout.parquet", non_empty=True),
+        ensure("<tables>/knockout_{analysis}.parquet", non_empty=True),
     log:
-        "<logs>/gather_knockout.log",
+        "<logs>/gather_knockout/{analysis}.log",
     localrule: True
     conda:
         "../envs/figures.yaml"
     shell:
         "python {input.script} {input.shards} --out {output} > {log} 2>&1"
+
+
+rule tables:
+    """Every table of answers and knockouts, also those that no figure reads."""
+    input:
+        "<tables>/evaluate.parquet",
+        "<tables>/reliance.parquet",
+        expand("<tables>/knockout_{analysis}.parquet", analysis=ANALYSES),
+    localrule: True

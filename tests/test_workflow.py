@@ -60,35 +60,38 @@ def test_everything_is_made_and_nothing_half_made_is_left(done):
         for kind in ("pdf", "png"):
             assert (done / f"results/miniature/figures/{name}.{kind}").stat().st_size > 5000
     assert not [p for p in (done / "results").rglob("*.part")]
-    assert pq.read_table(done / "results/miniature/tables/evaluate.parquet").num_rows == 6 * 6 + 2 * 4
+    assert pq.read_table(done / "results/miniature/tables/evaluate.parquet").num_rows == 2 * (6 * 6 + 2 * 4)
 
 
 def test_the_small_run_shows_the_routes_that_the_world_plants(done):
     from avflow import plots
 
-    rows = plots.relative_change(done / "results/miniature/tables/knockout.parquet", "tiny-omni", "mini-video")
-    lowest = rows.groupby(["group", "route", "centre"])["change"].mean().groupby(["group", "route"]).min()
-    assert lowest["hear", "audio->question"] < -20 and lowest["see", "video->question"] < -20
-    for group, route in (("hear", "video->question"), ("see", "audio->question")):
-        assert lowest[group, route] > -5
-    for group in ("hear", "see", "while-hear", "while-see"):
-        assert lowest[group, "question->last"] < -20
-        assert lowest[group, "audio->last"] > -5 and lowest[group, "video->last"] > -5
+    table = done / "results/miniature/tables/knockout_figure_4.parquet"
+    rows = plots.relative_change(table, {"tiny-omni": 3, "tiny-salmonn": 3}, "mini-video")
+    lowest = rows.groupby(["model", "group", "route", "centre"])["change"].mean().groupby(["model", "group", "route"]).min()
+    for model in ("tiny-omni", "tiny-salmonn"):
+        here = lowest[model]
+        assert here["hear", "audio->question"] < -20 and here["see", "video->question"] < -20, model
+        for group, route in (("hear", "video->question"), ("see", "audio->question")):
+            assert here[group, route] > -5, model
+        for group in ("hear", "see", "while-hear", "while-see"):
+            assert here[group, "question->last"] < -20, model
+            assert here[group, "audio->last"] > -5 and here[group, "video->last"] > -5, model
 
 
 def test_every_row_carries_what_the_interface_promises(done):
-    table = pq.read_table(done / "results/miniature/tables/knockout.parquet").to_pandas()
+    table = pq.read_table(done / "results/miniature/tables/knockout_windows.parquet").to_pandas()
     promised = (
         "question_id dataset study_split cluster setting layout task group model route style width window_start window_stop"
         " centre cut control draw n_blocked_edges removed_mass base_token logit_A logit_B logit_C logit_D logp_base logp_gold"
         " p_base_clean kl answer correct_clean applicable"
     )
     assert set(promised.split()) <= set(table.columns)
-    assert (table["control"] == "null").sum() == table["question_id"].nunique()
+    assert (table["control"] == "null").sum() == len(table[["model", "question_id"]].drop_duplicates())
     assert table["removed_mass"].dropna().between(0, 1 + 1e-6).all()
     from avflow.rows import read_metadata
 
-    facts = read_metadata(done / "results/miniature/knockout/tiny-omni/mini-video/0.parquet")
+    facts = read_metadata(done / "results/miniature/knockout/tiny-omni/mini-video/figure_4/0.parquet")
     assert {"code", "checkpoint", "versions", "device", "dtype", "seed", "plan", "seconds", "peak_bytes"} <= set(facts)
 
 
@@ -108,6 +111,7 @@ def test_touching_every_source_reruns_nothing(done, profile):
 def test_a_figure_is_a_target_of_its_own(copy):
     jobs = planned(snakemake(copy, "fig4", "--dry-run", "--cores", "2", "--forceall").stdout)
     assert jobs["fig4"] == 1 and "fig5" not in jobs and "app_baseline" not in jobs
+    assert jobs["knockout"] == 2, "one a model: no other figure's knockouts are computed"
     listed = snakemake(copy, "--list-target-rules").stdout
     assert all(re.search(rf"^{name}\n? +\S+", listed, re.MULTILINE) for name in FIGURES)
 
@@ -129,7 +133,7 @@ def test_editing_a_knockout_module_reruns_only_knockouts_and_their_figures(done)
     before = edited(module, "half = width // 2", "half = int(width) // 2")
     try:
         jobs = planned(snakemake(done, "--dry-run", "--cores", "2").stdout)
-        assert jobs.keys() - {"all"} == {
+        assert jobs.keys() - {"all", "tables"} == {
             "knockout",
             "gather_knockout",
             "fig3",
@@ -146,7 +150,7 @@ def test_editing_a_knockout_module_reruns_only_knockouts_and_their_figures(done)
 def test_a_comment_reruns_jobs_but_keeps_their_finished_questions(done):
     module = done / "workflow_scripts/avflow/interventions.py"
     before = edited(module, "half = width // 2", "half = width // 2  # layers on either side")
-    table = done / "results/miniature/knockout/tiny-omni/mini-video/0.parquet"
+    table = done / "results/miniature/knockout/tiny-omni/mini-video/figure_4/0.parquet"
     rows = pq.read_table(table)
     try:
         run = snakemake(done, str(table.relative_to(done)), "--cores", "2")
@@ -168,8 +172,8 @@ def test_a_killed_knockout_goes_on_where_it_stopped_with_equal_rows(done):
         evaluate=source / "evaluate/tiny-omni/mini-video/0.parquet", out=out, threads=1, device="cpu",
         spans='{"av_video": {"question": ["instruction", "question_text", "options", "tail"]}}',
     )  # fmt: skip
-    settings = yaml.safe_load((done / "tests/small.yaml").read_text())["knockout"]["cuts"]
-    cuts = [{k: v for k, v in c.items() if k != "datasets"} for c in settings if "mini-video" in c["datasets"]]
+    cuts = yaml.safe_load((done / "config.yaml").read_text())["knockout"]["cuts"]["figure_4"]
+    cuts = [{"routes": cuts["routes"], "stride": 5}]
     command = [sys.executable, "workflow_scripts/knockout.py", "--cuts", json.dumps(cuts)]
     command += [part for name, value in options.items() for part in (f"--{name}", str(value))]
     side = Path(f"{out}.partial")
@@ -183,13 +187,13 @@ def test_a_killed_knockout_goes_on_where_it_stopped_with_equal_rows(done):
     again = subprocess.run(command, cwd=done, capture_output=True, text=True)
     finished, asked = map(int, re.search(r"(\d+) of (\d+) questions were finished before", again.stderr).groups())
     assert again.returncode == 0 and 0 < finished < asked
-    assert same_rows(pq.read_table(out), pq.read_table(source / "knockout/tiny-omni/mini-video/0.parquet"))
+    assert same_rows(pq.read_table(out), pq.read_table(source / "knockout/tiny-omni/mini-video/figure_4/0.parquet"))
 
 
 def test_verification_is_recorded_and_notices_a_wrong_row(done):
     from avflow.rows import read_metadata
 
-    shard = done / "results/miniature/knockout/tiny-omni/mini-video/0.parquet"
+    shard = done / "results/miniature/knockout/tiny-omni/mini-video/figure_4/0.parquet"
     facts = read_metadata(shard)
     assert facts["verified"] == 3 and facts["verified_difference"] < 1e-5 and facts["plan"]["engine"] == "sweep"
     module = done / "workflow_scripts/avflow/knockout.py"
@@ -215,7 +219,7 @@ def test_verification_is_recorded_and_notices_a_wrong_row(done):
         ),
         (("widths: [1, 3, 5, 7, 9, 11]", "widths: [1, 2]"), "should not be valid under {'multipleOf': 2}"),
         (("audio->question, question->last, video->last", "audio=>question, question->last, video->last"), "does not match"),
-        (("models: [tiny-omni]", "models: [tiny-oni]"), "names 'tiny-oni', which is not defined"),
+        (("models: [tiny-omni, ", "models: [tiny-oni, "), "names 'tiny-oni', which is not defined"),
         (
             ("checkpoint: resources/tiny-omni", "checkpoint: resources/tiny"),
             "models/tiny-omni/checkpoint is 'resources/tiny', which holds no checkpoint",
@@ -245,11 +249,11 @@ def test_every_computing_rule_logs_and_names_its_environment(copy):
 
 
 def test_a_route_naming_a_span_that_does_not_exist_stops_with_one_line(done):
-    before = edited(done / "tests/small.yaml", "video->last, audio->last]", "video->last, auido->last]")
+    before = edited(done / "config.yaml", "video->last, audio->last]", "video->last, auido->last]")
     try:
         run = snakemake(done, "fig4", "--cores", "2")
         assert run.returncode != 0
         assert "error: route auido->last: span 'auido' does not exist; this sequence has system" in run.stdout
         assert "Traceback" not in run.stdout
     finally:
-        (done / "tests/small.yaml").write_text(before)
+        (done / "config.yaml").write_text(before)

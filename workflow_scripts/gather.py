@@ -1,6 +1,7 @@
 """Stack the parquet files of shards, datasets and models into one table, streamed file by file.
 
-python workflow_scripts/gather.py results/miniature/knockout/*/*/*.parquet --out results/miniature/tables/knockout.parquet
+python workflow_scripts/gather.py results/miniature/knockout/*/*/figure_4/*.parquet \\
+        --out results/miniature/tables/knockout_figure_4.parquet
 """
 
 import argparse

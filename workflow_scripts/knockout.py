@@ -6,7 +6,7 @@
         --evaluate results/miniature/evaluate/tiny-omni/mini-video/0.parquet \\
         --spans '{"av_video": {"question": ["instruction", "question_text", "options", "tail"]}}' \\
         --width 3 --cuts '[{"routes": ["audio->question", "question->last"]}]' \\
-        --out results/miniature/knockout/tiny-omni/mini-video/0.parquet
+        --out results/miniature/knockout/tiny-omni/mini-video/figure_4/0.parquet
 
 `cuts` is a list of budgets, each for some routes: `questions` ("correct", the default; "all"; or n: the correct ones among the
 first n of every task), `stride`, `styles`, `widths` (those that a shallow model has layers for), `controls` ({"random_same": n,

@@ -1,0 +1,178 @@
+"""What a study will cost, said before anything starts: GPU-hours by figure and model, downloads and disk.
+
+    snakemake estimate --config study=paper
+
+Counts, tokens and sizes are those of prepared questions and pinned downloads where they exist, else the published ones of
+resources/published; seconds are those measured by benchmarks/knockout.py and benchmarks/full_size.py on one GPU.
+"""
+
+import argparse
+import csv
+import json
+import math
+from pathlib import Path
+
+from avflow import cli, costs
+from avflow.errors import InputError
+
+
+def rows_of(path) -> list[dict]:
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+class Study:
+    """A study of config.yaml with the facts and rates that its costs follow from."""
+
+    def __init__(self, settings: dict, shapes, facts, rates, correct: float):
+        self.settings, self.shapes, self.facts, self.rates, self.correct = settings, shapes, facts, rates, correct
+        for kind, known in (("models", shapes), ("datasets", facts)):
+            unknown = [name for name in settings[kind] if name not in known]
+            if unknown:
+                raise InputError(f"{unknown[0]} has no row in resources/published/{kind}.csv; add one to estimate its costs")
+
+    def media(self, model: str, dataset: str) -> list[costs.Medium]:
+        """What one question of a dataset holds: a clip, or on average a candidate four times and a reference."""
+        facts, family = self.facts[dataset], self.settings["models"][model]["family"]
+        sampling = self.settings["sampling"][self.settings["models"][model]["sampling"]]
+        size = int(facts.width), int(facts.height)
+        if self.settings["datasets"][dataset]["setting"] == "av_video":
+            return [costs.medium(family, sampling, "video", facts.video_seconds, *size)]
+        picture = costs.medium(family, sampling, "image", 0, *size)
+        sound = costs.medium(family, sampling, "audio", facts.audio_seconds, *size)
+        return [picture] * 4 + [sound]  # the commoner and the longer direction
+
+    def spans(self, model: str, dataset: str):
+        setting, media = self.settings["datasets"][dataset]["setting"], self.media(model, dataset)
+        unions = self.settings["spans"][setting]
+        if setting == "av_video":
+            return costs.skeleton(setting, media[0], None, None, unions)
+        return costs.skeleton(setting, None, media[0], media[-1], unions)
+
+    def answers(self, model: str, dataset: str, times: int = 1) -> float:
+        """Seconds to encode all questions' media and answer each question `times` times."""
+        facts, media = self.facts[dataset], self.media(model, dataset)
+        family = self.settings["models"][model]["family"]
+        alike = [m for m, shape in self.shapes.items() if self.settings["models"].get(m, {}).get("family") == family]
+        tokens, setting = sum(m.tokens for m in media), self.settings["datasets"][dataset]["setting"]
+        encode = facts.media / len(media) * self.rates.encode(alike, setting, tokens)
+        forward = self.rates.forward(self.shapes[model], self.spans(model, dataset).length)
+        return encode + times * facts.questions * forward + self.starts(model, dataset, 2)
+
+    def starts(self, model: str, dataset: str, jobs: int) -> float:
+        return jobs * self.settings["datasets"][dataset]["shards"] * self.rates.start(model)
+
+    def cuts(self, model: str, dataset: str, budget: dict) -> tuple[float, float]:
+        """Seconds of a budget's knockouts in a dataset, and rows."""
+        facts, shape, asked = self.facts[dataset], self.shapes[model], budget.get("questions", "correct")
+        number = facts.knockout_questions * (1 if asked == "all" else self.correct)
+        for most in (asked, budget.get("first")):
+            if isinstance(most, int):
+                number = min(number, most * facts.knockout_tasks)
+        spans, width = self.spans(model, dataset), self.settings["models"][model]["window"]
+        ideal, count = costs.sweep(spans, shape.layers, [budget], width)
+        seconds = number * self.rates.knockouts(shape, spans.length, ideal, count)
+        return seconds + self.starts(model, dataset, 1), number * count
+
+
+def hours(seconds: float) -> str:
+    return f"{seconds / 3600:.1f}" if seconds < 360_000 else f"{seconds / 3600:,.0f}"
+
+
+def gigabytes(number: float) -> str:
+    return "unknown" if math.isnan(number) else f"{number:.0f} GB" if number >= 10 else f"{number:.1f} GB"
+
+
+def gpu_table(study: Study, targets: dict[str, dict]) -> list[list[str]]:
+    """Target by model: GPU-hours. What several targets share is counted in each of them and once in the sum."""
+    models, once = list(study.settings["models"]), {}
+    table = [["target", *models]]
+    for target, needs in targets.items():
+        line = []
+        for model in models:
+            parts = {}
+            for dataset in study.settings["datasets"]:
+                if needs["answers"]:
+                    parts["answers", dataset] = study.answers(model, dataset)
+                if needs["reliance"]:
+                    parts["reliance", dataset] = study.answers(model, dataset, study.settings["variants"])
+                for name in needs["cuts"]:
+                    budget = study.settings["cuts"][name]
+                    if dataset in budget["datasets"]:
+                        parts[name, dataset] = study.cuts(model, dataset, budget)[0]
+            once.setdefault(model, {}).update(parts)
+            line.append(hours(sum(parts.values())))
+        table.append([target, *line])
+    return [*table, ["all of them", *(hours(sum(once[m].values())) for m in models)]]
+
+
+def pinned(folder: Path, name: str) -> float:
+    """Bytes of a pinned download, NaN where it is not pinned."""
+    path = folder / f"{name}.json"
+    files = json.loads(path.read_text())["files"] if path.exists() else None
+    return sum(f["size"] for f in files) if files else math.nan
+
+
+def disk_table(study: Study, pins: Path) -> list[list[str]]:
+    """What lies on disk, in bytes: downloads, frames by sampling, features by model, rows."""
+    table = [["on disk", "size", "how it is known"]]
+    for model, shape in study.shapes.items():
+        if model in study.settings["models"]:
+            size, least = pinned(pins, model), 2 * shape.parameters
+            known = not math.isnan(size)
+            table.append([f"download {model}", gigabytes((size if known else least) / 1e9), "pinned" if known else "at least"])
+    for dataset in study.settings["datasets"]:
+        size = pinned(pins, dataset)
+        known = not math.isnan(size)
+        size = size / 1e9 if known else study.facts[dataset].gigabytes
+        table.append([f"download {dataset}", gigabytes(size), "pinned" if known else "published"])
+    frames, features, rows = {}, {}, 0.0
+    for model, settings in study.settings["models"].items():
+        features[model] = 0.0
+        for dataset in study.settings["datasets"]:
+            media, facts = study.media(model, dataset), study.facts[dataset]
+            questions = facts.media / len(media)
+            frames[settings["sampling"], dataset] = questions * sum(3 * m.frames * m.pixels for m in media)
+            features[model] += 2 * questions * sum(m.tokens for m in media) * study.shapes[model].hidden
+            budgets = [b for b in study.settings["cuts"].values() if dataset in b["datasets"]]
+            rows += costs.ROW_BYTES * sum(study.cuts(model, dataset, b)[1] for b in budgets)
+    for name in sorted({sampling for sampling, _ in frames}):
+        size = sum(v for (sampling, _), v in frames.items() if sampling == name)
+        table.append([f"frames {name}", gigabytes(size / 1e9), "kept"])
+    kept = "kept" if study.settings["keep_features"] else "each shard's removed once it is used"
+    table += [[f"features {model}", gigabytes(size / 1e9), kept] for model, size in features.items()]
+    return [*table, ["rows of knockouts", gigabytes(rows / 1e9), "kept"]]
+
+
+def text(table: list[list[str]]) -> str:
+    """Columns aligned: the first to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]) for row in table
+    ]
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--settings", type=json.loads, required=True, help="models, datasets, sampling, spans, cuts, .. as JSON")
+    parser.add_argument("--targets", type=json.loads, required=True, help="target -> what it needs, JSON")
+    parser.add_argument("--models", type=Path, required=True, help="csv of the decoders' shapes")
+    parser.add_argument("--datasets", type=Path, required=True, help="csv of the datasets' sizes")
+    parser.add_argument("--sweeps", type=Path, required=True, help="measured sweeps, JSON")
+    parser.add_argument("--stages", type=Path, required=True, help="measured stages, JSON")
+    parser.add_argument("--pins", type=Path, required=True, help="folder of the pins")
+    parser.add_argument("--correct", type=float, default=0.5, help="share of questions taken to be answered correctly")
+    arguments = parser.parse_args()
+    shapes, facts = costs.shapes_of(rows_of(arguments.models)), costs.facts_of(rows_of(arguments.datasets))
+    rates = costs.Rates(json.loads(arguments.sweeps.read_text()), json.loads(arguments.stages.read_text()), shapes)
+    study = Study(arguments.settings, shapes, facts, rates, arguments.correct)
+    print(f"GPU-hours on one {rates.device}, {100 * arguments.correct:.0f} % of questions taken to be answered correctly\n")
+    print(text(gpu_table(study, arguments.targets)), text(disk_table(study, arguments.pins)), sep="\n\n")
+    for dataset in arguments.settings["datasets"]:
+        print(f"\n{dataset}: {facts[dataset].source}", end="")
+    print()
+
+
+if __name__ == "__main__":
+    cli.run(main)
