@@ -14,7 +14,10 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 STAGES = {  # what the scripts of a stage import
-    "data": ["av", "decord", "httpx", "huggingface-hub", "librosa", "numpy", "pillow", "safetensors", "soundfile", "torch", "transformers"],
+    "data": [
+        *("av", "decord", "librosa", "numpy", "pillow", "safetensors", "soundfile", "torch", "transformers"),
+        *("httpx", "huggingface-hub"),
+    ],
     "models": ["numpy", "pyarrow", "safetensors", "tokenizers", "torch", "transformers"],
     "figures": ["ipykernel", "matplotlib", "numpy", "pandas", "papermill", "pyarrow", "safetensors"],
 }

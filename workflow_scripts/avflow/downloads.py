@@ -21,24 +21,24 @@ from .errors import InputError
 from .hub import Backoff, HubFile, Source
 from .pins import Pin, needed, write_json
 
-GIGA = 1e9
-
 
 class ByteProgress:
     """Prints "done of total, speed, time left" to stderr every few seconds; several threads may report."""
 
     def __init__(self, what: str, total: int, every: float = 10.0):
-        self.what, self.total, self.every, self.done = what, total, every, 0
+        self.what, self.total, self.every, self.done, self.found = what, total, every, 0, 0
         self.began = self.said = time.monotonic()
         self.lock = threading.Lock()
 
-    def step(self, count: int) -> None:
+    def step(self, count: int, fetched: bool = True) -> None:
+        """Count bytes; those that lay there already say nothing about the speed."""
         with self.lock:
             self.done += count
+            self.found += 0 if fetched else count
             now = time.monotonic()
             if count > 0 and (now - self.said >= self.every or self.done == self.total):
                 self.said = now
-                speed = max(self.done, 1) / max(now - self.began, 1e-9)
+                speed = max(self.done - self.found, 1) / max(now - self.began, 1e-9)
                 print(
                     f"{self.what}: {size(self.done)} of {size(self.total)}, {size(speed)}/s,"
                     f" {(self.total - self.done) / speed:.0f} s left",
@@ -49,7 +49,8 @@ class ByteProgress:
 
 def size(count: float) -> str:
     """Bytes for people."""
-    return f"{count / GIGA:.1f} GB" if count >= GIGA else f"{count / 1e6:.1f} MB"
+    unit, name = next((u, n) for u, n in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "bytes")) if count >= u or u == 1)
+    return f"{count / unit:.1f} {name}" if unit > 1 else f"{count:.0f} bytes"
 
 
 class Record:
@@ -116,10 +117,11 @@ def download(
             manifest.unlink(missing_ok=True)
         missing = [f for f in missing if not _found_right(folder, f, record, name)]
         _check_space(folder, name, missing, len(pin.files), free)
+        progress = ByteProgress(name, sum(f.size for f in missing))
         with fetch.client(source) as connections:
             for first in (True, False):  # what is small first, so that an incomplete repository is noticed in seconds
                 files = [f for f in missing if first == bool(f.blob or f.path.endswith(".json"))]
-                _fetch_all(connections, source, files, folder, record, name, threads, backoff)
+                _fetch_all(connections, source, files, folder, record, progress, threads, backoff)
                 _check_index(folder, pin, name)
         if _read(manifest) != pin.as_json():
             write_json(manifest, pin.as_json())
@@ -182,9 +184,9 @@ def _check_index(folder: Path, pin: Pin, name: str) -> None:
             needed(str(Path(index).with_name(shard)), paths, name, f"{index} names it")
 
 
-def _fetch_all(connections, source, files, folder, record, name, threads, backoff) -> None:
+def _fetch_all(connections, source, files, folder, record, progress, threads, backoff) -> None:
     """Fetch files in parallel; the first failure stops the others, whose parts stay."""
-    progress, stop = ByteProgress(name, sum(f.size for f in files)), threading.Event()
+    stop = threading.Event()
 
     def one(file):
         fetch.fetch(connections, source, file, folder / file.path, backoff, progress.step, stop)

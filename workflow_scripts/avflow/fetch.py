@@ -40,7 +40,7 @@ def pinned_hash(file: HubFile) -> str:
     return file.sha256 or file.blob
 
 
-def add_bytes(digest, path: Path, moved: Callable[[int], object] = lambda count: None) -> int:
+def add_bytes(digest, path: Path, moved: Callable[..., object] = lambda count: None) -> int:
     """Feed a file's bytes to a hash; returns how many there were."""
     size = 0
     with open(path, "rb") as opened:
@@ -68,13 +68,13 @@ def fetch(
     file: HubFile,
     target: Path,
     backoff: Backoff | None = None,
-    moved: Callable[[int], object] = lambda count: None,
+    moved: Callable[..., object] = lambda count, fetched=True: None,
     stop: threading.Event | None = None,
 ) -> None:
     """Bring one file to `target`, going on with what an earlier process left.
 
-    moved: called with the bytes gained (or lost again, negative). stop: ends it early. Raises InputError with the remedy, and
-    `Stopped`.
+    moved: called with the bytes gained (or lost again, negative), and with False when they lay there already. stop: ends it
+    early. Raises InputError with the remedy, and `Stopped`.
     """
     backoff, stop, what = backoff or Backoff(), stop or threading.Event(), f"{source.repo}/{file.path}"
     part = part_of(file, target)
@@ -111,7 +111,8 @@ class _Receiver:
         self.connections, self.source, self.file, self.part, self.moved = connections, source, file, part, moved
         self.digest, self.have, self.restarted = new_hash(file), 0, False
         if part.exists() and part.stat().st_size <= file.size:
-            self.have = add_bytes(self.digest, part, moved)
+            self.have = add_bytes(self.digest, part)
+            moved(self.have, False)
         else:
             part.unlink(missing_ok=True)
 

@@ -156,7 +156,7 @@ def describe(source: Source, backoff: Backoff) -> Listing:
     """Resolve the source's revision and list its files. Raises InputError with the remedy when the hub has it not."""
     api = HfApi(endpoint=source.endpoint, token=source.token or False)
     known = dict(repo_id=source.repo, repo_type=source.repo_type)
-    facts = _patiently(source, backoff, lambda: api.repo_info(**known, revision=source.revision))
+    facts = _patiently(source, backoff, lambda: api.repo_info(**known, revision=source.revision, timeout=30))
     tree = _patiently(source, backoff, lambda: list(api.list_repo_tree(**known, revision=facts.sha, recursive=True)))
     files = [
         HubFile(entry.path, entry.size, entry.lfs.sha256 if entry.lfs else None, None if entry.lfs else entry.blob_id)
@@ -190,6 +190,11 @@ def _patiently(source: Source, backoff: Backoff, call):
             raise InputError("HF_HUB_OFFLINE is set, so the hub is not asked; unset it, on a networked machine") from None
         except HFValidationError as error:
             raise InputError(f"{source.repo}: not a name on the hub ({str(error).splitlines()[0]}); use owner/name") from None
+        except (ValueError, TypeError, KeyError):  # from reading the answer
+            raise InputError(
+                f"{source.repo}: {source.endpoint} does not answer as a hub does (a login page, a proxy?); check the network and"
+                " HF_ENDPOINT"
+            ) from None
         if isinstance(said, InputError):
             raise said
         if failures < backoff.tries:

@@ -32,6 +32,12 @@ def parser(description: str) -> argparse.ArgumentParser:
     return made
 
 
+def checkpoint_files(folder: Path) -> list[Path]:
+    """The files that tell a checkpoint from another; of a download the manifest, which holds the checked hashes of all others."""
+    manifest = folder / "manifest.json"
+    return [manifest] if manifest.is_file() else sorted(p for p in folder.glob("*") if p.suffix in (".safetensors", ".json"))
+
+
 def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -> None:
     """Ask every chosen question and write one parquet; finished questions are kept across kills.
 
@@ -41,14 +47,10 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -
     """
     began = time.time()
     questions = choose(read_questions(arguments.questions, arguments.shard, arguments.shards))
-    folder = Path(arguments.checkpoint)
-    checkpoint = [folder / "manifest.json"]  # of a download: it holds the checked hashes of all files
-    if not checkpoint[0].is_file():
-        checkpoint = sorted(p for p in folder.glob("*") if p.suffix in (".safetensors", ".json"))
     header = {
         "code": provenance.code_hash(script, f"adapters.{arguments.family}"),
         "features": provenance.file_hash(arguments.features),
-        "checkpoint": provenance.file_hash(*checkpoint),
+        "checkpoint": provenance.file_hash(*checkpoint_files(Path(arguments.checkpoint))),
         "dtype": arguments.dtype,
         "system_prompt": arguments.system_prompt,
         "positions": arguments.positions,
