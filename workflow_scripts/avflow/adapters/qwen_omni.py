@@ -9,13 +9,14 @@ import math
 from pathlib import Path
 
 import torch
-from transformers import AutoTokenizer, Qwen2_5OmniThinkerForConditionalGeneration
+from transformers import Qwen2_5OmniThinkerForConditionalGeneration
 from transformers.utils import logging
 
 from ..errors import InputError
 from ..features import HOP, SAMPLE_RATE, log_mel, mel_frames
 from ..prompt import Block, MediaLayout
 from .base import Adapter, grid_positions
+from .checkpoint import read_config, read_tokenizer, shards
 
 TOKENS = {
     "audio": "<|AUDIO|>",
@@ -26,6 +27,7 @@ TOKENS = {
     "vision_start": "<|vision_bos|>",
     "vision_end": "<|vision_eos|>",
 }
+MODEL_TYPES = ("qwen2_5_omni", "qwen2_5_omni_thinker")
 LONGEST_SOUND = 300 * SAMPLE_RATE  # the official feature extractor cuts off the rest (chunk_length in preprocessor_config.json)
 SHORTEST_SOUND = 2 * HOP + 1  # samples that make one audio token
 
@@ -105,34 +107,46 @@ class OmniLayout:
         return MediaLayout(tuple(blocks), torch.cat(columns, 1), last + 1)
 
 
+def load_thinker(folder: Path, dtype) -> Qwen2_5OmniThinkerForConditionalGeneration:
+    """The Thinker of a full checkpoint, or of one that holds nothing else, on the CPU. Raises InputError."""
+    config = read_config(folder, "Qwen2.5-Omni")
+    kind = config.get("model_type")
+    if kind not in MODEL_TYPES:
+        raise InputError(f"{folder}: config.json is of model_type {kind!r}; give the folder of a Qwen2.5-Omni checkpoint")
+    shards(folder)
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    model, info = Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(
+        str(folder),
+        dtype=dtype,
+        attn_implementation="sdpa",
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # they are named below
+        local_files_only=True,
+    )
+    missing = sorted(info["missing_keys"])
+    text = config.get("thinker_config", config).get("text_config", {})
+    if missing == ["lm_head.weight"] and text.get("tie_word_embeddings"):  # what tied it when the checkpoints were released
+        model.lm_head.weight = model.get_decoder().get_input_embeddings().weight
+    elif missing:
+        raise InputError(f"{folder}: tensor {missing[0]} is missing ({len(missing)} in all); download the checkpoint again")
+    if info["mismatched_keys"]:
+        name = sorted(info["mismatched_keys"])[0][0]
+        raise InputError(f"{folder}: tensor {name} does not fit config.json; use the two together")
+    return model
+
+
 class QwenOmni(Adapter):
     """A loaded Thinker."""
 
     longest_sound = LONGEST_SOUND
 
     def __init__(self, folder, system_prompt: str, device="cpu", dtype=torch.float32):
-        """Load a checkpoint folder. Raises InputError when the folder or a tensor in it is missing."""
+        """Load a checkpoint folder. Raises InputError when the folder, a file or a tensor in it is missing or broken."""
         self.folder, self.system_prompt = Path(folder), system_prompt
-        if not (self.folder / "config.json").is_file():
-            raise InputError(f"{folder}: no config.json; give the folder of a Qwen2.5-Omni checkpoint")
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-        try:
-            self.model, info = Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(
-                str(folder), dtype=dtype, attn_implementation="sdpa", output_loading_info=True, local_files_only=True
-            )
-        except OSError as error:
-            raise InputError(f"{folder}: {str(error).splitlines()[0]}; download the checkpoint again") from None
-        if info["missing_keys"]:
-            missing = sorted(info["missing_keys"])
-            raise InputError(f"{folder}: tensor {missing[0]} is missing ({len(missing)} in all); download the checkpoint again")
-        if info.get("mismatched_keys"):
-            raise InputError(
-                f"{folder}: tensor {sorted(info['mismatched_keys'])[0]} does not fit config.json; use the two together"
-            )
-        self.model.to(device).eval().requires_grad_(False)
         self.device, self.dtype = torch.device(device), dtype
-        self.tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        self.model = load_thinker(self.folder, dtype).to(device).eval().requires_grad_(False)
+        self.tokenizer = read_tokenizer(self.folder)
         config = self.model.config
         self.patch, self.temporal = config.vision_config.patch_size, config.vision_config.temporal_patch_size
         self.layout = OmniLayout(config)

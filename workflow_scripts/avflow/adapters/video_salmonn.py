@@ -21,13 +21,13 @@ the chunks of its sound the official code asks for more audio tokens than it has
 from pathlib import Path
 
 import torch
-from transformers import AutoTokenizer
 from transformers.utils import logging
 
 from ..errors import InputError
 from ..features import log_mel
 from ..prompt import Block, MediaLayout
 from .base import Adapter, grid_positions
+from .checkpoint import read_tokenizer
 from .salmonn_port import load_port
 
 VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
@@ -120,7 +120,7 @@ class VideoSalmonn(Adapter):
         self.device, self.dtype, self.tokens = torch.device(device), dtype, TOKENS
         logging.set_verbosity_error()
         self.model = load_port(self.folder, self.device, dtype)
-        self.tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        self.tokenizer = read_tokenizer(self.folder)
         self.decoder, self.head = self.model.decoder, self.model.vl.lm_head
         vision = self.model.config.vision_config
         self.patch, self.temporal = vision.patch_size, vision.temporal_patch_size
