@@ -63,11 +63,10 @@ def sequences(model, questions, world_files):
         if item.kind == "audio":
             return model.encode("audio", audio=torch.from_numpy(media.read_audio(path)))
         if item.kind == "image":
-            frames, extra = torch.from_numpy(media.read_image(path).copy()), {}
-        else:
-            frames, fps = media.read_frames(path, 2, 768)
-            frames, extra = torch.from_numpy(frames), {"audio": torch.from_numpy(media.read_audio(path)), "fps": fps}
-        return model.encode(item.kind, frames=features.resize(frames.contiguous(), 56, 56), **extra)
+            return model.encode("image", frames=features.resize(torch.from_numpy(media.read_image(path).copy()), 56, 56))
+        frames, fps = media.read_frames(path, 2, 768)
+        frames, sound = features.resize_video(torch.from_numpy(frames), 56, 56), torch.from_numpy(media.read_audio(path))
+        return model.encode("video", frames=frames, audio=sound, fps=fps)
 
     return {i: model.sequence(q, {m.media_id: encode(q, m) for m in q.media}, UNIONS[q.setting]) for i, q in questions.items()}
 

@@ -33,7 +33,7 @@ def test_logits_equal_the_official_forward_from_pixels_and_sound(model, sequence
     sequence = sequences[i]
     path = world_files / "mini-video" / sequence.question.media[0].path
     frames, _ = media.read_frames(path, 2, 768)
-    patches, grid = features.patchify(features.resize(torch.from_numpy(frames).contiguous(), 56, 56), 14, 2, 2)
+    patches, grid = features.patchify(features.resize_video(torch.from_numpy(frames), 56, 56), 14, 2, 2)
     mel = features.log_mel(torch.from_numpy(media.read_audio(path)))
     with torch.inference_mode():
         official = model.model(

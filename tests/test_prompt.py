@@ -2,12 +2,14 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from conftest import UNIONS
 from transformers.models.qwen2_5_omni.processing_qwen2_5_omni import Qwen2_5OmniProcessor
 
-from avflow import benchmarks, miniature, prompt, world
+from avflow import benchmarks, miniature, parity, prompt, sampling, world
+from avflow.adapters.base import grid_positions
 from avflow.adapters.qwen_omni import TOKENS, OmniLayout, audio_tokens, chunks
 from avflow.errors import InputError
 from avflow.questions import Question
@@ -20,21 +22,6 @@ def video_question(ending=world.VIDEO_ENDING):
 
 def items_question(task):
     return benchmarks.items_question(miniature.items_row(task, 1, [1, 0, 3, 2], 2), miniature.ITEMS, world.ITEMS_INSTRUCTION)
-
-
-def chat(question, tokenizer):
-    """The same question through the checkpoint's chat template."""
-    content, text = [], ""
-    for atom_or_item in prompt._pieces(question, "")[1:-1]:
-        if isinstance(atom_or_item, tuple):
-            text += atom_or_item[1]
-        else:
-            content += [{"type": "text", "text": text}] if text else []
-            content.append({"type": atom_or_item.kind, atom_or_item.kind: "file"})
-            text = ""
-    content.append({"type": "text", "text": text})
-    messages = [{"role": "system", "content": world.SYSTEM_PROMPT}, {"role": "user", "content": content}]
-    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
 
 
 def official(model, text, **lengths):
@@ -90,7 +77,11 @@ def test_video_with_audio_is_laid_out_as_officially(model, grid, samples, second
     layout = OmniLayout(model.model.config).of("video", 1, "video", features)
     made = prompt.build(question, model.tokenizer, world.SYSTEM_PROMPT, {"v1": layout}, UNIONS["av_video"])
     ids, positions = official(
-        model, chat(question, model.tokenizer), grids=[grid], samples=[samples], seconds_per_grid=seconds_per_grid
+        model,
+        parity.chat(question, world.SYSTEM_PROMPT, model.tokenizer),
+        grids=[grid],
+        samples=[samples],
+        seconds_per_grid=seconds_per_grid,
     )
     assert torch.equal(made.ids, ids)
     assert torch.equal(made.positions, positions)
@@ -107,7 +98,7 @@ def test_interleaved_items_are_laid_out_as_officially(model, task):
         one = dict(grid=torch.tensor(next(grids))) if m.kind == "image" else dict(audio=0, samples=torch.tensor(next(samples)))
         media[m.id] = OmniLayout(model.model.config).of(m.role, m.index, m.kind, one)
     made = prompt.build(question, model.tokenizer, world.SYSTEM_PROMPT, media, UNIONS["items"])
-    ids, positions = official(model, chat(question, model.tokenizer), grids=images, samples=sounds)
+    ids, positions = official(model, parity.chat(question, world.SYSTEM_PROMPT, model.tokenizer), grids=images, samples=sounds)
     assert torch.equal(made.ids, ids)
     assert torch.equal(made.positions, positions)
 
@@ -166,3 +157,29 @@ def test_a_letter_that_is_no_token_of_its_own_is_refused(model):
 def test_chunks_break_where_an_id_reaches_the_next_two_seconds():
     assert chunks(torch.tensor([0, 0, 25, 25, 50, 50, 75]), 50) == [(0, 4), (4, 7)]
     assert chunks(torch.tensor([0, 75, 150]), 50) == [(0, 1), (1, 2), (2, 3)]
+
+
+def official_chunks(times):
+    return Qwen2_5OmniProcessor.get_chunked_index(None, times, 50)
+
+
+def grid_times(fps):
+    return grid_positions([384, 2, 2], 2, 2 / fps, 25)[0]
+
+
+@pytest.mark.parametrize("divisor", range(1, 13))
+def test_the_rates_that_sampling_gives_are_chunked_alike_by_processor_model_and_us(divisor):
+    fps = sampling.sample_times(384.0 * divisor, 2.0, 768)[1]
+    assert fps == 2 / divisor
+    processors = official_chunks(np.arange(384) * (2 / fps) * 25)
+    models = (torch.arange(384) * torch.tensor(2 / fps).float() * 25).long()
+    assert torch.equal(grid_times(fps), models)
+    assert chunks(grid_times(fps), 50) == processors == official_chunks(models.numpy())
+
+
+def test_where_processor_and_model_disagree_we_follow_the_model():
+    """At 1.04 frames a second float64, of the processor, and float32, of the model, start some chunks at other grids."""
+    processors = official_chunks(np.arange(384) * (2 / 1.04) * 25)
+    models = official_chunks((torch.arange(384) * torch.tensor(2 / 1.04).float() * 25).long().numpy())
+    assert processors != models
+    assert chunks(grid_times(1.04), 50) == models

@@ -34,8 +34,12 @@ def prepare(path, kind: str, wanted) -> dict[str, torch.Tensor]:
         out["frames"] = torch.from_numpy(media.read_image(path).copy())
     if "frames" in out:
         height, width = out["frames"].shape[-2:]
-        size = features.resized_shape(height, width, wanted.multiple, wanted.min_pixels, max_pixels)
-        out["frames"] = features.resize(out["frames"], *size).contiguous()
+        try:
+            size = features.resized_shape(height, width, wanted.multiple, wanted.min_pixels, max_pixels)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        resize = features.resize_video if kind == "video" and wanted.fps else features.resize  # as each model's own code does
+        out["frames"] = resize(out["frames"], *size).contiguous()
     if kind == "audio" or kind == "video" and media.probe(path, kind).audio_channels:
         out["audio"] = torch.from_numpy(media.read_audio(path))
     return out

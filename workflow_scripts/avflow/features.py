@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from transformers.audio_utils import mel_filter_bank
 
+from .errors import InputError
+
 IMAGE_MEAN = (0.48145466, 0.4578275, 0.40821073)  # OpenAI CLIP, as in Qwen2-VL's preprocessor_config.json
 IMAGE_STD = (0.26862954, 0.26130258, 0.27577711)
 SAMPLE_RATE = 16000
@@ -18,7 +20,12 @@ FFT, HOP, MELS = 400, 160, 128
 
 
 def resized_shape(height: int, width: int, multiple: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
-    """(height, width) after Qwen's smart resize: multiples of `multiple`, pixels within the limits, aspect ratio kept."""
+    """(height, width) after Qwen's smart resize: multiples of `multiple`, pixels within the limits, aspect ratio kept.
+
+    Raises InputError, as the official code does, where one side is more than 200 times the other.
+    """
+    if max(height, width) > 200 * min(height, width):
+        raise InputError(f"a picture of {height} x {width} pixels is more than 200 times as long as wide; drop its question")
     h, w = round(height / multiple) * multiple, round(width / multiple) * multiple
     if h * w > max_pixels:
         shrink = math.sqrt(height * width / max_pixels)
@@ -32,14 +39,25 @@ def resized_shape(height: int, width: int, multiple: int, min_pixels: int, max_p
 
 
 def resize(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Bicubic, antialiased resize of uint8 frames (T, 3, H, W) on the CPU.
+    """Bicubic, antialiased resize of uint8 frames (T, 3, H, W) on the CPU, bit for bit as torchvision in the official processors.
 
-    On uint8 torch rounds between its two passes as Pillow does, and so does torchvision in the official processors; the float
-    path differs by up to 19 levels of 255 on noise.
+    On uint8 torch rounds and clips between its two passes, as Pillow does: the two differ by at most 2 levels of 255.
     """
     if frames.shape[-2:] == (height, width):
         return frames
     return F.interpolate(frames, (height, width), mode="bicubic", antialias=True, align_corners=False)
+
+
+def resize_video(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """The same in floats, rounded once at the end: bit for bit as qwen-omni-utils resizes a video before the processor sees it.
+
+    `resize` differs from it by up to 10 levels of 255 at edges.
+    """
+    if frames.shape[-2:] == (height, width):
+        return frames
+    shape = dict(size=(height, width), mode="bicubic", antialias=True, align_corners=False)
+    few = frames.split(8)  # a whole video in floats may not fit into memory
+    return torch.cat([F.interpolate(f.float(), **shape).clamp_(0, 255).round_().to(torch.uint8) for f in few])
 
 
 def patchify(frames: torch.Tensor, patch: int, merge: int, temporal: int) -> tuple[torch.Tensor, tuple[int, int, int]]:
@@ -65,20 +83,24 @@ def mel_frames(samples: int) -> int:
     return -(-samples // HOP)
 
 
-def log_mel(audio: torch.Tensor, length: int | None = None) -> torch.Tensor:
+def log_mel(audio: torch.Tensor, length: int | None = None, within: int | None = None) -> torch.Tensor:
     """Whisper's log-mel spectrogram: (..., samples) at 16 kHz -> (..., 128, ceil(samples / 160)).
 
     Equal to the official extractor, which first pads with zeros to 30 or 300 seconds: only the zeros within reach of the last
     window matter, so only those are added. With `length`, the sound is padded to so many samples, and their frames are kept.
+    within: where the official padding ends, in samples; a sound that reaches it is reflected there and not followed by zeros.
     """
     frames = mel_frames(length or audio.shape[-1])
-    padded = F.pad(audio.reshape(-1, audio.shape[-1]), (0, (length or (frames + 3) * HOP) - audio.shape[-1]))
+    total = length or min((frames + 3) * HOP, within or math.inf)
+    padded = F.pad(audio.reshape(-1, audio.shape[-1]), (0, total - audio.shape[-1]))
     window = torch.hann_window(FFT, device=audio.device)
-    spectrum = torch.stft(padded, FFT, HOP, window=window, return_complex=True)[..., :frames].abs() ** 2
+    # two frames more than are kept still hear the sound's end, and count when everything is floored relative to the loudest
+    heard = frames if length else min(frames + 2, total // HOP)
+    spectrum = torch.stft(padded, FFT, HOP, window=window, return_complex=True)[..., :heard].abs() ** 2
     filters = torch.tensor(
         mel_filter_bank(1 + FFT // 2, MELS, 0.0, 8000.0, SAMPLE_RATE, norm="slaney", mel_scale="slaney"),
         dtype=torch.float32,
         device=audio.device,
     )
-    mel = (filters.T @ spectrum).clamp(min=1e-10).log10().view(*audio.shape[:-1], MELS, frames)
-    return (torch.maximum(mel, mel.amax((-2, -1), keepdim=True) - 8.0) + 4.0) / 4.0
+    mel = (filters.T @ spectrum).clamp(min=1e-10).log10().view(*audio.shape[:-1], MELS, heard)
+    return (torch.maximum(mel[..., :frames], mel.amax((-2, -1), keepdim=True) - 8.0) + 4.0) / 4.0

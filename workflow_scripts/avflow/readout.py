@@ -7,13 +7,23 @@ import math
 
 import torch
 
+from .errors import InputError
 from .sequence import Sequence
 
 LETTERS = ("A", "B", "C", "D")
 
 
 def option_logits(sequence: Sequence, logits: torch.Tensor) -> dict[str, list[float]]:
-    """Columns logit_A .. logit_D of logits (n, V); NaN where a question has no such option."""
+    """Columns logit_A .. logit_D of logits (n, V); NaN where a question has no such option.
+
+    Raises InputError for an option that has no column.
+    """
+    for option in sequence.question.options:
+        if option.label not in LETTERS:
+            raise InputError(
+                f"question {sequence.question.question_id}: the tables hold options {', '.join(LETTERS)} and not {option.label};"
+                " drop the question"
+            )
     at = {o.label: i for o, i in zip(sequence.question.options, sequence.letter_ids.tolist())}
     missing = [math.nan] * len(logits)
     return {f"logit_{letter}": logits[:, at[letter]].tolist() if letter in at else missing for letter in LETTERS}

@@ -3,6 +3,7 @@
 import torch
 
 from ..errors import InputError
+from ..features import patchify
 from ..prompt import build
 from ..questions import Question
 from ..sequence import Sequence
@@ -22,12 +23,15 @@ def grid_positions(grid, merge: int, seconds_per_grid: float, per_second: int) -
 
 
 class Adapter:
-    """A loaded model. A family sets, besides `encode`:
+    """A loaded model. A family sets:
 
     folder, system_prompt, device, dtype, tokenizer; decoder, the HF text model; head, (.., D) to logits; layout, whose
     `of(role, index, kind, features)` gives a `MediaLayout`; tokens, the placeholder token of each kind of medium; patch and
-    temporal, the vision encoder's patch size in pixels and in frames.
+    temporal, the vision encoder's patch size in pixels and in frames; longest_sound, in samples, where the encoder has a limit;
+    vision(kind, patches, grid) -> (n, D) and audio(sound) -> (m, D), the encoders.
     """
+
+    longest_sound: int | None = None
 
     def check(self) -> None:
         """Raise InputError for what cannot be traced or read: sliding windows, placeholders that the tokenizer lacks."""
@@ -40,6 +44,26 @@ class Adapter:
                 raise InputError(
                     f"{self.folder}: {token} is not a token of its own; use the tokenizer that came with the checkpoint"
                 )
+
+    @torch.inference_mode()
+    def encode(self, kind: str, frames=None, audio=None, fps: float | None = None) -> dict[str, torch.Tensor]:
+        """Encoder outputs of one medium, which never depend on other media.
+
+        kind: "video" (frames uint8 (T, 3, H, W), audio (samples,) or None, fps), "image" (frames (1, 3, H, W)) or "audio".
+        Returns any of vision (n, D), audio (m, D), grid (3,) int64 patches, seconds_per_grid (), samples ().
+        """
+        out = {}
+        if frames is not None:
+            patches, grid = patchify(frames.to(self.device), self.patch, self.layout.merge, self.temporal)
+            out["grid"] = torch.tensor(grid)
+            out["vision"] = self.vision(kind, patches, out["grid"])
+            if kind == "video":
+                out["seconds_per_grid"] = torch.tensor(self.temporal / fps, dtype=torch.float64)
+        if audio is not None:
+            audio = audio[: self.longest_sound]
+            out["audio"] = self.audio(audio.to(self.device).float())
+            out["samples"] = torch.tensor(len(audio))
+        return out
 
     @torch.inference_mode()
     def sequence(self, question: Question, features: dict[str, dict], unions=None) -> Sequence:

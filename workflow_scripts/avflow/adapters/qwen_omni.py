@@ -9,13 +9,14 @@ import math
 from pathlib import Path
 
 import torch
-from transformers import AutoTokenizer, Qwen2_5OmniThinkerForConditionalGeneration
+from transformers import Qwen2_5OmniThinkerForConditionalGeneration
 from transformers.utils import logging
 
 from ..errors import InputError
-from ..features import log_mel, mel_frames, patchify
+from ..features import HOP, SAMPLE_RATE, log_mel, mel_frames
 from ..prompt import Block, MediaLayout
 from .base import Adapter, grid_positions
+from .checkpoint import read_config, read_tokenizer, shards
 
 TOKENS = {
     "audio": "<|AUDIO|>",
@@ -26,6 +27,9 @@ TOKENS = {
     "vision_start": "<|vision_bos|>",
     "vision_end": "<|vision_eos|>",
 }
+MODEL_TYPES = ("qwen2_5_omni", "qwen2_5_omni_thinker")
+LONGEST_SOUND = 300 * SAMPLE_RATE  # the official feature extractor cuts off the rest (chunk_length in preprocessor_config.json)
+SHORTEST_SOUND = 2 * HOP + 1  # samples that make one audio token
 
 
 def audio_tokens(samples: int) -> int:
@@ -57,7 +61,7 @@ class OmniLayout:
         """The blocks and positions of one encoded medium; `role` and `index` name its atom."""
         atom = {"video": None, "candidate": f"candidate_{index}", "reference": "reference"}[role]
         if kind == "video" and "audio" in features:
-            return self._interleaved(features)
+            return self._interleaved(features, atom)
         start, end = ("audio_start", "audio_end") if kind == "audio" else ("vision_start", "vision_end")
         if kind == "audio":
             inner = torch.arange(audio_tokens(int(features["samples"]))).expand(3, -1)
@@ -74,8 +78,11 @@ class OmniLayout:
         blocks = (Block(TOKENS[start], 1, "delimiter"), *blocks, Block(TOKENS[end], 1, "delimiter"))
         return MediaLayout(blocks, torch.cat([bos, inner, eos], 1), last + 1)
 
-    def _interleaved(self, features) -> MediaLayout:
-        """Video with its sound: [V of 2 s][A of 2 s].. between both start and both end marks, each pair sharing one id."""
+    def _interleaved(self, features, atom: str | None) -> MediaLayout:
+        """Video with its sound: [V of 2 s][A of 2 s].. between both start and both end marks, each pair sharing one id.
+
+        atom: of a candidate or the reference, which stays one group; otherwise pictures and sound are told apart.
+        """
         grid = features["grid"].tolist()
         video = grid_positions(grid, self.merge, float(features["seconds_per_grid"]), self.per_second)
         audio = torch.arange(audio_tokens(int(features["samples"]))).expand(3, -1)
@@ -88,11 +95,11 @@ class OmniLayout:
                 a, b = video_runs[j]
                 for g in range(a // per_grid, -(-b // per_grid)):
                     inside = min(b, (g + 1) * per_grid) - max(a, g * per_grid)
-                    blocks.append(Block(TOKENS["video"], inside, "video", f"frame_{g}"))
+                    blocks.append(Block(TOKENS["video"], inside, atom or "video", None if atom else f"frame_{g}"))
                 columns.append(video[:, a:b] + 1)
             if j < len(audio_runs):
                 a, b = audio_runs[j]
-                blocks.append(Block(TOKENS["audio"], b - a, "audio", f"audio_segment_{j}"))
+                blocks.append(Block(TOKENS["audio"], b - a, atom or "audio", None if atom else f"audio_segment_{j}"))
                 columns.append(audio[:, a:b] + 1)
         last = int(columns[-1].max()) + 1  # text goes on after the last chunk, as in get_rope_index
         blocks += [Block(TOKENS["audio_end"], 1, "delimiter"), Block(TOKENS["vision_end"], 1, "delimiter")]
@@ -100,32 +107,46 @@ class OmniLayout:
         return MediaLayout(tuple(blocks), torch.cat(columns, 1), last + 1)
 
 
+def load_thinker(folder: Path, dtype) -> Qwen2_5OmniThinkerForConditionalGeneration:
+    """The Thinker of a full checkpoint, or of one that holds nothing else, on the CPU. Raises InputError."""
+    config = read_config(folder, "Qwen2.5-Omni")
+    kind = config.get("model_type")
+    if kind not in MODEL_TYPES:
+        raise InputError(f"{folder}: config.json is of model_type {kind!r}; give the folder of a Qwen2.5-Omni checkpoint")
+    shards(folder)
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    model, info = Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(
+        str(folder),
+        dtype=dtype,
+        attn_implementation="sdpa",
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # they are named below
+        local_files_only=True,
+    )
+    missing = sorted(info["missing_keys"])
+    text = config.get("thinker_config", config).get("text_config", {})
+    if missing == ["lm_head.weight"] and text.get("tie_word_embeddings"):  # what tied it when the checkpoints were released
+        model.lm_head.weight = model.get_decoder().get_input_embeddings().weight
+    elif missing:
+        raise InputError(f"{folder}: tensor {missing[0]} is missing ({len(missing)} in all); download the checkpoint again")
+    if info["mismatched_keys"]:
+        name = sorted(info["mismatched_keys"])[0][0]
+        raise InputError(f"{folder}: tensor {name} does not fit config.json; use the two together")
+    return model
+
+
 class QwenOmni(Adapter):
     """A loaded Thinker."""
 
+    longest_sound = LONGEST_SOUND
+
     def __init__(self, folder, system_prompt: str, device="cpu", dtype=torch.float32):
-        """Load a checkpoint folder. Raises InputError when the folder or a tensor in it is missing."""
+        """Load a checkpoint folder. Raises InputError when the folder, a file or a tensor in it is missing or broken."""
         self.folder, self.system_prompt = Path(folder), system_prompt
-        if not (self.folder / "config.json").is_file():
-            raise InputError(f"{folder}: no config.json; give the folder of a Qwen2.5-Omni checkpoint")
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-        try:
-            self.model, info = Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(
-                str(folder), dtype=dtype, attn_implementation="sdpa", output_loading_info=True, local_files_only=True
-            )
-        except OSError as error:
-            raise InputError(f"{folder}: {str(error).splitlines()[0]}; download the checkpoint again") from None
-        if info["missing_keys"]:
-            missing = sorted(info["missing_keys"])
-            raise InputError(f"{folder}: tensor {missing[0]} is missing ({len(missing)} in all); download the checkpoint again")
-        if info.get("mismatched_keys"):
-            raise InputError(
-                f"{folder}: tensor {sorted(info['mismatched_keys'])[0]} does not fit config.json; use the two together"
-            )
-        self.model.to(device).eval().requires_grad_(False)
         self.device, self.dtype = torch.device(device), dtype
-        self.tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        self.model = load_thinker(self.folder, dtype).to(device).eval().requires_grad_(False)
+        self.tokenizer = read_tokenizer(self.folder)
         config = self.model.config
         self.patch, self.temporal = config.vision_config.patch_size, config.vision_config.temporal_patch_size
         self.layout = OmniLayout(config)
@@ -133,25 +154,17 @@ class QwenOmni(Adapter):
         self.tokens = {kind: TOKENS[kind] for kind in ("video", "image", "audio")}
         self.check()
 
-    @torch.inference_mode()
-    def encode(self, kind: str, frames=None, audio=None, fps: float | None = None) -> dict[str, torch.Tensor]:
-        """Encoder outputs of one medium.
+    def vision(self, kind: str, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+        """Patches of one medium (t * h * w, pixels) -> (tokens, D)."""
+        features = self.model.get_image_features if kind == "image" else self.model.get_video_features
+        return torch.cat(list(features(patches.to(self.dtype), grid[None].to(self.device)).pooler_output))
 
-        kind: "video" (frames uint8 (T, 3, H, W), audio (samples,) or None, fps), "image" (frames (1, 3, H, W)) or "audio".
-        Returns any of vision (n, D), audio (m, D), grid (3,) int64 patches, seconds_per_grid (), samples ().
-        """
-        out = {}
-        if frames is not None:
-            patches, grid = patchify(frames.to(self.device), self.patch, self.layout.merge, self.temporal)
-            grid = torch.tensor(grid)
-            features = self.model.get_image_features if kind == "image" else self.model.get_video_features
-            out["vision"] = torch.cat(list(features(patches.to(self.dtype), grid[None].to(self.device)).pooler_output))
-            out["grid"] = grid
-            if kind == "video":
-                out["seconds_per_grid"] = torch.tensor(self.temporal / fps, dtype=torch.float64)
-        if audio is not None:
-            mel = log_mel(audio.to(self.device).float())  # (128, frames)
-            mask = torch.ones(1, mel.shape[1], dtype=torch.long, device=self.device)
-            out["audio"] = self.model.get_audio_features(mel[None].to(self.dtype), mask).last_hidden_state
-            out["samples"] = torch.tensor(audio.shape[-1])
-        return out
+    def audio(self, sound: torch.Tensor) -> torch.Tensor:
+        """A sound (samples,) -> (tokens, D). Raises InputError when it is too short for a token."""
+        if audio_tokens(len(sound)) < 1:
+            raise InputError(
+                f"a sound of {len(sound)} samples at 16 kHz is too short for an audio token; give at least {SHORTEST_SOUND}"
+            )
+        mel = log_mel(sound, within=LONGEST_SOUND)  # (128, frames)
+        mask = torch.ones(1, mel.shape[1], dtype=torch.long, device=self.device)
+        return self.model.get_audio_features(mel[None].to(self.dtype), mask).last_hidden_state

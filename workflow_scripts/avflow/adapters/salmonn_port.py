@@ -6,11 +6,10 @@ bytedance/video-SALMONN-2 at 61faec0 computes the same: `check_parity.py` holds 
 the official tensor names, which are mapped while they are read.
 """
 
-import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import nn
 from transformers import (
     Blip2QFormerConfig,
@@ -22,6 +21,7 @@ from transformers import (
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from ..errors import InputError
+from .checkpoint import read_config, shards
 
 PREFIXES = (  # official, here; the first that fits counts
     ("visual.", "vl.model.visual."),
@@ -147,29 +147,9 @@ class SalmonnPort(nn.Module):
         return {name: tensor.contiguous() for name, tensor in state.items() if not (tied and name == "lm_head.weight")}
 
 
-def shards(folder: Path) -> list[Path]:
-    """The safetensors files of a checkpoint folder. Raises InputError when one is missing, of those that the index names."""
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        named = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        files = [folder / name for name in sorted(set(named))]
-    else:
-        files = [folder / "model.safetensors"]
-    for file in files:
-        if not file.is_file():
-            raise InputError(f"{folder}: {file.name} is missing; download the checkpoint again")
-    return files
-
-
 def load_port(folder: Path, device, dtype) -> SalmonnPort:
     """Read a checkpoint folder tensor by tensor, straight onto the device. Raises InputError naming the folder and the tensor."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except OSError:
-        raise InputError(f"{folder}: no config.json; give the folder of a video-SALMONN 2+ checkpoint") from None
-    except ValueError as error:
-        raise InputError(f"{folder}: config.json is not JSON ({error}); download the checkpoint again") from None
-    files = shards(folder)
+    config, files = read_config(folder, "video-SALMONN 2+"), shards(folder)
     try:
         with torch.device("meta"):
             port = SalmonnPort(config)
@@ -179,8 +159,6 @@ def load_port(folder: Path, device, dtype) -> SalmonnPort:
         port.complete(device)
     except KeyError as error:
         raise InputError(f"{folder}: config.json has no {error}; give the folder of a video-SALMONN 2+ checkpoint") from None
-    except SafetensorError as error:
-        raise InputError(f"{file}: not a whole safetensors file ({error}); download the checkpoint again") from None
     except InputError as error:
         raise InputError(f"{folder}: {error}") from None
     return port.eval().requires_grad_(False)

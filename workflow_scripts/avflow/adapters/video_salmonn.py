@@ -21,13 +21,13 @@ the chunks of its sound the official code asks for more audio tokens than it has
 from pathlib import Path
 
 import torch
-from transformers import AutoTokenizer
 from transformers.utils import logging
 
 from ..errors import InputError
-from ..features import log_mel, patchify
+from ..features import log_mel
 from ..prompt import Block, MediaLayout
 from .base import Adapter, grid_positions
+from .checkpoint import read_tokenizer
 from .salmonn_port import load_port
 
 VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
@@ -120,33 +120,22 @@ class VideoSalmonn(Adapter):
         self.device, self.dtype, self.tokens = torch.device(device), dtype, TOKENS
         logging.set_verbosity_error()
         self.model = load_port(self.folder, self.device, dtype)
-        self.tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        self.tokenizer = read_tokenizer(self.folder)
         self.decoder, self.head = self.model.decoder, self.model.vl.lm_head
         vision = self.model.config.vision_config
         self.patch, self.temporal = vision.patch_size, vision.temporal_patch_size
         self.layout = SalmonnLayout(self.model.config, self.model.chunk_samples, self.model.tokens_per_chunk, positions)
         self.check()
 
-    @torch.inference_mode()
-    def encode(self, kind: str, frames=None, audio=None, fps: float | None = None) -> dict[str, torch.Tensor]:
-        """Encoder outputs of one medium.
+    def vision(self, kind: str, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+        """Patches of one medium (t * h * w, pixels) -> (tokens, D)."""
+        return self.model.vision(patches, grid)
 
-        kind: "video" (frames uint8 (T, 3, H, W), audio (samples,) or None, fps), "image" (frames (1, 3, H, W)) or "audio".
-        Returns any of vision (n, D), audio (m, D), grid (3,) int64 patches, seconds_per_grid (), samples ().
-        """
-        out = {}
-        if frames is not None:
-            patches, grid = patchify(frames.to(self.device), self.patch, self.layout.merge, self.temporal)
-            out["grid"] = torch.tensor(grid)
-            out["vision"] = self.model.vision(patches, out["grid"])
-            if kind == "video":
-                out["seconds_per_grid"] = torch.tensor(self.temporal / fps, dtype=torch.float64)
-        if audio is not None:
-            chunks = whole_chunks(audio.to(self.device).float(), self.model.chunk_samples)
-            mel = torch.stack([log_mel(chunk, len(chunk)) for chunk in chunks])  # (chunks, mel bins, frames)
-            out["audio"] = self.model.audio(mel).flatten(0, 1)
-            out["samples"] = torch.tensor(audio.shape[-1])
-        return out
+    def audio(self, sound: torch.Tensor) -> torch.Tensor:
+        """A sound (samples,) -> (tokens, D), in whole chunks."""
+        chunks = whole_chunks(sound, self.model.chunk_samples)
+        mel = torch.stack([log_mel(chunk, len(chunk)) for chunk in chunks])  # (chunks, mel bins, frames)
+        return self.model.audio(mel).flatten(0, 1)
 
     def sequence(self, question, features, unions=None):
         """As `Adapter.sequence`. Raises InputError for training positions of sounds without any image or video."""

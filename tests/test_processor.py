@@ -1,0 +1,104 @@
+"""Qwen2.5-Omni's inputs equal what the official processor and get_rope_index were recorded to give (check_processor.py)."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
+
+import check_processor
+from avflow import features, parity
+from avflow.adapters.qwen_omni import LONGEST_SOUND, SHORTEST_SOUND
+from avflow.errors import InputError
+
+RECORD = ROOT / "tests/data/qwen_omni_processor.npz"
+TOLERANCE = {"ids": 0, "positions": 0, "pixels": 1e-5, "mel": 1e-4}  # the fft's last digits vary from processor to processor
+
+
+@pytest.fixture(scope="module")
+def record():
+    return parity.read_record(RECORD)
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory):
+    return parity.random_adapter(tmp_path_factory.mktemp("random"))
+
+
+@pytest.fixture(scope="module")
+def made(adapter):
+    """case -> (Sequence, inputs), made once."""
+    return {case: parity.ours(adapter, case) for case in parity.CASES}
+
+
+def test_the_record_is_small_and_holds_every_case(record):
+    assert list(record) == list(parity.CASES)
+    assert RECORD.stat().st_size < 300e3
+
+
+@pytest.mark.parametrize("case", parity.CASES)
+def test_inputs_equal_the_recorded_official_ones(case, made, record):
+    found = parity.differences(parity.as_recorded(made[case][1]), record[case])
+    assert {name: value for name, value in found.items() if value > TOLERANCE[name]} == {}
+
+
+def test_other_frames_sounds_and_layouts_are_told_apart(adapter, record, monkeypatch):
+    case = "sound is longer"
+    differences = lambda: parity.differences(parity.as_recorded(parity.ours(adapter, case)[1]), record[case])
+    with monkeypatch.context() as patch:
+        patch.setattr(features, "resize_video", features.resize)
+        assert differences()["pixels"] > 0.01, "whole-number resizing shows"
+    with monkeypatch.context() as patch:
+        patch.setattr(adapter.layout, "per_second", 24)
+        assert differences()["positions"] >= 1
+    with monkeypatch.context() as patch:
+        patch.setattr(adapter.layout, "chunk", 25)
+        assert differences()["ids"] > 0
+    with monkeypatch.context() as patch:
+        patch.setitem(parity.CASES, case, parity._video(6, 150007 - 160))
+        assert differences()["mel"] >= 128, "a frame less"
+
+
+def test_a_sound_is_cut_off_after_300_seconds_and_not_below_a_token(adapter):
+    long = torch.zeros(LONGEST_SOUND + 5000)
+    long[::97] = 0.1
+    cut = adapter.encode("audio", audio=long)
+    assert int(cut["samples"]) == LONGEST_SOUND and len(cut["audio"]) == 7500
+    assert torch.equal(cut["audio"], adapter.encode("audio", audio=long[:LONGEST_SOUND])["audio"])
+    assert len(adapter.encode("audio", audio=long[:SHORTEST_SOUND])["audio"]) == 1
+    with pytest.raises(InputError, match="a sound of 320 samples at 16 kHz is too short for an audio token; give at least 321"):
+        adapter.encode("audio", audio=long[: SHORTEST_SOUND - 1])
+
+
+def test_a_click_at_the_very_end_sets_the_floor(made):
+    """The loudest frame is one of the two after the last that is kept, so quiet bins rise, as in the official extractor."""
+    quiet = 1e-4 * torch.ones(16000)
+    quiet[-1] = 0.9
+    mel = features.log_mel(quiet)
+    padded = features.log_mel(quiet, 480000)[:, :100]
+    assert torch.allclose(mel, padded, atol=1e-5)
+    assert mel.min() > padded.max() - 2 + 0.1, "above the floor that the kept frames alone would set"
+
+
+def test_a_candidate_clip_with_sound_is_one_group(made):
+    spans = made["clips with sound refer to each other"][0].spans
+    names = set(spans.names())
+    assert {"candidate_1", "reference"} <= names and not names & {"video", "audio", "frame_0", "audio_segment_0"}
+    assert len(spans["candidate_1"]) == 2 * 3 * 5 + 50
+
+
+def test_sizes_equal_the_official_smart_resize():
+    rng = np.random.default_rng(0)
+    for height, width in rng.integers(8, 1500, (300, 2)).tolist():
+        for limits in ((3136, 12544), (3136, 12845056), (100352, 602112)):
+            assert features.resized_shape(height, width, 28, *limits) == smart_resize(height, width, 28, *limits)
+    with pytest.raises(InputError, match="a picture of 9 x 2000 pixels is more than 200 times as long as wide; drop"):
+        features.resized_shape(9, 2000, 28, 3136, 12544)
+
+
+def test_without_torchvision_the_check_says_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with pytest.raises(InputError, match="torchvision is not installed and the official processor needs it; pip install"):
+        check_processor.official_processor(None)

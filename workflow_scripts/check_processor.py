@@ -1,0 +1,132 @@
+"""Hold the Qwen2.5-Omni adapter against the official processor: the same tokens, positions, pixels, spectrograms and logits?
+
+    python workflow_scripts/check_processor.py
+    python workflow_scripts/check_processor.py --record tests/data/qwen_omni_processor.npz
+
+Generated media of every awkward kind (`parity.CASES`) go through transformers' Qwen2_5OmniProcessor, get_rope_index and forward,
+videos resized before as qwen-omni-utils does, and through the adapter, both with one tiny network of random weights. Prints the
+largest difference of each and exits with 1 when a token or position differs, pixels or spectrograms by more than 1e-5, or logits
+by more than 1e-4 of the largest. Takes a minute.
+
+The official processor needs torchvision, which nothing else here does:
+
+    pip install --no-deps --target <folder> torchvision==0.28.0
+    PYTHONPATH=<folder> python workflow_scripts/check_processor.py
+
+`--record` keeps what the official side gives, so that tests hold the adapter against it where torchvision is not installed.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+
+import torch
+
+OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
+try:
+    import torchvision  # noqa: F401
+except ImportError:
+    pass  # `official_processor` says so
+except RuntimeError:  # a CUDA build beside torch's CPU build lacks operators, which nothing here calls: declare them
+    for loaded in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+        del sys.modules[loaded]
+    for operator in ("nms", "qnms"):
+        OPERATORS.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+from PIL import Image  # noqa: E402 (transformers looks for torchvision when it is imported)
+from transformers import WhisperFeatureExtractor  # noqa: E402
+
+from avflow import cli, parity  # noqa: E402
+from avflow.decoder import causal_mask, masked_run  # noqa: E402
+from avflow.errors import InputError  # noqa: E402
+
+TOLERANCE = {"ids": 0, "positions": 0, "pixels": 1e-5, "mel": 1e-5, "logits": 1e-4}
+
+
+def official_processor(tokenizer):
+    """transformers' processor with the settings of the released checkpoints. Raises InputError without torchvision."""
+    try:
+        import torchvision  # noqa: F401
+    except ImportError:
+        raise InputError(
+            "torchvision is not installed and the official processor needs it; pip install --no-deps --target <folder>"
+            " torchvision==0.28.0 and put the folder into PYTHONPATH"
+        ) from None
+    from transformers import Qwen2_5OmniProcessor, Qwen2VLImageProcessor, Qwen2VLVideoProcessor
+
+    extractor = WhisperFeatureExtractor(feature_size=128, chunk_length=300, return_attention_mask=True)
+    return Qwen2_5OmniProcessor(
+        Qwen2VLImageProcessor(), Qwen2VLVideoProcessor(), extractor, tokenizer, chat_template=tokenizer.chat_template
+    )
+
+
+def resized(frames: torch.Tensor) -> torch.Tensor:
+    """A video as qwen-omni-utils gives it to the processor: fetch_video resizes it so (0.0.9), and returns floats."""
+    from torchvision.transforms import InterpolationMode, functional
+    from transformers.models.qwen2_vl.video_processing_qwen2_vl import smart_resize
+
+    size = smart_resize(*frames.shape[-2:], factor=28, **parity.LIMITS)
+    return functional.resize(frames, list(size), interpolation=InterpolationMode.BICUBIC, antialias=True).float()
+
+
+@torch.inference_mode()
+def officially(adapter, processor, case: str):
+    """What the official code makes of a case: inputs by the names of `parity.ours`, and the forward's last logits."""
+    media = parity.CASES[case]
+    frames, sounds = zip(*(parity.generate(m, parity.seed_of(case, n)) for n, m in enumerate(media)))
+    pictures = [Image.fromarray(f[0].transpose(1, 2, 0)) for m, f in zip(media, frames) if m.kind == "image"]
+    videos = [resized(torch.from_numpy(f)) for m, f in zip(media, frames) if m.kind == "video"]
+    interleaved = any(m.kind == "video" and m.samples for m in media)
+    size = {"shortest_edge": parity.LIMITS["min_pixels"], "longest_edge": parity.LIMITS["max_pixels"]}
+    video = {"size": size, "fps": media[0].fps, "use_audio_in_video": interleaved, "cap_pixels_per_frame": False}
+    batch = processor(
+        text=parity.chat(parity.question_of(case), parity.SYSTEM_PROMPT, processor.tokenizer),
+        images=pictures or None,
+        videos=videos or None,
+        audio=[s for s in sounds if s is not None] or None,
+        images_kwargs={"size": size},
+        videos_kwargs={**video, "do_sample_frames": False},
+        return_tensors="pt",
+    )
+    mask = batch.get("feature_attention_mask", torch.zeros(0, 0))
+    grids = [batch.get(f"{kind}_grid_thw") for kind in ("image", "video")]
+    seconds = batch.get("video_second_per_grid")
+    positions, _ = adapter.model.get_rope_index(
+        batch["input_ids"], *grids, batch["attention_mask"], interleaved, mask.sum(1).long(), seconds
+    )
+    pixels = [batch[n].flatten() for n in ("pixel_values", "pixel_values_videos") if n in batch]
+    mel = [f[:, m.bool()].flatten() for f, m in zip(batch.get("input_features", ()), mask)]
+    joined = {name: torch.cat(parts) if parts else torch.zeros(0) for name, parts in (("pixels", pixels), ("mel", mel))}
+    logits = adapter.model(**batch, use_audio_in_video=interleaved).logits[0, -1]
+    return {"ids": batch["input_ids"][0], "positions": positions[:, 0], **joined}, logits
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--record", help="write what the official side gives to this npz")
+    arguments = parser.parse_args()
+    worst, record = dict.fromkeys(TOLERANCE, 0.0), {}
+    with tempfile.TemporaryDirectory() as folder:
+        adapter = parity.random_adapter(folder)
+    processor = official_processor(adapter.tokenizer)
+    for case in parity.CASES:
+        expected, logits = officially(adapter, processor, case)
+        record[case] = parity.as_recorded(expected)
+        sequence, inputs = parity.ours(adapter, case)
+        found = parity.differences(inputs, expected)
+        mask = causal_mask(len(sequence))[None]
+        last = masked_run(adapter, sequence, lambda _, m=mask: m)[0]
+        found["logits"] = float((last - logits).abs().max() / logits.abs().max())
+        print(f"{case:42}" + "".join(f"  {name} {value:.1e}" for name, value in found.items()), flush=True)
+        worst = {name: max(worst[name], found[name]) for name in worst}
+    print(f"{'largest of all':42}" + "".join(f"  {name} {value:.1e}" for name, value in worst.items()))
+    if arguments.record:
+        parity.write_record(arguments.record, record)
+        print(f"{arguments.record}: {len(record)} cases, {os.path.getsize(arguments.record)} bytes")
+    if not all(worst[name] <= limit for name, limit in TOLERANCE.items()):  # also when a value is not a number
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    cli.run(main)
