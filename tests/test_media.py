@@ -187,7 +187,10 @@ def test_bad_media_drop_their_questions_with_a_counted_reason(tmp_path):
         for name in ("good", "silent", "empty")
         for i in range(2)
     ]
-    kept = keep_usable(pool, tmp_path, tmp_path / "media.tsv", needs_audio=True)
+    kept, dropped = keep_usable(pool, tmp_path, tmp_path / "media.tsv", needs_audio=True)
+    assert [(d.question_id, d.reason) for d in dropped] == [
+        (f"mini_video__{name}_{i}", reason) for name, reason in (("silent", "no_audio"), ("empty", "empty_file")) for i in (0, 1)
+    ]
     assert [q.question_id for q in kept] == ["mini_video__good_0", "mini_video__good_1"]
     lines = [line.split("\t") for line in (tmp_path / "media.tsv").read_text().splitlines()]
     table = {row[0]: dict(zip(lines[0], row)) for row in lines[1:]}

@@ -58,7 +58,7 @@ def video_question(row: dict, dataset: str, instruction: str, ending: str = "", 
         {"seg": "media", "id": "v1"},
         {"seg": "instruction", "text": instruction},
         {"seg": "question", "text": row["question"]},
-        _options_segment(option_format),
+        options_segment(option_format),
         *([{"seg": "instruction", "text": ending}] if ending else []),
     )
     return Question(
@@ -108,7 +108,7 @@ def items_question(row: dict, dataset: str, instruction: str, option_format: str
         *({"seg": "media", "id": c.id} for c in candidates),
         {"seg": "question", "text": text},
         {"seg": "media", "id": "r1"},
-        _options_segment(option_format),
+        options_segment(option_format),
         {"seg": "instruction", "text": instruction},
     )
     return Question(
@@ -138,6 +138,6 @@ def direction_of(question_id: str, counts: dict[str, int]) -> str:
     return "I2A" if pair == (1, 4) else "A2I"
 
 
-def _options_segment(option_format: str) -> dict:
+def options_segment(option_format: str) -> dict:
     """The options' place in a layout, and how they are written where it is not "A. text"."""
     return {"seg": "options", "format": option_format} if option_format else {"seg": "options"}

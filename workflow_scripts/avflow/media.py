@@ -73,7 +73,7 @@ def has_audio(path) -> bool:
 
 def _sound(samples: np.ndarray, rate: int, channels: int) -> dict:
     """The facts about a sound track."""
-    loudness = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
+    loudness = float(np.sqrt(np.vdot(samples, samples) / len(samples)))
     return dict(audio_rate=rate, audio_channels=channels, audio_seconds=len(samples) / rate, loudness=loudness)
 
 
@@ -96,14 +96,14 @@ def _read_audio(path):
             pieces += [f.to_ndarray().ravel() for f in resampler.resample(None)]
         except av.FFmpegError as error:
             raise MediaError("truncated", f"{path}: damaged sound ({error.strerror}); download it again") from None
-    samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-    if len(samples) == 0:
+    seconds = sum(map(len, pieces)) / rate
+    if seconds == 0:
         raise MediaError("no_audio", f"{path}: the audio track holds no sound")
-    if len(samples) / rate < declared - max(0.5, 0.05 * declared):
-        raise MediaError(
-            "truncated", f"{path}: {len(samples) / rate:.1f} of {declared:.1f} s of sound are there; download it again"
-        )
-    return np.concatenate([np.zeros(round(begin * rate), np.float32), samples]), rate, channels
+    if seconds < declared - max(0.5, 0.05 * declared):
+        raise MediaError("truncated", f"{path}: {seconds:.1f} of {declared:.1f} s of sound are there; download it again")
+    if begin:
+        pieces.insert(0, np.zeros(round(begin * rate), np.float32))
+    return np.concatenate(pieces), rate, channels
 
 
 def read_audio(path) -> np.ndarray:

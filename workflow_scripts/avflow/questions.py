@@ -10,6 +10,7 @@ A question's text may come in several segments, where media stand in the midst o
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -142,7 +143,8 @@ def write_questions(questions, path) -> None:
     for a, b in zip(questions, questions[1:]):
         if a.question_id == b.question_id:
             raise InputError(f"{path}: question_id {a.question_id} occurs twice; ids must be unique in a dataset")
-    Path(path).write_text("".join(to_json(q) + "\n" for q in questions), encoding="utf-8")
+    Path(f"{path}.part").write_text("".join(to_json(q) + "\n" for q in questions), encoding="utf-8")
+    os.replace(f"{path}.part", path)
 
 
 def read_questions(path, shard: int = 0, shards: int = 1) -> list[Question]:
