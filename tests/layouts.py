@@ -23,13 +23,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts")
 from avflow import media, miniature, world
 from render_miniature import clip_scene, items_row, render_clip, render_items
 
-SPEAKER_TASKS = {  # task_id of the csv -> the world's task that stands in for it, and its category
-    "Speech Recognition": ("hear", "Audio-centric"),
-    "Activity Recognition": ("see", "Visual-centric"),
-    "Attribute Recognition": ("while-hear", "Visual-centric"),
-    "Visual Counting": ("see", "Visual-centric"),
+SPEAKER_TASKS = {  # task_id of the csv -> the world's task that stands in for it
+    "Speech Recognition": "hear",
+    "Activity Recognition": "see",
+    "Attribute Recognition": "while-hear",
+    "Visual Counting": "see",
+}
+OTHER_SPEAKER_TASKS = {
+    "Speaker Detection": "hear",
+    "Speaker Recognition": "while-hear",
+    "Speaker Counting": "hear",
+    "Speech Duration": "while-hear",
+    "Speech Pitch": "hear",
+    "Speech Rate": "see",
+    "Speech Intensity": "hear",
+    "Speech Counting": "hear",
 }
 ODYSSEY_TASKS = {5: "image-to-audio", 4: "audio-to-image"}  # question_type_id -> the world's task
+OTHER_ODYSSEY_TASKS = {type_id: ("image-to-audio", "audio-to-image")[type_id % 2] for type_id in (1, 2, 3, 6, 7, 8, 9, 10, 11)}
 SENSE_TASKS = {"Audio Change": "hear", "Video Emotions": "see", "Object Counting": "see"}
 
 
@@ -47,7 +58,7 @@ def asked(task: str, scene, number: int) -> dict:
     return miniature.video_row(task, number, "clip", order, int(answer), None if cue is None else int(cue))
 
 
-def speakerbench(folder, clips: int = 3, archives: int = 2) -> list[dict]:
+def speakerbench(folder, clips: int = 3, archives: int = 2, tasks=SPEAKER_TASKS) -> list[dict]:
     """AV-SpeakerBench: every task asks about every clip. archives: 0 ships clips as files. Returns the csv's rows."""
     folder, rows = Path(folder), []
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +74,7 @@ def speakerbench(folder, clips: int = 3, archives: int = 2) -> list[dict]:
             media.write_clip(mute, frames, 10, None, 0)
             shipped[f"visual_only/{name}"] = mute.read_bytes()
             mute.unlink()
-        for task_id, (task, category) in SPEAKER_TASKS.items():
+        for task_id, task in tasks.items():
             row = asked(task, scene, number)
             paths = dict(audio_path=f"audio_only/{name[:-4]}.wav", visual_path=f"visual_only/{name}")
             rows.append(
@@ -72,7 +83,7 @@ def speakerbench(folder, clips: int = 3, archives: int = 2) -> list[dict]:
                     question=row["question"],
                     choices=row["choices"],
                     answer=row["answer"],
-                    category=category,
+                    category="Audio-centric" if task_id.startswith("Speech") else "Visual-centric",
                     sub_category=task_id,
                     task_id=task_id,
                     video_id=video,
@@ -94,13 +105,13 @@ def speakerbench(folder, clips: int = 3, archives: int = 2) -> list[dict]:
     return rows
 
 
-def odyssey(folder, questions: int = 3, files: int = 2) -> list[dict]:
+def odyssey(folder, questions: int = 3, files: int = 2, tasks=ODYSSEY_TASKS) -> list[dict]:
     """AV-Odyssey with embedded media: so many questions a task, and one that matches nothing. Returns the rows."""
     folder, rows = Path(folder), []
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / "media").mkdir()
-        for type_id, task in ODYSSEY_TASKS.items():
+        for type_id, task in tasks.items():
             for number in range(1, questions + 1):
                 question = ("layouts", 0, task, number)
                 render_items((*question, scratch))
@@ -185,9 +196,14 @@ def write_parquet(rows: list[dict], path, per_group: int | None = None) -> None:
     pq.write_table(pa.table(columns), path, row_group_size=per_group)
 
 
+def every_benchmark(folder) -> None:
+    """All three, with every task that config.yaml names, as finished downloads."""
+    speakerbench(Path(folder) / "av_speakerbench", tasks=SPEAKER_TASKS | OTHER_SPEAKER_TASKS)
+    odyssey(Path(folder) / "av_odyssey", tasks=ODYSSEY_TASKS | OTHER_ODYSSEY_TASKS)
+    worldsense(Path(folder) / "worldsense")
+    for name in ("av_speakerbench", "av_odyssey", "worldsense"):
+        (Path(folder) / name / "manifest.json").write_text("{}")
+
+
 if __name__ == "__main__":
-    for name, write in (("av_speakerbench", speakerbench), ("av_odyssey", odyssey), ("worldsense", worldsense)):
-        where = Path(sys.argv[1]) / name
-        write(where)
-        (where / "manifest.json").write_text("{}")
-        print(where)
+    every_benchmark(sys.argv[1])

@@ -86,7 +86,7 @@ def test_only_the_tasks_and_rows_in_use_are_taken_and_their_media_only(downloade
     folder, rows = downloaded
     rows[4]["mp4_ok"] = "False"
     shipped.write_csv(rows, folder / "test.csv")
-    options = dict(tasks=["speech_recognition"], keep={"mp4_ok": [True]})
+    options = dict(tasks=["speech*"], keep={"mp4_ok": [True]})
     found, dropped = prepare("av_speakerbench", folder, tmp_path / "out", **options)
     assert sorted(found) == ["av_speakerbench__0", "av_speakerbench__8"]
     assert reasons(dropped) == {"av_speakerbench__4": "filtered"} and dropped[0]["detail"] == "mp4_ok is 'False'"

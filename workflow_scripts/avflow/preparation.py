@@ -5,6 +5,7 @@ without a word: `<dataset>.dropped.tsv` holds every question that is left out, w
 """
 
 import argparse
+import fnmatch
 import hashlib
 import json
 import os
@@ -25,16 +26,17 @@ def parser(description: str) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--dataset", required=True, help="its name, with which all ids begin")
     made.add_argument("--setting", required=True, choices=["av_video", "items"])
-    made.add_argument("--folder", type=Path, required=True, help="where the benchmark's files are")
+    made.add_argument("--folder", type=Path, help="where the benchmark's files are")
     made.add_argument("--root", type=Path, required=True, help="the folder that media paths start from, where media/ is made")
-    made.add_argument("--tasks", type=json.loads, help="JSON list; all tasks where left out")
-    made.add_argument("--groups", type=json.loads, default={}, help="JSON, group -> tasks; a task in none is one of its own")
+    made.add_argument("--tasks", type=json.loads, default=["*"], help="JSON list of patterns over tasks; all where left out")
+    made.add_argument("--groups", type=json.loads, default={}, help="JSON, group -> patterns; a task in none is one of its own")
     made.add_argument("--keep", type=json.loads, default={}, help="JSON, column -> values of the rows that are kept")
     made.add_argument("--instruction", default="", help="the prompt's text before the question, or after the options (items)")
     made.add_argument("--ending", default="", help="the prompt's text after the options (av_video)")
     made.add_argument("--option-format", default="", help="how an option is written, such as '{label}. {text}'")
     made.add_argument("--per-task", type=int, help="questions a task, at most, drawn by the hash of their ids")
     made.add_argument("--knockout", default="all", help="questions a task that interventions are run on, or all")
+    made.add_argument("--knockout-tasks", type=json.loads, default=["*"], help="JSON list of patterns; all tasks where left out")
     made.add_argument("--max-seconds", type=float, help="longer videos are dropped")
     made.add_argument("--silent-videos", action="store_true", help="keep videos that have no audio track")
     made.add_argument("--threads", type=int, default=os.cpu_count(), help="files that are probed at a time")
@@ -51,7 +53,6 @@ class Intake:
         self.arguments, self.questions, self.dropped = arguments, [], []
         self.jobs: dict[str, Source] = {}  # media that are to be put in place, by their paths under the root
         self.stems: dict[str, Source] = {}  # what has which name without suffix, from which media_ids are made
-        self.group_of = {slug(task): group for group, tasks in arguments.groups.items() for task in tasks}
         self.prefix = arguments.dataset.replace("-", "_")
 
     def rows(self, rows: list[dict], task_column: str, where) -> list[dict]:
@@ -60,10 +61,13 @@ class Intake:
         Raises InputError when a column or a task of the configuration is not there.
         """
         require_columns(where, rows, [task_column, *self.arguments.keep])
-        kept, found = [], {slug(row[task_column]) for row in rows}
-        wanted = found if self.arguments.tasks is None else {slug(task) for task in self.arguments.tasks}
-        for name in sorted((wanted | self.group_of.keys()) - found):
-            raise InputError(f"{where}: there is no task {name!r}; name some of {', '.join(sorted(found))} in config.yaml")
+        found = sorted({slug(row[task_column]) for row in rows})
+        wanted = {task for pattern in self.arguments.tasks for task in _matching(pattern, found, where)}
+        groups = self.arguments.groups.items()
+        group_of = {task: group for group, tasks in groups for pattern in tasks for task in _matching(pattern, found, where)}
+        for pattern in self.arguments.knockout_tasks:
+            _matching(pattern, found, where)
+        kept = []
         for row in rows:
             task = slug(row[task_column])
             if task not in wanted:
@@ -72,7 +76,7 @@ class Intake:
             if left_out:
                 self.drop(row["question_id"], task, "filtered", f"{left_out[0]} is {row[left_out[0]]!r}")
             else:
-                kept.append({**row, "task": task, "group": self.group_of.get(task) or row.get("group") or task})
+                kept.append({**row, "task": task, "group": group_of.get(task) or row.get("group") or task})
         return self._limited(kept)
 
     def _limited(self, rows):
@@ -115,6 +119,14 @@ class Intake:
         self.take(row, make)
 
 
+def _matching(pattern: str, tasks: list[str], where) -> list[str]:
+    """The tasks that a pattern of the configuration names. Raises InputError when there is none."""
+    found = fnmatch.filter(tasks, pattern)
+    if not found:
+        raise InputError(f"{where}: there is no task {pattern!r}; name some of {', '.join(tasks)} in config.yaml")
+    return found
+
+
 def _among(value, values) -> bool:
     """Whether a cell holds one of the values, however csv files write true and false."""
     return str(value).strip().lower() in {str(v).lower() for v in values}
@@ -146,14 +158,15 @@ def finish(intake: Intake) -> None:
     arguments = intake.arguments
     if not intake.questions:
         first = intake.dropped[0].detail if intake.dropped else "no row is of a task in use"
-        raise InputError(f"{arguments.folder}: no question can be used; first reason: {first}")
+        raise InputError(f"dataset {arguments.dataset}: no question can be used; first reason: {first}")
     needs_audio = arguments.setting == "av_video" and not arguments.silent_videos
     problems = put_in_place(intake.jobs, arguments.root, arguments.threads)
     limits = dict(threads=arguments.threads, max_seconds=arguments.max_seconds, problems=problems)
     kept, dropped = keep_usable(intake.questions, arguments.root, arguments.media, needs_audio, **limits)
     dropped += intake.dropped
     per_task = len(kept) if arguments.knockout == "all" else int(arguments.knockout)
+    for_knockout = {q.task for q in kept if any(fnmatch.fnmatch(q.task, p) for p in arguments.knockout_tasks)}
     write_drops(dropped, arguments.dropped)
-    write_questions(split_for_knockout(kept, per_task), arguments.questions)
+    write_questions(split_for_knockout(kept, per_task, for_knockout), arguments.questions)
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(Counter(d.reason for d in dropped).items()))
     print(f"{arguments.dataset}: {len(kept)} questions, {len(dropped)} dropped ({reasons or 'none'})", file=sys.stderr)

@@ -154,10 +154,11 @@ def read_questions(path, shard: int = 0, shards: int = 1) -> list[Question]:
     return [q for q in questions if q.shard(shards) == shard]
 
 
-def split_for_knockout(questions, per_task: int) -> list[Question]:
-    """Mark the first `per_task` questions of every task, by id, as those that interventions are run on."""
+def split_for_knockout(questions, per_task: int, tasks=None) -> list[Question]:
+    """Mark the first `per_task` questions of every task, by id, as those that interventions are run on; tasks: of these only."""
     counts, marked = {}, []
     for q in sorted(questions, key=lambda q: q.question_id):
         counts[q.task] = counts.get(q.task, 0) + 1
-        marked.append(replace(q, study_split="knockout" if counts[q.task] <= per_task else "accuracy"))
+        chosen = counts[q.task] <= per_task and (tasks is None or q.task in tasks)
+        marked.append(replace(q, study_split="knockout" if chosen else "accuracy"))
     return marked
