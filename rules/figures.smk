@@ -123,6 +123,37 @@ rule app_window:
         " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
 
 
+rule app_order:
+    """Appendix D.3.1: the routes when the parts of the prompt stand in another order."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("app_order"),
+        notebook="figures/app_order.ipynb",
+        style="figures/style.mplstyle",
+        table="<tables>/knockout.parquet",
+    output:
+        pdf=report("<results>/figures/app_order.pdf", category="Appendix", labels={"figure": "order"}),
+        png="<results>/figures/app_order.png",
+        csv="<tables>/app_order.csv",
+    log:
+        "<logs>/app_order.log",
+        notebook="<logs>/app_order.ipynb",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        model=STUDY["main_model"],
+        matching=STUDY["items"],
+        clips=STUDY["video"],
+        width=config["models"][STUDY["main_model"]]["window"],
+        draws=lookup("figures/bootstrap", within=config),
+        seed=lookup("seed", within=config),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p model {params.model}"
+        " -p items {params.matching} -p clips {params.clips} -p width {params.width} -p draws {params.draws} -p seed {params.seed}"
+        " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} > {log[0]} 2>&1"
+
+
 rule app_baseline:
     """Accuracy of every task before anything is cut, with the share that chance would give."""
     input:
@@ -239,6 +270,7 @@ rule figures:
         rules.fig4.output,
         rules.fig5.output,
         rules.fig6.output,
+        rules.app_order.output,
         rules.app_baseline.output,
         rules.app_reliance.output,
         rules.app_training.output,

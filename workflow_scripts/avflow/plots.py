@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from . import layouts
 from .statistics import cluster_bootstrap
 
 PURPLE, BLUE, ORANGE, PINK, CYAN, RED, GREEN = "#9C27B0", "#1565C0", "#FF7F00", "#F00FCB", "#00C1F1", "#E31A1C", "#2CA02C"
@@ -21,6 +22,11 @@ TITLES = {
     "see": "See",
     "while-hear": "While hearing",
     "while-see": "While seeing",
+    "visual_recognition": "Visual Recognition",
+    "speech_attributes": "Speech Attributes",
+    "speech_recognition": "Speech Recognition",
+    "speaker_recognition": "Speaker Recognition",
+    "speaker_detection": "Speaker Detection",
     "I2A": r"I Ref $\rightarrow$ A Cand",
     "A2I": r"A Ref $\rightarrow$ I Cand",
 }
@@ -31,6 +37,7 @@ SPANS = {
     "last": "Last",
     "reference": "Reference",
     "candidates": "Candidates",
+    "options": "Options",
     "correct_candidate": "CorrectCand",
     "incorrect_candidates": "IncorrectCand",
     "correct_option": "CorrectOpt",
@@ -59,11 +66,12 @@ def route_label(route: str) -> str:
 
 
 def relative_change(path, model: str, dataset: str, width: int | None = None) -> pd.DataFrame:
-    """Rows of real cuts in centred windows on questions answered correctly, of one width or of all;
+    """Rows of real cuts in centred windows on questions answered correctly, of one width or of all, in their default layout;
 
     `change` is the % change of the answer's probability (section 2.1).
     """
-    keep = [("model", "=", model), ("dataset", "=", dataset), ("control", "=", "none"), ("cut", "=", "mask")]
+    keep = [("layout", "not in", layouts.NAMES)]
+    keep += [("model", "=", model), ("dataset", "=", dataset), ("control", "=", "none"), ("cut", "=", "mask")]
     keep += [("style", "=", "centred"), ("applicable", "=", True), ("correct_clean", "=", True)]
     keep += [("width", "=", width)] if width else []
     columns = ["question_id", "cluster", "task", "group", "needs", "route", "width", "centre", "logp_base", "p_base_clean"]
@@ -93,7 +101,7 @@ def route_panels(rows: pd.DataFrame, panels, colours: dict, draws: int, seed: in
     for part, block in zip(parts, blocks):
         row = part.subplots(1, len(block), sharey=True, squeeze=False)[0]
         for axis, (heading, group, routes) in zip(row, block):
-            _route_panel(axis, rows[rows["group"] == group], routes, colours, draws, seed)
+            line_panel(axis, rows[rows["group"] == group], routes, colours, draws, seed)
             axis.set_title(f"({next(letters)}) {heading}")
         row[0].set_ylabel("% Change in Probability")
         handles = [plt.Line2D([], [], color=colours[route], label=route_label(route)) for route in block[0][2]]
@@ -106,7 +114,7 @@ def route_panels(rows: pd.DataFrame, panels, colours: dict, draws: int, seed: in
     return figure
 
 
-def _route_panel(axis, rows, routes, colours, draws, seed) -> None:
+def line_panel(axis, rows, routes, colours, draws, seed) -> None:
     """The curves of one panel with their bands, and the number of questions behind them."""
     axis.axhline(0, color="0.5", linestyle="--", linewidth=0.8, zorder=1)
     count = 0
