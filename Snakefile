@@ -22,4 +22,5 @@ rule all:
     """Every figure and table of the study."""
     input:
         rules.figures.input,
+        rules.tables.input,
     localrule: True
