@@ -14,10 +14,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 STAGES = {  # what the scripts of a stage import
-    "data": [
-        *("av", "decord", "librosa", "numpy", "pillow", "safetensors", "soundfile", "torch", "transformers"),
-        *("httpx", "huggingface-hub"),
-    ],
+    "data": ["av", "decord", "numpy", "pillow", "pyarrow", "safetensors", "soundfile", "soxr", "torch", "transformers", "httpx", "huggingface-hub"],
     "models": ["numpy", "pyarrow", "safetensors", "tokenizers", "torch", "transformers"],
     "figures": ["ipykernel", "matplotlib", "numpy", "pandas", "papermill", "pyarrow", "safetensors"],
 }

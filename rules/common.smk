@@ -44,7 +44,6 @@ for name in STUDY["models"]:
 
 MODELS = sorted(STUDY["models"], key=lambda m: m != STUDY["main_model"])
 DATASETS = STUDY["datasets"]
-MINIATURE = "|".join(d for d in config["datasets"] if d.startswith("mini-"))
 ANALYSES = [n for n, a in config["knockout"]["cuts"].items() if set(a["datasets"]) & set(DATASETS)]
 HUB_MODELS = [name for name, model in config["models"].items() if "repo" in model]
 HUB_DATASETS = [name for name, dataset in config["datasets"].items() if "repo" in dataset]
@@ -123,8 +122,14 @@ def of_model(key):
 
 
 def as_options(settings):
-    """{"max_frames": 768} -> "--max-frames 768"."""
-    return shlex.join(part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", str(value)))
+    """{"max_frames": 768} -> "--max-frames 768"; lists and mappings as JSON, true as the option alone."""
+    parts = []
+    for name, value in settings.items():
+        if value is not False:
+            parts.append(f"--{name.replace('_', '-')}")
+        if not isinstance(value, bool):
+            parts.append(json.dumps(value, sort_keys=True) if isinstance(value, (list, dict)) else str(value))
+    return shlex.join(parts)
 
 
 def model_options(wildcards):
@@ -189,9 +194,29 @@ def of_dataset(key):
     return lambda wildcards: config["datasets"][wildcards.dataset][key]
 
 
+def of_type(kind):
+    """A pattern for the datasets that one prepare rule is for; of nothing where there is none."""
+    return "|".join(name for name, dataset in config["datasets"].items() if dataset["type"] == kind) or "(?!)"
+
+
+def dataset_options(wildcards):
+    """The options that say which of a benchmark's questions to take, and how they are asked."""
+    dataset = config["datasets"][wildcards.dataset]
+    renamed = {"questions": "per_task", "knockout_questions": "knockout"}
+    left_out = (
+        "type",
+        "shards",
+        "media_folder",
+        "questions_file",
+        *(["tasks"] if dataset["type"] == "miniature" else []),
+    )
+    return as_options({renamed.get(key, key): value for key, value in dataset.items() if key not in left_out})
+
+
 def media_root(wildcards):
     """The folder that the paths in a dataset's questions start from."""
-    return f"{RESULTS}/datasets/{wildcards.dataset}"
+    dataset = config["datasets"][wildcards.dataset]
+    return dataset.get("media_folder", f"{RESULTS}/datasets/{wildcards.dataset}")
 
 
 def frames_of(wildcards):

@@ -97,6 +97,50 @@ rule fig6:
         " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
 
 
+rule tab2:
+    """Table 2: the tasks of audio-visual video, how many questions each has and how many are answered, with an example."""
+    input:
+        script="workflow_scripts/task_table.py",
+        lib=code("task_table"),
+        questions=f"<results>/questions/{STUDY['video']}.jsonl",
+        dropped=f"<results>/questions/{STUDY['video']}.dropped.tsv",
+        evaluated="<tables>/evaluate.parquet",
+        published="resources/published/tasks.csv",
+    output:
+        csv=report("<tables>/tab2.csv", category="Tables", labels={"table": "2"}),
+        tex="<tables>/tab2.tex",
+    log:
+        "<logs>/tab2.log",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    shell:
+        "python {input.script} --questions {input.questions} --dropped {input.dropped} --evaluated {input.evaluated}"
+        " --published {input.published} --csv {output.csv} --tex {output.tex} > {log} 2>&1"
+
+
+rule tab3:
+    """Table 3: the tasks of interleaved items, how many questions each has and how many are answered, with an example."""
+    input:
+        script="workflow_scripts/task_table.py",
+        lib=code("task_table"),
+        questions=f"<results>/questions/{STUDY['items']}.jsonl",
+        dropped=f"<results>/questions/{STUDY['items']}.dropped.tsv",
+        evaluated="<tables>/evaluate.parquet",
+        published="resources/published/tasks.csv",
+    output:
+        csv=report("<tables>/tab3.csv", category="Tables", labels={"table": "3"}),
+        tex="<tables>/tab3.tex",
+    log:
+        "<logs>/tab3.log",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    shell:
+        "python {input.script} --questions {input.questions} --dropped {input.dropped} --evaluated {input.evaluated}"
+        " --published {input.published} --csv {output.csv} --tex {output.tex} > {log} 2>&1"
+
+
 rule app_window:
     """Appendix E: the routes of Figure 4 by the width of the window."""
     input:
@@ -121,18 +165,52 @@ rule app_window:
         " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
 
 
+rule app_order:
+    """Appendix D.3.1: the routes when the parts of the prompt stand in another order."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("app_order"),
+        notebook="figures/app_order.ipynb",
+        style="figures/style.mplstyle",
+        table="<tables>/knockout.parquet",
+    output:
+        pdf=report("<results>/figures/app_order.pdf", category="Appendix", labels={"figure": "order"}),
+        png="<results>/figures/app_order.png",
+        csv="<tables>/app_order.csv",
+    log:
+        "<logs>/app_order.log",
+        notebook="<logs>/app_order.ipynb",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        model=STUDY["main_model"],
+        matching=STUDY["items"],
+        clips=STUDY["video"],
+        width=config["models"][STUDY["main_model"]]["window"],
+        draws=lookup("figures/bootstrap", within=config),
+        seed=lookup("seed", within=config),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p model {params.model}"
+        " -p items {params.matching} -p clips {params.clips} -p width {params.width} -p draws {params.draws} -p seed {params.seed}"
+        " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} > {log[0]} 2>&1"
+
+
 rule app_baseline:
-    """Accuracy of every task before anything is cut, with the share that chance would give."""
+    """Accuracy of every task before anything is cut, beside chance and what is published; what was dropped on the way."""
     input:
         script="workflow_scripts/run_notebook.py",
         lib=notebook_code("app_baseline"),
         notebook="figures/app_baseline.ipynb",
         style="figures/style.mplstyle",
         table="<tables>/evaluate.parquet",
+        dropped=expand("<results>/questions/{dataset}.dropped.tsv", dataset=DATASETS),
+        published="resources/published/accuracy.csv",
     output:
         pdf=report("<results>/figures/app_baseline.pdf", category="Appendix", labels={"figure": "baseline"}),
         png="<results>/figures/app_baseline.png",
         csv="<tables>/app_baseline.csv",
+        drops="<tables>/dropped.csv",
     log:
         "<logs>/app_baseline.log",
         notebook="<logs>/app_baseline.ipynb",
@@ -143,12 +221,12 @@ rule app_baseline:
         draws=lookup("figures/bootstrap", within=config),
         seed=lookup("seed", within=config),
     shell:
-        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p draws {params.draws}"
-        " -p seed {params.seed} -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} > {log[0]} 2>&1"
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p dropped '{input.dropped}'"
+        " -p published {input.published} -p draws {params.draws} -p seed {params.seed} -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} -p drops {output.drops} > {log[0]} 2>&1"
 
 
 rule app_reliance:
-    """What answers rest on: accuracy without a modality, use of letters, and a graded task's routes over its dial."""
+    """What answers rest on: accuracy without a sense or with another clip's sound, beside the effect of each sense's route."""
     input:
         script="workflow_scripts/run_notebook.py",
         lib=notebook_code("app_reliance"),
@@ -161,6 +239,7 @@ rule app_reliance:
         pdf=report("<results>/figures/app_reliance.pdf", category="Appendix", labels={"figure": "reliance"}),
         png="<results>/figures/app_reliance.png",
         csv="<tables>/app_reliance.csv",
+        areas="<tables>/app_reliance_areas.csv",
     log:
         "<logs>/app_reliance.log",
         notebook="<logs>/app_reliance.ipynb",
@@ -169,13 +248,15 @@ rule app_reliance:
         "../envs/figures.yaml"
     params:
         model=STUDY["main_model"],
+        clips=STUDY["video"],
+        width=config["models"][STUDY["main_model"]]["window"],
         draws=lookup("figures/bootstrap", within=config),
         seed=lookup("seed", within=config),
     shell:
         "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p evaluated {input.evaluated}"
         " -p knockouts {input.knockouts}"
-        " -p model {params.model} -p draws {params.draws} -p seed {params.seed}"
-        " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} > {log[0]} 2>&1"
+        " -p model {params.model} -p clips {params.clips} -p width {params.width} -p draws {params.draws} -p seed {params.seed}"
+        " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} -p areas {output.areas} > {log[0]} 2>&1"
 
 
 rule app_training:
@@ -232,6 +313,14 @@ rule app_world:
         " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
 
 
+rule tables:
+    """Every table."""
+    input:
+        rules.tab2.output,
+        rules.tab3.output,
+    localrule: True
+
+
 rule figures:
     """Every figure."""
     input:
@@ -239,6 +328,7 @@ rule figures:
         rules.fig4.output,
         rules.fig5.output,
         rules.fig6.output,
+        rules.app_order.output,
         rules.app_baseline.output,
         rules.app_reliance.output,
         rules.app_training.output,

@@ -14,6 +14,7 @@ rule preprocess_media:
         "<logs>/preprocess_media/{dataset}/{sampling}/{shard}.log",
     conda:
         "../envs/data.yaml"
+    threads: 4
     resources:
         mem_mb=doubling(4000),
     params:
@@ -22,4 +23,4 @@ rule preprocess_media:
         sampling=sampling_options,
     shell:
         "python {input.script} --questions {input.questions} --media-root {params.folder}"
-        " --shard {wildcards.shard} --shards {params.shards} {params.sampling} --out {output} 2>&1 | tee {log}"
+        " --shard {wildcards.shard} --shards {params.shards} {params.sampling} --threads {threads} --out {output} 2>&1 | tee {log}"

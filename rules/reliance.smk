@@ -1,8 +1,8 @@
-"""Questions and features -> the same questions with sounds muted, pictures blanked, options shuffled; then one table."""
+"""Questions and features -> the same questions without a sense, with other sounds, with options shuffled; then one table."""
 
 
 rule reliance:
-    """Ask the questions of one shard with a modality taken away or the options in another order."""
+    """Ask the questions of one shard with a sense taken away, another clip's sound, or the options in another order."""
     input:
         script="workflow_scripts/reliance.py",
         lib=model_code("reliance"),

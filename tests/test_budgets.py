@@ -27,6 +27,8 @@ def test_budgets_are_read():
         ('[{"routes": ["audio->last"], "question": 3}]', "key 'question' is unknown; known: routes, questions"),
         ('[{"routes": ["audio->last"], "questions": "everything"}]', "questions is 'everything'; it must be correct, all"),
         ('[{"routes": ["audio->last"], "questions": 0}]', "questions is 0"),
+        ('[{"routes": ["audio->last"], "first": 0}]', "first is 0; it must be a number from 1"),
+        ('[{"routes": ["audio->last"], "layouts": ["reversed"]}]', "it must be a list of default, original, reference_first"),
         ('[{"routes": ["audio->last"], "stride": 0}]', "stride is 0; it must be a number from 1"),
         ('[{"routes": ["audio->last"], "styles": ["centered"]}]', "it must be a list of centred, inverse"),
         ('[{"routes": ["audio->last"], "controls": {"random_sme": 1}}]', "draws of random_same and random_other"),
@@ -37,3 +39,32 @@ def test_a_mistake_in_a_budget_is_one_line(text, message):
     with pytest.raises(argparse.ArgumentTypeError) as found:
         script.cuts(text)
     assert message in str(found.value) and "\n" not in str(found.value)
+
+
+def test_a_budget_with_layouts_cuts_the_first_questions_in_every_order(tmp_path, questions, model):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from avflow.questions import split_for_knockout, write_questions
+
+    pool = split_for_knockout([q for q in questions.values() if q.setting == "items"], 6)
+    write_questions(pool, tmp_path / "q.jsonl")
+    wrong = {q.question_id for q in pool if q.question_id.endswith("1")}
+    answers = {"question_id": [q.question_id for q in pool], "correct": [q.question_id not in wrong for q in pool]}
+    pq.write_table(pa.table(answers), tmp_path / "e.parquet")
+    budgets = [
+        {"routes": ["question->last"], "stride": 4},
+        {"routes": ["reference->last"], "stride": 4, "layouts": ["default", "question_first"], "questions": "all", "first": 2},
+    ]
+    arguments = argparse.Namespace(cuts=budgets, questions=tmp_path / "q.jsonl", evaluate=tmp_path / "e.parquet", width=3)
+    asked = script.Asked(arguments)
+    cut = {
+        q.question_id.rpartition("_")[2]: {name: {str(k.route) for k in ks} for name, ks in asked.knockouts(model, q).items()}
+        for q in pool
+        if q.task == "audio-to-image"
+    }
+    both = {"question->last", "reference->last"}
+    assert cut["0001"] == {"default": {"reference->last"}, "question_first": {"reference->last"}}, "wrong, but among the first"
+    assert cut["0002"] == {"default": both, "question_first": {"reference->last"}}
+    assert all(cut[f"000{n}"] == {"default": {"question->last"}} for n in (3, 4, 5, 6))
+    assert asked.choose(pool) == pool

@@ -15,6 +15,7 @@ from PIL import Image
 from test_questions import video
 
 from avflow import media, sampling, world
+from avflow import video as video_module
 from avflow.errors import InputError
 from avflow.media import MediaError
 from avflow.media_table import keep_usable
@@ -84,7 +85,7 @@ def test_sound_comes_back_in_time_and_pitch(clip):
 def test_pyav_gives_the_frames_that_decord_gives(clip, monkeypatch):
     frames, _ = media.read_frames(clip, 2, 768)
     facts = media.probe(clip, "video")
-    monkeypatch.setattr(media, "decord", None)
+    monkeypatch.setattr(video_module, "decord", None)
     assert np.array_equal(frames, media.read_frames(clip, 2, 768)[0])
     again = media.probe(clip, "video")
     assert (again.width, again.height, again.fps) == (facts.width, facts.height, facts.fps)
@@ -93,7 +94,7 @@ def test_pyav_gives_the_frames_that_decord_gives(clip, monkeypatch):
 @pytest.mark.parametrize("reader", ["decord", "pyav"])
 def test_a_rotated_video_is_turned_upright(clip, reader, monkeypatch):
     if reader == "pyav":
-        monkeypatch.setattr(media, "decord", None)
+        monkeypatch.setattr(video_module, "decord", None)
     one, zero, minus = (v.to_bytes(4, "big", signed=True) for v in (0x10000, 0, -0x10000))
     upright = one + zero * 3 + one + zero * 3 + 0x40000000.to_bytes(4, "big")
     quarter = zero + one + zero + minus + zero * 4 + 0x40000000.to_bytes(4, "big")
@@ -122,7 +123,7 @@ def test_an_odd_size_is_decoded_as_it_is(tmp_path):
 @pytest.mark.parametrize("reader", ["decord", "pyav"])
 def test_bad_videos_have_named_reasons(clip, tmp_path, reader, monkeypatch):
     if reader == "pyav":
-        monkeypatch.setattr(media, "decord", None)
+        monkeypatch.setattr(video_module, "decord", None)
     empty, garbage, cut, front = (tmp_path / f"{n}.mp4" for n in ("empty", "garbage", "cut", "front"))
     empty.touch()
     garbage.write_bytes(b"<html>not found</html>" * 100)
@@ -155,6 +156,15 @@ def test_a_stereo_wav_at_44100_becomes_mono_at_16000(tmp_path):
     assert (facts.audio_rate, facts.audio_channels, round(facts.seconds, 3)) == (44100, 2, 1.0)
 
 
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
+def test_sound_is_resampled_as_librosa_does(tmp_path, rate):
+    import librosa
+
+    soundfile.write(tmp_path / "s.wav", tone(1.0, rate)[:-3], rate, subtype="FLOAT")
+    samples, _ = soundfile.read(tmp_path / "s.wav", dtype="float32")
+    assert np.array_equal(media.read_audio(tmp_path / "s.wav"), librosa.resample(samples, orig_sr=rate, target_sr=16000))
+
+
 def test_transparency_lies_over_white_and_exif_turns(tmp_path):
     Image.new("RGBA", (8, 6), (255, 0, 0, 0)).save(tmp_path / "clear.png")
     assert (media.read_image(tmp_path / "clear.png") == 255).all()
@@ -177,7 +187,10 @@ def test_bad_media_drop_their_questions_with_a_counted_reason(tmp_path):
         for name in ("good", "silent", "empty")
         for i in range(2)
     ]
-    kept = keep_usable(pool, tmp_path, tmp_path / "media.tsv", needs_audio=True)
+    kept, dropped = keep_usable(pool, tmp_path, tmp_path / "media.tsv", needs_audio=True)
+    assert [(d.question_id, d.reason) for d in dropped] == [
+        (f"mini_video__{name}_{i}", reason) for name, reason in (("silent", "no_audio"), ("empty", "empty_file")) for i in (0, 1)
+    ]
     assert [q.question_id for q in kept] == ["mini_video__good_0", "mini_video__good_1"]
     lines = [line.split("\t") for line in (tmp_path / "media.tsv").read_text().splitlines()]
     table = {row[0]: dict(zip(lines[0], row)) for row in lines[1:]}

@@ -8,7 +8,7 @@ import torch
 from conftest import UNIONS
 from transformers.models.qwen2_5_omni.processing_qwen2_5_omni import Qwen2_5OmniProcessor
 
-from avflow import benchmarks, miniature, parity, prompt, sampling, world
+from avflow import benchmarks, layouts, miniature, parity, prompt, sampling, world
 from avflow.adapters.base import grid_positions
 from avflow.adapters.qwen_omni import TOKENS, OmniLayout, audio_tokens, chunks
 from avflow.errors import InputError
@@ -65,12 +65,13 @@ def official(model, text, **lengths):
     return ids, positions[:, 0]
 
 
+@pytest.mark.parametrize("order", [layouts.DEFAULT, *layouts.VARIANTS["av_video"]])
 @pytest.mark.parametrize("seconds_per_grid", [1.0, 2.0, 0.5])
 @pytest.mark.parametrize(
     ("grid", "samples"), [((4, 4, 4), 64171), ((3, 4, 6), 16000), ((5, 8, 4), 150000), ((1, 4, 4), 8000), ((7, 4, 4), 40000)]
 )
-def test_video_with_audio_is_laid_out_as_officially(model, grid, samples, seconds_per_grid):
-    question = video_question()
+def test_video_with_audio_is_laid_out_as_officially(model, grid, samples, seconds_per_grid, order):
+    question = layouts.arrange(video_question(), order)
     features = dict(
         grid=torch.tensor(grid), seconds_per_grid=torch.tensor(seconds_per_grid), audio=0, samples=torch.tensor(samples)
     )
@@ -88,9 +89,10 @@ def test_video_with_audio_is_laid_out_as_officially(model, grid, samples, second
     assert (made.positions[0, made.spans["audio"]].diff() == 1).all(), "sound runs on without a gap"
 
 
+@pytest.mark.parametrize("order", layouts.NAMES)
 @pytest.mark.parametrize("task", ["image-to-audio", "audio-to-image"])
-def test_interleaved_items_are_laid_out_as_officially(model, task):
-    question = items_question(task)
+def test_interleaved_items_are_laid_out_as_officially(model, task, order):
+    question = layouts.arrange(items_question(task), order)
     images = [(1, 4, 4), (1, 6, 4), (1, 4, 8), (1, 4, 4)][: sum(m.kind == "image" for m in question.media)]
     sounds = [16000, 20000, 12345, 31999][: sum(m.kind == "audio" for m in question.media)]
     grids, samples, media = iter(images), iter(sounds), {}
@@ -134,6 +136,64 @@ def test_spans_hold_the_text_they_name(sequences, model):
             assert len(s.spans["video"]) == 16 and len(s.spans["audio"]) == 100, i
         else:
             assert len(s.spans["candidates"]) == len(s.spans["correct_candidate"]) + len(s.spans["incorrect_candidates"])
+
+
+ORDERS = {
+    "default": "C1 C2 C3 C4 question R options instruction",
+    "original": "question C1 question C2 question C3 question C4 question R question options instruction",
+    "reference_first": "R C1 C2 C3 C4 question options instruction",
+    "reference_last": "C1 C2 C3 C4 question options instruction R",
+    "question_first": "question C1 C2 C3 C4 R options instruction",
+}
+
+
+@pytest.mark.parametrize("order", layouts.NAMES)
+def test_a_layout_orders_the_spans_as_its_name_says(model, order):
+    question = layouts.arrange(items_question("audio-to-image"), order)
+    assert question.layout_name == ("paper_eq3" if order == "default" else order)
+    names = {"c1": "C1", "c2": "C2", "c3": "C3", "c4": "C4", "r1": "R"}
+    assert " ".join(names.get(s.get("id"), s["seg"]) for s in question.layout) == ORDERS[order]
+    one = {"image": dict(grid=torch.tensor((1, 4, 4))), "audio": dict(audio=0, samples=torch.tensor(16000))}
+    media = {m.id: OmniLayout(model.model.config).of(m.role, m.index, m.kind, one[m.kind]) for m in question.media}
+    made = prompt.build(question, model.tokenizer, world.SYSTEM_PROMPT, media, UNIONS["items"])
+    spans = made.spans
+    covered = torch.cat(list(spans.atoms.values())).sort().values
+    assert torch.equal(covered, torch.arange(spans.length))
+    text = lambda name: model.tokenizer.decode(made.ids[spans[name]])  # noqa: E731
+    words = "Out of the four pictures, which one matches the sound?"
+    assert " ".join(text("question_text").split()) in (
+        words,
+        words.replace("pictures,", "pictures ,").replace("sound?", "sound ?"),
+    )
+    assert text("correct_option").strip() == "D. the third image" and text("option_D.letter") == "D"
+    assert torch.equal(spans["correct_candidate"], spans["candidate_3"]) and len(spans["candidate_3"]) == 4
+    assert len(spans["reference"]) == 25
+    place = {"R": spans["reference"], "C": spans["candidates"], "O": spans["options"], "Q": spans["question_text"]}
+    before = lambda a, b: int(place[a].max()) < int(place[b].min())  # noqa: E731
+    assert before("R", "C") == (order == "reference_first")
+    assert before("R", "O") == (order != "reference_last") and before("O", "R") == (order == "reference_last")
+    assert before("Q", "C") == (order == "question_first")
+    assert before("C", "Q") == (order in ("default", "reference_first", "reference_last"))
+
+
+def test_a_clip_after_its_question_leaves_only_the_tail_behind_it(model):
+    question = layouts.arrange(video_question(), "question_first")
+    features = dict(grid=torch.tensor((4, 4, 4)), seconds_per_grid=torch.tensor(1.0), audio=0, samples=torch.tensor(64000))
+    layout = OmniLayout(model.model.config).of("video", 1, "video", features)
+    spans = prompt.build(question, model.tokenizer, world.SYSTEM_PROMPT, {"v1": layout}, UNIONS["av_video"]).spans
+    after = spans["question"][spans["question"] > spans["audio"].max()]
+    assert torch.equal(after, spans["tail"]) and int(spans["last"]) == spans.length - 1
+    assert int(spans["options"].max()) < int(spans["video"].min())
+
+
+def test_a_layout_that_a_setting_does_not_have_is_refused():
+    with pytest.raises(
+        InputError, match="layout 'reference_first' is unknown in setting av_video; known: default, question_first"
+    ):
+        layouts.arrange(video_question(), "reference_first")
+    bare = Question(**{**vars(items_question("image-to-audio")), "question_raw": ""})
+    with pytest.raises(InputError, match="no question_raw with media tags"):
+        layouts.arrange(bare, "original")
 
 
 def test_a_span_that_does_not_exist_is_named_with_those_that_do(sequences):

@@ -73,6 +73,17 @@ def test_the_layout_of_equation_3_is_candidates_question_reference_options():
     assert q.question == "Out of, which one fits?"
 
 
+def test_tags_are_taken_out_with_what_joins_them_and_kept_as_shipped():
+    shipped = (
+        "Which potentially hazardous scene shown in [img1], [img2], [img3], or [img4] corresponds best to the sound in [audio1]?"
+    )
+    paths = dict(image_path=ITEMS["audio_path"], audio_path=ITEMS["image_path"])
+    words = [f"{letter}. the {n} image" for letter, n in zip("ABCD", ("second", "first", "fourth", "third"))]
+    q = items(question=shipped, options=words, **paths)
+    assert q.question == "Which potentially hazardous scene shown in corresponds best to the sound in?"
+    assert (q.question_raw, q.group, q.correct_candidate) == (shipped, "A2I", "c2")
+
+
 def test_questions_survive_a_round_trip_and_are_sorted(tmp_path):
     written = [video(question_id="9"), video(), items()]
     questions.write_questions(written, tmp_path / "q.jsonl")
@@ -95,7 +106,7 @@ def test_an_id_that_occurs_twice_is_refused(tmp_path):
 
 
 def test_questions_on_one_clip_share_a_shard_and_shards_partition():
-    pool = [video(question_id=f"{i}", video_id=f"clip_{i % 50}") for i in range(150)]
+    pool = [video(question_id=f"{i}", audio_visual_path=f"clips/clip_{i % 50}.mp4") for i in range(150)]
     shards = [{q.question_id for q in pool if q.shard(4) == s} for s in range(4)]
     assert sum(map(len, shards)) == 150 and all(shards)
     assert all(pool[i].shard(4) == pool[i + 50].shard(4) for i in range(50))

@@ -9,9 +9,10 @@
         --out results/miniature/knockout/tiny-omni/mini-video/figure_4/0.parquet
 
 `cuts` is a list of budgets, each for some routes: `questions` ("correct", the default; "all"; or n: the correct ones among the
-first n of every task), `stride`, `styles`, `widths` (those that a shallow model has layers for), `controls` ({"random_same": n,
-"random_other": n} draws) and `value_zero` (true: the same cuts without renormalisation). What several of them ask for is
-computed once.
+first n of every task), `first` (n: among the first n of every task, whatever `questions` says), `layouts` (orders of the prompt's
+parts, see `avflow/layouts.py`), `stride`, `styles`, `widths` (those that a shallow model has layers for), `controls`
+({"random_same": n, "random_other": n} draws) and `value_zero` (true: the same cuts without renormalisation). What several of them
+ask for is computed once. Which questions are correct is known from `evaluate`, so in the default layout.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from avflow import cli, knockout, readout, tables, traced
+from avflow import cli, knockout, layouts, readout, tables, traced
 from avflow.errors import InputError
 from avflow.interventions import CONTROLS, STYLES, Knockout, Route, windows
 from avflow.questions import read_questions
@@ -36,6 +37,8 @@ def cuts(text: str) -> list[dict]:
     allowed = {
         "routes": (many(Route.parse), "a list of routes"),
         "questions": (lambda x: x in ("correct", "all") or number(1)(x), "correct, all, or a number from 1"),
+        "first": (number(1), "a number from 1"),
+        "layouts": (many(layouts.NAMES.__contains__), f"a list of {', '.join(layouts.NAMES)}"),
         "stride": (number(1), "a number from 1"),
         "styles": (many(STYLES.__contains__), f"a list of {', '.join(STYLES)}"),
         "widths": (many(number(1)), "a list of odd numbers"),
@@ -79,21 +82,28 @@ class Asked:
     def of(self, question) -> list[dict]:
         """The budgets that a question falls under."""
 
-        def falls(which):
-            enough = isinstance(which, str) or self.rank[question.question_id] <= which
+        rank = self.rank.get(question.question_id)
+
+        def falls(cut):
+            which = cut.get("questions", "correct")
+            enough = rank <= min(cut.get("first", rank), rank if isinstance(which, str) else which)
             return enough and (which == "all" or self.correct[question.question_id])
 
-        known = question.question_id in self.rank
-        return [cut for cut in self.cuts if known and falls(cut.get("questions", "correct"))]
+        return [cut for cut in self.cuts if rank is not None and falls(cut)]
 
     def choose(self, questions):
         """The questions that fall under any budget."""
         return [q for q in questions if self.of(q)]
 
-    def knockouts(self, model, question) -> list[Knockout]:
-        """What is cut in a question, in the order of its rows; nothing twice."""
+    def knockouts(self, model, question) -> dict[str, list[Knockout]]:
+        """What is cut in a question, by layout, in the order of its rows; nothing twice."""
+        budgets = self.of(question)
+        chosen = {n: [cut for cut in budgets if n in cut.get("layouts", [layouts.DEFAULT])] for n in layouts.NAMES}
+        return {name: self._cuts(model, some) for name, some in chosen.items() if some}
+
+    def _cuts(self, model, budgets) -> list[Knockout]:
         layers, found = len(model.decoder.layers), {}
-        for cut in self.of(question):
+        for cut in budgets:
             widths = [w for w in cut["widths"] if w <= layers] if "widths" in cut else [self.arguments.width]
             shapes = [(s, w) for s in cut.get("styles", ["centred"]) for w in widths]
             asked = [w for style, width in shapes for w in windows(layers, width, style, cut.get("stride", 1))]
@@ -108,17 +118,25 @@ class Asked:
 
 def cut_all(model, question, features, partial, asked) -> list[dict]:
     """All rows of one question; the batch plan is made with the first and kept for all, also over kills."""
-    arguments = asked.arguments
-    sequence = model.sequence(question, features, arguments.spans.get(question.setting))
-    batches = None
-    if arguments.engine == "sweep":
-        kept = partial.recall("batch plan")
-        batches = knockout.Plan(**kept) if kept else knockout.plan(model)
-    table = knockout.rows(model, sequence, asked.knockouts(model, question), batches, arguments.seed)
-    if batches and batches.as_dict() != kept:
-        partial.remember("batch plan", batches.as_dict())
-    shared = tables.about(question, arguments.model)
-    return [{**shared, **row} for row in table]
+    arguments, found = asked.arguments, []
+    for order, cuts in asked.knockouts(model, question).items():
+        arranged = layouts.arrange(question, order)
+        sequence = model.sequence(arranged, features, arguments.spans.get(question.setting))
+        batches = None
+        if arguments.engine == "sweep":
+            kept = partial.recall("batch plan")
+            batches = knockout.Plan(**kept) if kept else knockout.plan(model)
+        table = knockout.rows(model, sequence, cuts, batches, arguments.seed)
+        if batches and batches.as_dict() != kept:
+            partial.remember("batch plan", batches.as_dict())
+        shared = tables.about(arranged, arguments.model)
+        found += [{**shared, **row} for row in table]
+    return found
+
+
+def real_rows(partial, question) -> list[dict]:
+    """A finished question's rows without those of the null interventions, one a layout."""
+    return [row for row in partial.rows_of(question.question_id) if row["control"] != "null"]
 
 
 def verify(loaded, questions, partial, asked) -> dict:
@@ -130,14 +148,15 @@ def verify(loaded, questions, partial, asked) -> dict:
     if not arguments.verify or not questions:
         return {"batch_plan": batches, "verified": 0, "verified_difference": None}
     rng, worst = random.Random(arguments.seed), 0.0
-    cuttable = [q for q in questions if any(row["applicable"] for row in partial.rows_of(q.question_id)[1:])]
+    cuttable = [q for q in questions if any(row["applicable"] for row in real_rows(partial, q))]
     count = arguments.verify if cuttable else 0
     for _ in range(count):
         question = rng.choice(cuttable)
         model, features = loaded(question)
-        sequence = model.sequence(question, features, arguments.spans.get(question.setting))
-        pairs = list(zip(asked.knockouts(model, question), partial.rows_of(question.question_id)[1:]))
-        cut, row = rng.choice([pair for pair in pairs if pair[1]["applicable"]])
+        cuts = [(order, cut) for order, some in asked.knockouts(model, question).items() for cut in some]
+        pairs = zip(cuts, real_rows(partial, question))
+        (order, cut), row = rng.choice([pair for pair in pairs if pair[1]["applicable"]])
+        sequence = model.sequence(layouts.arrange(question, order), features, arguments.spans.get(question.setting))
         logits, _ = knockout.naive(model, sequence, [cut], knockout.resolve(sequence, [cut], arguments.seed))
         columns = readout.option_logits(sequence, logits)
         letters = [f"logit_{o.label}" for o in question.options]

@@ -10,6 +10,7 @@ Decoding is the scarce part: it happens once a medium and sampling, about 15 ms 
 import argparse
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -22,25 +23,27 @@ from avflow.questions import read_questions
 
 def prepare(path, kind: str, wanted) -> dict[str, torch.Tensor]:
     """frames uint8 (T, 3, H, W), fps () and audio float32 (n,) of one medium, whichever it has. wanted: the options below."""
-    out, max_pixels = {}, wanted.max_pixels
-    if kind == "video":
-        if wanted.fps:
-            frames, fps = media.read_frames(path, wanted.fps, wanted.max_frames)
-        else:
-            frames, fps = media.read_spread_frames(path, wanted.interval, wanted.min_frames, wanted.max_frames)
-            max_pixels = sampling.spread_max_pixels(len(frames), wanted.max_frames, max_pixels)
-        out["frames"], out["fps"] = torch.from_numpy(frames), torch.tensor(fps, dtype=torch.float64)
-    elif kind == "image":
-        out["frames"] = torch.from_numpy(media.read_image(path).copy())
-    if "frames" in out:
-        height, width = out["frames"].shape[-2:]
+    out = {}
+
+    def shrink(frames, count):
+        spread = wanted.interval and kind == "video"
+        most = sampling.spread_max_pixels(count, wanted.max_frames, wanted.max_pixels) if spread else wanted.max_pixels
         try:
-            size = features.resized_shape(height, width, wanted.multiple, wanted.min_pixels, max_pixels)
+            size = features.resized_shape(*frames.shape[-2:], wanted.multiple, wanted.min_pixels, most)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
         resize = features.resize_video if kind == "video" and wanted.fps else features.resize  # as each model's own code does
-        out["frames"] = resize(out["frames"], *size).contiguous()
-    if kind == "audio" or kind == "video" and media.probe(path, kind).audio_channels:
+        return resize(torch.from_numpy(frames), *size).numpy()
+
+    if kind == "video":
+        if wanted.fps:
+            frames, fps = media.read_frames(path, wanted.fps, wanted.max_frames, shrink)
+        else:
+            frames, fps = media.read_spread_frames(path, wanted.interval, wanted.min_frames, wanted.max_frames, shrink)
+        out["frames"], out["fps"] = torch.from_numpy(frames), torch.tensor(fps, dtype=torch.float64)
+    elif kind == "image":
+        out["frames"] = torch.from_numpy(shrink(media.read_image(path).copy(), 1))
+    if kind == "audio" or kind == "video" and media.has_audio(path):
         out["audio"] = torch.from_numpy(media.read_audio(path))
     return out
 
@@ -61,20 +64,24 @@ def main():
     parser.add_argument(
         "--max-pixels", type=int, required=True, help="pixels a frame, at most; with --interval, of max-frames frames"
     )
+    parser.add_argument("--threads", type=int, default=1, help="files that are decoded at a time")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
 
     questions = read_questions(arguments.questions, arguments.shard, arguments.shards)
     items = {m.media_id: m for q in questions for m in q.media}
     progress = cli.Progress(f"decoding shard {arguments.shard}", len(items))
-    tensors = {}
-    for media_id, item in sorted(items.items()):
+    torch.set_num_threads(1)
+    tensors, order = {}, sorted(items)
+    with ThreadPoolExecutor(arguments.threads) as pool:
+        work = lambda media_id: prepare(arguments.media_root / items[media_id].path, items[media_id].kind, arguments)  # noqa: E731
         try:
-            decoded = prepare(arguments.media_root / item.path, item.kind, arguments)
+            for media_id, decoded in zip(order, pool.map(work, order)):
+                tensors.update({f"{media_id}/{name}": tensor for name, tensor in decoded.items()})
+                progress.step()
         except media.MediaError as error:
+            pool.shutdown(cancel_futures=True)
             raise InputError(f"{error}; it was whole when it was probed: run the prepare rule of its dataset again") from None
-        tensors.update({f"{media_id}/{name}": tensor for name, tensor in decoded.items()})
-        progress.step()
     kinds = {media_id: item.kind for media_id, item in items.items()}
     part = f"{arguments.out}.part"
     save_file(tensors, part, {"kinds": json.dumps(kinds, sort_keys=True)})

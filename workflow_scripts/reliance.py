@@ -1,13 +1,15 @@
-"""Ask the questions of one shard again with sounds muted, pictures blanked, and options shuffled: what does an answer rest on?
+"""Ask the questions of one shard again without a sense, with another clip's sound, or with shuffled options.
 
     python workflow_scripts/reliance.py --model tiny-omni --family qwen_omni --checkpoint resources/tiny-omni \\
         --questions results/miniature/questions/mini-video.jsonl --shard 0 --shards 2 --shuffles 1 \\
         --features results/miniature/features/tiny-omni/mini-video/0.safetensors \\
         --out results/miniature/reliance/tiny-omni/mini-video/0.parquet
 
-Rows are those of `evaluate` with a `variant`: muted, every sound replaced by digital silence of the same length; blanked, every
-picture replaced by even grey of the same size; shuffled_1.., the options in another seeded order. `content`, the text of the
-answered option, can be compared across orders.
+What does an answer rest on? Rows are those of `evaluate` with a `variant`: muted, every sound replaced by digital silence of the
+same length; blanked, every picture replaced by even grey of the same size; text_only, both; swapped, the sounds of another
+question of the same task in this shard, of those nearest in length one that the seed chooses; shuffled_1.., the options in
+another seeded order. `content`, the text of the answered option, can be compared across orders. Where a shard has no other clip
+for a task, there is no swapped row.
 """
 
 import random
@@ -18,9 +20,11 @@ import torch
 
 from avflow import cli, tables, traced
 from avflow.decoder import uncut_logits
-from avflow.questions import Question
+from avflow.features_store import FeatureStore
+from avflow.questions import Question, read_questions
 
 GREY = 128
+KEPT = 32  # silences and blanks that are kept encoded; real clips come in many lengths and shapes
 SCHEMA = tables.EVALUATE.append(pa.field("variant", pa.string()))
 
 
@@ -30,6 +34,8 @@ def without(model, features: dict, kind: str, sense: str, cache: dict) -> dict:
         return features
     shape = tuple(features["grid"].tolist()) if sense == "vision" else (int(features["samples"]),)
     if (kind, sense, shape) not in cache:
+        if len(cache) >= KEPT:
+            cache.clear()
         if sense == "audio":
             cache[kind, sense, shape] = model.encode("audio", audio=torch.zeros(*shape))["audio"].cpu()
         else:
@@ -52,18 +58,59 @@ def shuffled(question: Question, seed: int, number: int) -> Question:
     return replace(question, options=options, answer=answer)
 
 
-def variants(model, question: Question, features: dict, shuffles: int, seed: int, cache: dict):
+class Swaps:
+    """Which sounds of the shard a question can be given in the place of its own."""
+
+    def __init__(self, questions: list[Question], features):
+        """features: the shard's file of encoder outputs."""
+        self.questions, self.features, self.store, self.lengths = questions, features, None, {}
+
+    def _sounds(self, question: Question) -> list[str]:
+        """The media with sound, in the order of their roles."""
+        found = [m for m in question.media if self.store.has(m.media_id, "audio")]
+        return [m.media_id for m in sorted(found, key=lambda m: (m.role, m.index))]
+
+    def _length(self, question: Question) -> int:
+        if question.question_id not in self.lengths:
+            self.lengths[question.question_id] = sum(int(self.store.get(m, "samples")) for m in self._sounds(question))
+        return self.lengths[question.question_id]
+
+    def of(self, question: Question, features: dict, seed: int) -> dict | None:
+        """The question's features with another one's sounds; None where the shard has no other of its task and direction."""
+        self.store = self.store or FeatureStore(self.features)
+        mine = self._sounds(question)
+        alike = [q for q in self.questions if (q.task, q.group) == (question.task, question.group)]
+        others = [q for q in alike if len(self._sounds(q)) == len(mine) and not set(self._sounds(q)) & set(mine)]
+        if not mine or not others:
+            return None
+        rng = random.Random(f"{seed}/{question.question_id}/swapped")
+        rng.shuffle(others)
+        other = min(others, key=lambda q: abs(self._length(q) - self._length(question)))
+        replaced = dict(features)
+        for own, theirs in zip(mine, self._sounds(other)):
+            sound = {name: self.store.get(theirs, name) for name in ("audio", "samples")}
+            replaced[own] = {**features[own], **sound}
+        return replaced
+
+
+def variants(model, question: Question, features: dict, shuffles: int, seed: int, cache: dict, swaps: Swaps | None = None):
     """(name, question, features) of every variant."""
     kinds = {m.media_id: m.kind for m in question.media}
-    for name, sense in (("muted", "audio"), ("blanked", "vision")):
-        yield name, question, {i: without(model, f, kinds[i], sense, cache) for i, f in features.items()}
+    take = lambda given, sense: {i: without(model, f, kinds[i], sense, cache) for i, f in given.items()}  # noqa: E731
+    muted = take(features, "audio")
+    yield "muted", question, muted
+    yield "blanked", question, take(features, "vision")
+    yield "text_only", question, take(muted, "vision")
+    swapped = swaps.of(question, features, seed) if swaps else None
+    if swapped:
+        yield "swapped", question, swapped
     for number in range(1, shuffles + 1):
         yield f"shuffled_{number}", shuffled(question, seed, number), features
 
 
-def ask_all(model, question, features, arguments, cache) -> list[dict]:
+def ask_all(model, question, features, arguments, cache, swaps) -> list[dict]:
     """The rows of one question."""
-    asked = list(variants(model, question, features, arguments.shuffles, arguments.seed, cache))
+    asked = list(variants(model, question, features, arguments.shuffles, arguments.seed, cache, swaps))
     sequences = [model.sequence(q, given, arguments.spans.get(q.setting)) for _, q, given in asked]
     rows = []
     for (name, _, _), sequence, logits in zip(asked, sequences, uncut_logits(model, sequences).cpu()):
@@ -76,8 +123,8 @@ def main():
     parser = traced.parser(__doc__)
     parser.add_argument("--shuffles", type=int, default=1, help="orders of the options besides their own")
     arguments = parser.parse_args()
-    cache = {}
-    work = lambda model, question, features, _: ask_all(model, question, features, arguments, cache)
+    cache, swaps = {}, Swaps(read_questions(arguments.questions, arguments.shard, arguments.shards), arguments.features)
+    work = lambda model, question, features, _: ask_all(model, question, features, arguments, cache, swaps)
     traced.run(__file__, arguments, SCHEMA, lambda q: q, work, {"shuffles": arguments.shuffles})
 
 

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 import time
 
 from .errors import InputError
@@ -23,11 +24,13 @@ class Progress:
     def __init__(self, what: str, total: int, done: int = 0, every: float = 10.0):
         self.what, self.total, self.first, self.done, self.every = what, total, done, done, every
         self.began = self.said = time.monotonic()
+        self.lock = threading.Lock()
 
     def step(self, count: int = 1) -> None:
-        self.done += count
-        now = time.monotonic()
-        if now - self.said >= self.every or self.done == self.total:
-            self.said = now
-            left = (now - self.began) / (self.done - self.first) * (self.total - self.done)
-            print(f"{self.what}: {self.done} of {self.total}, {left:.0f} s left", file=sys.stderr, flush=True)
+        with self.lock:
+            self.done += count
+            now = time.monotonic()
+            if now - self.said >= self.every or self.done == self.total:
+                self.said = now
+                left = (now - self.began) / (self.done - self.first) * (self.total - self.done)
+                print(f"{self.what}: {self.done} of {self.total}, {left:.0f} s left", file=sys.stderr, flush=True)

@@ -1,7 +1,8 @@
 """Probe, decode and write media files, with a named reason for every way in which a file can be bad.
 
-Frames are read by decord, those that `sampling` names; where decord has no wheel or misreads, a PyAV reader gives the same.
-Sound is demuxed and mixed down to mono by PyAV and resampled to 16 kHz by librosa. Nothing needs an ffmpeg command on the PATH.
+Frames are read by `video`, those that `sampling` names.
+Sound is demuxed and mixed down to mono by PyAV and resampled to 16 kHz by soxr, as librosa
+does. Nothing needs an ffmpeg command on the PATH.
 """
 
 import os
@@ -11,30 +12,25 @@ from pathlib import Path
 
 import av
 import numpy as np
+import soxr
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .sampling import sample_times, spread_indices
+from . import video
+from .containers import MediaError, check_file, open_media
+from .video import read_frames, read_spread_frames
 
-try:
-    import decord
-except ImportError:  # no wheel for this platform
-    decord = None
+__all__ = ["MediaError", "MediaFacts", "has_audio", "probe", "read_audio", "read_frames", "read_image", "read_spread_frames"]
+__all__ += ["write_clip", "write_png", "write_wav"]
 
 SAMPLE_RATE = 16000
-REASONS = ("missing", "empty_file", "unreadable", "truncated", "no_video", "no_audio")
-
-
-class MediaError(Exception):
-    """A file that cannot be used; `reason` is one of REASONS, the message names the file and what is wrong with it."""
-
-    def __init__(self, reason: str, message: str):
-        super().__init__(message)
-        self.reason = reason
 
 
 @dataclass(frozen=True)
 class MediaFacts:
-    """What `probe` found: seconds, picture size after rotation, frames a second, and the sound's rate and channels (0 = none)."""
+    """What `probe` found: seconds, picture size after rotation, frames a second; the sound's rate and channels (0 = none),
+
+    seconds, and root mean square (1 = full scale).
+    """
 
     kind: str
     seconds: float = 0.0
@@ -43,142 +39,48 @@ class MediaFacts:
     fps: float = 0.0
     audio_rate: int = 0
     audio_channels: int = 0
-
-
-def _check_file(path):
-    path = Path(path)
-    if not path.is_file():
-        raise MediaError("missing", f"{path}: there is no such file; download or render it again")
-    if path.stat().st_size == 0:
-        raise MediaError("empty_file", f"{path}: the file has no bytes; download or render it again")
-
-
-def _open(path):
-    _check_file(path)
-    try:
-        return av.open(str(path))
-    except (av.FFmpegError, OSError) as error:
-        raise MediaError("unreadable", f"{path}: not a readable media file ({error.strerror}); download it again") from None
+    audio_seconds: float = 0.0
+    loudness: float = 0.0
 
 
 def probe(path, kind: str, needs_audio: bool = False) -> MediaFacts:
-    """Open a file far enough to know that it can be used. Raises MediaError; `needs_audio` makes a silent video one.
+    """Decode a whole file to know that it can be used. Raises MediaError; `needs_audio` makes a silent video one.
 
-    A video's index is read in full, so that a file that was cut off is found here and not in the middle of a run.
+    A file that is cut off or damaged is found here, and not in the middle of a run.
     """
     if kind == "image":
         frame = read_image(path)
         return MediaFacts("image", width=frame.shape[3], height=frame.shape[2])
     if kind == "audio":
         samples, rate, channels = _read_audio(path)
-        return MediaFacts("audio", len(samples) / rate, audio_rate=rate, audio_channels=channels)
-    with _open(path) as container:
-        audio = container.streams.audio[0] if container.streams.audio else None
-        if needs_audio and audio is None:
-            raise MediaError("no_audio", f"{path}: there is no audio track, and this dataset needs one")
-        rate, channels = (audio.rate, audio.channels) if audio is not None else (0, 0)
-    reader = _reader(path)
+        return MediaFacts("audio", len(samples) / rate, **_sound(samples, rate, channels))
+    sounding = has_audio(path)
+    if needs_audio and not sounding:
+        raise MediaError("no_audio", f"{path}: there is no audio track, and this dataset needs one")
+    reader = video.open_video(path)
+    video.check_frames(path)
     height, width = reader.size
     seconds = float(reader.starts[-1] - reader.starts[0]) + 1.0 / reader.fps
-    return MediaFacts("video", seconds, width, height, reader.fps, rate, channels)
+    sound = _sound(*_read_audio(path)) if sounding else {}
+    return MediaFacts("video", seconds, width, height, reader.fps, **sound)
 
 
-class _Decord:
-    """Frames by decord. `starts` (n,) seconds at which each frame is first shown, `size` (height, width), `fps` on average."""
-
-    def __init__(self, path):
-        try:
-            self.reader = decord.VideoReader(str(path), num_threads=1)
-            self.starts = np.asarray(self.reader.get_frame_timestamp(range(len(self.reader))))[:, 0]
-            self.fps = float(self.reader.get_avg_fps())
-            self.size = self.reader[0].shape[:2]
-        except (decord.DECORDError, RuntimeError, IndexError) as error:
-            raise _broken(path, error) from None
-        self.path = path
-
-    def frames(self, indices) -> np.ndarray:
-        try:
-            return self.reader.get_batch(list(indices)).asnumpy()  # (T, H, W, 3)
-        except (decord.DECORDError, RuntimeError) as error:
-            raise _broken(self.path, error) from None
+def has_audio(path) -> bool:
+    """Whether a file has an audio track. Raises MediaError."""
+    with open_media(path) as container:
+        return bool(container.streams.audio)
 
 
-class _PyAV:
-    """The same by PyAV, which neither notices a cut-off file nor applies a display rotation by itself."""
-
-    def __init__(self, path):
-        self.path, starts = path, []
-        with _open(path) as container:
-            stream = container.streams.video[0]
-            declared = stream.frames
-            for packet in container.demux(stream):
-                if packet.pts is not None:
-                    starts.append(float(packet.pts * packet.time_base))
-            self.fps = float(stream.average_rate or 0)
-        if not starts or declared and len(starts) < declared:
-            raise MediaError("truncated", f"{path}: {len(starts)} of {declared} frames are there; download it again")
-        self.starts = np.sort(starts)
-        self.size = self.frames([0]).shape[1:3]
-
-    def frames(self, indices) -> np.ndarray:
-        wanted, found = set(indices), {}
-        with _open(self.path) as container:
-            try:
-                for n, frame in enumerate(container.decode(video=0)):
-                    if n in wanted:
-                        found[n] = np.rot90(frame.to_ndarray(format="rgb24"), (frame.rotation // 90) % 4)
-                    if len(found) == len(wanted):
-                        break
-            except av.FFmpegError as error:
-                raise _broken(self.path, error) from None
-        if len(found) < len(wanted):
-            raise MediaError("truncated", f"{self.path}: frame {min(wanted - set(found))} cannot be decoded; download it again")
-        return np.stack([found[i] for i in indices])
-
-
-def _broken(path, error):
-    """Tell a video that is cut off or damaged from one that has no pictures at all."""
-    with _open(path) as container:
-        if not container.streams.video:
-            return MediaError("no_video", f"{path}: there is no video track")
-    first = str(error).strip().splitlines()[0][:120]
-    return MediaError("truncated", f"{path}: cut off or damaged ({first}); download it again")
-
-
-def _reader(path):
-    """decord, except where it is missing and for rotated videos, whose rows it misreads when their width is not aligned."""
-    with _open(path) as container:
-        if not container.streams.video:
-            raise MediaError("no_video", f"{path}: there is no video track")
-        try:
-            rotated = next(container.decode(video=0)).rotation != 0
-        except (av.FFmpegError, StopIteration):
-            raise MediaError("truncated", f"{path}: no picture can be decoded; download it again") from None
-    return _PyAV(path) if decord is None or rotated else _Decord(path)
-
-
-def read_frames(path, fps: float, max_frames: int) -> tuple[np.ndarray, float]:
-    """The pictures on show at t = k / fps: uint8 (T, 3, H, W), and the fps used (see `sample_times`). Raises MediaError."""
-    reader = _reader(path)
-    starts = reader.starts - reader.starts[0]
-    times, rate = sample_times(float(starts[-1]) + 1.0 / reader.fps, fps, max_frames)
-    shown = np.searchsorted(starts, times + 1e-4, side="right") - 1
-    unique, back = np.unique(shown, return_inverse=True)
-    return reader.frames(unique.tolist())[back].transpose(0, 3, 1, 2), rate
-
-
-def read_spread_frames(path, interval: float, min_frames: int, max_frames: int) -> tuple[np.ndarray, float]:
-    """Frames spread over the video: uint8 (T, 3, H, W), and how many that makes a second (see `sampling`). Raises MediaError."""
-    reader = _reader(path)
-    seconds = len(reader.starts) / reader.fps
-    indices = spread_indices(len(reader.starts), seconds, interval, min_frames, max_frames)
-    return reader.frames(indices.tolist()).transpose(0, 3, 1, 2), len(indices) / seconds
+def _sound(samples: np.ndarray, rate: int, channels: int) -> dict:
+    """The facts about a sound track."""
+    loudness = float(np.sqrt(np.vdot(samples, samples) / len(samples)))
+    return dict(audio_rate=rate, audio_channels=channels, audio_seconds=len(samples) / rate, loudness=loudness)
 
 
 def _read_audio(path):
     """The whole first audio track as mono float32 (n,), its rate and its channels; starts where the video starts."""
     pieces, begin = [], None
-    with _open(path) as container:
+    with open_media(path) as container:
         if not container.streams.audio:
             raise MediaError("no_audio", f"{path}: there is no audio track")
         stream = container.streams.audio[0]
@@ -194,29 +96,29 @@ def _read_audio(path):
             pieces += [f.to_ndarray().ravel() for f in resampler.resample(None)]
         except av.FFmpegError as error:
             raise MediaError("truncated", f"{path}: damaged sound ({error.strerror}); download it again") from None
-    samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-    if len(samples) == 0:
+    seconds = sum(map(len, pieces)) / rate
+    if seconds == 0:
         raise MediaError("no_audio", f"{path}: the audio track holds no sound")
-    if len(samples) / rate < declared - max(0.5, 0.05 * declared):
-        raise MediaError(
-            "truncated", f"{path}: {len(samples) / rate:.1f} of {declared:.1f} s of sound are there; download it again"
-        )
-    return np.concatenate([np.zeros(round(begin * rate), np.float32), samples]), rate, channels
+    if seconds < declared - max(0.5, 0.05 * declared):
+        raise MediaError("truncated", f"{path}: {seconds:.1f} of {declared:.1f} s of sound are there; download it again")
+    if begin:
+        pieces.insert(0, np.zeros(round(begin * rate), np.float32))
+    return np.concatenate(pieces), rate, channels
 
 
 def read_audio(path) -> np.ndarray:
     """A file's sound as float32 (n,) in -1..1, mono, 16 kHz. Raises MediaError."""
-    import librosa  # slow to import, needed here only
-
     samples, rate, _ = _read_audio(path)
     if rate != SAMPLE_RATE:
-        samples = librosa.resample(samples, orig_sr=rate, target_sr=SAMPLE_RATE)
+        length = -(-len(samples) * SAMPLE_RATE // rate)  # as librosa.resample, which takes seconds to import
+        samples = soxr.resample(samples, rate, SAMPLE_RATE, quality="HQ")[:length]
+        samples = np.pad(samples, (0, length - len(samples)))
     return np.ascontiguousarray(samples, dtype=np.float32)
 
 
 def read_image(path) -> np.ndarray:
     """A picture as uint8 (1, 3, H, W): turned as its EXIF says, transparency laid over white. Raises MediaError."""
-    _check_file(path)
+    check_file(path)
     try:
         with Image.open(path) as opened:
             picture = ImageOps.exif_transpose(opened)

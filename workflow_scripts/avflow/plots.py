@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from . import layouts
 from .statistics import cluster_bootstrap
 
 PURPLE, BLUE, ORANGE, PINK, CYAN, RED, GREEN = "#9C27B0", "#1565C0", "#FF7F00", "#F00FCB", "#00C1F1", "#E31A1C", "#2CA02C"
@@ -22,6 +23,11 @@ TITLES = {
     "see": "See",
     "while-hear": "While hearing",
     "while-see": "While seeing",
+    "visual_recognition": "Visual Recognition",
+    "speech_attributes": "Speech Attributes",
+    "speech_recognition": "Speech Recognition",
+    "speaker_recognition": "Speaker Recognition",
+    "speaker_detection": "Speaker Detection",
     "I2A": r"I Ref $\rightarrow$ A Cand",
     "A2I": r"A Ref $\rightarrow$ I Cand",
 }
@@ -32,6 +38,7 @@ SPANS = {
     "last": "Last",
     "reference": "Reference",
     "candidates": "Candidates",
+    "options": "Options",
     "correct_candidate": "CorrectCand",
     "incorrect_candidates": "IncorrectCand",
     "correct_option": "CorrectOpt",
@@ -60,11 +67,12 @@ def route_label(route: str) -> str:
 
 
 def relative_change(path, models: dict, dataset: str) -> pd.DataFrame:
-    """Rows of real cuts in centred windows on questions answered correctly; models: name -> width of the window, None for all.
+    """Rows of real cuts in centred windows on questions answered correctly, in their default layout;
 
+    models: name -> width of the window, None for all.
     `change` is the % change of the answer's probability (section 2.1).
     """
-    keep = [("model", "in", list(models)), ("dataset", "=", dataset), ("control", "=", "none"), ("cut", "=", "mask")]
+    keep = [("layout", "not in", layouts.NAMES), ("model", "in", list(models)), ("dataset", "=", dataset), ("control", "=", "none"), ("cut", "=", "mask")]
     keep += [("style", "=", "centred"), ("applicable", "=", True), ("correct_clean", "=", True)]
     columns = [
         "model",
@@ -109,7 +117,7 @@ def route_panels(rows: pd.DataFrame, models, panels, colours: dict, draws: int, 
         for model, line in zip(models, grid):
             for axis, (_, group, routes) in zip(line, block):
                 here = rows[(rows["model"] == model) & (rows["group"] == group)]
-                _route_panel(axis, here, routes, colours, draws, seed)
+                line_panel(axis, here, routes, colours, draws, seed)
             line[0].set_ylabel((f"{model}\n" if len(models) > 1 else "") + "% Change in Probability")
             lines[model] += list(line)
         for axis, (heading, _, _) in zip(grid[0], block):
@@ -125,7 +133,7 @@ def route_panels(rows: pd.DataFrame, models, panels, colours: dict, draws: int, 
     return figure
 
 
-def _route_panel(axis, rows, routes, colours, draws, seed) -> None:
+def line_panel(axis, rows, routes, colours, draws, seed) -> None:
     """The curves of one panel with their bands, and the number of questions behind them."""
     axis.axhline(0, color="0.5", linestyle="--", linewidth=0.8, zorder=1)
     count = 0
@@ -169,154 +177,6 @@ def window_panels(rows: pd.DataFrame, models, routes: list):
             part.suptitle(model)
     handles = [plt.Line2D([], [], color=shades[w], label=f"k = {w}") for w in widths]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
-    return figure
-
-
-def needs_of(column) -> str:
-    """What a task's questions need: A, V, AV, or several of them, as in the graded tasks."""
-    return " or ".join(sorted(column.unique()))
-
-
-def accuracies(path, draws: int, seed: int) -> pd.DataFrame:
-    """Accuracy by model and task: n, correct, accuracy with a 95 % interval over clips, and the level of chance."""
-    rows = pq.read_table(path).to_pandas()
-    options = rows[[f"logit_{x}" for x in "ABCD"]].notna().sum(1)
-    found = []
-    for (model, dataset, task), here in rows.assign(chance=1 / options).groupby(["model", "dataset", "task"], sort=False):
-        values = here[["correct"]].astype(float).to_numpy()
-        mean, low, high = cluster_bootstrap(values, here["cluster"], draws, seed)
-        found.append(
-            {
-                "model": model,
-                "dataset": dataset,
-                "task": task,
-                "needs": needs_of(here["needs"]),
-                "n": len(here),
-                "correct": int(here["correct"].sum()),
-                "accuracy": mean[0],
-                "ci_low": low[0],
-                "ci_high": high[0],
-                "chance": here["chance"].mean(),
-            }
-        )
-    return pd.DataFrame(found)
-
-
-def accuracy_bars(table: pd.DataFrame):
-    """Accuracy by task, one group of bars a task and one bar a model, with intervals and the level of chance."""
-    tasks, models = list(pd.unique(table["task"])), list(pd.unique(table["model"]))
-    figure, axis = plt.subplots(figsize=(1.1 * len(tasks) + 1.2, 2.6))
-    width = 0.8 / len(models)
-    for i, (model, colour) in enumerate(zip(models, (BLUE, ORANGE, GREEN, PURPLE))):
-        here = table[table["model"] == model].set_index("task").reindex(tasks)
-        at = np.arange(len(tasks)) + (i - (len(models) - 1) / 2) * width
-        error = 100 * np.stack([here["accuracy"] - here["ci_low"], here["ci_high"] - here["accuracy"]])
-        bars = axis.bar(
-            at, 100 * here["accuracy"], 0.92 * width, color=colour, label=model, yerr=error, error_kw={"linewidth": 1}
-        )
-        axis.bar_label(bars, [f"{100 * a:.1f}" for a in here["accuracy"]], fontsize=7, padding=1)
-    chance = table.groupby("task", sort=False)["chance"].mean().reindex(tasks)
-    axis.hlines(
-        100 * chance, np.arange(len(tasks)) - 0.45, np.arange(len(tasks)) + 0.45, color="0.3", linestyle="--", label="chance"
-    )
-    axis.set_xticks(
-        np.arange(len(tasks)), [f"{t}\n(needs {table[table['task'] == t]['needs'].iloc[0]})" for t in tasks], fontsize=7
-    )
-    axis.set_ylim(0, 112)
-    axis.set_ylabel("Accuracy (%)")
-    figure.legend(loc="outside upper center", ncols=len(models) + 1)
-    return figure
-
-
-def reliance(path, evaluated, draws: int, seed: int) -> pd.DataFrame:
-    """What answers rest on, by model, dataset and task: accuracy as is (table `evaluated`), muted, blanked; use of the letters;
-
-    effect of shuffling (table `path`).
-
-    share_A .. share_D: how often each letter is answered as is. same_content: share of questions whose answered content is the
-    same in every order of the options. needs_audio: share of questions that sound decides alone or with the picture.
-    """
-    rows = pd.concat([pq.read_table(evaluated).to_pandas().assign(variant="as_is"), pq.read_table(path).to_pandas()])
-    found = []
-    for (model, dataset, task), here in rows.groupby(["model", "dataset", "task"], sort=False):
-        wide = here.pivot(index=["question_id", "cluster"], columns="variant", values="correct").astype(float)
-        clusters = wide.index.get_level_values("cluster")
-        as_is = here[here["variant"] == "as_is"]
-        entry = {"model": model, "dataset": dataset, "task": task, "n": len(wide)}
-        entry["needs"] = needs_of(as_is["needs"])
-        entry["needs_audio"] = as_is["needs"].str.contains("A").mean()
-        for variant in ("as_is", "muted", "blanked"):
-            mean, low, high = cluster_bootstrap(wide[[variant]].to_numpy(), clusters, draws, seed)
-            entry.update({variant: mean[0], f"{variant}_low": low[0], f"{variant}_high": high[0]})
-        entry.update({f"share_{x}": (as_is["answer"] == x).mean() for x in "ABCD"})
-        orders = here[~here["variant"].isin(["muted", "blanked"])]
-        entry["same_content"] = (orders.groupby("question_id")["content"].nunique() == 1).mean()
-        found.append(entry)
-    return pd.DataFrame(found)
-
-
-def dial(table: pd.DataFrame, rows: pd.DataFrame, routes, draws: int, seed: int) -> pd.DataFrame:
-    """The graded tasks' route effects by how many of their questions sound decides.
-
-    table: from `reliance`, one model's graded tasks; rows: from `relative_change` for their dataset. Each route is read at the
-    centre where it matters most over all tasks together. Columns: task, needs_audio, route, centre, mean, low, high.
-    """
-    found = []
-    for route in routes:
-        one = rows[rows["route"] == route]
-        if one.empty:
-            continue
-        centre = one.groupby("centre")["change"].mean().idxmin()
-        for task, needs_audio in zip(table["task"], table["needs_audio"]):
-            here = one[(one["task"] == task) & (one["centre"] == centre)]
-            mean, low, high = cluster_bootstrap(here[["change"]].to_numpy(), here["cluster"], draws, seed)
-            entry = {"task": task, "needs_audio": needs_audio, "route": route, "centre": centre}
-            found.append({**entry, "mean": mean[0], "low": low[0], "high": high[0]})
-    return pd.DataFrame(found)
-
-
-def reliance_panels(table: pd.DataFrame, graded: pd.DataFrame, effects: pd.DataFrame, colours: dict):
-    """(a) accuracy by task as is, muted and blanked; (b) the same over the graded tasks; (c) route effects over them.
-
-    table: one model's rows of `reliance` without the graded tasks; graded: those; effects: from `dial`.
-    """
-    looks = {"as_is": ("as it is", GREEN), "muted": ("sounds muted", BLUE), "blanked": ("pictures blanked", PURPLE)}
-    figure, axes = plt.subplots(1, 3, figsize=(11, 2.9), width_ratios=[1.9, 1, 1])
-    at = np.arange(len(table))
-    for i, (variant, (label, colour)) in enumerate(looks.items()):
-        error = 100 * np.stack([table[variant] - table[f"{variant}_low"], table[f"{variant}_high"] - table[variant]])
-        axes[0].bar(
-            at + 0.27 * (i - 1), 100 * table[variant], 0.25, yerr=error, color=colour, label=label, error_kw={"linewidth": 1}
-        )
-        order = graded.sort_values("needs_audio")
-        share = 100 * order["needs_audio"]
-        axes[1].plot(share, 100 * order[variant], color=colour, marker="o", markersize=4)
-        axes[1].fill_between(share, 100 * order[f"{variant}_low"], 100 * order[f"{variant}_high"], color=colour, alpha=0.2, lw=0)
-    axes[0].set_xticks(
-        at, [f"{t.replace('-to-', ' to ')}\n(needs {n})" for t, n in zip(table["task"], table["needs"])], fontsize=6.5
-    )
-    axes[1].set_ylabel("Accuracy (%)")
-    for axis in axes[:2]:
-        axis.axhline(25, color="0.3", linestyle="--", linewidth=1)
-        axis.set_ylim(0, 109)
-    axes[0].set_ylabel("Accuracy (%)")
-    axes[0].set_title("(a) Accuracy without a modality; dashed: chance")
-    axes[1].set_title("(b) The same, graded")
-    drawn = effects.sort_values("needs_audio").groupby("route", sort=False) if len(effects) else []
-    for route, here in drawn:
-        share = 100 * here["needs_audio"]
-        slope, start = np.polyfit(share, here["mean"], 1)
-        axes[2].plot(share, start + slope * share, color=colours[route], linewidth=1, linestyle="--")
-        error = np.stack([here["mean"] - here["low"], here["high"] - here["mean"]])
-        label = f"{route_label(route)} (layer {here['centre'].iloc[0]})"
-        axes[2].errorbar(share, here["mean"], error, color=colours[route], marker="o", markersize=4, linestyle="", label=label)
-    axes[2].set_ylabel("% Change in Probability")
-    axes[2].set_title("(c) Effect of a route, graded")
-    axes[2].set_ylim(-125, 8)
-    axes[2].legend(loc="lower center", fontsize=7)
-    for axis in axes[1:]:
-        axis.set_xlabel("Clips in which only sound tells, as drawn (%)")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 

@@ -4,15 +4,18 @@ Every benchmark is brought into this one shape (JSON Lines, one question a line)
 `layout` lists the segments of the user's turn in order and is the only thing the prompt is built from:
 
     {"seg": "media", "id": "c1"} | {"seg": "instruction" | "question", "text": "..."} | {"seg": "options"}
+
+A question's text may come in several segments, where media stand in the midst of it. `layouts` makes other orders.
 """
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from .errors import InputError
+from .errors import InputError, Unusable
 
 SETTINGS = ("av_video", "items")
 NEEDS = ("A", "V", "AV", "unknown")
@@ -62,19 +65,22 @@ class Question:
     correct_candidate: str | None = None
     study_split: str = "accuracy"  # "knockout" if the question is among those that interventions are run on
     flags: tuple[str, ...] = field(default=())
+    question_raw: str = ""  # as the benchmark ships it, with its media tags
 
     def __post_init__(self):
-        def check(ok, what):
+        def check(ok, what, reason="invalid"):
             if not ok:
-                raise InputError(f"question {self.question_id}: {what}")
+                raise Unusable(reason, f"question {self.question_id}: {what}")
 
         check(SAFE_NAME.fullmatch(self.question_id), "its id is not filename-safe; use letters, digits, '_', '-' and '.'")
         check(self.setting in SETTINGS, f"setting {self.setting!r} is none of {', '.join(SETTINGS)}")
         check(self.needs in NEEDS, f"needs {self.needs!r} is none of {', '.join(NEEDS)}")
         labels = [o.label for o in self.options]
         check(len(labels) >= 2 and len(set(labels)) == len(labels), f"options {labels} need at least two different labels")
-        check(self.answer in labels, f"answer {self.answer!r} is not among its options {labels}; correct it or drop the question")
-        check(len({o.text for o in self.options}) == len(labels), "two options have the same text; drop the question")
+        wrong = f"answer {self.answer!r} is not among its options {labels}; correct it or drop the question"
+        check(self.answer in labels, wrong, "bad_answer")
+        texts = {o.text for o in self.options}
+        check(len(texts) == len(labels), "two options have the same text; drop the question", "same_options")
         ids = [m.id for m in self.media]
         check(ids and len(set(ids)) == len(ids), f"media ids {ids} must be given and differ")
         for m in self.media:
@@ -85,13 +91,12 @@ class Question:
         check(not unknown, f"layout segment {', '.join(unknown)} is unknown; known: {', '.join(SEGMENTS)}")
         placed = [s["id"] for s in self.layout if s["seg"] == "media"]
         check(sorted(placed) == sorted(ids), f"the layout places media {placed} but the question has {ids}")
-        check(
-            segments.count("options") == 1 and segments.count("question") == 1, "the layout needs question and options once each"
-        )
+        check(segments.count("options") == 1 and "question" in segments, "the layout needs a question, and its options once")
         if self.setting == "items":
             named = {o.candidate for o in self.options}
             candidates = {m.id for m in self.media if m.role == "candidate"}
-            check(named == candidates and len(named) == len(labels), "its options do not name its candidates one to one")
+            one_to_one = named == candidates and len(named) == len(labels)
+            check(one_to_one, "its options do not name its candidates one to one", "options_not_bijective")
             answered = next(o.candidate for o in self.options if o.label == self.answer)
             check(
                 self.correct_candidate == answered,
@@ -138,7 +143,8 @@ def write_questions(questions, path) -> None:
     for a, b in zip(questions, questions[1:]):
         if a.question_id == b.question_id:
             raise InputError(f"{path}: question_id {a.question_id} occurs twice; ids must be unique in a dataset")
-    Path(path).write_text("".join(to_json(q) + "\n" for q in questions), encoding="utf-8")
+    Path(f"{path}.part").write_text("".join(to_json(q) + "\n" for q in questions), encoding="utf-8")
+    os.replace(f"{path}.part", path)
 
 
 def read_questions(path, shard: int = 0, shards: int = 1) -> list[Question]:
@@ -148,10 +154,11 @@ def read_questions(path, shard: int = 0, shards: int = 1) -> list[Question]:
     return [q for q in questions if q.shard(shards) == shard]
 
 
-def split_for_knockout(questions, per_task: int) -> list[Question]:
-    """Mark the first `per_task` questions of every task, by id, as those that interventions are run on."""
+def split_for_knockout(questions, per_task: int, tasks=None) -> list[Question]:
+    """Mark the first `per_task` questions of every task, by id, as those that interventions are run on; tasks: of these only."""
     counts, marked = {}, []
     for q in sorted(questions, key=lambda q: q.question_id):
         counts[q.task] = counts.get(q.task, 0) + 1
-        marked.append(replace(q, study_split="knockout" if counts[q.task] <= per_task else "accuracy"))
+        chosen = counts[q.task] <= per_task and (tasks is None or q.task in tasks)
+        marked.append(replace(q, study_split="knockout" if chosen else "accuracy"))
     return marked

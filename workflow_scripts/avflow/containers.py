@@ -1,0 +1,33 @@
+"""Opening a media file, and the named reason for every way in which it can be bad."""
+
+from pathlib import Path
+
+import av
+
+REASONS = ("missing", "empty_file", "unreadable", "truncated", "no_video", "no_frames", "no_audio", "too_long")
+
+
+class MediaError(Exception):
+    """A file that cannot be used; `reason` is one of REASONS, the message names the file and what is wrong with it."""
+
+    def __init__(self, reason: str, message: str):
+        super().__init__(message)
+        self.reason = reason
+
+
+def check_file(path) -> None:
+    """Raises MediaError where there is no file or nothing in it."""
+    path = Path(path)
+    if not path.is_file():
+        raise MediaError("missing", f"{path}: there is no such file; download or render it again")
+    if path.stat().st_size == 0:
+        raise MediaError("empty_file", f"{path}: the file has no bytes; download or render it again")
+
+
+def open_media(path):
+    """The file as a PyAV container. Raises MediaError."""
+    check_file(path)
+    try:
+        return av.open(str(path))
+    except (av.FFmpegError, OSError) as error:
+        raise MediaError("unreadable", f"{path}: not a readable media file ({error.strerror}); download it again") from None
