@@ -45,7 +45,7 @@ def reliance(path, evaluated, draws: int, seed: int, by: str = "task") -> pd.Dat
         entry.update({f"share_{x}": (as_is["answer"] == x).mean() for x in "ABCD"})
         orders = here[(here["variant"] == "as_is") | here["variant"].str.startswith("shuffled")]
         entry["same_content"] = (orders.groupby("question_id")["content"].nunique() == 1).mean()
-        entry["chance"] = (1 / as_is[[f"logit_{x}" for x in "ABCD"]].notna().sum(1)).mean()
+        entry["chance"] = (1 / as_is[[f"logit_{x}" for x in "ABCD"]].notna().sum(axis=1)).mean()
         found.append(entry)
     return pd.DataFrame(found)
 
