@@ -14,7 +14,20 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 STAGES = {  # what the scripts of a stage import
-    "data": ["av", "decord", "numpy", "pillow", "pyarrow", "safetensors", "soundfile", "soxr", "torch", "transformers", "httpx", "huggingface-hub"],
+    "data": [
+        "av",
+        "decord",
+        "numpy",
+        "pillow",
+        "pyarrow",
+        "safetensors",
+        "soundfile",
+        "soxr",
+        "torch",
+        "transformers",
+        "httpx",
+        "huggingface-hub",
+    ],
     "models": ["numpy", "pyarrow", "safetensors", "tokenizers", "torch", "transformers"],
     "figures": ["ipykernel", "matplotlib", "numpy", "pandas", "papermill", "pyarrow", "safetensors"],
 }

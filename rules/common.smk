@@ -31,7 +31,7 @@ check_names(f"studies/{config['study']}/datasets", STUDY["datasets"], config["da
 check_names(f"studies/{config['study']}/video and items", [STUDY["video"], STUDY["items"]], STUDY["datasets"])
 check_names("datasets (their setting)", [config["datasets"][d]["setting"] for d in STUDY["datasets"]], config["spans"])
 for name, analysis in config["knockout"]["cuts"].items():
-    check_names(f"knockout/cuts/{name}/datasets", analysis["datasets"], config["datasets"])
+    check_names(f"knockout/cuts/{name}/datasets", analysis["datasets"], ["video", "items", *config["datasets"]])
 for name, model in config["models"].items():
     check_names(f"models/{name}/sampling", [model["sampling"]], config["sampling"])
 
@@ -44,9 +44,31 @@ for name in STUDY["models"]:
 
 MODELS = sorted(STUDY["models"], key=lambda m: m != STUDY["main_model"])
 DATASETS = STUDY["datasets"]
-ANALYSES = [n for n, a in config["knockout"]["cuts"].items() if set(a["datasets"]) & set(DATASETS)]
+ROLES = {STUDY["items"]: "items", STUDY["video"]: "video"}
+FIGURES = {  # figure -> the analyses that it shows, of which it needs one; a study without them has not that figure
+    "fig3": ["figure_3"],
+    "fig4": ["figure_4"],
+    "fig5": ["figure_5"],
+    "fig6": ["figure_6"],
+    "app_window": ["windows"],
+    "app_order": ["order_video", "order_items"],
+    "app_reliance": ["figure_4", "graded"],
+    "app_baseline": [],
+}
 HUB_MODELS = [name for name, model in config["models"].items() if "repo" in model]
 HUB_DATASETS = [name for name, dataset in config["datasets"].items() if "repo" in dataset]
+
+
+def budget(analysis, dataset):
+    """What config.yaml asks to cut for an analysis in a dataset, or None."""
+    settings = config["knockout"]["cuts"][analysis]
+    special = settings["datasets"].get(dataset, settings["datasets"].get(ROLES.get(dataset)))
+    shared = {k: v for k, v in settings.items() if k != "datasets"}
+    return None if special is None else shared | special
+
+
+ANALYSES = [name for name in config["knockout"]["cuts"] if any(budget(name, d) is not None for d in DATASETS)]
+
 
 # Rules run the Python that runs Snakemake, also when its environment is not activated; under --sdm conda, conda's goes first.
 # What they load from disk is never looked up on the hub: only the rules of downloads.smk lift HF_HUB_OFFLINE.
@@ -176,17 +198,33 @@ def spans(wildcards):
 
 
 def cuts(wildcards):
-    """What config.yaml asks to cut for an analysis in a dataset, as JSON."""
-    analysis = config["knockout"]["cuts"][wildcards.analysis]
-    shared = {k: v for k, v in analysis.items() if k != "datasets"}
-    return json.dumps([shared | analysis["datasets"][wildcards.dataset]], sort_keys=True)
+    """The budget of an analysis in a dataset, as JSON."""
+    return json.dumps([budget(wildcards.analysis, wildcards.dataset)], sort_keys=True)
 
 
 def knockout_shards(wildcards):
     """All shards of an analysis, of the study's models and of those of its datasets that the analysis is for."""
     pattern = "<results>/knockout/{model}/{dataset}/{analysis}/{shard}.parquet"
-    among = [d for d in DATASETS if d in config["knockout"]["cuts"][wildcards.analysis]["datasets"]]
+    among = [d for d in DATASETS if budget(wildcards.analysis, d) is not None]
     return shards(pattern, among, model=MODELS, analysis=wildcards.analysis)
+
+
+def knockout_table(analysis):
+    """The table of an analysis, as an input. Stops where the analysis is for no dataset of the study."""
+
+    def of(wildcards):
+        if analysis not in ANALYSES:
+            raise WorkflowError(
+                f"config.yaml: knockout/cuts/{analysis} is for no dataset of the study {config['study']}"
+            )
+        return f"<tables>/knockout_{analysis}.parquet"
+
+    return of
+
+
+def knockout_tables(*analyses):
+    """Those of the analyses' tables that the study has."""
+    return [f"<tables>/knockout_{name}.parquet" for name in analyses if name in ANALYSES]
 
 
 def of_dataset(key):
@@ -236,11 +274,44 @@ def as_parameters(values):
     return shlex.join(part for name, value in written.items() for part in ("-p", name, value))
 
 
+def windows_of_models():
+    """Model -> layers in a window, the main model first."""
+    return {model: config["models"][model]["window"] for model in MODELS}
+
+
+def drawing():
+    """What every figure with intervals takes."""
+    return {"draws": config["figures"]["bootstrap"], "seed": config["seed"]}
+
+
 def figure_options(role):
     """The parameters of a figure of all models' knockouts in the study's dataset for a role, "video" or "items"."""
-    windows = {model: config["models"][model]["window"] for model in MODELS}
-    values = {"models": windows, "dataset": STUDY[role]}
-    return as_parameters(values | {"draws": config["figures"]["bootstrap"], "seed": config["seed"]})
+    return as_parameters({"models": windows_of_models(), "dataset": STUDY[role], **drawing()})
+
+
+def table_or_none(analysis):
+    """The path of an analysis's table as a notebook's parameter, empty where the study has none."""
+    return f"{RESULTS}/tables/knockout_{analysis}.parquet" if analysis in ANALYSES else ""
+
+
+def order_options():
+    """The parameters of app_order."""
+    paths = {"items_table": table_or_none("order_items"), "clips_table": table_or_none("order_video")}
+    names = {"items": STUDY["items"], "clips": STUDY["video"]}
+    return as_parameters({"models": windows_of_models(), **paths, **names, **drawing()})
+
+
+def reliance_options():
+    """The parameters of app_reliance."""
+    paths = {"routes_table": table_or_none("figure_4"), "graded_table": table_or_none("graded")}
+    return as_parameters({"models": windows_of_models(), **paths, "clips": STUDY["video"], **drawing()})
+
+
+def drawable():
+    """The figures that the study's datasets and models have."""
+    found = [name for name, needs in FIGURES.items() if not needs or set(needs) & set(ANALYSES)]
+    found += ["app_training"] if training_logs() else []
+    return found + (["app_world"] if {"mini-video", "mini-items"} <= set(DATASETS) else [])
 
 
 def training_logs():

@@ -8,7 +8,7 @@ rule fig3:
         lib=notebook_code("fig3"),
         notebook="figures/fig3.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/knockout_figure_3.parquet",
+        table=knockout_table("figure_3"),
     output:
         pdf=report("<results>/figures/fig3.pdf", category="Figures", labels={"figure": "3"}),
         png="<results>/figures/fig3.png",
@@ -32,7 +32,7 @@ rule fig4:
         lib=notebook_code("fig4"),
         notebook="figures/fig4.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/knockout_figure_4.parquet",
+        table=knockout_table("figure_4"),
     output:
         pdf=report("<results>/figures/fig4.pdf", category="Figures", labels={"figure": "4"}),
         png="<results>/figures/fig4.png",
@@ -56,7 +56,7 @@ rule fig5:
         lib=notebook_code("fig5"),
         notebook="figures/fig5.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/knockout_figure_5.parquet",
+        table=knockout_table("figure_5"),
     output:
         pdf=report("<results>/figures/fig5.pdf", category="Figures", labels={"figure": "5"}),
         png="<results>/figures/fig5.png",
@@ -80,7 +80,7 @@ rule fig6:
         lib=notebook_code("fig6"),
         notebook="figures/fig6.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/knockout_figure_6.parquet",
+        table=knockout_table("figure_6"),
     output:
         pdf=report("<results>/figures/fig6.pdf", category="Figures", labels={"figure": "6"}),
         png="<results>/figures/fig6.png",
@@ -148,7 +148,7 @@ rule app_window:
         lib=notebook_code("app_window"),
         notebook="figures/app_window.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/knockout_windows.parquet",
+        table=knockout_table("windows"),
     output:
         pdf=report("<results>/figures/app_window.pdf", category="Appendix", labels={"figure": "window"}),
         png="<results>/figures/app_window.png",
@@ -172,7 +172,7 @@ rule app_order:
         lib=notebook_code("app_order"),
         notebook="figures/app_order.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/knockout.parquet",
+        tables=knockout_tables("order_items", "order_video"),
     output:
         pdf=report("<results>/figures/app_order.pdf", category="Appendix", labels={"figure": "order"}),
         png="<results>/figures/app_order.png",
@@ -184,15 +184,9 @@ rule app_order:
     conda:
         "../envs/figures.yaml"
     params:
-        model=STUDY["main_model"],
-        matching=STUDY["items"],
-        clips=STUDY["video"],
-        width=config["models"][STUDY["main_model"]]["window"],
-        draws=lookup("figures/bootstrap", within=config),
-        seed=lookup("seed", within=config),
+        options=order_options(),
     shell:
-        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p model {params.model}"
-        " -p items {params.matching} -p clips {params.clips} -p width {params.width} -p draws {params.draws} -p seed {params.seed}"
+        "python {input.script} {input.notebook} {log.notebook} {params.options}"
         " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} > {log[0]} 2>&1"
 
 
@@ -222,7 +216,8 @@ rule app_baseline:
         seed=lookup("seed", within=config),
     shell:
         "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p dropped '{input.dropped}'"
-        " -p published {input.published} -p draws {params.draws} -p seed {params.seed} -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} -p drops {output.drops} > {log[0]} 2>&1"
+        " -p published {input.published} -p draws {params.draws} -p seed {params.seed}"
+        " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} -p drops {output.drops} > {log[0]} 2>&1"
 
 
 rule app_reliance:
@@ -234,7 +229,7 @@ rule app_reliance:
         style="figures/style.mplstyle",
         table="<tables>/reliance.parquet",
         evaluated="<tables>/evaluate.parquet",
-        knockouts="<tables>/knockout_graded.parquet",
+        knockouts=knockout_tables("figure_4", "graded"),
     output:
         pdf=report("<results>/figures/app_reliance.pdf", category="Appendix", labels={"figure": "reliance"}),
         png="<results>/figures/app_reliance.png",
@@ -247,16 +242,10 @@ rule app_reliance:
     conda:
         "../envs/figures.yaml"
     params:
-        model=STUDY["main_model"],
-        clips=STUDY["video"],
-        width=config["models"][STUDY["main_model"]]["window"],
-        draws=lookup("figures/bootstrap", within=config),
-        seed=lookup("seed", within=config),
+        options=reliance_options(),
     shell:
         "python {input.script} {input.notebook} {log.notebook} -p table {input.table} -p evaluated {input.evaluated}"
-        " -p knockouts {input.knockouts}"
-        " -p model {params.model} -p clips {params.clips} -p width {params.width} -p draws {params.draws} -p seed {params.seed}"
-        " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} -p areas {output.areas} > {log[0]} 2>&1"
+        " {params.options} -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} -p areas {output.areas} > {log[0]} 2>&1"
 
 
 rule app_training:
@@ -314,24 +303,18 @@ rule app_world:
 
 
 rule tables:
-    """Every table."""
+    """Every table: those of the paper, and those of answers and knockouts, also where no figure reads them."""
     input:
         rules.tab2.output,
         rules.tab3.output,
+        "<tables>/evaluate.parquet",
+        "<tables>/reliance.parquet",
+        knockout_tables(*ANALYSES),
     localrule: True
 
 
 rule figures:
-    """Every figure."""
+    """Every figure that the study's datasets and models have."""
     input:
-        rules.fig3.output,
-        rules.fig4.output,
-        rules.fig5.output,
-        rules.fig6.output,
-        rules.app_order.output,
-        rules.app_baseline.output,
-        rules.app_reliance.output,
-        rules.app_training.output,
-        rules.app_window.output,
-        rules.app_world.output,
+        expand("<results>/figures/{name}.{kind}", name=drawable(), kind=["pdf", "png"]),
     localrule: True

@@ -51,12 +51,3 @@ rule gather_knockout:
         "../envs/figures.yaml"
     shell:
         "python {input.script} {input.shards} --out {output} > {log} 2>&1"
-
-
-rule tables:
-    """Every table of answers and knockouts, also those that no figure reads."""
-    input:
-        "<tables>/evaluate.parquet",
-        "<tables>/reliance.parquet",
-        expand("<tables>/knockout_{analysis}.parquet", analysis=ANALYSES),
-    localrule: True

@@ -15,7 +15,8 @@ import pytest
 import yaml
 from conftest import ROOT
 
-FIGURES = ("fig3", "fig4", "fig5", "fig6", "app_baseline", "app_reliance", "app_training", "app_window", "app_world")
+FIGURES = ("fig3", "fig4", "fig5", "fig6", "app_baseline", "app_order", "app_reliance", "app_training", "app_window", "app_world")
+TABLES = ("tab2", "tab3")
 
 
 def snakemake(where, *arguments, small=True):
@@ -59,6 +60,9 @@ def test_everything_is_made_and_nothing_half_made_is_left(done):
     for name in FIGURES:
         for kind in ("pdf", "png"):
             assert (done / f"results/miniature/figures/{name}.{kind}").stat().st_size > 5000
+    for name in TABLES:
+        assert "tiny-omni" in (done / f"results/miniature/tables/{name}.csv").read_text()
+        assert r"\bottomrule" in (done / f"results/miniature/tables/{name}.tex").read_text()
     assert not [p for p in (done / "results").rglob("*.part")]
     assert pq.read_table(done / "results/miniature/tables/evaluate.parquet").num_rows == 2 * (6 * 6 + 2 * 4)
 
@@ -88,6 +92,9 @@ def test_every_row_carries_what_the_interface_promises(done):
     )
     assert set(promised.split()) <= set(table.columns)
     assert (table["control"] == "null").sum() == len(table[["model", "question_id"]].drop_duplicates())
+    orders = pq.read_table(done / "results/miniature/tables/knockout_order_items.parquet").to_pandas()
+    assert set(orders["layout"]) == {"paper_eq3", "original", "reference_first", "reference_last", "question_first"}
+    assert (orders["control"] == "null").sum() == orders.groupby(["model", "question_id", "layout"]).ngroups
     assert table["removed_mass"].dropna().between(0, 1 + 1e-6).all()
     from avflow.rows import read_metadata
 
@@ -113,7 +120,7 @@ def test_a_figure_is_a_target_of_its_own(copy):
     assert jobs["fig4"] == 1 and "fig5" not in jobs and "app_baseline" not in jobs
     assert jobs["knockout"] == 2, "one a model: no other figure's knockouts are computed"
     listed = snakemake(copy, "--list-target-rules").stdout
-    assert all(re.search(rf"^{name}\n? +\S+", listed, re.MULTILINE) for name in FIGURES)
+    assert all(re.search(rf"^{name}\n? +\S+", listed, re.MULTILINE) for name in FIGURES + TABLES)
 
 
 def same_rows(one, other):
@@ -137,6 +144,7 @@ def test_editing_a_knockout_module_reruns_only_knockouts_and_their_figures(done)
             "knockout",
             "gather_knockout",
             "fig3",
+            "app_order",
             "app_window",
             "fig4",
             "fig5",

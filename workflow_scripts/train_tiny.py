@@ -393,7 +393,9 @@ def main(argv=None):
     parser.add_argument("--family", required=True, choices=sorted(FAMILIES))
     parser.add_argument("--state", type=Path, required=True, help="folder for the state between runs")
     parser.add_argument("--decoder", type=Path, help="checkpoint folder of another tiny model, whose decoder to start from")
-    parser.add_argument("--resume", type=Path, help="checkpoint folder to go on from, by its training.jsonl, where --state is lost")
+    parser.add_argument(
+        "--resume", type=Path, help="checkpoint folder to go on from, by its training.jsonl, where --state is lost"
+    )
     parser.add_argument("--out", type=Path, required=True, help="checkpoint folder, written whenever the run stops")
     parser.add_argument("--minutes", type=float, default=9.0, help="stop and save after this long")
     parser.add_argument("--seed", type=int, default=0)

@@ -145,7 +145,9 @@ class Rates:
         terms = np.array([[c["clean_ms"] / 1000 * c["ideal"], c["interventions"]] for c in sweeps])
         measured = np.array([c["rows_s"] for c in sweeps])
         # The smallest relative error, with neither part below zero.
-        self.per_forward, self.per_knockout = np.clip(np.linalg.lstsq(terms / measured[:, None], np.ones(len(sweeps)))[0], 0, None)
+        self.per_forward, self.per_knockout = np.clip(
+            np.linalg.lstsq(terms / measured[:, None], np.ones(len(sweeps)))[0], 0, None
+        )
         self.stages = {case["model"]: case for case in stages}
 
     def forward(self, shape: Shape, tokens: int) -> float:

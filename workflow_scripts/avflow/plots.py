@@ -66,28 +66,20 @@ def route_label(route: str) -> str:
     return SPANS.get(source, source) + arrow + SPANS.get(target, target)
 
 
-def relative_change(path, models: dict, dataset: str) -> pd.DataFrame:
-    """Rows of real cuts in centred windows on questions answered correctly, in their default layout;
+CHANGE = "model question_id cluster task group needs route width centre logp_base p_base_clean"
 
-    models: name -> width of the window, None for all.
-    `change` is the % change of the answer's probability (section 2.1).
+
+def relative_change(path, models: dict, dataset: str) -> pd.DataFrame:
+    """Rows of real cuts in centred windows on questions answered correctly, in their default layout; none where path is empty.
+
+    models: name -> width of the window, None for all. `change` is the % change of the answer's probability (section 2.1).
     """
-    keep = [("layout", "not in", layouts.NAMES), ("model", "in", list(models)), ("dataset", "=", dataset), ("control", "=", "none"), ("cut", "=", "mask")]
+    if not path:
+        return pd.DataFrame(columns=[*CHANGE.split(), "change"])
+    keep = [("model", "in", list(models)), ("dataset", "=", dataset), ("control", "=", "none"), ("cut", "=", "mask")]
     keep += [("style", "=", "centred"), ("applicable", "=", True), ("correct_clean", "=", True)]
-    columns = [
-        "model",
-        "question_id",
-        "cluster",
-        "task",
-        "group",
-        "needs",
-        "route",
-        "width",
-        "centre",
-        "logp_base",
-        "p_base_clean",
-    ]
-    rows = pq.read_table(path, columns=columns, filters=keep).to_pandas()
+    keep += [("layout", "not in", layouts.NAMES)]
+    rows = pq.read_table(path, columns=CHANGE.split(), filters=keep).to_pandas()
     wanted = rows["model"].map(models)
     rows = rows[wanted.isna() | (wanted == rows["width"])].copy()
     rows["change"] = 100 * (np.exp(rows["logp_base"]) / rows["p_base_clean"] - 1)

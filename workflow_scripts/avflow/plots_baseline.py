@@ -27,7 +27,7 @@ def accuracies(path, reported, draws: int, seed: int) -> pd.DataFrame:
     published values the first is taken, `published_other` names the rest.
     """
     rows = pq.read_table(path).to_pandas()
-    rows = rows.assign(chance=1 / rows[[f"logit_{x}" for x in "ABCD"]].notna().sum(1))
+    rows = rows.assign(chance=1 / rows[[f"logit_{x}" for x in "ABCD"]].notna().sum(axis=1))
     known = published.read(reported, "dataset", "level", "task", "group", "model", "accuracy", "source")
     found = []
     for (model, dataset), mine in rows.groupby(["model", "dataset"], sort=False):

@@ -33,14 +33,19 @@ CLIP_REACH = {"question->last": ORANGE, "video->last": PINK, "audio->last": CYAN
 CLIP_GATHER = {"video->question": PURPLE, "audio->question": BLUE}
 
 
-def rows_by_order(path, model: str, dataset: str, width: int) -> pd.DataFrame:
-    """Real cuts and null rows of the questions that were asked in several orders; `change` as in `plots.relative_change`."""
-    keep = [("model", "=", model), ("dataset", "=", dataset), ("cut", "=", "mask"), ("control", "in", ("none", "null"))]
-    columns = "question_id cluster dataset group layout route style width centre control"
+def rows_by_order(path, models: dict, dataset: str) -> pd.DataFrame:
+    """Real cuts and null rows of the questions that were asked in several orders; `change` as in `plots.relative_change`.
+
+    models: name -> width of the window. No rows where path is empty.
+    """
+    columns = "model question_id cluster dataset group layout route style width centre control"
     columns += " logp_base p_base_clean correct_clean applicable"
+    if not path:
+        return pd.DataFrame(columns=[*columns.split(), "change"])
+    keep = [("model", "in", list(models)), ("dataset", "=", dataset), ("cut", "=", "mask"), ("control", "in", ("none", "null"))]
     rows = pq.read_table(path, columns=columns.split(), filters=keep).to_pandas()
-    several = rows.groupby("question_id")["layout"].transform("nunique") > 1
-    real = (rows["style"] == "centred") & (rows["width"] == width) & rows["applicable"].astype(bool)
+    several = rows.groupby(["model", "question_id"])["layout"].transform("nunique") > 1
+    real = (rows["style"] == "centred") & (rows["width"] == rows["model"].map(models)) & rows["applicable"].astype(bool)
     rows = rows[several & (real | (rows["control"] == "null"))]
     return rows.assign(change=100 * (np.exp(rows["logp_base"]) / rows["p_base_clean"] - 1))
 
@@ -52,18 +57,17 @@ def orders_of(rows: pd.DataFrame) -> list[str]:
 
 
 def summary(rows: pd.DataFrame, routes, draws: int, seed: int) -> pd.DataFrame:
-    """By order and group: n, accuracy with its interval, and the deepest mean change of every route with its centre."""
+    """By model, order and group: n, accuracy with its interval, and the deepest mean change of every route with its centre."""
     found = []
-    groups = [("all", rows), *rows.groupby("group")] if len(rows) else []
-    for order in orders_of(rows):
-        for group, some in groups:
-            here = some[some["layout"] == order]
-            asked = here[here["control"] == "null"].drop_duplicates("question_id")
+    for (model, order), mine in rows.groupby(["model", "layout"], sort=False):
+        for group, some in [("all", mine), *mine.groupby("group")]:
+            asked = some[some["control"] == "null"].drop_duplicates("question_id")
             right, low, high = cluster_bootstrap(asked[["correct_clean"]].astype(float), asked["cluster"], draws, seed)
-            entry = dict(dataset=rows["dataset"].iloc[0], layout=order, group=group, n=len(asked), accuracy=right[0])
+            entry = dict(model=model, dataset=rows["dataset"].iloc[0], layout=order, group=group)
+            entry.update(n=len(asked), accuracy=right[0])
             entry.update(accuracy_low=low[0], accuracy_high=high[0])
             for route in routes:
-                cuts = here[(here["route"] == route) & (here["control"] == "none")]
+                cuts = some[(some["route"] == route) & (some["control"] == "none")]
                 if len(cuts):
                     centres, mean, least, most, _ = curve(cuts, draws, seed)
                     i = int(np.argmin(mean))
@@ -74,36 +78,50 @@ def summary(rows: pd.DataFrame, routes, draws: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def order_panels(items: pd.DataFrame, clips: pd.DataFrame, table: pd.DataFrame, chance: float, draws: int, seed: int):
+def order_panels(models, items: pd.DataFrame, clips: pd.DataFrame, table: pd.DataFrame, chance: float, draws: int, seed: int):
     """One column an order; above what the last token reads, below what gathers where. Left the items, right the clips.
 
-    items, clips: from `rows_by_order`; table: the two summaries. chance: the accuracy of guessing.
+    A block of panels a model. items, clips: from `rows_by_order`; table: the two summaries. chance: the accuracy of guessing.
     """
     sides = [
         (items, TITLES, "C, Q, R, O (Eq. 3)", REACH, GATHER),
         (clips, CLIP_TITLES, "clip, question (Eq. 1)", CLIP_REACH, CLIP_GATHER),
     ]
-    widths = [max(1, len(orders_of(rows))) for rows, *_ in sides]
-    figure = plt.figure(figsize=(1.9 * sum(widths) + 1.2, 5.2))
+    sides = [side for side in sides if len(side[0])]
+    widths = [len(orders_of(rows)) for rows, *_ in sides] or [1]
+    figure = plt.figure(figsize=(1.9 * sum(widths) + 1.2, 5.4 * len(models)))
+    for model, block in zip(models, figure.subfigures(len(models), 1, squeeze=False)[:, 0]):
+        if len(models) > 1:
+            block.suptitle(model, fontsize=10)
+        _order_block(block, model, sides, widths, table[table["model"] == model], chance, draws, seed)
+    return figure
+
+
+def _order_block(block, model, sides, widths, table, chance, draws, seed) -> None:
+    """The panels of one model, under one y axis."""
     axes = []
-    for part, (rows, titles, usual, *kinds) in zip(figure.subfigures(1, 2, width_ratios=widths), sides):
+    for part, (rows, titles, usual, *kinds) in zip(
+        block.subfigures(1, len(widths), width_ratios=widths, squeeze=False)[0], sides
+    ):
+        orders, rows = orders_of(rows), rows[rows["model"] == model]
         grid = part.subfigures(2, 1)
         for band, routes in zip(grid, kinds):
-            line = band.subplots(1, max(1, len(orders_of(rows))), sharey=True, squeeze=False)[0]
-            for axis, order in zip(line, orders_of(rows) or [None]):
+            line = band.subplots(1, len(orders), sharey=True, squeeze=False)[0]
+            for axis, order in zip(line, orders):
                 line_panel(axis, rows[(rows["layout"] == order) & (rows["control"] == "none")], routes, routes, draws, seed)
-                if band is grid[0] and order is not None:
+                if band is grid[0] and len(rows):
                     axis.set_title(f"{titles.get(order, usual)}\n{_how_often_right(table, rows, order, chance)}", fontsize=8)
+                axis.set_xlabel("Layer")
                 axis.xaxis.get_major_locator().set_params(integer=True)
             line[0].set_ylabel("% Change in Probability")
             handles = [plt.Line2D([], [], color=colour, label=route_label(route)) for route, colour in routes.items()]
             band.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 1 + len(line)), fontsize=7)
             axes += list(line)
-    low = min(axis.get_ylim()[0] for axis in axes)
-    high = min(60, max(axis.get_ylim()[1] for axis in axes))  # an answer that was unlikely can become many times as likely
-    for axis in axes:
-        axis.set_ylim(low, high)
-    return figure
+    if axes:
+        low = min(axis.get_ylim()[0] for axis in axes)
+        high = min(60, max(axis.get_ylim()[1] for axis in axes))  # an answer that was unlikely can become many times as likely
+        for axis in axes:
+            axis.set_ylim(low, high)
 
 
 def _how_often_right(table, rows, order, chance: float) -> str:

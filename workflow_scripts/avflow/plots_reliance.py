@@ -45,66 +45,73 @@ def reliance(path, evaluated, draws: int, seed: int, by: str = "task") -> pd.Dat
         entry.update({f"share_{x}": (as_is["answer"] == x).mean() for x in "ABCD"})
         orders = here[(here["variant"] == "as_is") | here["variant"].str.startswith("shuffled")]
         entry["same_content"] = (orders.groupby("question_id")["content"].nunique() == 1).mean()
-        entry["chance"] = (1 / as_is[[f"logit_{x}" for x in "ABCD"]].notna().sum(1)).mean()
+        entry["chance"] = (1 / as_is[[f"logit_{x}" for x in "ABCD"]].notna().sum(axis=1)).mean()
         found.append(entry)
     return pd.DataFrame(found)
 
 
 def areas(rows: pd.DataFrame, table: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
-    """Every sense's route beside what its absence costs, by group of tasks.
+    """Every sense's route beside what its absence costs, by model and group of tasks.
 
-    rows: from `plots.relative_change`, one width; table: one model's rows of `reliance` by group, of the same dataset. area: the
-    mean change over all centres, so that of the whole depth; lost: accuracy as is minus accuracy without the sense, in points.
-    Columns: group, route, n, area, low, high, lost.
+    rows: from `plots.relative_change`, one width a model; table: rows of `reliance` by group, of the same dataset. area: the mean
+    change over all centres, so that of the whole depth; lost: accuracy as is minus accuracy without the sense, in points.
+    Columns: model, group, route, n, area, low, high, lost.
     """
     found = []
     for route, variant in SENSES.items():
-        for group, here in rows[rows["route"] == route].groupby("group"):
+        for (model, group), here in rows[rows["route"] == route].groupby(["model", "group"], sort=False):
             mine = here.groupby(["question_id", "cluster"])["change"].mean()
             mean, low, high = cluster_bootstrap(mine.to_numpy()[:, None], mine.index.get_level_values("cluster"), draws, seed)
-            one = table[table["group"] == group]
+            one = table[(table["model"] == model) & (table["group"] == group)]
             lost = 100 * float((one["as_is"] - one[variant]).iloc[0]) if len(one) else np.nan
-            entry = dict(group=group, route=route, n=len(mine), area=mean[0], low=low[0], high=high[0], lost=lost)
+            entry = dict(model=model, group=group, route=route, n=len(mine), area=mean[0], low=low[0], high=high[0], lost=lost)
             found.append(entry)
-    return pd.DataFrame(found)
+    return pd.DataFrame(found, columns=["model", "group", "route", "n", "area", "low", "high", "lost"])
 
 
 def dial(table: pd.DataFrame, rows: pd.DataFrame, routes, draws: int, seed: int) -> pd.DataFrame:
     """The graded tasks' route effects by how many of their questions sound decides.
 
-    table: from `reliance`, one model's graded tasks; rows: from `relative_change` for their dataset. Each route is read at the
-    centre where it matters most over all tasks together. Columns: task, needs_audio, route, centre, mean, low, high.
+    table: from `reliance`, the graded tasks; rows: from `relative_change` for their dataset. Each route is read at the centre
+    where it matters most to a model over all tasks together. Columns: model, task, needs_audio, route, centre, mean, low, high.
     """
     found = []
-    for route in routes:
-        one = rows[rows["route"] == route]
-        if one.empty:
-            continue
+    for (model, route), one in rows[rows["route"].isin(routes)].groupby(["model", "route"], sort=False):
         centre = one.groupby("centre")["change"].mean().idxmin()
-        for task, needs_audio in zip(table["task"], table["needs_audio"]):
+        mine = table[table["model"] == model]
+        for task, needs_audio in zip(mine["task"], mine["needs_audio"]):
             here = one[(one["task"] == task) & (one["centre"] == centre)]
             mean, low, high = cluster_bootstrap(here[["change"]].to_numpy(), here["cluster"], draws, seed)
-            entry = {"task": task, "needs_audio": needs_audio, "route": route, "centre": centre}
+            entry = {"model": model, "task": task, "needs_audio": needs_audio, "route": route, "centre": centre}
             found.append({**entry, "mean": mean[0], "low": low[0], "high": high[0]})
-    return pd.DataFrame(found)
+    return pd.DataFrame(found, columns=["model", "task", "needs_audio", "route", "centre", "mean", "low", "high"])
 
 
-def reliance_panels(table: pd.DataFrame, sides: pd.DataFrame, graded: pd.DataFrame, effects: pd.DataFrame, colours: dict):
-    """(a) accuracy by task in every variant; (b) a route's effect by what its sense's absence costs; where there are graded
+def reliance_panels(models, table: pd.DataFrame, sides: pd.DataFrame, graded: pd.DataFrame, effects: pd.DataFrame, colours: dict):
+    """A row of panels a model: (a) accuracy by task in every variant; (b) a route's effect by what its sense's absence costs;
 
-    tasks also (c) accuracy over them and (d) route effects over them. table: one model's rows of `reliance` without the graded
-    tasks; sides: from `areas`; graded: the graded tasks' rows; effects: from `dial`.
+    where there are graded tasks also (c) accuracy over them and (d) route effects over them.
+    table: rows of `reliance` without the graded tasks; sides: from `areas`; graded: the graded tasks' rows; effects: from `dial`.
     """
-    widths = [max(3.6, 0.75 * len(table)), 2.8, *([2.6, 2.8] if len(graded) else [])]
-    figure, axes = plt.subplots(1, len(widths), figsize=(sum(widths) + 0.4, 3.1), width_ratios=widths)
-    _variant_bars(axes[0], table)
-    _area_points(axes[1], sides, colours)
-    if len(graded):
-        _graded_accuracy(axes[2], graded)
-        _graded_effects(axes[3], effects, colours)
-        for axis in axes[2:]:
-            axis.set_xlabel("Clips in which only sound tells, as drawn (%)")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(LOOKS))
+    models, of = list(models), lambda rows, model: rows[rows["model"] == model]
+    most = max((len(of(table, model)) for model in models), default=1)
+    widths = [max(3.6, 0.75 * most), 2.8, *([2.6, 2.8] if len(graded) else [])]
+    size = (sum(widths) + 0.4, 0.5 + 2.6 * len(models))
+    figure, grid = plt.subplots(len(models), len(widths), figsize=size, width_ratios=widths, squeeze=False)
+    for model, axes in zip(models, grid):
+        _variant_bars(axes[0], of(table, model))
+        _area_points(axes[1], of(sides, model), colours)
+        if len(models) > 1:
+            axes[0].set_ylabel(f"{model}\nAccuracy (%)")
+        if len(graded):
+            _graded_accuracy(axes[2], of(graded, model))
+            _graded_effects(axes[3], of(effects, model), colours)
+            for axis in axes[2:]:
+                axis.set_xlabel("Clips in which only sound tells, as drawn (%)")
+    headings = ("Accuracy without a sense; dashed: chance", "Effect of each sense's route", "Accuracy, graded")
+    for axis, letter, heading in zip(grid[0], "abcd", (*headings, "Effect of a route, graded")):
+        axis.set_title(f"({letter}) {heading}")
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(LOOKS))
     return figure
 
 
@@ -119,7 +126,6 @@ def _variant_bars(axis, table) -> None:
     labels = [f"{name.replace('_', ' ').replace('-to-', ' to ')}\n(needs {n})" for name, n in zip(names, table["needs"])]
     axis.set_xticks(at, labels, fontsize=6, rotation=0 if len(table) < 9 else 30)
     axis.set(ylim=(0, 109), ylabel="Accuracy (%)")
-    axis.set_title("(a) Accuracy without a sense; dashed: chance")
 
 
 def _area_points(axis, sides, colours) -> None:
@@ -139,7 +145,6 @@ def _area_points(axis, sides, colours) -> None:
         for x, y, group in zip(here["lost"], here["area"], here["group"]):
             axis.annotate(title(group), (x, y), fontsize=5.5, xytext=(3, 2), textcoords="offset points", color="0.3")
     axis.set(xlabel="Accuracy lost without the sense (points)", ylabel="Mean % change over the depth")
-    axis.set_title("(b) Effect of each sense's route")
     if len(sides):
         axis.legend(loc="lower left", fontsize=6.5)
 
@@ -152,7 +157,6 @@ def _graded_accuracy(axis, graded) -> None:
         axis.fill_between(share, 100 * order[f"{variant}_low"], 100 * order[f"{variant}_high"], color=colour, alpha=0.2, lw=0)
     axis.axhline(25, color="0.3", linestyle="--", linewidth=1)
     axis.set(ylim=(0, 109), ylabel="Accuracy (%)")
-    axis.set_title("(c) Accuracy, graded")
 
 
 def _graded_effects(axis, effects, colours) -> None:
@@ -165,5 +169,4 @@ def _graded_effects(axis, effects, colours) -> None:
         label = f"{route_label(route)} (layer {here['centre'].iloc[0]})"
         axis.errorbar(share, here["mean"], error, color=colours[route], marker="o", markersize=4, linestyle="", label=label)
     axis.set(ylim=(-125, 8), ylabel="% Change in Probability")
-    axis.set_title("(d) Effect of a route, graded")
     axis.legend(loc="lower center", fontsize=7)
