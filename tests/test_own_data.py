@@ -32,12 +32,16 @@ def test_the_documents_example_runs_as_it_stands(copy):  # noqa: F811
     for command in written_as_documented(copy):
         subprocess.run([sys.executable, *shlex.split(command)[1:]], cwd=copy, check=True, capture_output=True)
     answers = "results/mine/evaluate/tiny-omni/my-clips/0.parquet"
-    targets = [answers, "results/mine/questions/my-items.jsonl"]
+    targets = ["fig4", answers, "results/mine/questions/my-items.jsonl"]
     run = snakemake(copy, *targets, "--cores", "2", "--configfile", "config.yaml", "mine/config.yaml", small=False)
     assert run.returncode == 0, run.stdout[-3000:]
     found = pq.read_table(copy / answers).to_pandas()
     assert sorted(found["question_id"]) == ["my_clips__1", "my_clips__2", "my_clips__3"]
     assert found["correct"].all()
+    assert (copy / "results/mine/figures/fig4.png").stat().st_size > 5000
+    cuts = pq.read_table(copy / "results/mine/tables/knockout_figure_4.parquet").to_pandas()
+    hear = cuts[(cuts["task"] == "hear") & (cuts["control"] == "none")]
+    assert hear.groupby("route")["kl"].max().idxmax() in ("audio->question", "question->last")
     assert reasons(table(copy / "results/mine/questions/my-clips.dropped.tsv")) == {"my_clips__4": "missing"}
     (item,) = read_questions(copy / "results/mine/questions/my-items.jsonl")
     assert (item.correct_candidate, item.cluster, item.group) == ("c1", "my_items__image-to-audio_0001_r1", "I2A")

@@ -143,7 +143,7 @@ def orders(tmp_path):
 
 
 def test_orders_are_compared_on_the_questions_that_were_asked_in_several(orders):
-    rows = plots_order.rows_by_order(orders, "m", "mini-items", 3)
+    rows = plots_order.rows_by_order(orders, {"m": 3}, "mini-items")
     assert set(rows["question_id"]) == {"q0", "q1"} and plots_order.orders_of(rows) == ["paper_eq3", "reference_first"]
     found = plots_order.summary(rows, ["reference->last", "candidates->last"], 200, 0).set_index(["layout", "group", "route"])
     assert found["accuracy"].eq(0.5).all() and found["n"].eq(2).all()
@@ -154,15 +154,16 @@ def test_orders_are_compared_on_the_questions_that_were_asked_in_several(orders)
 
 
 def test_the_other_figures_show_the_default_order_only(orders):
-    rows = plots.relative_change(orders, "m", "mini-items", 3)
+    rows = plots.relative_change(orders, {"m": 3}, "mini-items")
     assert len(rows) == 4 and rows["change"].min() == pytest.approx(-50), "of the question that is answered correctly"
+    assert plots.relative_change("", {"m": 3}, "mini-items").empty, "a study without the analysis"
     assert all(name not in layouts.NAMES for name in ("paper_eq1", "paper_eq3", "own"))
 
 
 def test_an_order_at_chance_says_so(orders):
-    rows = plots_order.rows_by_order(orders, "m", "mini-items", 3)
+    rows = plots_order.rows_by_order(orders, {"m": 3}, "mini-items")
     table = plots_order.summary(rows, plots_order.REACH, 200, 0)
-    figure = plots_order.order_panels(rows, rows.iloc[:0], table, 0.25, 200, 0)
+    figure = plots_order.order_panels(["m"], rows, rows.iloc[:0], table, 0.25, 200, 0)
     titles = [axis.get_title() for axis in figure.axes if axis.get_title()]
     assert titles == ["C, Q, R, O (Eq. 3)\naccuracy 50 %, chance", "R, C, Q, O\naccuracy 50 %, chance"]
 
@@ -184,6 +185,7 @@ def test_reliance_sets_what_is_lost_without_a_sense_beside_its_route(evaluated, 
     changes = pd.DataFrame(
         [
             dict(
+                model="qwen2.5-omni-3b",
                 question_id=f"q{i}",
                 cluster=f"c{i}",
                 group="visual_recognition",
