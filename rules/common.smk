@@ -138,6 +138,11 @@ def checkpoint(wildcards):
     return sorted(str(p) for p in folder.glob("*") if p.suffix in (".json", ".safetensors", ".jinja"))
 
 
+def kept_features(file):
+    """Features as an output: removed once they are used, where the study does not keep them."""
+    return file if STUDY.get("keep_features", True) else temp(file)
+
+
 def of_model(key):
     """A model's setting from config.yaml."""
     return lambda wildcards: config["models"][wildcards.model][key]
@@ -312,6 +317,23 @@ def drawable():
     found = [name for name, needs in FIGURES.items() if not needs or set(needs) & set(ANALYSES)]
     found += ["app_training"] if training_logs() else []
     return found + (["app_world"] if {"mini-video", "mini-items"} <= set(DATASETS) else [])
+
+
+def estimated(wildcards):
+    """The parameters of estimate.py, as JSON: what the study's costs follow from, and what every figure needs."""
+    cuts = {name: {d: budget(name, d) for d in DATASETS if budget(name, d) is not None} for name in ANALYSES}
+    settings = {
+        "models": {m: config["models"][m] for m in MODELS},
+        "datasets": {d: config["datasets"][d] for d in DATASETS},
+    }
+    settings |= {"sampling": config["sampling"], "spans": config["spans"], "cuts": cuts}
+    settings |= {"keep_features": STUDY.get("keep_features", True), "variants": 4 + config["reliance"]["shuffles"]}
+    needs = {
+        name: {"cuts": [a for a in analyses if a in ANALYSES], "reliance": name == "app_reliance"}
+        for name, analyses in FIGURES.items()
+        if name in drawable()
+    }
+    return as_options({"settings": settings, "targets": needs})
 
 
 def training_logs():

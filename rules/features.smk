@@ -1,4 +1,7 @@
-"""Frames and sound -> encoder outputs of one model, one file a shard; once a medium, never once an intervention."""
+"""Frames and sound -> encoder outputs of one model, one file a shard; once a medium, never once an intervention.
+
+Where a study does not keep them, a shard's are removed as soon as all that reads them is done.
+"""
 
 
 rule extract_features:
@@ -9,7 +12,7 @@ rule extract_features:
         checkpoint=checkpoint,
         frames=frames_of,
     output:
-        ensure("<results>/features/{model}/{dataset}/{shard}.safetensors", non_empty=True),
+        kept_features(ensure("<results>/features/{model}/{dataset}/{shard}.safetensors", non_empty=True)),
     log:
         "<logs>/extract_features/{model}/{dataset}/{shard}.log",
     conda:

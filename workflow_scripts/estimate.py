@@ -84,7 +84,7 @@ def gigabytes(number: float) -> str:
 
 
 def gpu_table(study: Study, targets: dict[str, dict]) -> list[list[str]]:
-    """Target by model: GPU-hours. What several targets share is counted in each of them and once in the sum."""
+    """Target by model: GPU-hours from nothing. What several targets share is counted in each of them and once in the sum."""
     models, once = list(study.settings["models"]), {}
     table = [["target", *models]]
     for target, needs in targets.items():
@@ -92,13 +92,11 @@ def gpu_table(study: Study, targets: dict[str, dict]) -> list[list[str]]:
         for model in models:
             parts = {}
             for dataset in study.settings["datasets"]:
-                if needs["answers"]:
-                    parts["answers", dataset] = study.answers(model, dataset)
+                parts["answers", dataset] = study.answers(model, dataset)  # every figure rests on the features and answers
                 if needs["reliance"]:
                     parts["reliance", dataset] = study.answers(model, dataset, study.settings["variants"])
                 for name in needs["cuts"]:
-                    budget = study.settings["cuts"][name]
-                    if dataset in budget["datasets"]:
+                    if budget := study.settings["cuts"][name].get(dataset):
                         parts[name, dataset] = study.cuts(model, dataset, budget)[0]
             once.setdefault(model, {}).update(parts)
             line.append(hours(sum(parts.values())))
@@ -134,7 +132,7 @@ def disk_table(study: Study, pins: Path) -> list[list[str]]:
             questions = facts.media / len(media)
             frames[settings["sampling"], dataset] = questions * sum(3 * m.frames * m.pixels for m in media)
             features[model] += 2 * questions * sum(m.tokens for m in media) * study.shapes[model].hidden
-            budgets = [b for b in study.settings["cuts"].values() if dataset in b["datasets"]]
+            budgets = [b[dataset] for b in study.settings["cuts"].values() if dataset in b]
             rows += costs.ROW_BYTES * sum(study.cuts(model, dataset, b)[1] for b in budgets)
     for name in sorted({sampling for sampling, _ in frames}):
         size = sum(v for (sampling, _), v in frames.items() if sampling == name)
@@ -164,10 +162,16 @@ def main():
     parser.add_argument("--pins", type=Path, required=True, help="folder of the pins")
     parser.add_argument("--correct", type=float, default=0.5, help="share of questions taken to be answered correctly")
     arguments = parser.parse_args()
+    if not any(model.get("gpus", 1) for model in arguments.settings["models"].values()):
+        print("all models of this study run on the CPU: no GPU-hours, no downloads; make it with snakemake --cores all")
+        return
     shapes, facts = costs.shapes_of(rows_of(arguments.models)), costs.facts_of(rows_of(arguments.datasets))
     rates = costs.Rates(json.loads(arguments.sweeps.read_text()), json.loads(arguments.stages.read_text()), shapes)
     study = Study(arguments.settings, shapes, facts, rates, arguments.correct)
-    print(f"GPU-hours on one {rates.device}, {100 * arguments.correct:.0f} % of questions taken to be answered correctly\n")
+    print(
+        f"GPU-hours of each figure from nothing, features and answers included, on one {rates.device};\n"
+        f"{100 * arguments.correct:.0f} % of questions are taken to be answered correctly\n"
+    )
     print(text(gpu_table(study, arguments.targets)), text(disk_table(study, arguments.pins)), sep="\n\n")
     for dataset in arguments.settings["datasets"]:
         print(f"\n{dataset}: {facts[dataset].source}", end="")

@@ -123,9 +123,10 @@ def sweep(spans: Spans, layers: int, budgets: list[dict], width: int) -> tuple[f
         shapes = [(style, w) for style in budget.get("styles", ["centred"]) for w in widths]
         cut = [w for style, k in shapes for w in windows(layers, k, style, budget.get("stride", 1))]
         for route in budget["routes"]:
-            blocks = Route.parse(route).edges(spans).blocks
-            if blocks:
-                first = min(int(queries.min()) for queries, _ in blocks)
+            losing = [queries[queries > keys.min()] for queries, keys in Route.parse(route).edges(spans).blocks]
+            losing = [queries for queries in losing if len(queries)]
+            if losing:
+                first = min(int(queries.min()) for queries in losing)
                 starts = [0 if w.style == "inverse" else w.start for w in cut]
                 rows += copies * (spans.length - first) * sum(layers - start for start in starts)
                 count += copies * len(cut)

@@ -1,0 +1,22 @@
+"""What the study will cost, printed before anything starts."""
+
+
+rule estimate:
+    """Print GPU-hours by figure and model, downloads and disk; nothing is computed or fetched."""
+    input:
+        script="workflow_scripts/estimate.py",
+        lib=code("estimate"),
+        models="resources/published/models.csv",
+        datasets="resources/published/datasets.csv",
+        sweeps="benchmarks/knockout.json",
+        stages="benchmarks/full_size.json",
+    log:
+        "<logs>/estimate.log",
+    localrule: True
+    conda:
+        "../envs/models.yaml"
+    params:
+        options=estimated,
+    shell:
+        "python {input.script} {params.options} --models {input.models} --datasets {input.datasets}"
+        " --sweeps {input.sweeps} --stages {input.stages} --pins resources/pins 2>&1 | tee {log}"

@@ -1,0 +1,121 @@
+"""Costs before anything starts: token counts, rows and seconds agree with what was measured."""
+
+import json
+import math
+
+import pytest
+import yaml
+from conftest import ROOT, script
+
+from avflow import costs
+from avflow.spans import Spans
+from estimate import rows_of
+
+SWEEPS = json.loads((ROOT / "benchmarks/knockout.json").read_text())
+STAGES = json.loads((ROOT / "benchmarks/full_size.json").read_text())
+SHAPES = costs.shapes_of(rows_of(ROOT / "resources/published/models.csv"))
+SAMPLING = yaml.safe_load((ROOT / "config.yaml").read_text())["sampling"]
+RATES = costs.Rates(SWEEPS, STAGES, SHAPES)
+
+
+@pytest.mark.parametrize("case", STAGES, ids=lambda case: case["model"])
+def test_a_clips_and_an_items_tokens_are_those_of_the_rehearsal(case):
+    salmonn = "salmonn" in case["model"]
+    family, sampling = ("video_salmonn", "salmonn-61k") if salmonn else ("qwen_omni", "omni-default")
+    clip = costs.medium(family, SAMPLING[sampling], "video", 15, 1280, 720)
+    assert (clip.grids * clip.per_grid, clip.audio) == (case["tokens"]["av_video"]["video"], case["tokens"]["av_video"]["audio"])
+    picture = costs.medium(family, SAMPLING[sampling], "image", 0, 1024, 768)
+    sound = costs.medium(family, SAMPLING[sampling], "audio", 10, 0, 0)
+    assert (4 * picture.tokens, sound.tokens) == (case["tokens"]["items"]["candidates"], case["tokens"]["items"]["reference"])
+
+
+def test_parameters_are_those_that_were_built():
+    assert {case["model"]: case["parameters"] for case in STAGES} == {m: shape.parameters for m, shape in SHAPES.items()}
+
+
+@pytest.mark.parametrize("case", SWEEPS, ids=lambda case: case["case"])
+def test_the_rows_that_must_be_recomputed_are_those_of_the_benchmark(case):
+    labels, parts = ["system"] * 20, {}
+    for block in range((case["tokens"] - 105) // 50):
+        kind, part = ("audio", "audio_segment") if block % 2 else ("video", "frame")
+        parts[f"{part}_{block // 2}"] = list(range(len(labels), len(labels) + 50))
+        labels += [kind] * 50
+    labels += ["question_text"] * 80 + ["tail"] * 4 + ["last"]
+    spans = Spans(labels, parts, {"question": ["question_text", "tail"]})
+    layers = {"3B": 36, "7B": 28}[case["model"]]
+    ideal, count = costs.sweep(spans, layers, [{"routes": case["routes"]}], 7)
+    assert count == case["interventions"] and ideal == pytest.approx(case["ideal"], rel=1e-9)
+
+
+def test_estimated_seconds_are_near_the_measured_ones():
+    for case in SWEEPS:
+        shape = next(s for s in SHAPES.values() if s.size == case["model"])
+        assert RATES.forward(shape, case["tokens"]) == pytest.approx(case["clean_ms"] / 1000, rel=0.01)
+        estimated = RATES.knockouts(shape, case["tokens"], case["ideal"], case["interventions"])
+        assert 0.6 < estimated / case["rows_s"] < 1.6, case["case"]
+    between = RATES.forward(SHAPES["qwen2.5-omni-7b"], 12000)
+    assert 0.2329 < between < 0.4964, "between the forwards of 8,105 and 16,105 tokens"
+
+
+def test_a_forward_costs_two_operations_a_weight_and_token_besides_attention():
+    shape = SHAPES["qwen2.5-omni-7b"]
+    decoder = 28 * (2 * 3584 * 128 * (28 + 4) + 3 * 3584 * 18944)
+    assert costs.flops(shape, 1) == pytest.approx(2 * decoder, rel=1e-4)
+    attention = costs.flops(shape, 2000) - 2000 * costs.flops(shape, 1)
+    assert attention == pytest.approx(2 * 28 * 28 * 128 * (2000**2 - 2000), rel=1e-9)
+
+
+def test_copies_multiply_what_a_budget_costs():
+    spans = costs.skeleton("av_video", costs.Medium(8, 4, 10, 20, 0), None, None, {"question": ["question_text", "options"]})
+    base, count = costs.sweep(spans, 12, [{"routes": ["audio->question"]}], 3)
+    more, copies = costs.sweep(
+        spans,
+        12,
+        [{"routes": ["audio->question"], "controls": {"random_other": 2}, "value_zero": True, "layouts": ["a", "b"]}],
+        3,
+    )
+    assert copies == 8 * count and more - 1 == pytest.approx(8 * (base - 1))
+    assert costs.sweep(spans, 12, [{"routes": ["candidates->last"]}], 3) == (1, 0), "a route with nothing to cut"
+
+
+def estimate(settings, targets, *more, check=True):
+    options = [
+        *("--settings", json.dumps(settings), "--targets", json.dumps(targets)),
+        *("--models", "resources/published/models.csv", "--datasets", "resources/published/datasets.csv"),
+        *("--sweeps", "benchmarks/knockout.json", "--stages", "benchmarks/full_size.json", "--pins", "resources/pins"),
+    ]
+    return script("estimate", *options, *more, check=check)
+
+
+@pytest.fixture
+def settings():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    models = {m: config["models"][m] for m in ("qwen2.5-omni-3b", "video-salmonn2-plus-7b")}
+    cuts = {"figure_4": {"av_speakerbench": {"routes": ["audio->question"]}}}
+    return {
+        **{"models": models, "datasets": {"av_speakerbench": config["datasets"]["av_speakerbench"]}, "cuts": cuts},
+        **{"sampling": SAMPLING, "spans": config["spans"], "keep_features": False, "variants": 5},
+    }
+
+
+def test_half_the_correct_answers_cost_less_knockouts_and_as_many_forwards(settings):
+    hours = []
+    for correct in ("1.0", "0.5", "0.0"):
+        done = estimate(settings, {"fig4": {"cuts": ["figure_4"], "reliance": False}}, "--correct", correct)
+        line = next(line for line in done.stdout.splitlines() if line.startswith("fig4"))
+        hours.append(float(line.split()[1]))
+    assert hours[0] >= hours[1] >= hours[2] > 0
+    assert "features video-salmonn2-plus-7b" in done.stdout and "each shard's removed once it is used" in done.stdout
+
+
+def test_a_model_without_a_published_shape_is_named(settings):
+    settings["models"]["other-7b"] = settings["models"]["qwen2.5-omni-3b"]
+    done = estimate(settings, {}, check=False)
+    assert done.returncode == 2
+    assert done.stderr.strip() == "error: other-7b has no row in resources/published/models.csv; add one to estimate its costs"
+
+
+def test_facts_that_are_not_known_stay_unknown():
+    facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
+    assert math.isnan(facts["av_speakerbench"].gigabytes) and facts["av_odyssey"].gigabytes == 26
+    assert all(row.source for row in facts.values())
