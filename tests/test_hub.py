@@ -108,7 +108,10 @@ def test_pinning_again_changes_nothing_until_the_branch_moves(hub, pin, tmp_path
     assert (tmp_path / "tiny.json").read_bytes() == before and "(unchanged)" in capsys.readouterr().out
     moved = hub.add("model", "owner/tiny", {**FILES, "config.json": b'{"a": 1}'})
     pin_script.pin("tiny", {"repo": "owner/tiny", "repo_type": "model"}, tmp_path)
-    assert f"at {moved} (was {pin.revision})" in capsys.readouterr().out
+    assert f"at {moved} (was {pin.revision}, with other files)" in capsys.readouterr().out
+    hub.add("model", "owner/tiny", {**FILES, "config.json": b'{"a": 1}', "README.md": b"# new"})
+    pin_script.pin("tiny", {"repo": "owner/tiny", "repo_type": "model"}, tmp_path)
+    assert f"(was {moved}, with the same files)" in capsys.readouterr().out
     assert (get(pin, tmp_path) / "config.json").read_bytes() == b"{}"  # the old pin still is the old commit
 
 
@@ -553,6 +556,12 @@ def test_the_rules_pin_and_download_and_every_other_job_is_offline(hub, copy, mo
     hub.log.clear()
     loaded = QwenOmni(copy / "downloads/models/small", "You are a helpful assistant.")
     assert torch.equal(loaded.head.weight, model.head.weight) and not hub.log
+
+
+def test_a_study_without_the_hub_has_nothing_to_pin(tmp_path):
+    done = script("pin", "--targets", "{}", "--out", tmp_path / "pins", check=False)
+    assert done.returncode == 2 and not (tmp_path / "pins").exists()
+    assert "error: nothing in this study comes from the hub; run: snakemake pin --config study=paper" in done.stderr
 
 
 def test_an_unpinned_download_stops_with_one_line(tmp_path):
