@@ -505,10 +505,9 @@ def test_results_know_a_downloaded_checkpoint_by_its_manifest(pin, tmp_path):
 
 STUDY = """
 study: hub
-studies: {hub: {main_model: small, video: clips, items: clips, models: [small], datasets: [clips]}}
+studies: {hub: {main_model: small, video: av_speakerbench, items: av_speakerbench, models: [small], datasets: [av_speakerbench]}}
 models: {small: {family: qwen_omni, repo: owner/small, licence: mit, sampling: omni-56px, window: 3}}
-datasets:
-  clips: {repo: owner/clips, files: [test.csv], setting: av_video, tasks: [hear], questions: 1, knockout_questions: 1, shards: 1}
+datasets: {av_speakerbench: {repo: owner/clips, files: [test.csv]}}
 """
 
 
@@ -546,7 +545,11 @@ def test_the_rules_pin_and_download_and_every_other_job_is_offline(hub, copy, mo
     code, said = snakemake(copy, "downloads", "offline")
     assert code == 0 and "HF_HUB_OFFLINE is 1" in said, said
     assert "licence: apache-2.0; read it at https://huggingface.co/owner/small" in said
-    assert (copy / "downloads/datasets/clips/test.csv").exists() and not (copy / "downloads/datasets/clips/more.zip").exists()
+    assert sorted(p.name for p in (copy / "downloads/datasets/av_speakerbench").iterdir()) == [
+        "manifest.json",
+        "test.csv",
+        "verified.jsonl",
+    ]
 
     module = copy / "workflow_scripts/avflow/fetch.py"
     module.write_text(module.read_text().replace("BLOCK = 1 << 20", "BLOCK = 1 << 21"))
