@@ -108,7 +108,10 @@ def test_pinning_again_changes_nothing_until_the_branch_moves(hub, pin, tmp_path
     assert (tmp_path / "tiny.json").read_bytes() == before and "(unchanged)" in capsys.readouterr().out
     moved = hub.add("model", "owner/tiny", {**FILES, "config.json": b'{"a": 1}'})
     pin_script.pin("tiny", {"repo": "owner/tiny", "repo_type": "model"}, tmp_path)
-    assert f"at {moved} (was {pin.revision})" in capsys.readouterr().out
+    assert f"at {moved} (was {pin.revision}, with other files)" in capsys.readouterr().out
+    hub.add("model", "owner/tiny", {**FILES, "config.json": b'{"a": 1}', "README.md": b"# new"})
+    pin_script.pin("tiny", {"repo": "owner/tiny", "repo_type": "model"}, tmp_path)
+    assert f"(was {moved}, with the same files)" in capsys.readouterr().out
     assert (get(pin, tmp_path) / "config.json").read_bytes() == b"{}"  # the old pin still is the old commit
 
 
@@ -502,10 +505,9 @@ def test_results_know_a_downloaded_checkpoint_by_its_manifest(pin, tmp_path):
 
 STUDY = """
 study: hub
-studies: {hub: {main_model: small, video: clips, items: clips, models: [small], datasets: [clips]}}
+studies: {hub: {main_model: small, video: av_speakerbench, items: av_speakerbench, models: [small], datasets: [av_speakerbench]}}
 models: {small: {family: qwen_omni, repo: owner/small, licence: mit, sampling: omni-56px, window: 3}}
-datasets:
-  clips: {repo: owner/clips, files: [test.csv], setting: av_video, tasks: [hear], questions: 1, knockout_questions: 1, shards: 1}
+datasets: {av_speakerbench: {repo: owner/clips, files: [test.csv]}}
 """
 
 
@@ -543,7 +545,11 @@ def test_the_rules_pin_and_download_and_every_other_job_is_offline(hub, copy, mo
     code, said = snakemake(copy, "downloads", "offline")
     assert code == 0 and "HF_HUB_OFFLINE is 1" in said, said
     assert "licence: apache-2.0; read it at https://huggingface.co/owner/small" in said
-    assert (copy / "downloads/datasets/clips/test.csv").exists() and not (copy / "downloads/datasets/clips/more.zip").exists()
+    assert sorted(p.name for p in (copy / "downloads/datasets/av_speakerbench").iterdir()) == [
+        "manifest.json",
+        "test.csv",
+        "verified.jsonl",
+    ]
 
     module = copy / "workflow_scripts/avflow/fetch.py"
     module.write_text(module.read_text().replace("BLOCK = 1 << 20", "BLOCK = 1 << 21"))
@@ -553,6 +559,12 @@ def test_the_rules_pin_and_download_and_every_other_job_is_offline(hub, copy, mo
     hub.log.clear()
     loaded = QwenOmni(copy / "downloads/models/small", "You are a helpful assistant.")
     assert torch.equal(loaded.head.weight, model.head.weight) and not hub.log
+
+
+def test_a_study_without_the_hub_has_nothing_to_pin(tmp_path):
+    done = script("pin", "--targets", "{}", "--out", tmp_path / "pins", check=False)
+    assert done.returncode == 2 and not (tmp_path / "pins").exists()
+    assert "error: nothing in this study comes from the hub; run: snakemake pin --config study=paper" in done.stderr
 
 
 def test_an_unpinned_download_stops_with_one_line(tmp_path):

@@ -15,7 +15,7 @@ from avflow import cli
 from avflow.downloads import size
 from avflow.errors import InputError
 from avflow.hub import Backoff, Source, describe
-from avflow.pins import Pin, previous_revision, select, write_json
+from avflow.pins import Pin, change, select, write_json
 
 
 def pin(name: str, target: dict, out: Path) -> None:
@@ -24,10 +24,10 @@ def pin(name: str, target: dict, out: Path) -> None:
     listing = describe(source, Backoff())
     files = select(name, listing, target.get("files"))
     path = out / f"{name}.json"
-    before = previous_revision(path)
-    write_json(path, Pin(source.repo, source.repo_type, listing.revision, listing.licence, listing.gated, files).as_json())
-    moved = "unchanged" if before == listing.revision else f"was {before}" if before else "new"
-    print(f"{name}: {source.repo} at {listing.revision} ({moved}), {len(files)} files, {size(sum(f.size for f in files))}")
+    made = Pin(source.repo, source.repo_type, listing.revision, listing.licence, listing.gated, files)
+    changed = change(path, made)
+    write_json(path, made.as_json())
+    print(f"{name}: {source.repo} at {listing.revision} ({changed}), {len(files)} files, {size(sum(f.size for f in files))}")
     print(f"{name}: licence: {listing.licence or 'not stated'}; read it at {source.page}")
     expected = target.get("licence")
     if expected and expected != listing.licence:

@@ -105,12 +105,15 @@ def read_pin(path) -> Pin:
     return pin
 
 
-def previous_revision(path) -> str | None:
-    """The revision that a pin names now, or None; a file that cannot be read is about to be replaced."""
+def change(path, pin: Pin) -> str:
+    """What a new pin changes in the one at `path`, in a few words; one that cannot be read is about to be replaced."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8")).get("revision")
+        before = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
+        return "new"
+    if before.get("revision") in (None, pin.revision):
+        return "unchanged" if before == pin.as_json() else "new"
+    return f"was {before['revision']}, with {'the same' if before.get('files') == pin.as_json()['files'] else 'other'} files"
 
 
 def write_json(path, value) -> None:
