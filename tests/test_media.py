@@ -14,7 +14,7 @@ from conftest import ROOT
 from PIL import Image
 from test_questions import video
 
-from avflow import media, sampling, world
+from avflow import features, media, sampling, world
 from avflow import video as video_module
 from avflow.errors import InputError
 from avflow.media import MediaError
@@ -240,3 +240,11 @@ def test_decoded_clips_stay_close_to_what_training_sees(world_files):
     want = librosa.resample(sound, orig_sr=RATE, target_sr=16000)
     heard = media.read_audio(path)[: len(want)]
     assert np.mean((heard - want) ** 2) < 0.01 * np.mean(want**2)
+
+
+def test_a_long_videos_pixels_are_shared_out_among_its_frames():
+    most = lambda frames, total: sampling.most_pixels(frames, False, 768, 100352, 602112, total)  # noqa: E731
+    assert most(30, 19267584) == 602112 and most(300, None) == 602112
+    assert most(300, 19267584) == pytest.approx(2 * 19267584 / 300) and most(768, 19267584) == pytest.approx(1.05 * 100352)
+    height, width = features.resized_shape(720, 1280, 28, 100352, most(300, 19267584))
+    assert 150 * (height // 28) * (width // 28) <= 24576

@@ -366,9 +366,9 @@ def test_frames_are_spread_from_the_first_to_the_last():
     assert spread(300, 10.0).tolist()[:3] == [0, 3, 6] and len(spread(300, 10.0)) == 100 and spread(300, 10.0)[-1] == 299
     assert len(spread(30, 1.0)) == 16 and len(spread(10, 1.0)) == 10, "no frame is taken twice"
     assert len(spread(9000, 300.0)) == 768
-    assert sampling.spread_max_pixels(768, 768, 61250) == 61250
-    assert round(sampling.spread_max_pixels(100, 768, 61250)) == 446880
-    assert features.resized_shape(720, 1280, 28, 3136, sampling.spread_max_pixels(100, 768, 61250)) == (476, 868)
+    most = lambda frames: sampling.most_pixels(frames, True, 768, 3136, 61250, None)
+    assert most(768) == 61250 and round(most(100)) == 446880
+    assert features.resized_shape(720, 1280, 28, 3136, most(100)) == (476, 868)
 
 
 def test_a_clip_is_read_in_both_samplings(tmp_path):

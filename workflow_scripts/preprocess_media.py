@@ -26,8 +26,8 @@ def prepare(path, kind: str, wanted) -> dict[str, torch.Tensor]:
     out = {}
 
     def shrink(frames, count):
-        spread = wanted.interval and kind == "video"
-        most = sampling.spread_max_pixels(count, wanted.max_frames, wanted.max_pixels) if spread else wanted.max_pixels
+        limits = wanted.max_frames, wanted.min_pixels, wanted.max_pixels, wanted.total_pixels
+        most = sampling.most_pixels(count, bool(wanted.interval), *limits) if kind == "video" else wanted.max_pixels
         try:
             size = features.resized_shape(*frames.shape[-2:], wanted.multiple, wanted.min_pixels, most)
         except InputError as error:
@@ -64,6 +64,7 @@ def main():
     parser.add_argument(
         "--max-pixels", type=int, required=True, help="pixels a frame, at most; with --interval, of max-frames frames"
     )
+    parser.add_argument("--total-pixels", type=int, help="with --fps: pixels of all temporal grids of a video together, at most")
     parser.add_argument("--threads", type=int, default=1, help="files that are decoded at a time")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()

@@ -14,7 +14,7 @@ import numpy as np
 from .errors import InputError
 from .features import resized_shape
 from .interventions import Route, windows
-from .sampling import sample_times, spread_max_pixels
+from .sampling import most_pixels, sample_times
 from .spans import Spans
 
 TEXT = {"system": 40, "instruction": 30, "question_text": 30, "option": 15, "tail": 4}  # tokens, about those of the benchmarks
@@ -71,12 +71,14 @@ def medium(family: str, sampling: dict, kind: str, seconds: float, width: int, h
     audio = 0 if kind == "image" else audio_tokens(family, seconds)
     if kind == "audio":
         return Medium(0, 0, 0, audio, 0)
-    frames, most = 1, sampling["max_pixels"]
-    if kind == "video" and "fps" in sampling:
-        frames = len(sample_times(seconds, sampling["fps"], sampling["max_frames"])[0])
-    elif kind == "video":
-        frames = min(max(round(seconds / sampling["interval"]), sampling["min_frames"]), sampling["max_frames"])
-        most = spread_max_pixels(frames, sampling["max_frames"], most)
+    frames, most, spread = 1, sampling["max_pixels"], "interval" in sampling
+    if kind == "video":
+        if spread:
+            frames = min(max(round(seconds / sampling["interval"]), sampling["min_frames"]), sampling["max_frames"])
+        else:
+            frames = len(sample_times(seconds, sampling["fps"], sampling["max_frames"])[0])
+        limits = (sampling.get(k) for k in ("max_frames", "min_pixels", "max_pixels", "total_pixels"))
+        most = most_pixels(frames, spread, *limits)
     h, w = resized_shape(height, width, sampling["multiple"], sampling["min_pixels"], most)
     return Medium(frames, math.ceil(frames / 2), h * w // PATCH**2, audio, h * w)
 

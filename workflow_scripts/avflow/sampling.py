@@ -26,6 +26,15 @@ def spread_indices(frames: int, seconds: float, interval: float, min_frames: int
     return np.unique(np.linspace(0, frames - 1, count, dtype=int))
 
 
-def spread_max_pixels(count: int, max_frames: int, max_pixels: int) -> float:
-    """Pixels that each of `count` spread frames may have: fewer frames share out 95 % of the pixels of `max_frames`."""
-    return max_pixels if count >= max_frames else 0.95 * max_frames / count * max_pixels
+def most_pixels(frames: int, spread: bool, max_frames: int, min_pixels: int, max_pixels: int, total_pixels: int | None) -> float:
+    """Pixels that each of a video's `frames` may have.
+
+    spread: fewer frames share out 95 % of the pixels of `max_frames` (the official video-SALMONN 2+ code). At a fixed rate:
+    `max_pixels`, but all temporal grids (two frames) together at most `total_pixels`, and no frame under 1.05 times `min_pixels`
+    (qwen-omni-utils 0.0.9).
+    """
+    if spread:
+        return max_pixels if frames >= max_frames else 0.95 * max_frames / frames * max_pixels
+    if total_pixels is None:
+        return max_pixels
+    return max(min(max_pixels, 2 * total_pixels / frames), 1.05 * min_pixels)
