@@ -1,0 +1,106 @@
+"""The rehearsal: the paper's study from pins and downloads to its last figure and table, with everything but its size.
+
+A stand-in hub serves a few synthetic clips in the layouts that the benchmarks ship in, and the tiny models under the names of the
+real ones; the rules, their order, the pins, the prompts and the figures are those of `study=paper`.
+"""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import layouts
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from conftest import ROOT
+from hub import Hub
+from test_workflow import copy, planned  # noqa: F401 (a fixture)
+
+SETTINGS = yaml.safe_load((ROOT / "config.yaml").read_text())
+STUDY = SETTINGS["studies"]["paper"]
+FIGURES = ("fig3", "fig4", "fig5", "fig6", "app_window", "app_order", "app_reliance", "app_baseline")
+CONFIG = ("--config", "study=paper", "--configfile", "config.yaml", "tests/paper.yaml")
+
+
+def snakemake(where, *arguments):
+    """Run the paper's study in small, with the hub that `HF_ENDPOINT` names."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "HF_TOKEN")} | {"PATH": "/usr/bin:/bin"}
+    command = [sys.executable, "-m", "snakemake", *arguments, *CONFIG]
+    return subprocess.run(command, cwd=where, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+@pytest.fixture(scope="module")
+def rehearsed(copy, tmp_path_factory):  # noqa: F811
+    """The copy after pin, downloads, and every figure and table of the paper's study."""
+    shipped = tmp_path_factory.mktemp("shipped")
+    layouts.speakerbench(shipped / "av_speakerbench", clips=2, tasks=layouts.SPEAKER_TASKS | layouts.OTHER_SPEAKER_TASKS)
+    layouts.odyssey(shipped / "av_odyssey", questions=1, tasks=layouts.ODYSSEY_TASKS | layouts.OTHER_ODYSSEY_TASKS)
+    layouts.worldsense(shipped / "worldsense", videos=2)
+    with Hub() as hub, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_ENDPOINT", hub.url)
+        for name in STUDY["datasets"]:
+            hub.add("dataset", SETTINGS["datasets"][name]["repo"], shipped / name)
+        for name in STUDY["models"]:
+            tiny = "tiny-omni" if SETTINGS["models"][name]["family"] == "qwen_omni" else "tiny-salmonn"
+            hub.add("model", SETTINGS["models"][name]["repo"], ROOT / "resources" / tiny, card={"license": "other"})
+        for targets in (["pin"], ["figures", "tab2", "tab3"]):
+            run = snakemake(copy, *targets, "--cores", "2")
+            assert run.returncode == 0, run.stdout[-6000:]
+        yield copy
+
+
+def test_every_figure_and_table_of_the_paper_is_made(rehearsed):
+    for name in FIGURES:
+        assert (rehearsed / f"results/paper/figures/{name}.png").stat().st_size > 5000, name
+        assert (rehearsed / f"results/paper/figures/{name}.pdf").stat().st_size > 5000, name
+    for name in ("tab2", "tab3", "app_baseline", "app_reliance", "app_order"):
+        text = (rehearsed / f"results/paper/tables/{name}.csv").read_text()
+        assert all(model in text for model in STUDY["models"]), name
+    assert not list((rehearsed / "results").rglob("*.part*")) and not list((rehearsed / "downloads").rglob("*.part"))
+
+
+def test_models_answer_through_downloads_archives_and_parquet_as_in_the_world(rehearsed):
+    answers = pq.read_table(rehearsed / "results/paper/tables/evaluate.parquet").to_pandas()
+    assert set(answers["model"]) == set(STUDY["models"])
+    assert answers.groupby("dataset")["question_id"].nunique().to_dict() == {
+        "av_odyssey": 9,
+        "av_speakerbench": 24,
+        "worldsense": 4,
+    }
+    asked = answers[answers["dataset"] != "av_odyssey"]  # the world's wording; AV-Odyssey's options are written otherwise
+    assert asked.groupby("model")["correct"].mean().min() > 0.9
+
+
+def test_what_was_dropped_is_listed_with_its_reason_and_counted(rehearsed):
+    with open(rehearsed / "results/paper/questions/av_odyssey.dropped.tsv", newline="") as file:
+        dropped = list(csv.DictReader(file, delimiter="\t"))
+    assert all(row["reason"] and row["question_id"] for row in dropped)
+    table = pd.read_csv(rehearsed / "results/paper/tables/tab3.csv")
+    assert table.loc[table["task"] == "all", "n"].tolist() == [9]
+
+
+def test_pins_hold_what_was_downloaded_and_features_are_gone(rehearsed):
+    for kind, names in (("models", STUDY["models"]), ("datasets", STUDY["datasets"])):
+        for name in names:
+            pin = json.loads((rehearsed / f"resources/pins/{name}.json").read_text())
+            manifest = json.loads((rehearsed / f"downloads/{kind}/{name}/manifest.json").read_text())
+            assert len(pin["revision"]) == 40 and pin["revision"] == manifest["revision"]
+    assert not list((rehearsed / "results/paper/features").rglob("*.safetensors")), "keep_features is false"
+
+
+def test_a_second_run_has_nothing_to_do(rehearsed):
+    assert "Nothing to be done" in snakemake(rehearsed, "figures", "tab2", "tab3", "--cores", "2").stdout
+
+
+def test_the_whole_study_is_planned_for_all_four_models(rehearsed):
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--config", "study=paper"]
+    run = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert run.returncode == 0, run.stdout[-3000:]
+    jobs = planned(run.stdout)
+    shards = sum(SETTINGS["datasets"][name]["shards"] for name in STUDY["datasets"])
+    assert jobs["evaluate"] == jobs["extract_features"] == 4 * shards and jobs["preprocess_media"] == 2 * shards
+    assert jobs["download_weights"] == 4 and jobs["download_dataset"] == 3
+    assert all(jobs[name] == 1 for name in (*FIGURES, "tab2", "tab3"))
