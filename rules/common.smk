@@ -247,13 +247,17 @@ def dataset_options(wildcards):
     dataset = config["datasets"][wildcards.dataset]
     renamed = {"questions": "per_task", "knockout_questions": "knockout"}
     left_out = (
-        "type",
-        "shards",
-        "media_folder",
-        "questions_file",
+        *("type", "shards", "reliance_questions", "media_folder", "questions_file"),
+        *("repo", "revision", "licence", "files"),
         *(["tasks"] if dataset["type"] == "miniature" else []),
     )
     return as_options({renamed.get(key, key): value for key, value in dataset.items() if key not in left_out})
+
+
+def reliance_choice(wildcards):
+    """Which questions of a dataset are asked without a sense, and in how many orders."""
+    first = config["datasets"][wildcards.dataset].get("reliance_questions")
+    return as_options({"shuffles": config["reliance"]["shuffles"], **({"first": first} if first else {})})
 
 
 def media_root(wildcards):

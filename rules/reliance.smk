@@ -24,11 +24,11 @@ rule reliance:
         shards=of_dataset("shards"),
         spans=spans,
         seed=lookup("seed", within=config),
-        shuffles=lookup("reliance/shuffles", within=config),
+        options=reliance_choice,
     shell:
         "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
         " --shard {wildcards.shard} --shards {params.shards} --features {input.features} --spans {params.spans:q}"
-        " --seed {params.seed} --shuffles {params.shuffles} --out {output} 2>&1 | tee {log}"
+        " --seed {params.seed} {params.options} --out {output} 2>&1 | tee {log}"
 
 
 rule gather_reliance:

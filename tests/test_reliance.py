@@ -4,7 +4,7 @@ import torch
 from safetensors.torch import save_file
 
 from avflow.decoder import causal_mask, masked_run, uncut_logits
-from reliance import Swaps, shuffled, variants
+from reliance import Swaps, first_of_tasks, shuffled, variants
 
 
 def test_a_shuffle_keeps_the_answer_and_moves_the_options(questions):
@@ -16,6 +16,14 @@ def test_a_shuffle_keeps_the_answer_and_moves_the_options(questions):
             assert sorted(content(other).values()) == sorted(content(question).values())
             assert content(other)[other.answer] == content(question)[question.answer]
             assert shuffled(question, 0, number) == other
+
+
+def test_the_first_questions_of_every_task_are_asked_again(questions):
+    pool = sorted(questions.values(), key=lambda q: q.question_id)
+    assert first_of_tasks(pool, None) == set(questions)
+    chosen = first_of_tasks(pool, 2)
+    assert len(chosen) == 2 * len({q.task for q in pool})
+    assert {"mini_video__hear_0001", "mini_video__hear_0002"} <= chosen and "mini_video__hear_0003" not in chosen
 
 
 def test_a_variant_changes_its_own_sense_only(model, questions):

@@ -119,13 +119,24 @@ def ask_all(model, question, features, arguments, cache, swaps) -> list[dict]:
     return rows
 
 
+def first_of_tasks(questions: list[Question], count: int | None) -> set[str]:
+    """The ids of the first `count` questions of every task, in the order of the file; of all where count is None."""
+    by_task = {}
+    for question in questions:
+        by_task.setdefault(question.task, []).append(question.question_id)
+    return {i for ids in by_task.values() for i in ids[:count]}
+
+
 def main():
     parser = traced.parser(__doc__)
     parser.add_argument("--shuffles", type=int, default=1, help="orders of the options besides their own")
+    parser.add_argument("--first", type=int, help="only the first so many questions of every task")
     arguments = parser.parse_args()
     cache, swaps = {}, Swaps(read_questions(arguments.questions, arguments.shard, arguments.shards), arguments.features)
     work = lambda model, question, features, _: ask_all(model, question, features, arguments, cache, swaps)
-    traced.run(__file__, arguments, SCHEMA, lambda q: q, work, {"shuffles": arguments.shuffles})
+    chosen = first_of_tasks(read_questions(arguments.questions), arguments.first)
+    choose = lambda questions: [q for q in questions if q.question_id in chosen]
+    traced.run(__file__, arguments, SCHEMA, choose, work, {"shuffles": arguments.shuffles, "first": arguments.first})
 
 
 if __name__ == "__main__":

@@ -26,7 +26,10 @@ def reliance(path, evaluated, draws: int, seed: int, by: str = "task") -> pd.Dat
     share_D: how often each letter is answered as is. same_content: share of questions whose answered content is the same in every
     order of the options. needs_audio: share of questions that sound decides alone or with the picture.
     """
-    rows = pd.concat([pq.read_table(evaluated).to_pandas().assign(variant="as_is"), pq.read_table(path).to_pandas()])
+    changed, as_is = pq.read_table(path).to_pandas(), pq.read_table(evaluated).to_pandas().assign(variant="as_is")
+    key = ["model", "dataset", "question_id"]
+    asked = as_is.merge(changed[key].drop_duplicates(), on=key)  # of those that were asked again
+    rows = pd.concat([asked, changed])
     found = []
     for (model, dataset, *keys), here in rows.groupby(
         ["model", "dataset", *(["task", "group"] if by == "task" else ["group"])], sort=False
