@@ -30,7 +30,7 @@ def count_letters(loaded, questions, partial) -> dict:
     if not tokens:
         return {"answers_without_letter": 0}
     tokenizer = loaded(questions[0])[0].tokenizer
-    most = {tokenizer.decode([token]): count for token, count in Counter(tokens).most_common(5)}
+    most = dict(Counter(tokenizer.decode([token]) for token in tokens).most_common(5))
     said = ", ".join(f"{text!r} {count} times" for text, count in most.items())
     line = f"{len(tokens)} of {len(questions)} answers are no option letter (says_letter is false) but {said}"
     print(line, file=sys.stderr, flush=True)
