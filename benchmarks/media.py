@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import sys
@@ -68,13 +69,14 @@ def questions_about(folder: Path, clips: int) -> None:
     (folder / "questions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def timed(script: str, options: dict) -> float:
-    """Seconds that a script takes, its start included."""
+def timed(script: str, options: dict) -> tuple[float, float]:
+    """Seconds that a script takes, its start included, and core-seconds, on which other work on the machine has little effect."""
     command = [sys.executable, str(ROOT / f"workflow_scripts/{script}.py")]
     command += [part for name, value in options.items() for part in (f"--{name}", str(value))]
-    began = time.monotonic()
+    used = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])  # noqa: E731
+    began, before = time.monotonic(), used()
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-    return time.monotonic() - began
+    return time.monotonic() - began, used() - before
 
 
 def processor() -> str:

@@ -58,11 +58,12 @@ def probe(path, kind: str, needs_audio: bool = False) -> MediaFacts:
     if needs_audio and not sounding:
         raise MediaError("no_audio", f"{path}: there is no audio track, and this dataset needs one")
     reader = video.open_video(path)
-    video.check_frames(path)
     height, width = reader.size
-    seconds = float(reader.starts[-1] - reader.starts[0]) + 1.0 / reader.fps
+    seconds, fps = float(reader.starts[-1] - reader.starts[0]) + 1.0 / reader.fps, reader.fps
+    del reader  # an open decord reader decodes ahead
+    video.check_frames(path)
     sound = _sound(*_read_audio(path)) if sounding else {}
-    return MediaFacts("video", seconds, width, height, reader.fps, **sound)
+    return MediaFacts("video", seconds, width, height, fps, **sound)
 
 
 def has_audio(path) -> bool:
