@@ -17,12 +17,12 @@ STAGES = {  # what the scripts of a stage import
     "data": [
         "av",
         "decord",
+        "librosa",
         "numpy",
         "pillow",
         "pyarrow",
         "safetensors",
         "soundfile",
-        "soxr",
         "torch",
         "transformers",
         "httpx",

@@ -157,7 +157,7 @@ def test_a_stereo_wav_at_44100_becomes_mono_at_16000(tmp_path):
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
-def test_sound_is_resampled_as_librosa_does(tmp_path, rate):
+def test_sound_is_resampled_from_every_rate(tmp_path, rate):
     import librosa
 
     soundfile.write(tmp_path / "s.wav", tone(1.0, rate)[:-3], rate, subtype="FLOAT")

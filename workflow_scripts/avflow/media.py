@@ -1,8 +1,7 @@
 """Probe, decode and write media files, with a named reason for every way in which a file can be bad.
 
-Frames are read by `video`, those that `sampling` names.
-Sound is demuxed and mixed down to mono by PyAV and resampled to 16 kHz by soxr, as librosa
-does. Nothing needs an ffmpeg command on the PATH.
+Frames are read by `video`, those that `sampling` names. Sound is demuxed and mixed down to mono by PyAV and resampled to 16 kHz
+by librosa. Nothing needs an ffmpeg command on the PATH.
 """
 
 import os
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import av
 import numpy as np
-import soxr
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from . import video
@@ -111,9 +109,9 @@ def read_audio(path) -> np.ndarray:
     """A file's sound as float32 (n,) in -1..1, mono, 16 kHz. Raises MediaError."""
     samples, rate, _ = _read_audio(path)
     if rate != SAMPLE_RATE:
-        length = -(-len(samples) * SAMPLE_RATE // rate)  # as librosa.resample, which takes seconds to import
-        samples = soxr.resample(samples, rate, SAMPLE_RATE, quality="HQ")[:length]
-        samples = np.pad(samples, (0, length - len(samples)))
+        import librosa  # takes two seconds, and much of what imports this module never resamples
+
+        samples = librosa.resample(samples, orig_sr=rate, target_sr=SAMPLE_RATE)
     return np.ascontiguousarray(samples, dtype=np.float32)
 
 
