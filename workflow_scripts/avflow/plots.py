@@ -136,6 +136,7 @@ def line_panel(axis, rows, routes, colours, draws, seed) -> None:
             count = max(count, number)
             axis.fill_between(centres, low, high, color=colours[route], alpha=0.2, linewidth=0)
             axis.plot(centres, mean, color=colours[route])
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.text(0.03, 0.04, f"n = {count}", transform=axis.transAxes, fontsize=7, color="0.35")
     if not count:
         axis.text(0.5, 0.5, "no rows", transform=axis.transAxes, ha="center", fontsize=7)

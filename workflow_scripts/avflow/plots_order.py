@@ -112,7 +112,6 @@ def _order_block(block, model, sides, widths, table, chance, draws, seed) -> Non
                 if band is grid[0] and len(rows):
                     axis.set_title(f"{titles.get(order, usual)}\n{_how_often_right(table, rows, order, chance)}", fontsize=8)
                 axis.set_xlabel("Layer")
-                axis.xaxis.get_major_locator().set_params(integer=True)
             line[0].set_ylabel("% Change in Probability")
             handles = [plt.Line2D([], [], color=colour, label=route_label(route)) for route, colour in routes.items()]
             band.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 1 + len(line)), fontsize=7)
