@@ -91,6 +91,51 @@ def test_pyav_gives_the_frames_that_decord_gives(clip, monkeypatch):
     assert (again.width, again.height, again.fps) == (facts.width, facts.height, facts.fps)
 
 
+def test_batches_change_no_frame_and_are_shrunk_one_by_one(clip, monkeypatch):
+    whole, _ = media.read_frames(clip, 4, 768)
+    spread, _ = media.read_spread_frames(clip, 0.1, 4, 768)
+    monkeypatch.setattr(video_module, "BATCH", 3 * 48 * 64 * 3)  # three frames
+    seen = []
+
+    def shrink(frames, count):
+        seen.append((len(frames), count))
+        return frames[:, :, ::2, ::2]
+
+    assert np.array_equal(media.read_frames(clip, 4, 768, shrink)[0], whole[:, :, ::2, ::2])
+    assert seen == [(3, 8), (3, 8), (2, 8)]
+    assert np.array_equal(media.read_spread_frames(clip, 0.1, 4, 768)[0], spread)
+
+
+def test_what_decord_refuses_goes_through_pyav(clip, monkeypatch):
+    wanted, _ = media.read_frames(clip, 2, 768)
+
+    def refuse(self, indices, count):
+        raise MediaError("truncated", "refused")
+
+    monkeypatch.setattr(video_module._Decord, "batches", refuse)
+    assert np.array_equal(media.read_frames(clip, 2, 768)[0], wanted)
+
+
+def test_damage_in_the_middle_is_found_when_a_file_is_probed(clip):
+    data = bytearray(clip.read_bytes())
+    start = data.index(b"mdat")
+    for offset in range(200, 3000, 50):
+        data[start + offset] ^= 0x5A
+    clip.write_bytes(data)
+    assert reason(media.probe, clip, "video") == "truncated"
+
+
+def test_a_video_track_without_a_picture_has_a_reason_of_its_own(tmp_path):
+    with av.open(str(tmp_path / "none.mkv"), "w") as container:
+        pictures, sound = container.add_stream("libx264", rate=10), container.add_stream("aac", rate=RATE, layout="mono")
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        frame = av.AudioFrame.from_ndarray(tone(0.02)[None, :960], format="fltp", layout="mono")
+        frame.rate, frame.pts = RATE, 0
+        container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+    assert reason(media.probe, tmp_path / "none.mkv", "video") == "no_frames"
+
+
 @pytest.mark.parametrize("reader", ["decord", "pyav"])
 def test_a_rotated_video_is_turned_upright(clip, reader, monkeypatch):
     if reader == "pyav":

@@ -16,7 +16,7 @@ from test_media import pictures, tone
 from transformers import WhisperFeatureExtractor
 
 import check_parity
-from avflow import benchmarks, features, media, miniature, readout, sampling, tiny_salmonn, world
+from avflow import benchmarks, features, layouts, media, miniature, readout, sampling, tiny_salmonn, world
 from avflow.adapters import load, model_arguments
 from avflow.adapters.salmonn_port import SalmonnPort, official_name, port_name
 from avflow.adapters.video_salmonn import POSITIONS, SalmonnLayout, VideoSalmonn, audio_after_grids, whole_chunks
@@ -294,9 +294,10 @@ def test_sound_fills_whole_chunks(samples, tokens, heard):
     assert whole_chunks(torch.zeros(samples), 480000).shape == (tokens // 60, 480000)
 
 
+@pytest.mark.parametrize("order", layouts.NAMES)
 @pytest.mark.parametrize("task", ["image-to-audio", "audio-to-image"])
-def test_images_are_numbered_as_in_qwen_vl_and_sounds_like_text(salmonn, task):
-    question = items_question(task)
+def test_images_are_numbered_as_in_qwen_vl_and_sounds_like_text(salmonn, task, order):
+    question = layouts.arrange(items_question(task), order)
     sequence = salmonn.sequence(question, encoded(salmonn, question), UNIONS["items"])
     kinds = (sequence.ids == salmonn.tokenizer.convert_tokens_to_ids("<|image_pad|>")).int()
     grids = torch.tensor([[1, 4, 4]] * sum(m.kind == "image" for m in question.media))

@@ -35,7 +35,8 @@ def parser(description: str) -> argparse.ArgumentParser:
     made.add_argument("--ending", default="", help="the prompt's text after the options (av_video)")
     made.add_argument("--option-format", default="", help="how an option is written, such as '{label}. {text}'")
     made.add_argument("--per-task", type=int, help="questions a task, at most, drawn by the hash of their ids")
-    made.add_argument("--knockout", default="all", help="questions a task that interventions are run on, or all")
+    number = lambda text: text if text == "all" else int(text)  # noqa: E731
+    made.add_argument("--knockout", type=number, default="all", help="questions a task that interventions are run on, or all")
     made.add_argument("--knockout-tasks", type=json.loads, default=["*"], help="JSON list of patterns; all tasks where left out")
     made.add_argument("--max-seconds", type=float, help="longer videos are dropped")
     made.add_argument("--silent-videos", action="store_true", help="keep videos that have no audio track")
@@ -164,7 +165,7 @@ def finish(intake: Intake) -> None:
     limits = dict(threads=arguments.threads, max_seconds=arguments.max_seconds, problems=problems)
     kept, dropped = keep_usable(intake.questions, arguments.root, arguments.media, needs_audio, **limits)
     dropped += intake.dropped
-    per_task = len(kept) if arguments.knockout == "all" else int(arguments.knockout)
+    per_task = len(kept) if arguments.knockout == "all" else arguments.knockout
     for_knockout = {q.task for q in kept if any(fnmatch.fnmatch(q.task, p) for p in arguments.knockout_tasks)}
     write_drops(dropped, arguments.dropped)
     write_questions(split_for_knockout(kept, per_task, for_knockout), arguments.questions)
