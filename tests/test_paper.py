@@ -74,6 +74,19 @@ def test_models_answer_through_downloads_archives_and_parquet_as_in_the_world(re
     assert asked.groupby("model")["correct"].mean().min() > 0.9
 
 
+def test_every_model_shows_the_routes_that_its_tasks_need(rehearsed):
+    from avflow import plots
+
+    windows = dict.fromkeys(STUDY["models"], 3)
+    rows = plots.relative_change(rehearsed / "results/paper/tables/knockout_figure_4.parquet", windows, "av_speakerbench")
+    lowest = rows.groupby(["model", "task", "route", "centre"])["change"].mean().groupby(["model", "task", "route"]).min()
+    for model in STUDY["models"]:
+        hear, see = lowest[model, "speech_recognition"], lowest[model, "activity_recognition"]
+        assert hear["audio->question"] < -20 and hear["video->question"] > -5, model
+        assert see["video->question"] < -20 and see["audio->question"] > -5, model
+        assert hear["question->last"] < -20 and hear["audio->last"] > -5, model
+
+
 def test_what_was_dropped_is_listed_with_its_reason_and_counted(rehearsed):
     with open(rehearsed / "results/paper/questions/av_odyssey.dropped.tsv", newline="") as file:
         dropped = list(csv.DictReader(file, delimiter="\t"))
