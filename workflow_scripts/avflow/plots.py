@@ -51,6 +51,11 @@ def title(group: str) -> str:
     return TITLES.get(group, group.replace("_", " ").capitalize())
 
 
+def rank(group: str) -> int:
+    """A group's place among those that have a title; behind them for the others."""
+    return list(TITLES).index(group) if group in TITLES else len(TITLES)
+
+
 def ordered(groups) -> list[str]:
     """The groups that occur, those with a title first and in its order."""
     found = list(pd.unique(groups))

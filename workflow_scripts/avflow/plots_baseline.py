@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from . import published
-from .plots import BLUE, GREEN, ORANGE, PURPLE
+from .plots import BLUE, GREEN, ORANGE, PURPLE, rank
 from .statistics import cluster_bootstrap
 
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
@@ -32,7 +32,8 @@ def accuracies(path, reported, draws: int, seed: int) -> pd.DataFrame:
     found = []
     for (model, dataset), mine in rows.groupby(["model", "dataset"], sort=False):
         about = dict(model=model, dataset=dataset)
-        for (task, group), here in mine.groupby(["task", "group"], sort=False):
+        tasks = sorted(mine.groupby(["task", "group"], sort=False), key=lambda one: rank(one[0][1]))
+        for (task, group), here in tasks:
             found.append(_entry(about, "task", task, group, here, here[["correct"]], known, draws, seed))
         for group, here in mine.groupby("group", sort=False):
             if here["task"].nunique() > 1:
@@ -95,8 +96,10 @@ def accuracy_bars(table: pd.DataFrame, dropped: pd.DataFrame):
         answers = ", ".join(f"{n}" if len(silent) == 1 else f"{n} ({model})" for model, n in silent.items())
         note = f"{dataset}: {int(lost.sum())} questions dropped{reasons}; answers that are no letter: {answers}"
         axis.set_title(note, fontsize=8, loc="left")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+    handles = axes[0, 0].get_legend_handles_labels()[0]
+    if table["published"].notna().any():
+        handles.append(plt.Line2D([], [], linestyle="", marker="D", color="black", markerfacecolor="white", label="published"))
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return figure
 
 
@@ -117,10 +120,8 @@ def _dataset_bars(axis, here: pd.DataFrame, models) -> None:
         bars = axis.bar(x, 100 * mine["accuracy"], 0.92 * width, color=colour, label=model, yerr=error, error_kw={"linewidth": 1})
         axis.bar_label(bars, ["" if np.isnan(a) else f"{100 * a:.0f}" for a in mine["accuracy"]], fontsize=6, padding=1)
         shown = mine["published"].notna().to_numpy()
-        if shown.any() or i == 0:
-            values = 100 * mine["published"].to_numpy(dtype=float)[shown]
-            label = "published" if i == 0 else None
-            axis.plot(x[shown], values, "D", color="black", markersize=4, markerfacecolor="white", label=label, zorder=4)
+        values = 100 * mine["published"].to_numpy(dtype=float)[shown]
+        axis.plot(x[shown], values, "D", color="black", markersize=4, markerfacecolor="white", zorder=4)
     chance = here.groupby(["level", "task", "group"])["chance"].mean().reindex(places)
     axis.hlines(100 * chance, at - 0.45, at + 0.45, color="0.3", linestyle="--", linewidth=1, label="chance")
     axis.set_xticks(at, [_name(place, here) for place in places], fontsize=6)
@@ -132,7 +133,7 @@ def _name(place, here) -> str:
     """A place's label: the task, its direction where that is not the task itself, and what it needs."""
     level, task, group = place
     if level != "task":
-        return f"{group.replace('_', ' ')}\n(mean of tasks)" if level == "group" else "all"
+        return f"{group.replace('_', chr(10), 1)}\n(mean of tasks)" if level == "group" else "all"
     needs = here[(here["task"] == task) & (here["level"] == level)]["needs"].iloc[0]
     direction = f" {group}" if group in ("A2I", "I2A") else ""
     known = "" if needs == "unknown" else f"\n(needs {needs})"

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from .plots import BLUE, GREEN, ORANGE, PURPLE, route_label, title
+from .plots import BLUE, GREEN, ORANGE, PURPLE, rank, route_label, title
 from .plots_baseline import needs_of
 from .statistics import cluster_bootstrap
 
@@ -50,7 +50,7 @@ def reliance(path, evaluated, draws: int, seed: int, by: str = "task") -> pd.Dat
         entry["same_content"] = (orders.groupby("question_id")["content"].nunique() == 1).mean()
         entry["chance"] = (1 / as_is[[f"logit_{x}" for x in "ABCD"]].notna().sum(axis=1)).mean()
         found.append(entry)
-    return pd.DataFrame(found)
+    return pd.DataFrame(sorted(found, key=lambda one: (one["model"], rank(one["group"]))))
 
 
 def areas(rows: pd.DataFrame, table: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
@@ -98,7 +98,7 @@ def reliance_panels(models, table: pd.DataFrame, sides: pd.DataFrame, graded: pd
     """
     models, of = list(models), lambda rows, model: rows[rows["model"] == model]
     most = max((len(of(table, model)) for model in models), default=1)
-    widths = [max(3.6, 0.75 * most), 2.8, *([2.6, 2.8] if len(graded) else [])]
+    widths = [min(max(3.6, 0.75 * most), 10), 2.8, *([2.6, 2.8] if len(graded) else [])]
     size = (sum(widths) + 0.4, 0.5 + 2.6 * len(models))
     figure, grid = plt.subplots(len(models), len(widths), figsize=size, width_ratios=widths, squeeze=False)
     for model, axes in zip(models, grid):
@@ -126,8 +126,11 @@ def _variant_bars(axis, table) -> None:
         axis.bar(x, 100 * table[variant], 0.16, yerr=error, color=colour, label=label, error_kw={"linewidth": 0.8})
     axis.hlines(100 * table["chance"], at - 0.45, at + 0.45, color="0.3", linestyle="--", linewidth=1)
     names = [t if t == g or g not in ("A2I", "I2A") or "-to-" in t else f"{t} {g}" for t, g in zip(table["task"], table["group"])]
-    labels = [f"{name.replace('_', ' ').replace('-to-', ' to ')}\n(needs {n})" for name, n in zip(names, table["needs"])]
-    axis.set_xticks(at, labels, fontsize=6, rotation=0 if len(table) < 9 else 30)
+    labels = [name.replace("_", " ").replace("-to-", " to ") for name in names]
+    if len(table) < 9:
+        axis.set_xticks(at, [f"{label}\n(needs {needs})" for label, needs in zip(labels, table["needs"])], fontsize=6)
+    else:
+        axis.set_xticks(at, labels, fontsize=6, rotation=35, ha="right")
     axis.set(ylim=(0, 109), ylabel="Accuracy (%)")
 
 
@@ -145,8 +148,11 @@ def _area_points(axis, sides, colours) -> None:
             linestyle="",
             label=route_label(route),
         )
-        for x, y, group in zip(here["lost"], here["area"], here["group"]):
-            axis.annotate(title(group), (x, y), fontsize=5.5, xytext=(3, 2), textcoords="offset points", color="0.3")
+    near = sides.groupby([(sides["lost"] / 4).round(), sides["area"].round()]) if len(sides) else []
+    for _, here in near:  # one label where points lie on each other
+        names = ", ".join(dict.fromkeys(title(group) for group in here["group"]))
+        place = here[["lost", "area"]].iloc[0]
+        axis.annotate(names, place, fontsize=5.5, xytext=(3, 2), textcoords="offset points", color="0.3")
     axis.set(xlabel="Accuracy lost without the sense (points)", ylabel="Mean % change over the depth")
     if len(sides):
         axis.legend(loc="lower left", fontsize=6.5)
