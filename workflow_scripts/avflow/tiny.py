@@ -1,4 +1,4 @@
-"""What the tiny models share: a vocabulary of the world's words, a chat template, an exact and batched vision tower.
+"""What the tiny models share: their shape, a vocabulary of the world's words, a chat template, an exact and batched vision tower.
 
 A tiny model is one of the real architectures with small numbers, trained by `train_tiny.py`: `tiny_omni`, `tiny_salmonn`. The
 vocabulary is a byte-level BPE trained on the world's texts until every word of them is one token, as common words are in the
@@ -6,6 +6,7 @@ real vocabulary.
 """
 
 import json
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,25 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import apply_rotary_pos_
 
 from . import world
 
+WIDTH = 192
+DECODER = dict(  # 3 query heads, 1 key-value head
+    hidden_size=WIDTH,
+    intermediate_size=512,
+    num_hidden_layers=12,
+    num_attention_heads=3,
+    num_key_value_heads=1,
+    max_position_embeddings=4096,
+    use_sliding_window=False,
+)
+ROPE_THETA, ROPE_SECTIONS = 1e4, [16, 8, 8]  # dimensions of a head, in pairs, that turn with time, height and width
+VISION = dict(
+    depth=2,
+    hidden_size=128,
+    intermediate_size=384,
+    num_heads=4,
+    out_hidden_size=WIDTH,
+    fullatt_block_indexes=[1],
+)
 CHAT_TEMPLATE = """\
 {%- if messages[0]['role'] != 'system' -%}
 <|im_start|>system
@@ -85,6 +105,13 @@ def tokenizer(special_tokens: dict[str, str], template: str) -> Qwen2Tokenizer:
 def vocabulary_size(made: Qwen2Tokenizer) -> int:
     """Rows of the embeddings: the tokens, rounded up to a multiple of 64."""
     return -(-len(made) // 64) * 64
+
+
+def save_tokenizer(made: Qwen2Tokenizer, folder) -> None:
+    """Write tokenizer and chat template beside the weights; the whole checkpoint becomes readable for everyone."""
+    made.save_pretrained(folder)
+    for file in Path(folder).iterdir():
+        file.chmod(0o644)
 
 
 def batched_vision(tower, patches, grid, project):

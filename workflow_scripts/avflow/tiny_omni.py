@@ -34,9 +34,9 @@ def tokenizer() -> Qwen2Tokenizer:
 
 
 def config(made: Qwen2Tokenizer) -> Qwen2_5OmniThinkerConfig:
-    """12 decoder layers of width 192 (3 query heads, 1 key-value head, MQA), two layers in each encoder: 6.2 M parameters."""
+    """12 decoder layers of width 192, two layers in each encoder: 6.2 M parameters."""
     ids = {name: made.convert_tokens_to_ids(token) for name, token in SPECIAL_TOKENS.items()}
-    width = 192
+    rope = dict(rope_type="default", rope_theta=tiny.ROPE_THETA, mrope_section=tiny.ROPE_SECTIONS)
     return Qwen2_5OmniThinkerConfig(
         audio_config=dict(
             d_model=128,
@@ -45,27 +45,10 @@ def config(made: Qwen2Tokenizer) -> Qwen2_5OmniThinkerConfig:
             encoder_ffn_dim=384,
             num_mel_bins=128,
             n_window=100,
-            output_dim=width,
+            output_dim=tiny.WIDTH,
         ),
-        vision_config=dict(
-            depth=2,
-            hidden_size=128,
-            intermediate_size=384,
-            num_heads=4,
-            out_hidden_size=width,
-            fullatt_block_indexes=[1],
-        ),
-        text_config=dict(
-            hidden_size=width,
-            intermediate_size=512,
-            num_hidden_layers=12,
-            num_attention_heads=3,
-            num_key_value_heads=1,
-            vocab_size=tiny.vocabulary_size(made),
-            max_position_embeddings=4096,
-            rope_parameters=dict(rope_type="default", rope_theta=1e4, mrope_section=[16, 8, 8]),
-            use_sliding_window=False,
-        ),
+        vision_config=dict(tiny.VISION),
+        text_config=dict(tiny.DECODER, vocab_size=tiny.vocabulary_size(made), rope_parameters=rope),
         audio_token_index=ids["audio_token"],
         image_token_index=ids["image_token"],
         video_token_index=ids["video_token"],
@@ -114,7 +97,7 @@ class TinyOmni:
         self.tokenizer = tokenizer()
         settings = config(self.tokenizer)
         self.model = Qwen2_5OmniThinkerForConditionalGeneration._from_config(settings, attn_implementation="sdpa").to(device)
-        self.decoder, self.head, self.layout = self.model.model, self.model.lm_head, OmniLayout(settings)
+        self.decoder, self.head, self.layout = self.model.get_decoder(), self.model.lm_head, OmniLayout(settings)
 
     def vision(self, patches, grid):
         """Patches of pictures (n, h * w, pixels) -> (n, tokens a picture, D)."""
@@ -132,6 +115,4 @@ class TinyOmni:
         stored = next(self.model.parameters()).dtype
         self.model.to(torch.float16).save_pretrained(folder)
         self.model.to(stored)
-        self.tokenizer.save_pretrained(folder)
-        for file in Path(folder).iterdir():
-            file.chmod(0o644)
+        tiny.save_tokenizer(self.tokenizer, folder)

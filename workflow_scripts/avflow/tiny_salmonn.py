@@ -40,18 +40,9 @@ def tokenizer() -> Qwen2Tokenizer:
 def config(made: Qwen2Tokenizer) -> dict:
     """An official config.json: 12 decoder layers of width 192, two layers in each encoder and in the Q-Former: 7 M parameters."""
     ids = {name: made.convert_tokens_to_ids(token) for name, token in SPECIAL_TOKENS.items()}
-    width = 192
     return dict(
         model_type="qwen2_5_vl",
-        vision_config=dict(
-            depth=2,
-            hidden_size=128,
-            intermediate_size=384,
-            num_heads=4,
-            out_hidden_size=width,
-            fullatt_block_indexes=[1],
-            tokens_per_second=2,
-        ),
+        vision_config=dict(tiny.VISION, tokens_per_second=2),
         audio_config=dict(
             num_mel_bins=128,
             d_model=128,
@@ -74,17 +65,11 @@ def config(made: Qwen2Tokenizer) -> dict:
                 query_length=1,
             ),
         ),
-        hidden_size=width,
-        intermediate_size=512,
-        num_hidden_layers=12,
-        num_attention_heads=3,
-        num_key_value_heads=1,
+        **tiny.DECODER,
         vocab_size=tiny.vocabulary_size(made),
-        max_position_embeddings=4096,
         rms_norm_eps=1e-6,
-        rope_theta=1e4,
-        rope_scaling=dict(type="mrope", mrope_section=[16, 8, 8]),
-        use_sliding_window=False,
+        rope_theta=tiny.ROPE_THETA,
+        rope_scaling=dict(type="mrope", mrope_section=tiny.ROPE_SECTIONS),
         tie_word_embeddings=True,
         bos_token_id=made.pad_token_id,
         eos_token_id=made.eos_token_id,
@@ -147,6 +132,4 @@ class TinySalmonn:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text(json.dumps(self.settings, indent=2) + "\n", encoding="utf-8")
         save_file(self.model.official_state(torch.float16), folder / "model.safetensors", {"format": "pt"})
-        self.tokenizer.save_pretrained(folder)
-        for file in folder.iterdir():
-            file.chmod(0o644)
+        tiny.save_tokenizer(self.tokenizer, folder)
