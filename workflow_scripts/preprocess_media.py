@@ -9,19 +9,19 @@ Decoding is the scarce part: it happens once a medium and sampling, about 15 ms 
 
 import argparse
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import torch
-from safetensors.torch import save_file
 
 from avflow import cli, features, media, sampling
 from avflow.errors import InputError
 from avflow.questions import read_questions
+from avflow.shard_writer import ShardWriter
 
 
-def prepare(path, kind: str, wanted) -> dict[str, torch.Tensor]:
+def prepare(path, kind: str, wanted) -> dict[str, np.ndarray]:
     """frames uint8 (T, 3, H, W), fps () and audio float32 (n,) of one medium, whichever it has. wanted: the options below."""
     out = {}
 
@@ -40,11 +40,11 @@ def prepare(path, kind: str, wanted) -> dict[str, torch.Tensor]:
             frames, fps = media.read_frames(path, wanted.fps, wanted.max_frames, shrink)
         else:
             frames, fps = media.read_spread_frames(path, wanted.interval, wanted.min_frames, wanted.max_frames, shrink)
-        out["frames"], out["fps"] = torch.from_numpy(frames), torch.tensor(fps, dtype=torch.float64)
+        out["frames"], out["fps"] = frames, np.array(fps, np.float64)
     elif kind == "image":
-        out["frames"] = torch.from_numpy(shrink(media.read_image(path).copy(), 1))
+        out["frames"] = shrink(media.read_image(path).copy(), 1)
     if kind == "audio" or kind == "video" and media.has_audio(path):
-        out["audio"] = torch.from_numpy(media.read_audio(path))
+        out["audio"] = media.read_audio(path)
     return out
 
 
@@ -73,20 +73,21 @@ def main():
     items = {m.media_id: m for q in questions for m in q.media}
     progress = cli.Progress(f"decoding shard {arguments.shard}", len(items))
     torch.set_num_threads(1)
-    tensors, order = {}, sorted(items)
-    with ThreadPoolExecutor(arguments.threads) as pool:
-        work = lambda media_id: prepare(arguments.media_root / items[media_id].path, items[media_id].kind, arguments)  # noqa: E731
+    order, ahead = sorted(items), 2 * arguments.threads
+    kinds = json.dumps({media_id: items[media_id].kind for media_id in order}, sort_keys=True)
+    room = 1000 + len(kinds) + 3 * sum(200 + len(media_id) for media_id in order)
+    work = lambda media_id: prepare(arguments.media_root / items[media_id].path, items[media_id].kind, arguments)  # noqa: E731
+    with ShardWriter(arguments.out, room, {"kinds": kinds}) as shard, ThreadPoolExecutor(arguments.threads) as pool:
         try:
-            for media_id, decoded in zip(order, pool.map(work, order)):
-                tensors.update({f"{media_id}/{name}": tensor for name, tensor in decoded.items()})
-                progress.step()
+            for first in range(0, len(order), ahead):  # a few at a time, for they may come faster than they are written
+                some = order[first : first + ahead]
+                for media_id, decoded in zip(some, pool.map(work, some)):
+                    for name, array in decoded.items():
+                        shard.add(f"{media_id}/{name}", array)
+                    progress.step()
         except media.MediaError as error:
             pool.shutdown(cancel_futures=True)
             raise InputError(f"{error}; it was whole when it was probed: run the prepare rule of its dataset again") from None
-    kinds = {media_id: item.kind for media_id, item in items.items()}
-    part = f"{arguments.out}.part"
-    save_file(tensors, part, {"kinds": json.dumps(kinds, sort_keys=True)})
-    os.replace(part, arguments.out)
 
 
 if __name__ == "__main__":

@@ -158,7 +158,8 @@ def _read(path, choose, shrink):
         if isinstance(reader, _PyAV):
             raise
         found = [shrink(turned(batch), len(indices)) for batch in _PyAV(path).batches(unique.tolist(), count)]
-    return np.concatenate(found)[back], facts
+    frames = np.concatenate(found)
+    return (frames if len(unique) == len(indices) else frames[back]), facts
 
 
 def as_is(frames, count):

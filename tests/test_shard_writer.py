@@ -1,0 +1,50 @@
+"""Shards that are written tensor by tensor are what safetensors itself would have written."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from avflow.errors import InputError
+from avflow.features_store import FeatureStore
+from avflow.shard_writer import ShardWriter
+
+
+def tensors(pixels):
+    """Frames, sound and rate of three media; `pixels` bytes a frame."""
+    rng, made = np.random.default_rng(0), {}
+    for i in range(3):
+        made[f"m{i}/fps"] = np.array(2 / (i + 1))
+        made[f"m{i}/frames"] = rng.integers(0, 256, (i + 1, pixels), np.uint8)
+        made[f"m{i}/audio"] = rng.standard_normal(101 + i).astype(np.float32)
+    return made
+
+
+@pytest.mark.parametrize(("pixels", "extra"), [(2352, set()), (49, {"padding/bytes"})])
+def test_a_shard_reads_as_one_that_safetensors_wrote(tmp_path, pixels, extra):
+    made = tensors(pixels)
+    with ShardWriter(tmp_path / "ours", 3000, {"kinds": "{}"}) as shard:
+        for name, array in made.items():
+            shard.add(name, array)
+        assert not (tmp_path / "ours").exists()
+    save_file({name: torch.from_numpy(array.copy()) for name, array in made.items()}, tmp_path / "theirs", {"kinds": "{}"})
+    with safe_open(tmp_path / "ours", "pt") as ours, safe_open(tmp_path / "theirs", "pt") as theirs:
+        assert ours.metadata() == theirs.metadata() == {"kinds": "{}"}
+        assert set(ours.keys()) - extra == set(theirs.keys())
+        for name in theirs.keys():  # noqa: SIM118 (safe_open is no dict)
+            assert ours.get_tensor(name).dtype == theirs.get_tensor(name).dtype
+            assert torch.equal(ours.get_tensor(name), theirs.get_tensor(name))
+    assert FeatureStore(tmp_path / "ours", "np").has("m2", "frames")
+
+
+def test_a_shard_that_fails_leaves_no_file(tmp_path):
+    with pytest.raises(KeyError), ShardWriter(tmp_path / "a", 3000, {}) as shard:
+        shard.add("m/frames", np.zeros(8, np.uint8))
+        raise KeyError("anything")
+    with (
+        pytest.raises(InputError, match="bytes of header do not fit into 16; leave more room"),
+        ShardWriter(tmp_path / "a", 16, {}) as shard,
+    ):
+        shard.add("m/frames", np.zeros(8, np.uint8))
+    assert list(tmp_path.iterdir()) == []
