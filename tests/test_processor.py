@@ -5,12 +5,14 @@ import sys
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import ROOT
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 import check_processor
 from avflow import features, parity
 from avflow.adapters.qwen_omni import LONGEST_SOUND, SHORTEST_SOUND
+from avflow.decoder import causal_mask, masked_run
 from avflow.errors import InputError
 
 RECORD = ROOT / "tests/data/qwen_omni_processor.npz"
@@ -42,6 +44,25 @@ def test_the_record_is_small_and_holds_every_case(record):
 def test_inputs_equal_the_recorded_official_ones(case, made, record):
     found = parity.differences(parity.as_recorded(made[case][1]), record[case])
     assert {name: value for name, value in found.items() if value > TOLERANCE[name]} == {}
+
+
+@pytest.mark.parametrize("case", ["picture refers to sounds", "sound refers to pictures", "silent clips refer to a sound"])
+def test_media_encoded_one_by_one_give_the_logits_of_the_official_forward_over_all_at_once(case, adapter):
+    with parity.listening(adapter.model) as given:
+        sequence, _ = parity.ours(adapter, case)
+    kinds = [m.kind for m in sequence.question.media]
+    longest = max(mel.shape[1] for mel in given.mel)
+    batch = {"input_features": torch.stack([F.pad(mel, (0, longest - mel.shape[1])) for mel in given.mel])}
+    batch["feature_attention_mask"] = torch.stack([(torch.arange(longest) < mel.shape[1]).long() for mel in given.mel])
+    name = "pixel_values_videos" if "video" in kinds else "pixel_values"
+    batch |= {name: torch.cat(given.pixels), f"{'video' if 'video' in kinds else 'image'}_grid_thw": torch.stack(given.grids)}
+    with torch.inference_mode():
+        seconds = torch.ones(kinds.count("video"))
+        mask = torch.ones_like(sequence.ids)[None]
+        official = adapter.model(sequence.ids[None], attention_mask=mask, video_second_per_grid=seconds, **batch).logits[0, -1]
+    mask = causal_mask(len(sequence))[None]
+    ours = masked_run(adapter, sequence, lambda _: mask)[0]
+    assert (ours - official).abs().max() < 1e-4 * official.abs().max()
 
 
 def test_other_frames_sounds_and_layouts_are_told_apart(adapter, record, monkeypatch):

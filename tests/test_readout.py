@@ -6,41 +6,18 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from tokenizers import pre_tokenizers
-from transformers import Qwen2Tokenizer
 
 import evaluate
-from avflow import benchmarks, parity, prompt, readout, tables, tiny_omni
+from avflow import benchmarks, parity, prompt, readout, tables
 from avflow.adapters.qwen_omni import OmniLayout
 from avflow.errors import InputError
 from avflow.questions import Option
 from avflow.sequence import Sequence
 
-MERGES = [
-    (".", "\u010a"),
-    ("\u010a", "\u010a"),
-    (".\u010a", "\u010a"),
-    ("?", "\u010a"),
-    ("\u0120", "A"),
-    ("(", "A"),
-    ("\u0120", "B"),
-]
-
-
-def merging_tokenizer(merges=MERGES):
-    """Bytes, and what the real vocabulary merges at ends of lines and before letters: ".\\n", ".\\n\\n", "?\\n", " A", "(A" .."""
-    characters = sorted(pre_tokenizers.ByteLevel.alphabet()) + ["".join(m) for m in merges]
-    return Qwen2Tokenizer(
-        vocab={c: i for i, c in enumerate(characters)},
-        merges=list(merges),
-        unk_token="<|endoftext|>",
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        extra_special_tokens={"im_start_token": "<|im_start|>", **tiny_omni.SPECIAL_TOKENS},
-    )
-
-
-TOKENIZER = merging_tokenizer()
+# what the real vocabulary merges, too, at ends of lines and before letters; 010a and 0120 stand for newline and space
+ENDS = [(".", "\u010a"), ("\u010a", "\u010a"), (".\u010a", "\u010a"), ("?", "\u010a")]
+MERGES = [*ENDS, ("\u0120", "A"), ("(", "A"), ("\u0120", "B")]
+TOKENIZER = parity.byte_tokenizer(MERGES)
 OPTIONS = ("A. the man.", "B. the woman", "C. none of them?", "D. 3")
 
 
@@ -107,7 +84,7 @@ def test_a_letter_that_merges_with_its_bracket_is_refused():
 
     with pytest.raises(InputError, match="question d__1: letter A is not a token of its own in this prompt"):
         built(change=bracketed)
-    separate = built(change=bracketed, tokenizer=merging_tokenizer(MERGES[:4]))[1]
+    separate = built(change=bracketed, tokenizer=parity.byte_tokenizer(ENDS))[1]
     assert len(separate.letter_ids) == 4
 
 

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from avflow import cli
 from avflow.adapters import load, model_arguments
+from avflow.errors import InputError
 
 
 def main():
@@ -34,7 +35,10 @@ def main():
             stored = {n: file.get_tensor(f"{media_id}/{n}") for n in ("frames", "fps", "audio") if f"{media_id}/{n}" in names}
             if "fps" in stored:
                 stored["fps"] = float(stored["fps"])
-            encoded = model.encode(kind, **stored)
+            try:
+                encoded = model.encode(kind, **stored)
+            except InputError as error:
+                raise InputError(f"{arguments.frames}: medium {media_id}: {error}") from None
             tensors.update({f"{media_id}/{name}": tensor.cpu().contiguous() for name, tensor in encoded.items()})
             progress.step()
     part = f"{arguments.out}.part"

@@ -92,22 +92,16 @@ def question_of(case: str) -> Question:
     """A question that asks about a case's media: Eq. 1 for one clip, otherwise Eq. 3 with the last medium as reference."""
     kinds = [m.kind for m in CASES[case]]
     options = tuple(Option(label, text) for label, text in zip("ABCD", ("cat", "dog", "owl", "none\u2019s")))
-    if len(kinds) == 1:
-        media = (MediaItem("v1", "v1", kinds[0], "video", ""),)
-        order = ["v1", "instruction", "question", "options", "ending"]
-    else:
-        roles = [("candidate", i) for i in range(1, len(kinds))] + [("reference", 1)]
-        media = tuple(MediaItem(f"m{i}", f"m{i}", k, role, "", i) for k, (role, i) in zip(kinds, roles) if role == "candidate")
-        media += (MediaItem("r1", "r1", kinds[-1], "reference", ""),)
-        order = [*(m.id for m in media[:-1]), "question", "r1", "options", "ending"]
     text = {"instruction": "Answer with a letter.", "question": "Which one is it?", "ending": "The best answer is:"}
-    segment = lambda n: (
-        {"seg": "options"}
-        if n == "options"
-        else {"seg": "question" if n == "question" else "instruction", "text": text[n]}
-        if n in text
-        else {"seg": "media", "id": n}
-    )
+    placed = lambda items: [{"seg": "media", "id": m.id} for m in items]
+    said = lambda name: {"seg": "question" if name == "question" else "instruction", "text": text[name]}
+    if len(kinds) == 1:
+        media = [MediaItem("v1", "v1", kinds[0], "video", "")]
+        layout = [*placed(media), said("instruction"), said("question"), {"seg": "options"}, said("ending")]
+    else:
+        media = [MediaItem(f"c{i}", f"c{i}", kind, "candidate", "", i) for i, kind in enumerate(kinds[:-1], 1)]
+        media.append(MediaItem("r1", "r1", kinds[-1], "reference", ""))
+        layout = [*placed(media[:-1]), said("question"), *placed(media[-1:]), {"seg": "options"}, said("ending")]
     return Question(
         question_id="q",
         dataset="d",
@@ -119,8 +113,8 @@ def question_of(case: str) -> Question:
         question=text["question"],
         options=options,
         answer="A",
-        media=media,
-        layout=tuple(map(segment, order)),
+        media=tuple(media),
+        layout=tuple(layout),
     )
 
 
@@ -139,11 +133,15 @@ def chat(question: Question, system_prompt: str, tokenizer) -> str:
     return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
 
 
-def byte_tokenizer() -> Qwen2Tokenizer:
-    """A Qwen2Tokenizer whose tokens are bytes, besides the special ones: it stays the same whatever the world's words are."""
+def byte_tokenizer(merges=()) -> Qwen2Tokenizer:
+    """A Qwen2Tokenizer whose tokens are bytes, besides the special ones and what `merges`, pairs of tokens, make of them.
+
+    It stays the same whatever the world's words are.
+    """
+    tokens = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *("".join(pair) for pair in merges)]
     return Qwen2Tokenizer(
-        vocab={character: i for i, character in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))},
-        merges=[],
+        vocab={token: i for i, token in enumerate(tokens)},
+        merges=list(merges),
         unk_token="<|endoftext|>",
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
@@ -168,14 +166,18 @@ def random_adapter(folder) -> QwenOmni:
 
 @contextmanager
 def listening(network):
-    """Keeps what the encoders are given: yields pixels and mel, lists of (patches, pixels) and (128, frames)."""
-    given = SimpleNamespace(pixels=[], mel=[])
+    """Keeps what the encoders are given, in order: yields pixels and grids, mel; (patches, pixels), (3,), (128, frames)."""
+    given = SimpleNamespace(pixels=[], grids=[], mel=[])
     originals = {name: getattr(network, f"get_{name}_features") for name in ("image", "video", "audio")}
 
     def keep(name):
-        def call(inputs, *others):
-            (given.mel if name == "audio" else given.pixels).append(inputs[0] if name == "audio" else inputs)
-            return originals[name](inputs, *others)
+        def call(inputs, fact):
+            if name == "audio":
+                given.mel.append(inputs[0])
+            else:
+                given.pixels.append(inputs)
+                given.grids.append(fact[0])
+            return originals[name](inputs, fact)
 
         return call
 
@@ -184,8 +186,8 @@ def listening(network):
     try:
         yield given
     finally:
-        for name in originals:
-            delattr(network, f"get_{name}_features")
+        for name, original in originals.items():
+            setattr(network, f"get_{name}_features", original)
 
 
 def ours(adapter: QwenOmni, case: str):
