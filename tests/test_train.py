@@ -44,7 +44,7 @@ def test_templates_find_what_varies_in_a_prompt():
     import torch
 
     from avflow import world
-    from train_tiny import TASKS, Trainer
+    from avflow.tiny_training import TASKS, Trainer
 
     trainer = Trainer("cpu", 0, "qwen_omni")
     made = trainer.family.tokenizer
