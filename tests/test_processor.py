@@ -1,6 +1,7 @@
 """Qwen2.5-Omni's inputs equal what the official processor and get_rope_index were recorded to give (check_processor.py)."""
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from conftest import ROOT
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 import check_processor
-from avflow import features, parity
+import preprocess_media
+from avflow import features, media, parity
 from avflow.adapters.qwen_omni import LONGEST_SOUND, SHORTEST_SOUND
 from avflow.decoder import causal_mask, masked_run
 from avflow.errors import InputError
@@ -117,6 +119,28 @@ def test_sizes_equal_the_official_smart_resize():
             assert features.resized_shape(height, width, 28, *limits) == smart_resize(height, width, 28, *limits)
     with pytest.raises(InputError, match="a picture of 9 x 2000 pixels is more than 200 times as long as wide; drop"):
         features.resized_shape(9, 2000, 28, 3136, 12544)
+
+
+def test_files_are_resized_as_each_models_own_code_does(tmp_path):
+    path, picture = tmp_path / "clip.mp4", tmp_path / "picture.png"
+    grain = np.random.default_rng(0).integers(0, 256, (10, 112, 112, 3), dtype=np.uint8)
+    media.write_clip(path, grain, 10, None, 16000)
+    media.write_png(picture, grain[0])
+    limits = dict(multiple=28, min_pixels=3136, max_pixels=3136)
+    omni = SimpleNamespace(fps=2.0, interval=None, max_frames=768, **limits)
+    salmonn = SimpleNamespace(fps=None, interval=0.1, min_frames=4, max_frames=4, **limits)
+    prepared = lambda *given: np.asarray(preprocess_media.prepare(*given)["frames"])
+    resized = lambda how, frames: how(torch.from_numpy(np.ascontiguousarray(frames)), 56, 56).numpy()
+    still = media.read_image(picture)
+    clip, spread = media.read_frames(path, 2.0, 768)[0], media.read_spread_frames(path, 0.1, 4, 4)[0]
+    assert np.array_equal(prepared(path, "video", omni), resized(features.resize_video, clip))
+    assert np.array_equal(prepared(path, "video", salmonn), resized(features.resize, spread))
+    assert np.array_equal(prepared(picture, "image", omni), resized(features.resize, still))
+    assert np.array_equal(prepared(picture, "image", salmonn), resized(features.resize, still))
+    for frames in (clip, spread):
+        assert not np.array_equal(resized(features.resize_video, frames), resized(features.resize, frames)), (
+            "they can be told apart"
+        )
 
 
 def test_without_torchvision_the_check_says_what_to_do(monkeypatch):
