@@ -1,5 +1,6 @@
 """Qwen2.5-Omni's inputs equal what the official processor and get_rope_index were recorded to give (check_processor.py)."""
 
+import json
 import sys
 from types import SimpleNamespace
 
@@ -8,9 +9,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import ROOT
+from safetensors.torch import load_file, save_file
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 import check_processor
+import extract_features
 import preprocess_media
 from avflow import features, media, parity
 from avflow.adapters.qwen_omni import LONGEST_SOUND, SHORTEST_SOUND
@@ -93,6 +96,24 @@ def test_a_sound_is_cut_off_after_300_seconds_and_not_below_a_token(adapter):
     assert len(adapter.encode("audio", audio=long[:SHORTEST_SOUND])["audio"]) == 1
     with pytest.raises(InputError, match="a sound of 320 samples at 16 kHz is too short for an audio token; give at least 321"):
         adapter.encode("audio", audio=long[: SHORTEST_SOUND - 1])
+
+
+def test_the_log_names_sounds_that_are_cut_off_and_the_error_those_that_are_too_short(tmp_path, monkeypatch, capsys, adapter):
+    def extract(**sounds):
+        save_file({f"{name}/audio": torch.zeros(n) for name, n in sounds.items()}, tmp_path / "frames", kinds(sounds))
+        monkeypatch.setattr(extract_features, "load", lambda _: adapter)
+        arguments = ["--family", "qwen_omni", "--checkpoint", "c", "--frames", tmp_path / "frames", "--out", tmp_path / "out"]
+        monkeypatch.setattr(sys, "argv", ["extract_features.py", *map(str, arguments)])
+        extract_features.main()
+        return load_file(tmp_path / "out")
+
+    kinds = lambda sounds: {"kinds": json.dumps(dict.fromkeys(sounds, "audio"))}
+    made = extract(long=LONGEST_SOUND + 1, exact=LONGEST_SOUND)
+    assert int(made["long/samples"]) == int(made["exact/samples"]) == LONGEST_SOUND
+    said = capsys.readouterr().err
+    assert "long: its sound is cut off at 300 s" in said and "exact" not in said
+    with pytest.raises(InputError, match="frames: medium short: a sound of 100 samples at 16 kHz is too short"):
+        extract(short=100)
 
 
 def test_a_click_at_the_very_end_sets_the_floor(made):

@@ -8,6 +8,7 @@
 import argparse
 import json
 import os
+import sys
 from pathlib import Path
 
 from safetensors import safe_open
@@ -16,6 +17,7 @@ from safetensors.torch import save_file
 from avflow import cli
 from avflow.adapters import load, model_arguments
 from avflow.errors import InputError
+from avflow.features import SAMPLE_RATE
 
 
 def main():
@@ -39,6 +41,9 @@ def main():
                 encoded = model.encode(kind, **stored)
             except InputError as error:
                 raise InputError(f"{arguments.frames}: medium {media_id}: {error}") from None
+            if "audio" in stored and len(stored["audio"]) > int(encoded["samples"]):
+                seconds = int(encoded["samples"]) // SAMPLE_RATE
+                print(f"{media_id}: its sound is cut off at {seconds} s, as the model's own processor does", file=sys.stderr)
             tensors.update({f"{media_id}/{name}": tensor.cpu().contiguous() for name, tensor in encoded.items()})
             progress.step()
     part = f"{arguments.out}.part"
