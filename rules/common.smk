@@ -1,5 +1,6 @@
 """config.yaml -> the lists and small functions that the rules share; the only file with functions."""
 
+import functools
 import json
 import os
 import shlex
@@ -26,7 +27,8 @@ def check_names(where, names, known):
 
 check_names("study", [config["study"]], config["studies"])
 STUDY = config["studies"][config["study"]]
-check_names(f"studies/{config['study']}/models", [*STUDY["models"], STUDY["main_model"]], config["models"])
+check_names(f"studies/{config['study']}/models", STUDY["models"], config["models"])
+check_names(f"studies/{config['study']}/main_model", [STUDY["main_model"]], STUDY["models"])
 check_names(f"studies/{config['study']}/datasets", STUDY["datasets"], config["datasets"])
 check_names(f"studies/{config['study']}/video and items", [STUDY["video"], STUDY["items"]], STUDY["datasets"])
 check_names("datasets (their setting)", [config["datasets"][d]["setting"] for d in STUDY["datasets"]], config["spans"])
@@ -44,7 +46,15 @@ for name in STUDY["models"]:
 
 MODELS = sorted(STUDY["models"], key=lambda m: m != STUDY["main_model"])
 DATASETS = STUDY["datasets"]
-ROLES = {STUDY["items"]: "items", STUDY["video"]: "video"}
+ROLES = {}  # dataset -> what it is to the study; with one kind of dataset alone, both keys name it
+for role, setting in (("video", "av_video"), ("items", "items")):
+    name = STUDY[role]
+    if config["datasets"][name]["setting"] == setting:
+        ROLES[name] = role
+    elif STUDY["video"] != STUDY["items"]:
+        raise WorkflowError(
+            f"config.yaml: studies/{config['study']}/{role} is {name!r}, which is of another setting; name one of {setting}"
+        )
 FIGURES = {  # figure -> the analyses that it shows, of which it needs one; a study without them has not that figure
     "fig3": ["figure_3"],
     "fig4": ["figure_4"],
@@ -102,21 +112,16 @@ def relative(path):
     return str(path.relative_to(Path(workflow.basedir)))
 
 
-def code(script):
+@functools.cache
+def code(script, *also):
     """All modules that a script imports, as inputs: a changed line reruns the rule, a new date does not."""
     path = Path(workflow.basedir) / "workflow_scripts" / f"{script}.py"
-    return [relative(p) for p in provenance.sources(path) if p != path]
+    return [relative(p) for p in provenance.sources(path, *also) if p != path]
 
 
 def model_code(script):
     """The same for a script that loads a model: with the adapter of the model's family."""
-    path = Path(workflow.basedir) / "workflow_scripts" / f"{script}.py"
-
-    def of(wildcards):
-        family = config["models"][wildcards.model]["family"]
-        return [relative(p) for p in provenance.sources(path, f"adapters.{family}") if p != path]
-
-    return of
+    return lambda wildcards: code(script, f"adapters.{config['models'][wildcards.model]['family']}")
 
 
 def notebook_code(notebook):
@@ -173,6 +178,14 @@ def pin_of(wildcards):
     path = f"resources/pins/{name}.json"
     if not Path(path).is_file():
         raise WorkflowError(f"{path} is not there; run: snakemake pin --config study={config['study']}")
+    pinned, wanted = (
+        json.loads(Path(path).read_text())["repo"],
+        {**config["models"], **config["datasets"]}[name]["repo"],
+    )
+    if pinned != wanted:
+        raise WorkflowError(
+            f"{path} is of {pinned}, but config.yaml names {wanted}; run: snakemake pin --config study={config['study']}"
+        )
     return path
 
 
@@ -337,6 +350,7 @@ def estimated(wildcards):
         for name, analyses in FIGURES.items()
         if name in drawable()
     }
+    needs["tables"] = {"cuts": ANALYSES, "reliance": True}
     return as_options({"settings": settings, "targets": needs})
 
 

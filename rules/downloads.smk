@@ -34,6 +34,7 @@ rule download_weights:
         "<logs>/download_weights/{model}.log",
     wildcard_constraints:
         model="|".join(HUB_MODELS),
+    retries: 0  # what it can retry, it has retried
     localrule: True
     conda:
         "../envs/data.yaml"
@@ -58,6 +59,7 @@ rule download_dataset:
         "<logs>/download_dataset/{dataset}.log",
     wildcard_constraints:
         dataset="|".join(HUB_DATASETS),
+    retries: 0  # what it can retry, it has retried
     localrule: True
     conda:
         "../envs/data.yaml"

@@ -9,7 +9,7 @@ from conftest import ROOT, script
 
 from avflow import costs
 from avflow.spans import Spans
-from estimate import rows_of
+from estimate import Study, rows_of
 
 SWEEPS = json.loads((ROOT / "benchmarks/knockout.json").read_text())
 STAGES = json.loads((ROOT / "benchmarks/full_size.json").read_text())
@@ -98,13 +98,17 @@ def settings():
     }
 
 
-def test_half_the_correct_answers_cost_less_knockouts_and_as_many_forwards(settings):
-    hours = []
-    for correct in ("1.0", "0.5", "0.0"):
-        done = estimate(settings, {"fig4": {"cuts": ["figure_4"], "reliance": False}}, "--correct", correct)
-        line = next(line for line in done.stdout.splitlines() if line.startswith("fig4"))
-        hours.append(float(line.split()[1]))
-    assert hours[0] >= hours[1] >= hours[2] > 0
+def test_half_the_correct_answers_cost_half_the_knockouts(settings):
+    facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
+    study = lambda correct: Study(settings, SHAPES, facts, RATES, correct)
+    budget, place = settings["cuts"]["figure_4"]["av_speakerbench"], ("qwen2.5-omni-3b", "av_speakerbench")
+    starts = study(0).starts(*place, 1)
+    whole, half, none = (study(correct).cuts(*place, budget)[0] for correct in (1, 0.5, 0))
+    assert none == starts > 0 and whole - starts == pytest.approx(2 * (half - starts)) and half > starts
+    assert study(0.5).cuts(*place, {**budget, "questions": 10})[1] == pytest.approx(10 * 9 * 36), "ten of each of nine tasks"
+    done = estimate(settings, {"fig4": {"cuts": ["figure_4"], "reliance": False}})
+    line = next(line for line in done.stdout.splitlines() if line.startswith("fig4"))
+    assert float(line.split()[1]) == pytest.approx((study(0.5).answers(*place) + half) / 3600, abs=0.051)
     assert "features video-salmonn2-plus-7b" in done.stdout and "each shard's removed once it is used" in done.stdout
 
 

@@ -2,8 +2,8 @@
 
     snakemake estimate --config study=paper
 
-Counts, tokens and sizes are those of prepared questions and pinned downloads where they exist, else the published ones of
-resources/published; seconds are those measured by benchmarks/knockout.py and benchmarks/full_size.py on one GPU.
+Counts are the published ones of resources/published, sizes those of pinned downloads where they are pinned; tokens follow from
+the sampling; seconds are those measured by benchmarks/knockout.py and benchmarks/full_size.py on one GPU.
 """
 
 import argparse
@@ -91,7 +91,10 @@ def gpu_table(study: Study, targets: dict[str, dict]) -> list[list[str]]:
         line = []
         for model in models:
             parts = {}
+            everywhere = needs["reliance"] or not needs["cuts"]  # all datasets, else those of its analyses
             for dataset in study.settings["datasets"]:
+                if not everywhere and not any(dataset in study.settings["cuts"][name] for name in needs["cuts"]):
+                    continue
                 parts["answers", dataset] = study.answers(model, dataset)  # every figure rests on the features and answers
                 if needs["reliance"]:
                     parts["reliance", dataset] = study.answers(model, dataset, study.settings["variants"])
@@ -124,6 +127,7 @@ def disk_table(study: Study, pins: Path) -> list[list[str]]:
         known = not math.isnan(size)
         size = size / 1e9 if known else study.facts[dataset].gigabytes
         table.append([f"download {dataset}", gigabytes(size), "pinned" if known else "published"])
+        table.append([f"media of {dataset}", gigabytes(size), "at most: those in use, taken out of the download"])
     frames, features, rows = {}, {}, 0.0
     for model, settings in study.settings["models"].items():
         features[model] = 0.0

@@ -56,6 +56,8 @@ def _texts(path: Path) -> list[dict]:
     require_columns(path, [dict.fromkeys(names)], TEXT)
     rows = table.read(columns=[*TEXT, *(p for p in PATHS if p in names)]).to_pylist()
     for number, row in enumerate(rows):
+        if row["question_type_id"] is None:
+            raise InputError(f"{path}: question {row['question_id']} has no question_type_id; download it again")
         task = TASKS.get(int(row["question_type_id"]), f"task_{row['question_type_id']}")
         row.update(question_id=safe(row["question_id"]), task_name=task, file=path, number=number)
     return rows

@@ -60,7 +60,9 @@ def flops(shape: Shape, tokens: int) -> float:
 
 
 def audio_tokens(family: str, seconds: float) -> int:
-    """Tokens of a sound, padding included."""
+    """Tokens of a sound, padding included. Raises InputError for a family whose rate is not known here."""
+    if family not in AUDIO_PER_SECOND:
+        raise InputError(f"tokens a second of the family {family!r} are not known; add it to costs.AUDIO_PER_SECOND")
     if family == "video_salmonn":
         seconds = math.ceil(max(seconds, 1) / CHUNK_SECONDS) * CHUNK_SECONDS
     return round(AUDIO_PER_SECOND[family] * seconds)

@@ -25,6 +25,8 @@ def _from_json(path: Path) -> list[dict]:
         videos = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error}); delete it and download it again") from None
+    if not isinstance(videos, dict) or not all(isinstance(entry, dict) for entry in videos.values()):
+        raise InputError(f"{path}: not an object of videos with their tasks; delete it and download it again")
     rows = []
     for video, entry in videos.items():
         for name, task in entry.items():
