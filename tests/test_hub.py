@@ -556,6 +556,12 @@ def test_the_rules_pin_and_download_and_every_other_job_is_offline(hub, copy, mo
     code, said = snakemake(copy, "downloads/models/small/manifest.json")
     assert code == 0 and "Nothing to be done" in said, said
 
+    study = (copy / "hub.yaml").read_text()
+    (copy / "hub.yaml").write_text(study.replace("repo: owner/small", "repo: owner/other"))
+    code, said = snakemake(copy, "downloads")
+    assert code != 0 and "small.json is of owner/small, but config.yaml names owner/other; run: snakemake pin" in said, said
+    (copy / "hub.yaml").write_text(study)
+
     hub.log.clear()
     loaded = QwenOmni(copy / "downloads/models/small", "You are a helpful assistant.")
     assert torch.equal(loaded.head.weight, model.head.weight) and not hub.log

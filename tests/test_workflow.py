@@ -226,6 +226,11 @@ def test_verification_is_recorded_and_notices_a_wrong_row(done):
         (("widths: [1, 3, 5, 7, 9, 11]", "widths: [1, 2]"), "should not be valid under {'multipleOf': 2}"),
         (("audio->question, question->last, video->last", "audio=>question, question->last, video->last"), "does not match"),
         (("models: [tiny-omni, ", "models: [tiny-oni, "), "names 'tiny-oni', which is not defined"),
+        (("main_model: tiny-omni", "main_model: qwen2.5-omni-7b"), "main_model names 'qwen2.5-omni-7b', which is not defined"),
+        (
+            ("    items: mini-items", "    items: mini-graded"),
+            "studies/miniature/items is 'mini-graded', which is of another setting",
+        ),
         (
             ("checkpoint: resources/tiny-omni", "checkpoint: resources/tiny"),
             "models/tiny-omni/checkpoint is 'resources/tiny', which holds no checkpoint",
