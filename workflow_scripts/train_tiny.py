@@ -186,6 +186,7 @@ def main(argv=None):
     finished = train(trainer, state, schedule, arguments.minutes, log)
     torch.save({**state, "model": trainer.model.state_dict()}, saved)
     trainer.family.save(arguments.out)
+    (arguments.state / "log.jsonl").touch()  # where nothing was measured yet
     shutil.copy(arguments.state / "log.jsonl", arguments.out / "training.jsonl")
     print("finished" if finished else "to be continued", flush=True)
 
