@@ -203,9 +203,7 @@ def test_verification_is_recorded_and_notices_a_wrong_row(done):
     facts = read_metadata(shard)
     assert facts["verified"] == 3 and facts["verified_difference"] < 1e-5 and facts["plan"]["engine"] == "sweep"
     module = done / "workflow_scripts/avflow/knockout.py"
-    before = edited(
-        module, "now = [job.edges is not None and job.covered[layer] for job in jobs]", "now = [False for job in jobs]"
-    )
+    before = edited(module, "now = [job.cuts(layer) is not None for job in jobs]", "now = [False for job in jobs]")
     try:
         run = snakemake(done, str(shard.relative_to(done)), "--cores", "2")
         assert run.returncode != 0 and not shard.exists()

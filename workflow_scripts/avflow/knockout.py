@@ -122,16 +122,24 @@ def plan(model) -> Plan:
 
 @dataclass(frozen=True)
 class _Job:
-    """One distinct intervention: rows `first`.. with `edges` cut in the layers where `covered` says so; None cuts nothing."""
+    """One distinct intervention: rows `first`.. with `edges` cut in the layers where `covered` says so; None cuts nothing.
+
+    Its rows are computed from layer `begin` on, where that is given, else from the first covered one.
+    """
 
     first: int
     edges: Edges | None
     zero: bool
     covered: tuple
+    begin: int | None = None
 
     @property
     def start(self) -> int:
-        return self.covered.index(True) if any(self.covered) else 0
+        return self.begin if self.begin is not None else self.covered.index(True) if any(self.covered) else 0
+
+    def cuts(self, layer: int):
+        """What it cuts in a layer, to be compared with others; None where that is nothing, as in a null row."""
+        return (id(self.edges), self.zero) if self.edges is not None and self.covered[layer] else None
 
 
 def sweep(model, sequence: Sequence, run: CleanRun, knockouts: list[Knockout], edges: dict, batches: Plan):
@@ -200,19 +208,19 @@ def _schedule(members: list[_Job], length: int, device, cuts: dict) -> tuple[lis
         for first in sorted({m.first for m in members}):
             parted, copies, joining = [], [], {}
             for number, node in enumerate(nodes.get(first, [])):
-                for now in (False, True):
-                    if part := [m for m in node if members[m].covered[layer] == now]:
-                        parted.append(part)
-                        copies.append(number)
+                alike = {}
+                for m in node:
+                    alike.setdefault(members[m].cuts(layer), []).append(m)
+                parted += alike.values()
+                copies += [number] * len(alike)
             for m in starting.get((first, layer), []):
-                job = members[m]
-                joining.setdefault((id(job.edges), job.zero, job.covered[layer]), []).append(m)
+                joining.setdefault(members[m].cuts(layer), []).append(m)
             if not parted and not joining:
                 continue
             same = copies == list(range(len(nodes.get(first, []))))
             nodes[first] = [*parted, *joining.values()]
             jobs = [members[node[0]] for node in nodes[first]]
-            now = [job.edges is not None and job.covered[layer] for job in jobs]
+            now = [job.cuts(layer) is not None for job in jobs]
             zero = [job.zero and here for job, here in zip(jobs, now)]
             block = arrange([cut(job, here) for job, here in zip(jobs, now)], length, device, zero)
             copied = None if same else put(torch.tensor(copies), device)
@@ -228,7 +236,7 @@ def _pass(model, length: int, run: CleanRun, jobs: list[_Job], cuts: dict):
     cuts: how rows attend, by first row and edges; filled as needed.
     """
     begin = {f: min(j.start for j in jobs if j.first == f) for f in sorted({j.first for j in jobs})}
-    nulls = [_Job(f, None, False, tuple(layer >= start for layer in range(len(run.inputs)))) for f, start in begin.items()]
+    nulls = [_Job(f, None, False, (False,) * len(run.inputs), start) for f, start in begin.items()]
     steps, ends = _schedule([*nulls, *jobs], length, run.device, cuts)
     states = {}  # first row -> (variants, R, D)
     for layer, step in steps:
