@@ -88,9 +88,8 @@ os.environ.update(
 
 
 RESULTS = f"results/{config['study']}"
-DOWNLOADS = config.get("pathvars", {}).get(
-    "downloads", "downloads"
-)  # apart from results: deleting those loses no download
+# Apart from results: deleting those loses no download.
+DOWNLOADS = config.get("pathvars", {}).get("downloads", "downloads")
 
 
 pathvars:
