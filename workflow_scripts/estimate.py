@@ -59,6 +59,11 @@ class Study:
         forward = self.rates.forward(self.shapes[model], self.spans(model, dataset).length)
         return encode + times * facts.questions * forward + self.starts(model, dataset, 2)
 
+    def frames(self, model: str, dataset: str) -> float:
+        """Bytes of a dataset's decoded frames in a model's sampling."""
+        media = self.media(model, dataset)
+        return self.facts[dataset].media / len(media) * sum(3 * m.frames * m.pixels for m in media)
+
     def starts(self, model: str, dataset: str, jobs: int) -> float:
         return jobs * self.settings["datasets"][dataset]["shards"] * self.rates.start(model)
 
@@ -83,18 +88,36 @@ def gigabytes(number: float) -> str:
     return "unknown" if math.isnan(number) else f"{number:.0f} GB" if number >= 10 else f"{number:.1f} GB"
 
 
-def gpu_table(study: Study, targets: dict[str, dict]) -> list[list[str]]:
-    """Target by model: GPU-hours from nothing. What several targets share is counted in each of them and once in the sum."""
-    models, once = list(study.settings["models"]), {}
-    table = [["target", *models]]
+def datasets_of(study: Study, needs: dict) -> list[str]:
+    """The datasets that a target rests on: those of its analyses, or all where it shows every question's answer."""
+    everywhere = needs["reliance"] or not needs["cuts"]
+    cuts = [study.settings["cuts"][name] for name in needs["cuts"]]
+    return [d for d in study.settings["datasets"] if everywhere or any(d in cut for cut in cuts)]
+
+
+def gpu_table(study: Study, targets: dict[str, dict], pins: Path) -> list[list[str]]:
+    """By target: GPU-hours of each model from nothing, then downloads and kept frames.
+
+    What several targets share is counted in each of them and once in the last line. ">" where a size is not known or not pinned.
+    """
+    models, once, everything = list(study.settings["models"]), {}, []
+    table = [["target", *models, "download", "frames"]]
+
+    def sizes(datasets):
+        known = [pinned(pins, name) for name in (*models, *datasets)]
+        least = [2 * study.shapes[m].parameters for m in models] + [1e9 * study.facts[d].gigabytes for d in datasets]
+        bytes_ = [b if math.isnan(a) else a for a, b in zip(known, least)]
+        more = "> " if any(map(math.isnan, known)) else ""
+        samplings = {study.settings["models"][m]["sampling"]: m for m in models}
+        frames = sum(study.frames(m, d) for m in samplings.values() for d in datasets)
+        return [more + gigabytes(sum(b for b in bytes_ if not math.isnan(b)) / 1e9), gigabytes(frames / 1e9)]
+
     for target, needs in targets.items():
-        line = []
+        line, datasets = [], datasets_of(study, needs)
+        everything += [d for d in datasets if d not in everything]
         for model in models:
             parts = {}
-            everywhere = needs["reliance"] or not needs["cuts"]  # all datasets, else those of its analyses
-            for dataset in study.settings["datasets"]:
-                if not everywhere and not any(dataset in study.settings["cuts"][name] for name in needs["cuts"]):
-                    continue
+            for dataset in datasets:
                 parts["answers", dataset] = study.answers(model, dataset)  # every figure rests on the features and answers
                 if needs["reliance"]:
                     parts["reliance", dataset] = study.answers(model, dataset, study.settings["variants"])
@@ -103,8 +126,8 @@ def gpu_table(study: Study, targets: dict[str, dict]) -> list[list[str]]:
                         parts[name, dataset] = study.cuts(model, dataset, budget)[0]
             once.setdefault(model, {}).update(parts)
             line.append(hours(sum(parts.values())))
-        table.append([target, *line])
-    return [*table, ["all of them", *(hours(sum(once[m].values())) for m in models)]]
+        table.append([target, *line, *sizes(datasets)])
+    return [*table, ["all of them", *(hours(sum(once[m].values())) for m in models), *sizes(everything)]]
 
 
 def pinned(folder: Path, name: str) -> float:
@@ -134,7 +157,7 @@ def disk_table(study: Study, pins: Path) -> list[list[str]]:
         for dataset in study.settings["datasets"]:
             media, facts = study.media(model, dataset), study.facts[dataset]
             questions = facts.media / len(media)
-            frames[settings["sampling"], dataset] = questions * sum(3 * m.frames * m.pixels for m in media)
+            frames[settings["sampling"], dataset] = study.frames(model, dataset)
             features[model] += 2 * questions * sum(m.tokens for m in media) * study.shapes[model].hidden
             budgets = [b[dataset] for b in study.settings["cuts"].values() if dataset in b]
             rows += costs.ROW_BYTES * sum(study.cuts(model, dataset, b)[1] for b in budgets)
@@ -176,7 +199,7 @@ def main():
         f"GPU-hours of each figure from nothing, features and answers included, on one {rates.device};\n"
         f"{100 * arguments.correct:.0f} % of questions are taken to be answered correctly\n"
     )
-    print(text(gpu_table(study, arguments.targets)), text(disk_table(study, arguments.pins)), sep="\n\n")
+    print(text(gpu_table(study, arguments.targets, arguments.pins)), text(disk_table(study, arguments.pins)), sep="\n\n")
     for dataset in arguments.settings["datasets"]:
         print(f"\n{dataset}: {facts[dataset].source}", end="")
     print()
