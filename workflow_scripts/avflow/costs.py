@@ -52,11 +52,32 @@ class Medium:
         return self.grids * self.per_grid + self.audio
 
 
-def flops(shape: Shape, tokens: int) -> float:
-    """Floating-point operations of one forward over the decoder's layers: projections, SwiGLU, causal attention."""
+def layer_flops(shape: Shape, rows: int, pairs: float | None = None) -> float:
+    """Floating-point operations of one decoder layer on `rows` tokens: projections, SwiGLU, attention; a multiply-add is two.
+
+    Queries and outputs are hidden x heads x head_dim, keys and values hidden x kv heads x head_dim (grouped queries), SwiGLU three
+    times hidden x intermediate. pairs: of queries and keys that attend, by default the causal rows (rows + 1) / 2.
+    """
     head = shape.hidden // shape.heads
     weights = 2 * shape.hidden * head * (shape.heads + shape.kv_heads) + 3 * shape.hidden * shape.intermediate
-    return 2 * shape.layers * (tokens * weights + tokens * tokens * shape.heads * head)
+    pairs = rows * (rows + 1) / 2 if pairs is None else pairs
+    return 2 * rows * weights + 4 * pairs * shape.heads * head
+
+
+def flops(shape: Shape, tokens: int) -> float:
+    """Floating-point operations of one forward over the decoder's layers."""
+    return shape.layers * layer_flops(shape, tokens)
+
+
+def prefill_flops(shape: Shape, rows, vocabulary: int) -> float:
+    """Those of a prompt with `rows` tokens in each layer, and of the head on the last one."""
+    return sum(layer_flops(shape, n) for n in rows) + 2 * shape.hidden * vocabulary
+
+
+def shape_of(config, size: str = "") -> Shape:
+    """The Shape of a Hugging Face text config; parameters are left 0."""
+    names = ("num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads", "intermediate_size")
+    return Shape(size, *(getattr(config, name) for name in names), 0)
 
 
 def audio_tokens(family: str, seconds: float) -> int:

@@ -63,7 +63,7 @@ class CleanRun:
         return self.inputs[layer][first - self.first :].to(self.device, non_blocking=True)
 
 
-def _ready(model) -> None:
+def ready(model) -> None:
     """Let a decoder that was loaded with sdpa attend through `attention.forward`; refuse any other kernel with InputError."""
     kernel = model.decoder.config._attn_implementation
     if kernel == "sdpa":
@@ -78,7 +78,7 @@ def clean_run(model, sequence: Sequence, first: int = 0, home=None) -> CleanRun:
 
     home: where to keep it, "cpu" to spare the GPU's memory; default the model's device.
     """
-    _ready(model)
+    ready(model)
     x = sequence.embeds[None]  # (1, S, D)
     home = torch.device(home or x.device)
     cos, sin = rotary(model, sequence.positions[:, None], x)
@@ -95,7 +95,7 @@ def masked_run(model, sequence: Sequence, masks) -> torch.Tensor:
 
     masks: layer number -> (n, S, S) bool, or `ValueZero`.
     """
-    _ready(model)
+    ready(model)
     x = sequence.embeds[None]  # (1, S, D)
     rotated = rotary(model, sequence.positions[:, None], x)
     for number, layer in enumerate(model.decoder.layers):
@@ -110,7 +110,7 @@ def masked_run(model, sequence: Sequence, masks) -> torch.Tensor:
 @torch.inference_mode()
 def uncut_logits(model, sequences: list[Sequence]) -> torch.Tensor:
     """Logits of the last token of each sequence, nothing cut: (n, V) fp32. Sequences of equal length share a batch."""
-    _ready(model)
+    ready(model)
     by_length, found = {}, [None] * len(sequences)
     for i, sequence in enumerate(sequences):
         by_length.setdefault(len(sequence), []).append(i)
@@ -140,6 +140,20 @@ def _queries(model, run: CleanRun, number: int, first: int) -> torch.Tensor:
     x = layer.self_attn.q_proj(layer.input_layernorm(run.states(number, first)))
     q = x.unflatten(-1, (-1, layer.self_attn.head_dim))
     return _rotate(q, run.cos[0, first:, None], run.sin[0, first:, None])
+
+
+@torch.inference_mode()
+def last_row_attention(model, number: int, state, keys, cos, sin) -> torch.Tensor:
+    """Attention of the last row in a layer, (heads, rows) fp32: one row, never a square.
+
+    state (1, D): the row's input; keys (1, kv heads, rows, head_dim), after rotary embedding; cos, sin (1, rows, head_dim).
+    """
+    layer = model.decoder.layers[number]
+    q = layer.self_attn.q_proj(layer.input_layernorm(state)).unflatten(-1, (-1, layer.self_attn.head_dim))  # (1, heads, d)
+    q = _rotate(q, cos[:, -1:], sin[:, -1:])[0]
+    k = keys[0].repeat_interleave(len(q) // keys.shape[1], 0)  # (heads, rows, d)
+    scores = (k @ q[..., None])[..., 0].to(torch.promote_types(q.dtype, torch.float32)) * layer.self_attn.scaling
+    return scores.softmax(-1)
 
 
 @torch.inference_mode()
