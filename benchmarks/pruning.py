@@ -7,9 +7,9 @@ One case a shape and length: all audio-visual tokens leave after 0.25, 0.5 and 0
 without, in turns, 3 to warm up and 20 that count, by CUDA events; median and quartiles. `prefill_ms` is the workflow's own way:
 layer by layer from Python, tokens removed inside the time. `graph_ms` is the same kernels replayed as one CUDA graph, without the
 time that Python needs to launch them: a layer of a hundred rows takes the GPU less time than its launch. `saved` and
-`graph_saved` are shares of the clean time, `flops_saved` that of the operations (avflow/costs.py). `kernels_ms`: all kernels by the
-profiler, `profile` the longest of them. At 3,000 tokens also the sweep over every layer, its clean run included, against a prefill for
-every layer; errors relative to the largest logit.
+`graph_saved` are shares of the clean time, `flops_saved` that of the operations (avflow/costs.py). `kernels_ms`: all kernels by
+the profiler, `profile` the longest of them. At 3,000 tokens also the sweep over every layer, its clean run included, against a
+prefill for every layer; errors relative to the largest logit.
 """
 
 import argparse
@@ -21,11 +21,10 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from knockout import build, sequence
-
 from avflow import costs, knockout, pruning, timing
 from avflow.decoder import clean_run
 from avflow.pruning import Discard
+from knockout import build, sequence
 
 DEPTHS = (0.25, 0.5, 0.75)
 DECODED = 8

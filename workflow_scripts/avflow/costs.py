@@ -55,8 +55,8 @@ class Medium:
 def layer_flops(shape: Shape, rows: int, pairs: float | None = None) -> float:
     """Floating-point operations of one decoder layer on `rows` tokens: projections, SwiGLU, attention; a multiply-add is two.
 
-    Queries and outputs are hidden x heads x head_dim, keys and values hidden x kv heads x head_dim (grouped queries), SwiGLU three
-    times hidden x intermediate. pairs: of queries and keys that attend, by default the causal rows (rows + 1) / 2.
+    Queries and outputs are hidden x heads x head_dim, keys and values hidden x kv heads x head_dim (grouped queries), SwiGLU
+    three times hidden x intermediate. pairs: of queries and keys that attend, by default the causal rows (rows + 1) / 2.
     """
     head = shape.hidden // shape.heads
     weights = 2 * shape.hidden * head * (shape.heads + shape.kv_heads) + 3 * shape.hidden * shape.intermediate
@@ -72,6 +72,11 @@ def flops(shape: Shape, tokens: int) -> float:
 def prefill_flops(shape: Shape, rows, vocabulary: int) -> float:
     """Those of a prompt with `rows` tokens in each layer, and of the head on the last one."""
     return sum(layer_flops(shape, n) for n in rows) + 2 * shape.hidden * vocabulary
+
+
+def kv_bytes(shape: Shape, rows, item_bytes: int) -> int:
+    """Of the keys and values of a prompt with `rows` tokens in each layer."""
+    return 2 * sum(rows) * shape.kv_heads * (shape.hidden // shape.heads) * item_bytes
 
 
 def shape_of(config, size: str = "") -> Shape:

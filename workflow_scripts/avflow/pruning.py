@@ -86,7 +86,7 @@ def resolve(sequence: Sequence, discards: list[Discard], layers: int) -> dict[in
     alive = (~gone).nonzero()[:, 0]
     if len(alive) and alive[0] > 0:
         raise InputError(
-            f"question {question}: token {int(alive[0])} would keep no key but its own; keep some tokens before it, such as system"
+            f"question {question}: token {int(alive[0])} would keep no key but its own; keep tokens before it, such as system"
         )
     return {layer: drop for layer, drop in found.items() if drop.count}
 
@@ -131,7 +131,7 @@ class Prefilled:
 
 
 def schedule(drops: dict[int, Drop], length: int, device) -> dict[int, tuple]:
-    """What `prefill` does after which layer, on the device: {layer: (rows that stay, rows that are ranked, how many of these stay)}.
+    """What `prefill` does after which layer, on the device: {layer: (rows that stay, ranked rows, how many of these stay)}.
 
     Rows are counted among those that are there. All is known beforehand, so that a GPU is never waited for.
     """

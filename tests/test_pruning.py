@@ -1,0 +1,227 @@
+"""Discarded tokens are gone, and that is the same as if nobody attended to them; its costs are counted as torch counts them."""
+
+import pytest
+import torch
+from conftest import ROOT, UNIONS
+from test_salmonn import encoded, items_question, video_question
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from avflow import costs, decoder, layouts, pruning, world
+from avflow.adapters.video_salmonn import VideoSalmonn
+from avflow.errors import InputError
+from avflow.pruning import Discard, Drop
+
+HEAR, MATCH = "mini_video__hear_0001", "mini_items__image-to-audio_0001"
+VIDEO = {"Ques": ["question_text"], "Audio": ["audio"], "Video": ["video"], "All": ["question_text", "audio", "video"]}
+ITEMS = {
+    "Ques": ["question_text"],
+    "Ref": ["reference"],
+    "Cand": ["candidates"],
+    "All": ["question_text", "reference", "candidates"],
+}
+LAYERS = 12
+
+
+@pytest.fixture(scope="module")
+def salmonn():
+    return VideoSalmonn(ROOT / "resources/tiny-salmonn", world.SYSTEM_PROMPT)
+
+
+@pytest.fixture(scope="module")
+def cases(model, sequences, salmonn):
+    """name -> (model, Sequence): both families, both settings, another order of the prompt."""
+    video, items = video_question(), items_question("image-to-audio")
+    first = layouts.arrange(video, "question_first")
+    of = lambda q: salmonn.sequence(q, encoded(salmonn, q), UNIONS[q.setting])  # noqa: E731
+    return {
+        "omni video": (model, sequences[HEAR]),
+        "omni items": (model, sequences[MATCH]),
+        "salmonn video": (salmonn, of(video)),
+        "salmonn items": (salmonn, of(items)),
+        "salmonn question first": (salmonn, of(first)),
+    }
+
+
+def kinds(case):
+    return ITEMS if "items" in case else VIDEO
+
+
+def drops_of(sequence, spans, layers):
+    return pruning.resolve(sequence, [Discard(s, layer) for s, layer in zip(spans, layers)], LAYERS)
+
+
+CASES = ["omni video", "omni items", "salmonn video", "salmonn items", "salmonn question first"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_discarding_equals_masking_for_every_type_and_layer(cases, case):
+    model, sequence = cases[case]
+    for spans in kinds(case).values():
+        plans = [drops_of(sequence, spans, [layer] * len(spans)) for layer in range(LAYERS)]
+        hidden = [pruning.masks(drops, len(sequence), "cpu") for drops in plans]
+        masked = decoder.masked_run(model, sequence, lambda number, hidden=hidden: torch.cat([of(number) for of in hidden]))
+        for layer, (drops, expected) in enumerate(zip(plans, masked)):
+            gone = pruning.prefill(model, sequence, drops)
+            assert (gone.logits - expected).abs().max() < 1e-5 * expected.abs().max(), (spans, layer)
+            removed = sum(drop.count for drop in drops.values())
+            assert gone.rows == tuple(len(sequence) - removed * (number > layer) for number in range(LAYERS))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_types_that_leave_at_their_own_layers_and_decoding_equal_masking_token_by_token(cases, case):
+    model, sequence = cases[case]
+    plans = [drops_of(sequence, kinds(case)["All"], layers) for layers in ((8, 5, 3), (4, 7, 4), (2, 2, 9))]
+    for drops in plans:
+        ids, logits = pruning.generate(model, sequence, drops, 5)
+        others, masked = pruning.masked_generate(model, sequence, drops, 5)
+        assert ids == others and len(ids) == 5
+        assert (logits - masked).abs().max() < 1e-5 * masked.abs().max()
+    clean = pruning.masked_generate(model, sequence, {}, 5)[1]
+    changes = [(pruning.generate(model, sequence, drops, 5)[1] - clean).abs().max() / clean.abs().max() for drops in plans]
+    assert max(changes) > 1e-2, "else nothing was tested"
+
+
+def test_decoding_goes_on_from_the_shrunk_caches(model, sequences):
+    sequence = sequences[HEAR]
+    drops = drops_of(sequence, ["audio", "video"], [6, 3])
+    state = pruning.prefill(model, sequence, drops)
+    token = state.logits.argmax()[None]
+    pruning.decode(model, state.cache, token, pruning.following(sequence))
+    held = [state.cache.layers[number][0].shape[2] for number in range(LAYERS)]
+    assert held == [rows + 1 for rows in state.rows]
+    audio, video = len(sequence.spans["audio"]), len(sequence.spans["video"])
+    assert state.rows == (len(sequence),) * 4 + (len(sequence) - video,) * 3 + (len(sequence) - video - audio,) * 5
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_discarding_nothing_is_the_clean_run_bit_for_bit(cases, case):
+    model, sequence = cases[case]
+    clean = decoder.uncut_logits(model, [sequence])[0]
+    assert torch.equal(pruning.prefill(model, sequence, {}).logits, clean)
+    after_the_last = drops_of(sequence, kinds(case)["Ques"], [LAYERS - 1])
+    assert torch.equal(pruning.prefill(model, sequence, after_the_last).logits, clean)
+
+
+def test_generating_without_discards_equals_the_official_generate(model, sequences):
+    sequence = sequences[HEAR]
+    embeds, ids = sequence.embeds[None], []
+    with torch.inference_mode():
+        for step in range(4):
+            new = torch.full((3, step), 0) + int(sequence.positions.max()) + 1 + torch.arange(step)
+            positions = torch.cat([sequence.positions, new], 1)[:, None]
+            states = model.decoder(inputs_embeds=embeds, position_ids=positions, use_cache=False).last_hidden_state
+            ids.append(int(model.head(states[0, -1]).argmax()))
+            embeds = torch.cat([embeds, model.decoder.get_input_embeddings()(torch.tensor([[ids[-1]]]))], 1)
+    assert pruning.generate(model, sequence, {}, 4)[0] == ids
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("most_rows", [10**6, 100])
+def test_the_sweep_equals_a_prefill_for_every_layer(cases, case, most_rows):
+    model, sequence = cases[case]
+    for spans in kinds(case).values():
+        for draw in (None, 0):
+            drops = drops_of(sequence, spans, [3] * len(spans))
+            if draw is not None:
+                drops = pruning.random_drops(sequence, drops, 0, draw)
+            tokens = drops[3].tokens
+            run = decoder.clean_run(model, sequence, int(tokens[0]))
+            after = [0, 3, 7, 10, 11]
+            swept = pruning.sweep(model, run, tokens, after, most_rows)
+            full = torch.stack([pruning.prefill(model, sequence, {layer: Drop(tokens)}).logits for layer in after])
+            assert (swept - full).abs().max() < 1e-5 * full.abs().max(), (spans, draw)
+            assert torch.equal(swept[-1], decoder.last_logits(model, run.final[-1:])[0])
+
+
+def test_random_discards_are_as_many_and_never_the_first_or_last(sequences):
+    sequence = sequences[HEAR]
+    drops = drops_of(sequence, VIDEO["All"], [8, 5, 3])
+    draws = [pruning.random_drops(sequence, drops, 0, draw) for draw in range(5)]
+    for drawn in draws:
+        assert {layer: drop.count for layer, drop in drawn.items()} == {layer: drop.count for layer, drop in drops.items()}
+        together = torch.cat([drop.tokens for drop in drawn.values()])
+        assert len(together.unique()) == len(together) and 0 not in together and len(sequence) - 1 not in together
+        assert all(torch.equal(d.tokens, d.tokens.sort().values) for d in drawn.values())
+    assert len({tuple(drawn[3].tokens.tolist()) for drawn in draws}) == 5
+    again = pruning.random_drops(sequence, drops, 0, 1)
+    assert all(torch.equal(again[layer].tokens, draws[1][layer].tokens) for layer in again)
+
+
+def test_ranked_tokens_are_those_that_the_last_token_attends_to_most(model, sequences):
+    """By the official eager weights of that layer."""
+    sequence = sequences[HEAR]
+    drops = pruning.resolve(sequence, [Discard("vision", 1, keep=0.5)], LAYERS)
+    video = sequence.spans["video"]
+    assert drops[1].kept == round(0.5 * len(video))
+    seen = {}
+    model.decoder.config._attn_implementation = "eager"
+    try:
+        take = lambda m, a, out: seen.update(weights=out[1][0])  # noqa: E731
+        handle = model.decoder.layers[1].self_attn.register_forward_hook(take)
+        mask = torch.zeros(len(sequence), len(sequence)).masked_fill(~decoder.causal_mask(len(sequence)), float("-inf"))
+        with torch.inference_mode():
+            x, rotated = sequence.embeds[None], decoder.rotary(model, sequence.positions[:, None], sequence.embeds[None])
+            for layer in model.decoder.layers[:2]:
+                x = layer(x, attention_mask=mask[None, None], position_embeddings=rotated)
+    finally:
+        handle.remove()
+        model.decoder.config._attn_implementation = "sdpa"
+    weights = seen["weights"][:, -1].mean(0)[video]
+    best = video[weights.topk(drops[1].kept).indices]
+    rest = video[~torch.isin(video, best)]
+    ranked = pruning.prefill(model, sequence, drops)
+    chosen = pruning.prefill(model, sequence, {1: Drop(rest)})
+    worst = pruning.prefill(model, sequence, {1: Drop(best)})
+    assert torch.equal(ranked.logits, chosen.logits) and ranked.rows == chosen.rows
+    assert (worst.logits - chosen.logits).abs().max() > 1e-3
+
+
+def test_vision_is_the_pictures_of_either_role(sequences):
+    assert torch.equal(pruning.tokens_of(sequences[HEAR], "vision"), sequences[HEAR].spans["video"])
+    assert torch.equal(pruning.tokens_of(sequences[MATCH], "vision"), sequences[MATCH].spans["reference"])
+    other = sequences["mini_items__audio-to-image_0001"]
+    assert torch.equal(pruning.tokens_of(other, "vision"), other.spans["candidates"])
+
+
+@pytest.mark.parametrize(
+    ("discard", "reason"),
+    [
+        (Discard("sound", 3), "span 'sound' does not exist; this sequence has system"),
+        (Discard("video", 12), "the model has layers 0 to 11"),
+        (Discard("video", -1), "the model has layers 0 to 11"),
+        (Discard("last", 3), "the last token gives the answer and must stay"),
+        (Discard("system", 3), "would keep no key but its own; keep tokens before it"),
+        (Discard("vision", 3, keep=1.0), "keep is 1.0; it must be from 0 to below 1"),
+    ],
+)
+def test_bad_discards_are_refused_with_the_reason(sequences, discard, reason):
+    with pytest.raises(InputError, match=reason):
+        pruning.resolve(sequences[HEAR], [discard], LAYERS)
+
+
+def test_ranking_and_removing_in_one_layer_is_refused(sequences):
+    with pytest.raises(InputError, match="tokens that are ranked must leave alone"):
+        pruning.resolve(sequences[HEAR], [Discard("vision", 3, 0.5), Discard("audio", 3)], LAYERS)
+
+
+@pytest.mark.parametrize("case", ["omni video", "salmonn items"])
+def test_operations_are_those_that_torch_counts(cases, case):
+    """torch counts attention as if it were not causal, and only where it is written out in products."""
+    model, sequence = cases[case]
+    shape, vocabulary = costs.shape_of(model.decoder.config), model.head.out_features
+    for layer in (0, 5, 11):
+        drops = drops_of(sequence, kinds(case)["All"], [layer] * 3)
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            rows = pruning.prefill(model, sequence, drops).rows
+        full = sum(costs.layer_flops(shape, n, n * n) for n in rows) + 2 * shape.hidden * vocabulary
+        assert counter.get_total_flops() == pytest.approx(full, rel=1e-4)
+        saved = sum(4 * (n * n - n * (n + 1) / 2) * shape.hidden for n in rows)
+        assert costs.prefill_flops(shape, rows, vocabulary) == pytest.approx(full - saved)
+
+
+def test_the_cache_holds_what_its_rows_take(model, sequences):
+    sequence = sequences[HEAR]
+    state = pruning.prefill(model, sequence, drops_of(sequence, ["video"], [4]))
+    shape = costs.shape_of(model.decoder.config)
+    assert state.cache.bytes == costs.kv_bytes(shape, state.rows, 4)
