@@ -32,6 +32,12 @@ check_names(f"studies/{config['study']}/main_model", [STUDY["main_model"]], STUD
 check_names(f"studies/{config['study']}/datasets", STUDY["datasets"], config["datasets"])
 check_names(f"studies/{config['study']}/video and items", [STUDY["video"], STUDY["items"]], STUDY["datasets"])
 check_names("datasets (their setting)", [config["datasets"][d]["setting"] for d in STUDY["datasets"]], config["spans"])
+DISCARDS = STUDY.get("discards", {})  # which part of Table 4 -> dataset -> patterns over its tasks
+TRIED = list(dict.fromkeys(dataset for tasks in DISCARDS.values() for dataset in tasks))
+check_names(f"studies/{config['study']}/discards", TRIED, config["datasets"])
+check_names(
+    "pruning/kinds (for discards)", [config["datasets"][d]["setting"] for d in TRIED], config["pruning"]["kinds"]
+)
 for name, analysis in config["knockout"]["cuts"].items():
     check_names(f"knockout/cuts/{name}/datasets", analysis["datasets"], ["video", "items", *config["datasets"]])
 for name, model in config["models"].items():
@@ -55,6 +61,8 @@ for role, setting in (("video", "av_video"), ("items", "items")):
         raise WorkflowError(
             f"config.yaml: studies/{config['study']}/{role} is {name!r}, which is of another setting; name one of {setting}"
         )
+SETTINGS = {config["datasets"][name]["setting"]: name for name in ROLES}  # setting -> the study's dataset of it
+SWEPT = [name for name in SETTINGS.values() if name in TRIED]  # whose discards are swept over all layers
 FIGURES = {  # figure -> the analyses that it shows, of which it needs one; a study without them has not that figure
     "fig3": ["figure_3"],
     "fig4": ["figure_4"],
@@ -65,6 +73,9 @@ FIGURES = {  # figure -> the analyses that it shows, of which it needs one; a st
     "app_reliance": ["figure_4", "graded"],
     "app_baseline": [],
 }
+for name in ("app_discard_layers", "app_pareto"):
+    if SWEPT:
+        FIGURES[name] = []
 HUB_MODELS = [name for name, model in config["models"].items() if "repo" in model]
 HUB_DATASETS = [name for name, dataset in config["datasets"].items() if "repo" in dataset]
 
@@ -101,7 +112,7 @@ pathvars:
 
 wildcard_constraints:
     model="|".join(MODELS),
-    dataset="|".join(DATASETS),
+    dataset="|".join(dict.fromkeys([*DATASETS, *TRIED])),
     sampling="|".join(config["sampling"]),
     shard=r"\d+",
     analysis="|".join(ANALYSES),
@@ -259,7 +270,7 @@ def dataset_options(wildcards):
     dataset = config["datasets"][wildcards.dataset]
     renamed = {"questions": "per_task", "knockout_questions": "knockout"}
     left_out = (
-        *("type", "shards", "reliance_questions", "media_folder", "questions_file"),
+        *("type", "shards", "reliance_questions", "discard_questions", "media_folder", "questions_file"),
         *("repo", "revision", "licence", "files"),
         *(["tasks"] if dataset["type"] == "miniature" else []),
     )
@@ -270,6 +281,87 @@ def reliance_choice(wildcards):
     """Which questions of a dataset are asked without a sense, and in how many orders."""
     first = config["datasets"][wildcards.dataset].get("reliance_questions")
     return as_options({"shuffles": config["reliance"]["shuffles"], **({"first": first} if first else {})})
+
+
+def sweep_options(wildcards):
+    """What is discarded after every layer, in how many questions."""
+    kinds = {s: {name: of["tokens"] for name, of in kinds.items()} for s, kinds in config["pruning"]["kinds"].items()}
+    return as_options({"discards": kinds, "random": config["pruning"]["random"], **config["pruning"]["sweep"]})
+
+
+def swept_shards(wildcards):
+    """All shards of a model's discards after every layer."""
+    return shards("<results>/discard_sweep/{model}/{dataset}/{shard}.parquet", SWEPT, model=wildcards.model)
+
+
+def table_4(kind):
+    """Table 4's files of one kind, "csv" or "tex": a block for each setting in which tokens are discarded."""
+    tried = [config["datasets"][name]["setting"] for name in TRIED]
+    blocks = {"av_video": "video", "items": "items"}
+    return [f"{RESULTS}/tables/tab4_{block}.{kind}" for setting, block in blocks.items() if setting in tried]
+
+
+def table_4_options():
+    """Which tasks stand in which part of Table 4, the margin and the intervals, and the files."""
+    files = {Path(path).stem.removeprefix("tab4_"): path for path in table_4("csv")}
+    options = {"parts": DISCARDS, "margin": config["pruning"]["margin"], **drawing(), **files}
+    return as_options(options) + " " + shlex.join(["--models", *MODELS])
+
+
+def discard_tables():
+    """The tables of discards, where the study has any."""
+    names = ("pruning", "discard_sweep") if SWEPT else ()
+    return [f"<tables>/{name}.parquet" for name in names] + (table_4("csv") + table_4("tex") if SWEPT else [])
+
+
+def layers_inputs(wildcards):
+    """The rows of a model's knockouts from which its layers follow, where config.yaml does not name them."""
+    given = config["models"][wildcards.model].get("discard_layers", {})
+    pattern = "<results>/knockout/{model}/{dataset}/{analysis}/{shard}.parquet"
+    wanted = {of: {r for kind in config["pruning"]["kinds"][of].values() for r in kind["routes"]} for of in SETTINGS}
+    return [
+        path
+        for setting, dataset in SETTINGS.items()
+        for analysis in ("figure_4", "figure_5", "figure_6")
+        if setting not in given and dataset in SWEPT and analysis in ANALYSES
+        if budget(analysis, dataset) and wanted[setting] & set(budget(analysis, dataset)["routes"])
+        for path in shards(pattern, [dataset], model=wildcards.model, analysis=analysis)
+    ]
+
+
+def layers_options(wildcards):
+    """What the layers of a model follow from."""
+    model, pruning = config["models"][wildcards.model], config["pruning"]
+    datasets = {setting: name for setting, name in SETTINGS.items() if name in SWEPT}
+    options = {"given": model.get("discard_layers"), "kinds": pruning["kinds"], "datasets": datasets}
+    options |= {
+        "threshold": pruning["threshold"],
+        "kl": pruning["vtw"]["kl"],
+        "kl_questions": pruning["vtw"]["questions"],
+    }
+    return shlex.join(
+        x for name, v in options.items() for x in (f"--{name.replace('_', '-')}", json.dumps(v, sort_keys=True))
+    )
+
+
+def discard_options(wildcards):
+    """Which questions of a dataset tokens are discarded in, and how."""
+    dataset, pruning = config["datasets"][wildcards.dataset], config["pruning"]
+    tasks = [task for part in DISCARDS.values() for task in part.get(wildcards.dataset, [])]
+    first = dataset.get("discard_questions")
+    options = {
+        "random": pruning["random"],
+        "fastv": pruning["fastv"],
+        "timed": pruning["timed"],
+        "decoded": pruning["decoded"],
+    }
+    return shlex.join(["--tasks", *tasks]) + " " + as_options(options | ({"first": first} if first else {}))
+
+
+def pruning_options():
+    """The parameters of the figures of discards."""
+    datasets = {setting: name for setting, name in SETTINGS.items() if name in SWEPT}
+    return as_parameters({"models": MODELS, "datasets": datasets, "margin": config["pruning"]["margin"], **drawing()})
 
 
 def media_root(wildcards):

@@ -141,6 +141,29 @@ rule tab3:
         " --published {input.published} --csv {output.csv} --tex {output.tex} > {log} 2>&1"
 
 
+rule tab4:
+    """Table 4: accuracy when tokens are discarded once they have been read, its change with an interval, and what is saved."""
+    input:
+        script="workflow_scripts/table_4.py",
+        lib=code("table_4"),
+        pruning="<tables>/pruning.parquet",
+        layers=expand("<results>/discard_layers/{model}.json", model=MODELS),
+        published="resources/published/table_4.csv",
+    output:
+        report(table_4("csv"), category="Tables", labels={"table": "4"}),
+        table_4("tex"),
+    log:
+        "<logs>/tab4.log",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=table_4_options(),
+    shell:
+        "python {input.script} --pruning {input.pruning} --layers {input.layers} --published {input.published}"
+        " {params.options} > {log} 2>&1"
+
+
 rule app_window:
     """Appendix E: the routes of Figure 4 by the width of the window."""
     input:
@@ -248,6 +271,56 @@ rule app_reliance:
         " {params.options} -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} -p areas {output.areas} > {log[0]} 2>&1"
 
 
+rule app_discard_layers:
+    """Accuracy by the layer after which each kind of token is discarded, beside as many random tokens."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("app_discard_layers"),
+        notebook="figures/app_discard_layers.ipynb",
+        style="figures/style.mplstyle",
+        table="<tables>/discard_sweep.parquet",
+    output:
+        pdf=report("<results>/figures/app_discard_layers.pdf", category="Appendix", labels={"figure": "discard layers"}),
+        png="<results>/figures/app_discard_layers.png",
+        csv="<tables>/app_discard_layers.csv",
+    log:
+        "<logs>/app_discard_layers.log",
+        notebook="<logs>/app_discard_layers.ipynb",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=pruning_options(),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} {params.options}"
+        " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} > {log[0]} 2>&1"
+
+
+rule app_pareto:
+    """Accuracy against operations saved: our discards, random ones, and two published ways."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("app_pareto"),
+        notebook="figures/app_pareto.ipynb",
+        style="figures/style.mplstyle",
+        table="<tables>/pruning.parquet",
+    output:
+        pdf=report("<results>/figures/app_pareto.pdf", category="Appendix", labels={"figure": "pareto"}),
+        png="<results>/figures/app_pareto.png",
+        csv="<tables>/app_pareto.csv",
+    log:
+        "<logs>/app_pareto.log",
+        notebook="<logs>/app_pareto.ipynb",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=pruning_options(),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} {params.options}"
+        " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} > {log[0]} 2>&1"
+
+
 rule app_training:
     """How the tiny models learned their tasks, from the logs beside their checkpoints."""
     input:
@@ -307,6 +380,7 @@ rule tables:
     input:
         rules.tab2.output,
         rules.tab3.output,
+        discard_tables(),
         "<tables>/evaluate.parquet",
         "<tables>/reliance.parquet",
         knockout_tables(*ANALYSES),

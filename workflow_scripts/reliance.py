@@ -21,7 +21,7 @@ import torch
 from avflow import cli, tables, traced
 from avflow.decoder import uncut_logits
 from avflow.features_store import FeatureStore
-from avflow.questions import Question, read_questions
+from avflow.questions import Question, first_of_tasks, read_questions
 
 GREY = 128
 KEPT = 32  # silences and blanks that are kept encoded; real clips come in many lengths and shapes
@@ -117,14 +117,6 @@ def ask_all(model, question, features, arguments, cache, swaps) -> list[dict]:
         row = tables.answer_row(sequence, logits[None], arguments.model)
         rows.append({**row, "variant": name})
     return rows
-
-
-def first_of_tasks(questions: list[Question], count: int | None) -> set[str]:
-    """The ids of the first `count` questions of every task, in the order of the file; of all where count is None."""
-    by_task = {}
-    for question in questions:
-        by_task.setdefault(question.task, []).append(question.question_id)
-    return {i for ids in by_task.values() for i in ids[:count]}
 
 
 def main():

@@ -227,34 +227,43 @@ def sweep(model, run: CleanRun, tokens: torch.Tensor, after: list[int], most_row
 
     run: from `clean_run`, with the rows from the first discarded token on. most_rows: of one pass (`knockout.plan`).
     """
-    length, layers = run.cos.shape[1], len(run.inputs)
+    last = len(run.inputs) - 1
+    unchanged = last_logits(model, run.final[-1:])
     if not len(tokens):
-        return last_logits(model, run.final[-1:]).expand(len(after), -1)
-    stays = torch.ones(length, dtype=torch.bool)
+        return unchanged.expand(len(after), -1)
+    stays = torch.ones(run.cos.shape[1], dtype=torch.bool)
     stays[tokens] = False
     first = int(tokens[0])
     rows = stays.nonzero()[:, 0][first:]  # those that change: the survivors behind the first discarded token
-    at, packed = put(rows - run.first, run.device), first + len(rows)
-    place = put(rows, run.device)
+    early = sorted(set(after) - {last})
+    found = dict(zip(early, continued(model, run, rows, first, early, most_rows))) if early else {}
+    return torch.stack([unchanged[0] if layer == last else found[layer] for layer in after])
+
+
+@torch.inference_mode()
+def continued(model, run: CleanRun, rows: torch.Tensor, before: int, after: list[int], most_rows: int) -> torch.Tensor:
+    """Logits (len(after), V) fp32 of `rows` (r,), sorted, going on alone after each of the layers `after`, sorted.
+
+    They start from the clean run's states behind that layer, -1 for the embeddings, and attend to themselves and to the clean
+    keys and values of the first `before` tokens. All go through the decoder as one stack, each joining when its turn comes.
+    """
+    layers, found = len(run.inputs), []
+    at, place, together = put(rows - run.first, run.device), put(rows, run.device), before + len(rows)
     rotated = [table[:, place] for table in (run.cos, run.sin)]
-    cut = Cut(None, first, packed, run.device)
-    found = {}
-    if layers - 1 in after:
-        found[layers - 1] = last_logits(model, run.final[-1:])[0]
-    waiting = sorted(set(after) - {layers - 1})
+    cut = Cut(None, before, together, run.device)
     many = max(1, most_rows // len(rows))
-    for start in range(0, len(waiting), many):
-        batch = waiting[start : start + many]
+    for start in range(0, len(after), many):
+        batch = after[start : start + many]
         x = None  # (variants, R, D)
         for number in range(batch[0] + 1, layers):
             if number - 1 in batch:
                 joining = run.inputs[number].to(run.device, non_blocking=True)[at][None]
                 x = joining if x is None else torch.cat([x, joining])
             n = len(x)
-            clean = (kept[number][:packed].to(run.device, non_blocking=True) for kept in (run.keys, run.values))
-            mask = Rows(*clean, [(arrange([cut] * n, packed, run.device), n)])
+            clean = (kept[number][:together].to(run.device, non_blocking=True) for kept in (run.keys, run.values))
+            mask = Rows(*clean, [(arrange([cut] * n, together, run.device), n)])
             tables = tuple(table.expand(n, -1, -1).flatten(0, 1)[None] for table in rotated)
             x = model.decoder.layers[number](x.flatten(0, 1)[None], attention_mask=mask, position_embeddings=tables)[0]
             x = x.unflatten(0, (n, -1))
-        found.update(zip(batch, last_logits(model, x[:, -1])))
-    return torch.stack([found[layer] for layer in after])
+        found.append(last_logits(model, x[:, -1]))
+    return torch.cat(found)

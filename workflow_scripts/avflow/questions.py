@@ -154,6 +154,14 @@ def read_questions(path, shard: int = 0, shards: int = 1) -> list[Question]:
     return [q for q in questions if q.shard(shards) == shard]
 
 
+def first_of_tasks(questions: list[Question], count: int | None) -> set[str]:
+    """The ids of the first `count` questions of every task, in the order of the file; of all where count is None."""
+    by_task = {}
+    for question in questions:
+        by_task.setdefault(question.task, []).append(question.question_id)
+    return {i for ids in by_task.values() for i in ids[:count]}
+
+
 def split_for_knockout(questions, per_task: int, tasks=None) -> list[Question]:
     """Mark the first `per_task` questions of every task, by id, as those that interventions are run on; tasks: of these only."""
     counts, marked = {}, []

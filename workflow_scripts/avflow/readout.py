@@ -65,6 +65,11 @@ def masses(sequence: Sequence, logits: torch.Tensor) -> dict[str, list]:
     }
 
 
+def right(sequence: Sequence, logits: torch.Tensor) -> list[bool]:
+    """Whether the most probable token of the whole vocabulary is the right letter, row by row."""
+    return (logits.argmax(-1) == gold_id(sequence)).tolist()
+
+
 def compare(sequence: Sequence, logits: torch.Tensor, base: torch.Tensor) -> dict[str, list]:
     """Columns of cut runs (n, V) against the uncut row of the same batch (n, V): see interfaces, row columns.
 

@@ -57,6 +57,49 @@ KNOCKOUT = rows.schema(
     applicable="bool",
 )
 
+PRUNING = rows.schema(
+    **QUESTION,
+    discard="string",
+    draw="int32",
+    plan="string",
+    n_tokens="int32",
+    n_discarded="int32",
+    token_layers="int64",
+    flops_llm="float64",
+    kv_bytes="int64",
+    **LETTERS,
+    logp_base="float32",
+    logp_gold="float32",
+    p_base_clean="float32",
+    kl="float32",
+    answer="string",
+    correct="bool",
+    correct_clean="bool",
+    prefill_ms="float64",
+    prefill_ms_low="float64",
+    prefill_ms_high="float64",
+    encoder_ms="float64",
+    decode_ms_per_token="float64",
+    peak_bytes="int64",
+)
+DISCARD_SWEEP = rows.schema(
+    **QUESTION,
+    discard="string",
+    layer="int32",
+    control="string",
+    draw="int32",
+    n_tokens="int32",
+    n_discarded="int32",
+    flops_llm="float64",
+    logp_base="float32",
+    logp_gold="float32",
+    p_base_clean="float32",
+    kl="float32",
+    answer="string",
+    correct="bool",
+    correct_clean="bool",
+)
+
 
 def answer_row(sequence, logits, model: str) -> dict:
     """A row of EVALUATE from the logits (1, V) at the last position, nothing cut."""

@@ -17,13 +17,14 @@ from .questions import read_questions
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pyarrow")
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    """The options of a script that asks a model the questions of one shard."""
+def parser(description: str, reads: str = "features") -> argparse.ArgumentParser:
+    """The options of a script that asks a model the questions of one shard; reads: "features", or "frames" to encode itself."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     model_arguments(made)
     made.add_argument("--model", required=True, help="the model's name in the tables")
     made.add_argument("--questions", type=Path, required=True, help="JSON Lines")
-    made.add_argument("--features", type=Path, required=True, help="encoder outputs of this shard, safetensors")
+    what = {"features": "encoder outputs", "frames": "frames and sound"}[reads]
+    made.add_argument(f"--{reads}", dest="features", type=Path, required=True, help=f"{what} of this shard, safetensors")
     made.add_argument("--shard", type=int, default=0)
     made.add_argument("--shards", type=int, default=1)
     made.add_argument("--spans", type=json.loads, default={}, help="unions by setting, JSON")

@@ -1,0 +1,118 @@
+"""Features, answers and knockouts -> tokens discarded after a layer: every layer, the layers chosen, and what it costs (Table 4)."""
+
+
+rule discard_sweep:
+    """Discard each kind of token, and as many random ones, after every layer in the questions of one shard."""
+    input:
+        script="workflow_scripts/discard_sweep.py",
+        lib=model_code("discard_sweep"),
+        checkpoint=checkpoint,
+        questions="<results>/questions/{dataset}.jsonl",
+        features="<results>/features/{model}/{dataset}/{shard}.safetensors",
+    output:
+        ensure("<results>/discard_sweep/{model}/{dataset}/{shard}.parquet", non_empty=True),
+    log:
+        "<logs>/discard_sweep/{model}/{dataset}/{shard}.log",
+    conda:
+        "../envs/models.yaml"
+    threads: of_model("threads")
+    resources:
+        gpu=of_model("gpus"),
+        mem_mb=doubling(8000),
+    params:
+        model=model_options,
+        shards=of_dataset("shards"),
+        spans=spans,
+        seed=lookup("seed", within=config),
+        options=sweep_options,
+    shell:
+        "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
+        " --shard {wildcards.shard} --shards {params.shards} --features {input.features} --spans {params.spans:q}"
+        " --seed {params.seed} {params.options} --out {output} 2>&1 | tee {log}"
+
+
+rule discard_layers:
+    """Choose the layers after which a model's tokens are discarded, from config.yaml or its own knockouts."""
+    input:
+        script="workflow_scripts/discard_layers.py",
+        lib=code("discard_layers"),
+        knockouts=layers_inputs,
+        swept=swept_shards,
+    output:
+        ensure("<results>/discard_layers/{model}.json", non_empty=True),
+    log:
+        "<logs>/discard_layers/{model}.log",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        window=of_model("window"),
+        options=layers_options,
+    shell:
+        "python {input.script} --model {wildcards.model} --window {params.window} {params.options}"
+        " --knockouts {input.knockouts} --swept {input.swept} --out {output} > {log} 2>&1"
+
+
+rule pruning:
+    """Discard tokens for good in the questions of one shard, by Table 4's settings, at random, and in two published ways."""
+    input:
+        script="workflow_scripts/pruning.py",
+        lib=model_code("pruning"),
+        checkpoint=checkpoint,
+        questions="<results>/questions/{dataset}.jsonl",
+        frames=frames_of,
+        layers="<results>/discard_layers/{model}.json",
+    output:
+        ensure("<results>/pruning/{model}/{dataset}/{shard}.parquet", non_empty=True),
+    log:
+        "<logs>/pruning/{model}/{dataset}/{shard}.log",
+    conda:
+        "../envs/models.yaml"
+    threads: of_model("threads")
+    resources:
+        gpu=of_model("gpus"),
+        mem_mb=doubling(8000),
+    params:
+        model=model_options,
+        shards=of_dataset("shards"),
+        spans=spans,
+        seed=lookup("seed", within=config),
+        options=discard_options,
+    shell:
+        "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
+        " --shard {wildcards.shard} --shards {params.shards} --frames {input.frames}"
+        " --layers {input.layers} --spans {params.spans:q} --seed {params.seed} {params.options} --out {output} 2>&1 | tee {log}"
+
+
+rule gather_discard_sweep:
+    """All models' discards after every layer in one table."""
+    input:
+        script="workflow_scripts/gather.py",
+        lib=code("gather"),
+        shards=shards("<results>/discard_sweep/{model}/{dataset}/{shard}.parquet", SWEPT, model=MODELS),
+    output:
+        ensure("<tables>/discard_sweep.parquet", non_empty=True),
+    log:
+        "<logs>/gather_discard_sweep.log",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    shell:
+        "python {input.script} {input.shards} --out {output} > {log} 2>&1"
+
+
+rule gather_pruning:
+    """All models' discards of Table 4 in one table."""
+    input:
+        script="workflow_scripts/gather.py",
+        lib=code("gather"),
+        shards=shards("<results>/pruning/{model}/{dataset}/{shard}.parquet", TRIED, model=MODELS),
+    output:
+        ensure("<tables>/pruning.parquet", non_empty=True),
+    log:
+        "<logs>/gather_pruning.log",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    shell:
+        "python {input.script} {input.shards} --out {output} > {log} 2>&1"

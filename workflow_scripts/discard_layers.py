@@ -1,0 +1,62 @@
+"""After which layers a model's tokens are discarded: from config.yaml, or from its own knockouts by a stated rule.
+
+    python workflow_scripts/discard_layers.py --model tiny-omni --window 3 --given null \\
+        --kinds '{"av_video": {"Audio": {"tokens": "audio", "routes": ["audio->question"]}}}' \\
+        --datasets '{"av_video": "mini-video"}' --knockouts results/miniature/knockout/tiny-omni/mini-video/figure_4/0.parquet \\
+        --swept results/miniature/discard_sweep/tiny-omni/mini-video/0.parquet --threshold 1 --kl 0.003 --kl-questions 20 \\
+        --out results/miniature/discard_layers/tiny-omni.json
+
+Writes {setting: {kind: {"tokens": span, "layer": L, "why": ..}}, with VTW beside the kinds}; see avflow/discard_layers.py.
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from avflow import cli, discard_layers, plots
+from avflow.errors import InputError
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--window", type=int, required=True, help="layers in a knockout's window")
+    parser.add_argument("--given", type=json.loads, required=True, help="setting -> kind -> layer, JSON; null where by the rule")
+    parser.add_argument("--kinds", type=json.loads, required=True, help="setting -> kind -> {tokens, routes}, JSON")
+    parser.add_argument("--datasets", type=json.loads, required=True, help="setting -> the dataset whose knockouts are read")
+    parser.add_argument("--knockouts", type=Path, nargs="*", default=[], help="rows of knockouts of this model")
+    parser.add_argument("--swept", type=Path, nargs="+", required=True, help="rows of discard_sweep of this model")
+    parser.add_argument("--threshold", type=float, required=True, help="percent")
+    parser.add_argument("--kl", type=float, required=True, help="nats")
+    parser.add_argument("--kl-questions", type=int, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    swept = pd.concat([pd.read_parquet(path) for path in arguments.swept])
+    layers = int(swept["layer"].max()) + 1
+    found = {}
+    for setting, dataset in arguments.datasets.items():
+        given = (arguments.given or {}).get(setting)
+        cut = [plots.relative_change(path, {arguments.model: arguments.window}, dataset) for path in arguments.knockouts]
+        cut = pd.concat(cut).drop_duplicates(["question_id", "route", "centre"]) if cut else pd.DataFrame()
+        found[setting] = {}
+        for kind, about in arguments.kinds[setting].items():
+            if given is None:
+                layer = discard_layers.last_needed(cut, about["routes"], arguments.window, layers, arguments.threshold)
+            elif kind not in given:
+                raise InputError(f"config.yaml: models/{arguments.model}/discard_layers/{setting} names no layer for {kind}")
+            else:
+                layer = {"layer": given[kind], "why": "config.yaml"}
+            found[setting][kind] = {"tokens": about["tokens"], **layer}
+        here = swept[swept["dataset"] == dataset]
+        withdrawn = discard_layers.withdrawal(here, arguments.kl_questions, arguments.kl)
+        found[setting]["VTW"] = {"tokens": "vision", **withdrawn}
+    part = Path(f"{arguments.out}.part")
+    part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, arguments.out)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,130 @@
+"""Discard tokens for good in the questions of one shard: Table 4's settings, controls and two published ways, with their costs.
+
+    python workflow_scripts/pruning.py --model tiny-omni --family qwen_omni --checkpoint resources/tiny-omni \\
+        --questions results/miniature/questions/mini-video.jsonl --shard 0 --shards 1 --tasks 'hear' 'see' --first 40 \\
+        --frames results/miniature/frames/mini-video/omni-56px/0.safetensors \\
+        --layers results/miniature/discard_layers/tiny-omni.json --random 5 --fastv '{"layer": 1, "keep": [0.5]}' --timed 2 \\
+        --out results/miniature/pruning/tiny-omni/mini-video/0.parquet
+
+A row a question and setting (`discard`): none, the base of the others; each kind of token after its layer; All of them, each
+after its own; random, as many random tokens after the same layers as All; FastV-k, the share k of the visual tokens that stays,
+those that the last token attends to most (arXiv 2403.06764); VTW, all visual tokens withdrawn after one layer (arXiv 2405.05803).
+All run through the same code: rows are removed, nothing is masked. Media are encoded here, from their decoded frames and sound.
+
+Of the first `timed` questions of every task and direction it is measured what they take, in turns, after a warm-up, on the device
+that is used: the encoders, the prompt, a generated token. Elsewhere times are NaN.
+"""
+
+import fnmatch
+import json
+import math
+from pathlib import Path
+
+import torch
+
+from avflow import cli, costs, provenance, pruning, readout, tables, timing, traced
+from avflow.errors import InputError
+from avflow.pruning import VISION, Discard
+from avflow.questions import first_of_tasks, read_questions
+
+
+def plans(sequence, layers: dict, fastv: dict, draws: int, seed: int, depth: int) -> list[tuple[str, int, dict]]:
+    """(name, draw, drops) of every setting. layers: kind -> {tokens, layer}, with VTW among them."""
+    kinds = {kind: Discard(about["tokens"], about["layer"]) for kind, about in layers.items() if kind != "VTW"}
+    resolve = lambda *discards: pruning.resolve(sequence, list(discards), depth)  # noqa: E731
+    together = resolve(*kinds.values())
+    found = [("none", 0, {}), *((kind, 0, resolve(discard)) for kind, discard in kinds.items()), ("All", 0, together)]
+    found += [("random", draw, pruning.random_drops(sequence, together, seed, draw)) for draw in range(draws)]
+    found += [(f"FastV-{keep:g}", 0, resolve(Discard(VISION, fastv["layer"], keep))) for keep in fastv["keep"]]
+    return [*found, ("VTW", 0, resolve(Discard(VISION, layers["VTW"]["layer"])))]
+
+
+def encode(model, question, media: dict) -> dict[str, dict]:
+    """media_id -> encoder outputs, of a question's decoded media: media_id -> {frames, fps, audio}, as far as it has them."""
+    kinds, found = {m.media_id: m.kind for m in question.media}, {}
+    for media_id, stored in media.items():
+        stored = {name: stored[name] for name in ("frames", "fps", "audio") if name in stored}
+        if "fps" in stored:
+            stored["fps"] = float(stored["fps"])
+        found[media_id] = model.encode(kinds[media_id], **stored)
+    return found
+
+
+def times(model, sequence, asked, tokens: int) -> dict:
+    """(name, draw) -> the columns of what a setting takes; random draws take what All takes."""
+    timed = {(name, draw): drops for name, draw, drops in asked if name != "random"}
+    runs = {key: (lambda drops=drops: pruning.prefill(model, sequence, drops)) for key, drops in timed.items()}
+    prefills, found, position = timing.in_turns(runs, model.device), {}, pruning.following(sequence)
+    for key, drops in timed.items():
+        state = pruning.prefill(model, sequence, drops)
+        token = state.logits.argmax()[None]
+        step = lambda state=state, token=token: pruning.decode(model, state.cache, token, position)  # noqa: E731
+        decoded = timing.in_turns({key: step}, model.device, tokens, 1)[key][0]
+        median, low, high = prefills[key]
+        found[key] = {"prefill_ms": median, "prefill_ms_low": low, "prefill_ms_high": high, "decode_ms_per_token": decoded}
+        found[key]["peak_bytes"] = timing.peak_bytes(runs[key], model.device)
+    return found
+
+
+def discard_all(model, question, media, arguments, timed: set) -> list[dict]:
+    """The rows of one question."""
+    sequence = model.sequence(question, encode(model, question, media), arguments.spans.get(question.setting))
+    layers = json.loads(arguments.layers.read_text())
+    if question.setting not in layers:
+        raise InputError(f"{arguments.layers}: no layers for setting {question.setting}; delete it, it belongs to another study")
+    depth = len(model.decoder.layers)
+    asked = plans(sequence, layers[question.setting], arguments.fastv, arguments.random, arguments.seed, depth)
+    states, held = [], []
+    for _, _, drops in asked:
+        state = pruning.prefill(model, sequence, drops)
+        states.append((state.logits, state.rows))
+        held.append(state.cache.bytes)
+    logits = torch.stack([found for found, _ in states]).cpu()
+    columns = readout.compare(sequence, logits, logits[:1].expand(len(logits), -1))
+    columns["correct"] = readout.right(sequence, logits)
+    taken, encoding = {}, math.nan
+    if question.question_id in timed:
+        taken = times(model, sequence, asked, arguments.decoded)
+        encoding = timing.in_turns({"encoders": lambda: encode(model, question, media)}, model.device)["encoders"][0]
+    shape, shared = costs.shape_of(model.decoder.config), {**tables.about(question, arguments.model), "n_tokens": len(sequence)}
+    nothing = dict.fromkeys(("prefill_ms", "prefill_ms_low", "prefill_ms_high", "decode_ms_per_token"), math.nan) | {
+        "peak_bytes": None
+    }
+    rows = []
+    for i, (name, draw, drops) in enumerate(asked):
+        row = {key: values[i] for key, values in columns.items()}
+        through = states[i][1]
+        row |= {"discard": name, "draw": draw, "plan": json.dumps({layer: drop.count for layer, drop in sorted(drops.items())})}
+        row |= {"n_discarded": sum(drop.count for drop in drops.values()), "token_layers": sum(through), "kv_bytes": held[i]}
+        row |= {"flops_llm": costs.prefill_flops(shape, through, model.head.out_features), "encoder_ms": encoding}
+        rows.append({**shared, **row, **taken.get((name, draw), nothing)})
+    return rows
+
+
+def main():
+    parser = traced.parser(__doc__, reads="frames")
+    parser.add_argument("--layers", type=Path, required=True, help="of the rule discard_layers")
+    parser.add_argument("--tasks", nargs="+", default=["*"], help="patterns over the tasks in use")
+    parser.add_argument("--first", type=int, help="only the first so many questions of every task")
+    parser.add_argument("--random", type=int, default=5, help="draws of as many random tokens as All discards")
+    parser.add_argument("--fastv", type=json.loads, default={"layer": 1, "keep": [0.5]}, help="layer and shares, JSON")
+    parser.add_argument("--timed", type=int, default=2, help="questions of every task in the shard whose times are measured")
+    parser.add_argument("--decoded", type=int, default=8, help="generated tokens behind the time of one")
+    arguments = parser.parse_args()
+    used = [q for q in read_questions(arguments.questions) if any(fnmatch.fnmatchcase(q.task, task) for task in arguments.tasks)]
+    chosen = first_of_tasks(used, arguments.first)
+    choose = lambda questions: [q for q in questions if q.question_id in chosen]
+    here = choose(read_questions(arguments.questions, arguments.shard, arguments.shards))
+    alike = {}
+    for question in here:
+        alike.setdefault((question.task, question.group), []).append(question.question_id)
+    timed = {i for ids in alike.values() for i in ids[: arguments.timed]}
+
+    work = lambda model, question, media, _: discard_all(model, question, media, arguments, timed)
+    plan = {name: getattr(arguments, name) for name in ("tasks", "first", "random", "fastv", "timed", "decoded")}
+    plan["layers"] = provenance.file_hash(arguments.layers)
+    traced.run(__file__, arguments, tables.PRUNING, choose, work, plan)
+
+
+if __name__ == "__main__":
+    cli.run(main)

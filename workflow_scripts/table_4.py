@@ -1,0 +1,56 @@
+"""Discards and the layers chosen for them -> Table 4, both blocks, as csv and LaTeX.
+
+    python workflow_scripts/table_4.py --pruning results/miniature/tables/pruning.parquet --models tiny-omni \\
+        --layers results/miniature/discard_layers/tiny-omni.json --parts '{"knockout": {"mini-video": ["*"]}}' --margin 2 \\
+        --published resources/published/table_4.csv --video results/miniature/tables/tab4_video.csv
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from avflow import cli, published, table_4
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pruning", type=Path, required=True, help="the gathered table of the rule pruning")
+    parser.add_argument("--models", nargs="+", required=True, help="in the order of the table")
+    parser.add_argument(
+        "--layers", type=Path, nargs="+", required=True, help="of the rule discard_layers, one a model, in that order"
+    )
+    parser.add_argument("--parts", type=json.loads, required=True, help="part -> dataset -> patterns over its tasks, JSON")
+    parser.add_argument("--margin", type=float, required=True, help="of non-inferiority, points of accuracy")
+    parser.add_argument("--draws", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--published", type=Path, required=True, help="csv of the paper's numbers")
+    parser.add_argument("--video", type=Path, help="csv of the block of audio-visual video; LaTeX is written beside it")
+    parser.add_argument("--items", type=Path, help="csv of the block of interleaved items; likewise")
+    arguments = parser.parse_args()
+    known = published.read(arguments.published, "dataset", "task", "group", "model", "discard", "accuracy", "source")
+    layers = {model: json.loads(path.read_text()) for model, path in zip(arguments.models, arguments.layers, strict=True)}
+    blocks = table_4.table(
+        pd.read_parquet(arguments.pruning),
+        arguments.parts,
+        arguments.models,
+        layers,
+        known,
+        arguments.margin,
+        arguments.draws,
+        arguments.seed,
+    )
+    for setting, path in (("av_video", arguments.video), ("items", arguments.items)):
+        if path:
+            for file, text in (
+                (path, blocks[setting].to_csv(index=False)),
+                (path.with_suffix(".tex"), table_4.to_tex(blocks[setting])),
+            ):
+                Path(f"{file}.part").write_text(text, encoding="utf-8")
+                os.replace(f"{file}.part", file)
+
+
+if __name__ == "__main__":
+    cli.run(main)
