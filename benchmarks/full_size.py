@@ -7,7 +7,8 @@
 `prepare` makes a clip of 15 seconds in 720p with sound and a matching item of four pictures and one sound (Eq. 1 and Eq. 3), and
 decodes them as the rule preprocess_media does, with each model's own sampling. `run` writes every model's checkpoint to disk in
 its official layout, sharded, with random bf16 weights, loads it back through the workflow's own path, and calls the scripts of
-the rules extract_features, evaluate and knockout (the routes of Figure 4, every centre) with the options that config.yaml gives
+the rules extract_features, evaluate, knockout (the routes of Figure 4, every centre), discard_sweep (every fourth layer) and
+pruning (Table 4's layers, at the same depth in models of another) with the options that config.yaml gives
 them. Seconds are of one run; peaks are what torch allocated on the device, weights included. The tokenizer is the tiny models'.
 """
 
@@ -166,6 +167,18 @@ def salmonn_layout(size: str):
     return settings, shapes, made
 
 
+KINDS = {  # Table 4's layers for 36 layers
+    "av_video": {
+        "Ques": {"tokens": "question_text", "layer": 29},
+        "Audio": {"tokens": "audio", "layer": 26},
+        "Video": {"tokens": "video", "layer": 26},
+    },
+    "items": {
+        "Ques": {"tokens": "question_text", "layer": 29},
+        "Ref": {"tokens": "reference", "layer": 31},
+        "Cand": {"tokens": "candidates", "layer": 25},
+    },
+}
 LAYOUTS = {"qwen_omni": omni_layout, "video_salmonn": salmonn_layout}
 
 
@@ -258,7 +271,7 @@ def rehearse(name: str, settings: dict, work: Path, device: str, smoke: bool) ->
     parser = argparse.ArgumentParser()
     adapters.model_arguments(parser)
     model = stages.time("load", LOADED.load, parser.parse_args([*map(str, options), "--device", device]))
-    spans, tokens, counted = (work / "spans.json").read_text(), {}, {}
+    spans, tokens, counted, table_4 = (work / "spans.json").read_text(), {}, {}, {}
     try:
         for setting, routes in ROUTES.items():
             part = lambda what, kind: work / f"{name}-{setting}-{what}.{kind}"  # noqa: B023, E731
@@ -271,12 +284,47 @@ def rehearse(name: str, settings: dict, work: Path, device: str, smoke: bool) ->
             stages.time(f"{setting}/features", script, "extract_features", *options, "--frames", frames, "--out", features)
             stages.time(f"{setting}/evaluate", script, "evaluate", *asked, "--out", answers)
             stages.time(f"{setting}/knockout", script, "knockout", *asked, *cutting, "--out", rows)
+            layers, swept, pruned = part("layers", "json"), part("discard_sweep", "parquet"), part("pruning", "parquet")
+            layers.write_text(json.dumps(discard_layers(len(model.decoder.layers))))
+            kinds = json.dumps({s: {k: of["tokens"] for k, of in of_kind.items()} for s, of_kind in KINDS.items()})
+            sweeping = ["--discards", kinds, "--random", 1, "--stride", 1 if smoke else 4]
+            discarding = [*("--frames", frames, "--layers", layers, "--random", 1, "--timed", 1), *asked[:-4], "--spans", spans]
+            stages.time(f"{setting}/discard_sweep", script, "discard_sweep", *asked, *sweeping, "--out", swept)
+            stages.time(f"{setting}/pruning", script, "pruning", *discarding, "--out", pruned)
+            table_4[setting] = costs_of(pruned)
             tokens[setting] = count_tokens(model, questions, features, json.loads(spans))
             counted[setting] = pq.read_metadata(rows).num_rows - 1 if rows.exists() else None  # without the null row
     finally:
         LOADED.model = None
         shutil.rmtree(checkpoint)
-    return {"model": name, **facts, "tokens": tokens, "knockouts": counted, "stages": stages.found}
+    return {"model": name, **facts, "tokens": tokens, "knockouts": counted, "discards": table_4, "stages": stages.found}
+
+
+def discard_layers(layers: int) -> dict:
+    """Table 4's layers at the same depth of another model."""
+    at = {setting: {kind: round(of["layer"] * layers / 36) for kind, of in kinds.items()} for setting, kinds in KINDS.items()}
+    return {
+        setting: {kind: {"tokens": of["tokens"], "layer": at[setting][kind], "why": "depth"} for kind, of in kinds.items()}
+        | {"VTW": {"tokens": "vision", "layer": layers // 2, "why": "half"}}
+        for setting, kinds in KINDS.items()
+    }
+
+
+def costs_of(path) -> dict:
+    """Way of discarding -> tokens, operations, bytes and milliseconds of the one question."""
+    names = (
+        "n_discarded",
+        "token_layers",
+        "flops_llm",
+        "kv_bytes",
+        "peak_bytes",
+        "prefill_ms",
+        "prefill_ms_low",
+        "prefill_ms_high",
+    )
+    names += ("encoder_ms", "decode_ms_per_token")
+    rows = pq.read_table(path).to_pylist() if path.exists() else []
+    return {row["discard"]: {name: row[name] for name in names} for row in rows if row["discard"] != "random"}
 
 
 def count_tokens(model, questions, features, spans) -> dict:

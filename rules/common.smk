@@ -270,7 +270,15 @@ def dataset_options(wildcards):
     dataset = config["datasets"][wildcards.dataset]
     renamed = {"questions": "per_task", "knockout_questions": "knockout"}
     left_out = (
-        *("type", "shards", "reliance_questions", "discard_questions", "media_folder", "questions_file"),
+        *(
+            "type",
+            "shards",
+            "reliance_questions",
+            "discard_questions",
+            "timed_questions",
+            "media_folder",
+            "questions_file",
+        ),
         *("repo", "revision", "licence", "files"),
         *(["tasks"] if dataset["type"] == "miniature" else []),
     )
@@ -352,7 +360,7 @@ def discard_options(wildcards):
     options = {
         "random": pruning["random"],
         "fastv": pruning["fastv"],
-        "timed": pruning["timed"],
+        "timed": dataset.get("timed_questions", pruning["timed"]),
         "decoded": pruning["decoded"],
     }
     return shlex.join(["--tasks", *tasks]) + " " + as_options(options | ({"first": first} if first else {}))
@@ -436,11 +444,19 @@ def estimated(wildcards):
     }
     settings |= {"sampling": config["sampling"], "spans": config["spans"], "cuts": cuts}
     settings |= {"keep_features": STUDY.get("keep_features", True), "variants": 4 + config["reliance"]["shuffles"]}
+    asked = {k: config["pruning"][k] for k in ("random", "sweep")} | {"swept": SWEPT, "tried": TRIED}
+    kinds = {of: [kind["tokens"] for kind in kinds.values()] for of, kinds in config["pruning"]["kinds"].items()}
+    settings["discards"] = asked | {"kinds": kinds, "ranked": len(config["pruning"]["fastv"]["keep"])}
     needs = {
         name: {"cuts": [a for a in analyses if a in ANALYSES], "reliance": name == "app_reliance"}
         for name, analyses in FIGURES.items()
         if name in drawable()
     }
+    if SWEPT:  # the layers of Table 4 follow from knockouts
+        chosen = {"cuts": [a for a in ("figure_4", "figure_5", "figure_6") if a in ANALYSES], "reliance": False}
+        needs["app_discard_layers"] = {"cuts": [], "reliance": False, "discards": ["discards"]}
+        needs["tab4, app_pareto"] = chosen | {"discards": ["discards", "table_4"]}
+        needs.pop("app_pareto")
     needs["tables"] = {"cuts": ANALYSES, "reliance": True}
     return as_options({"settings": settings, "targets": needs})
 

@@ -78,6 +78,15 @@ def test_copies_multiply_what_a_budget_costs():
     assert costs.sweep(spans, 12, [{"routes": ["candidates->last"]}], 3) == (1, 0), "a route with nothing to cut"
 
 
+def test_discards_cost_the_rows_behind_the_first_token_that_leaves():
+    spans = costs.skeleton("av_video", costs.Medium(8, 4, 10, 20, 0), None, None, {})
+    length, video, first = spans.length, spans["video"], int(spans["video"][0])
+    ideal, count = costs.discards(spans, 12, ["video"], 0, 1)
+    assert count == 2 * 11 and ideal == pytest.approx(1 + 2 * 66 * (length - len(video) - first) / (12 * length))
+    more, copies = costs.discards(spans, 12, ["video"], 5, 1)
+    assert copies == 6 * count and more - ideal == pytest.approx(2 * 5 * 66 * (length - len(video)) / (12 * length))
+
+
 def estimate(settings, targets, *more, check=True):
     options = [
         *("--settings", json.dumps(settings), "--targets", json.dumps(targets)),
@@ -94,6 +103,7 @@ def settings():
     cuts = {"figure_4": {"av_speakerbench": {"routes": ["audio->question"]}}}
     return {
         **{"models": models, "datasets": {"av_speakerbench": config["datasets"]["av_speakerbench"]}, "cuts": cuts},
+        **{"discards": {"swept": [], "tried": []}},
         **{"sampling": SAMPLING, "spans": config["spans"], "keep_features": False, "variants": 5},
     }
 

@@ -22,6 +22,7 @@ from test_workflow import copy, planned  # noqa: F401 (a fixture)
 SETTINGS = yaml.safe_load((ROOT / "config.yaml").read_text())
 STUDY = SETTINGS["studies"]["paper"]
 FIGURES = ("fig3", "fig4", "fig5", "fig6", "app_window", "app_order", "app_reliance", "app_baseline")
+FIGURES += ("app_discard_layers", "app_pareto")
 CONFIG = ("--config", "study=paper", "--configfile", "config.yaml", "tests/paper.yaml")
 
 
@@ -105,6 +106,25 @@ def test_pins_hold_what_was_downloaded_and_features_are_gone(rehearsed):
             manifest = json.loads((rehearsed / f"downloads/{kind}/{name}/manifest.json").read_text())
             assert len(pin["revision"]) == 40 and pin["revision"] == manifest["revision"]
     assert not list((rehearsed / "results/paper/features").rglob("*.safetensors")), "keep_features is false"
+
+
+def test_table_4_takes_the_papers_layers_and_numbers_for_the_model_that_has_them(rehearsed):
+    video, items = (pd.read_csv(rehearsed / f"results/paper/tables/tab4_{block}.csv") for block in ("video", "items"))
+    for block, parts in ((video, {"knockout", "cross_task", "cross_dataset"}), (items, {"knockout", "cross_task"})):
+        assert set(block["model"]) == set(STUDY["models"]) and set(block["part"]) == parts
+        theirs = block[block["model"] == "qwen2.5-omni-3b"]
+        assert (
+            theirs["accuracy_paper"].notna().all()
+            and block.loc[block["model"] != "qwen2.5-omni-3b", "accuracy_paper"].isna().all()
+        )
+    theirs = video[(video["model"] == "qwen2.5-omni-3b") & (video["setting"] == "All")].set_index("task")
+    assert theirs["accuracy_paper"].to_dict() == {
+        **{"visual_recognition": 46.59, "speech_recognition": 49.75, "visual_counting": 42.93, "speech_counting": 26.04},
+        **{"video_emotions": 66.67, "audio_change": 42.22},
+    }
+    assert theirs["layers"].iloc[0] == "Ques 9 (config.yaml); Audio 7 (config.yaml); Video 7 (config.yaml)"
+    other = video[(video["model"] == "video-salmonn2-plus-7b") & (video["setting"] == "Video")]
+    assert other["layers"].str.contains("layer").all()
 
 
 def test_a_second_run_has_nothing_to_do(rehearsed):

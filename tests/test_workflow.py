@@ -10,12 +10,18 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from conftest import ROOT
 
-FIGURES = ("fig3", "fig4", "fig5", "fig6", "app_baseline", "app_order", "app_reliance", "app_training", "app_window", "app_world")
+FIGURES = ("fig3", "fig4", "fig5", "fig6", "app_baseline", "app_discard_layers", "app_order", "app_pareto", "app_reliance")
+FIGURES += ("app_training", "app_window", "app_world")
+# What rests on knockouts through the layers that are chosen by them.
+DISCARDS = ("discard_sweep", "gather_discard_sweep", "discard_layers", "pruning", "gather_pruning", "app_discard_layers")
+DISCARDS += ("app_pareto", "tab4")
 TABLES = ("tab2", "tab3")
 
 
@@ -100,6 +106,46 @@ def test_every_row_carries_what_the_interface_promises(done):
     assert {"code", "checkpoint", "versions", "device", "dtype", "seed", "plan", "seconds", "peak_bytes"} <= set(facts)
 
 
+def test_table_4_has_every_setting_of_every_part(done):
+    video, items = (pd.read_csv(done / f"results/miniature/tables/tab4_{block}.csv") for block in ("video", "items"))
+    columns = "model setting task n accuracy change ci_low ci_high flops_llm kv_bytes prefill_ms encoder_ms decode_ms_per_token"
+    for block, kinds in ((video, ["Ques", "Audio", "Video"]), (items, ["Ques", "Ref", "Cand"])):
+        assert list(block.columns)[:13] == columns.split()
+        for _, task in block.groupby(["part", "dataset", "task"]):
+            assert list(task["setting"]) == ["none", *kinds, "All"]
+            base, other = task.iloc[0], task.iloc[1:]
+            assert (other["change"] == other["accuracy"] - base["accuracy"]).all() and np.isnan(base["change"])
+            assert ((other["ci_low"] <= other["change"]) & (other["change"] <= other["ci_high"])).all()
+            assert (task["flops_llm"].iloc[-1] <= task["flops_llm"]).all() and (
+                task["kv_bytes"].iloc[-1] <= task["kv_bytes"]
+            ).all()
+            assert task["prefill_ms"].notna().all() and task["encoder_ms"].notna().all()
+            assert task["layers"].iloc[-1].count("(") >= 3, "the table says by which rule"
+    assert set(video["part"]) == {"knockout", "cross_task", "cross_dataset"} and set(video["dataset"]) >= {
+        "mini-graded",
+        "mini-fresh",
+    }
+    assert set(items["part"]) == {"knockout", "cross_dataset"}
+    rows = pq.read_table(done / "results/miniature/tables/pruning.parquet").to_pandas()
+    random, together = (rows[rows["discard"] == way].groupby("question_id") for way in ("random", "All"))
+    assert (random["n_discarded"].first() == together["n_discarded"].first()).all() and (random["draw"].nunique() == 2).all()
+    assert {"FastV-0.5", "VTW"} <= set(rows["discard"])
+    clean = rows[rows["discard"] == "none"].set_index("question_id")["correct"]
+    answers = pq.read_table(done / "results/miniature/tables/evaluate.parquet").to_pandas().set_index("question_id")["correct"]
+    assert clean.loc[clean.index.intersection(answers.index)].equals(answers.loc[clean.index.intersection(answers.index)])
+
+
+def test_layers_follow_the_stated_rule(done):
+    from avflow import plots
+
+    layers = json.loads((done / "results/miniature/discard_layers/tiny-omni.json").read_text())
+    rows = plots.relative_change(done / "results/miniature/tables/knockout_figure_4.parquet", {"tiny-omni": 3}, "mini-video")
+    for kind, routes in (("Audio", ["audio->question", "audio->last"]), ("Video", ["video->question", "video->last"])):
+        mean = rows[rows["route"].isin(routes)].groupby(["route", "group", "centre"])["change"].mean()
+        assert layers["av_video"][kind]["layer"] == min(11, mean[mean.abs() > 1].reset_index()["centre"].max() + 1)
+    assert layers["items"]["VTW"]["tokens"] == "vision" and "KL" in layers["items"]["VTW"]["why"]
+
+
 def test_a_second_run_has_nothing_to_do(done):
     assert "Nothing to be done" in snakemake(done, "--cores", "2").stdout
 
@@ -148,6 +194,7 @@ def test_editing_a_knockout_module_reruns_only_knockouts_and_their_figures(done)
             "fig5",
             "fig6",
             "app_reliance",
+            *DISCARDS,
         }
     finally:
         module.write_text(before)
@@ -258,7 +305,7 @@ def test_every_computing_rule_logs_and_names_its_environment(copy):
 
 
 def test_a_route_naming_a_span_that_does_not_exist_stops_with_one_line(done):
-    before = edited(done / "config.yaml", "video->last, audio->last]", "video->last, auido->last]")
+    before = edited(done / "config.yaml", "        - audio->last\n", "        - auido->last\n")
     try:
         run = snakemake(done, "fig4", "--cores", "2")
         assert run.returncode != 0

@@ -79,6 +79,27 @@ class Study:
         seconds = number * self.rates.knockouts(shape, spans.length, ideal, count)
         return seconds + self.starts(model, dataset, 1), number * count
 
+    def discards(self, model: str, dataset: str) -> float:
+        """Seconds of discarding after every layer in a dataset; 0 where it is not swept."""
+        asked, facts, shape = self.settings["discards"], self.facts[dataset], self.shapes[model]
+        if dataset not in asked["swept"]:
+            return 0.0
+        spans, first = self.spans(model, dataset), asked["sweep"].get("first", facts.knockout_questions)
+        kinds = asked["kinds"][self.settings["datasets"][dataset]["setting"]]
+        ideal, count = costs.discards(spans, shape.layers, kinds, asked["random"], asked["sweep"]["stride"])
+        number = min(facts.knockout_questions, first * facts.knockout_tasks)
+        return number * self.rates.knockouts(shape, spans.length, ideal, count) + self.starts(model, dataset, 1)
+
+    def table_4(self, model: str, dataset: str) -> float:
+        """Seconds of Table 4's forwards in a dataset, its media encoded once more."""
+        asked = self.settings["discards"]
+        if dataset not in asked["tried"]:
+            return 0.0
+        kinds = asked["kinds"][self.settings["datasets"][dataset]["setting"]]
+        share = self.facts[dataset].table_4_questions / self.facts[dataset].questions
+        starts = self.starts(model, dataset, 2)
+        return share * (self.answers(model, dataset, 3 + len(kinds) + asked["random"] + asked["ranked"]) - starts) + starts / 2
+
 
 def hours(seconds: float) -> str:
     return f"{seconds / 3600:.1f}" if seconds < 360_000 else f"{seconds / 3600:,.0f}"
@@ -90,6 +111,8 @@ def gigabytes(number: float) -> str:
 
 def datasets_of(study: Study, needs: dict) -> list[str]:
     """The datasets that a target rests on: those of its analyses, or all where it shows every question's answer."""
+    if needs.get("discards"):
+        return [d for d in study.settings["datasets"] if d in study.settings["discards"]["tried"]]
     everywhere = needs["reliance"] or not needs["cuts"]
     cuts = [study.settings["cuts"][name] for name in needs["cuts"]]
     return [d for d in study.settings["datasets"] if everywhere or any(d in cut for cut in cuts)]
@@ -121,6 +144,8 @@ def gpu_table(study: Study, targets: dict[str, dict], pins: Path) -> list[list[s
                 parts["answers", dataset] = study.answers(model, dataset)  # every figure rests on the features and answers
                 if needs["reliance"]:
                     parts["reliance", dataset] = study.answers(model, dataset, study.settings["variants"])
+                for name in needs.get("discards", []):
+                    parts[name, dataset] = getattr(study, name)(model, dataset)
                 for name in needs["cuts"]:
                     if budget := study.settings["cuts"][name].get(dataset):
                         parts[name, dataset] = study.cuts(model, dataset, budget)[0]

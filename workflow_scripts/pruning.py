@@ -108,16 +108,16 @@ def main():
     parser.add_argument("--first", type=int, help="only the first so many questions of every task")
     parser.add_argument("--random", type=int, default=5, help="draws of as many random tokens as All discards")
     parser.add_argument("--fastv", type=json.loads, default={"layer": 1, "keep": [0.5]}, help="layer and shares, JSON")
-    parser.add_argument("--timed", type=int, default=2, help="questions of every task in the shard whose times are measured")
+    parser.add_argument("--timed", type=int, default=2, help="questions of every task and direction whose times are measured")
     parser.add_argument("--decoded", type=int, default=8, help="generated tokens behind the time of one")
     arguments = parser.parse_args()
     used = [q for q in read_questions(arguments.questions) if any(fnmatch.fnmatchcase(q.task, task) for task in arguments.tasks)]
     chosen = first_of_tasks(used, arguments.first)
     choose = lambda questions: [q for q in questions if q.question_id in chosen]
-    here = choose(read_questions(arguments.questions, arguments.shard, arguments.shards))
     alike = {}
-    for question in here:
-        alike.setdefault((question.task, question.group), []).append(question.question_id)
+    for question in used:
+        if question.question_id in chosen:
+            alike.setdefault((question.task, question.group), []).append(question.question_id)
     timed = {i for ids in alike.values() for i in ids[: arguments.timed]}
 
     work = lambda model, question, media, _: discard_all(model, question, media, arguments, timed)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
+import torch
 
 from .errors import InputError
 from .features import resized_shape
@@ -160,6 +161,21 @@ def sweep(spans: Spans, layers: int, budgets: list[dict], width: int) -> tuple[f
                 starts = [0 if w.style == "inverse" else w.start for w in cut]
                 rows += copies * (spans.length - first) * sum(layers - start for start in starts)
                 count += copies * len(cut)
+    return 1 + rows / (spans.length * layers), count
+
+
+def discards(spans: Spans, layers: int, kinds: list[str], draws: int, stride: int) -> tuple[float, int]:
+    """`ideal` clean forwards of a question's discards after every layer, its clean run included, and how many these are.
+
+    kinds: spans, discarded each alone and all together, and `draws` times as many random tokens.
+    """
+    after, rows, count = range(0, layers - 1, stride), 0, 0
+    remaining = sum(layers - 1 - layer for layer in after)
+    for tokens in [*(spans[kind] for kind in kinds), torch.cat([spans[kind] for kind in kinds])]:
+        if len(tokens):
+            rows += (spans.length - len(tokens) - int(tokens.min())) * remaining
+            rows += draws * (spans.length - len(tokens)) * remaining  # those begin near the start
+            count += (1 + draws) * len(after)
     return 1 + rows / (spans.length * layers), count
 
 
