@@ -54,15 +54,16 @@ def times(model, sequence, asked, tokens: int) -> dict:
     """(name, draw) -> the columns of what a setting takes; random draws take what All takes."""
     timed = {(name, draw): drops for name, draw, drops in asked if name != "random"}
     runs = {key: (lambda drops=drops: pruning.prefill(model, sequence, drops)) for key, drops in timed.items()}
-    prefills, found, position = timing.in_turns(runs, model.device), {}, pruning.following(sequence)
-    for key, drops in timed.items():
-        state = pruning.prefill(model, sequence, drops)
+    prefills, position, steps = timing.in_turns(runs, model.device), pruning.following(sequence), {}
+    for key, run in runs.items():
+        state = run()
         token = state.logits.argmax()[None]
-        step = lambda state=state, token=token: pruning.decode(model, state.cache, token, position)  # noqa: E731
-        decoded = timing.in_turns({key: step}, model.device, tokens, 1)[key][0]
-        median, low, high = prefills[key]
-        found[key] = {"prefill_ms": median, "prefill_ms_low": low, "prefill_ms_high": high, "decode_ms_per_token": decoded}
-        found[key]["peak_bytes"] = timing.peak_bytes(runs[key], model.device)
+        steps[key] = lambda cache=state.cache, token=token: pruning.decode(model, cache, token, position)
+    decoded, found = timing.in_turns(steps, model.device, tokens, 1), {}
+    steps.clear()
+    for key, (median, low, high) in prefills.items():
+        found[key] = {"prefill_ms": median, "prefill_ms_low": low, "prefill_ms_high": high}
+        found[key] |= {"decode_ms_per_token": decoded[key][0], "peak_bytes": timing.peak_bytes(runs[key], model.device)}
     return found
 
 
