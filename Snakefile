@@ -16,6 +16,7 @@ include: "rules/features.smk"
 include: "rules/evaluate.smk"
 include: "rules/reliance.smk"
 include: "rules/knockout.smk"
+include: "rules/attention.smk"
 include: "rules/figures.smk"
 include: "rules/estimate.smk"
 

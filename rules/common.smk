@@ -34,6 +34,9 @@ check_names(f"studies/{config['study']}/video and items", [STUDY["video"], STUDY
 check_names("datasets (their setting)", [config["datasets"][d]["setting"] for d in STUDY["datasets"]], config["spans"])
 for name, analysis in config["knockout"]["cuts"].items():
     check_names(f"knockout/cuts/{name}/datasets", analysis["datasets"], ["video", "items", *config["datasets"]])
+for name in ("attention", "sufficiency"):
+    check_names(f"{name}/datasets", config[name]["datasets"], ["video", "items", *config["datasets"]])
+check_names("sufficiency/analyses", config["sufficiency"]["analyses"], config["knockout"]["cuts"])
 for name, model in config["models"].items():
     check_names(f"models/{name}/sampling", [model["sampling"]], config["sampling"])
 
@@ -77,7 +80,20 @@ def budget(analysis, dataset):
     return None if special is None else shared | special
 
 
+def questions_of(part, dataset):
+    """What config.yaml asks of a dataset for the part "attention" or "sufficiency", or None."""
+    settings = config[part]["datasets"]
+    return settings.get(dataset, settings.get(ROLES.get(dataset)))
+
+
 ANALYSES = [name for name in config["knockout"]["cuts"] if any(budget(name, d) is not None for d in DATASETS)]
+ATTENDED = [d for d in DATASETS if questions_of("attention", d) is not None]
+KEPT_OPEN = [
+    d
+    for d in DATASETS
+    if questions_of("sufficiency", d) is not None
+    and any(budget(name, d) is not None for name in config["sufficiency"]["analyses"])
+]
 
 
 # Rules run the Python that runs Snakemake, also when its environment is not activated; under --sdm conda, conda's goes first.
@@ -270,6 +286,31 @@ def reliance_choice(wildcards):
     """Which questions of a dataset are asked without a sense, and in how many orders."""
     first = config["datasets"][wildcards.dataset].get("reliance_questions")
     return as_options({"shuffles": config["reliance"]["shuffles"], **({"first": first} if first else {})})
+
+
+def attention_choice(wildcards):
+    """Of which questions of a dataset the attention is read, and what is masked and compared."""
+    settings, model = config["attention"], config["models"][wildcards.model]
+    chosen = {**questions_of("attention", wildcards.dataset), "maps": settings["maps"], "bins": settings["bins"]}
+    if config["datasets"][wildcards.dataset]["setting"] == "av_video":
+        chosen |= {"masked": settings["masked"], "change": settings["change"]}
+    written = as_options(chosen)
+    if "masked_layers" in model:
+        written += " --masked-layers " + " ".join(map(str, model["masked_layers"]))
+    return written
+
+
+def sufficiency_tables(wildcards):
+    """The tables that say which routes matter in a dataset."""
+    names = config["sufficiency"]["analyses"]
+    return knockout_tables(*(name for name in names if budget(name, wildcards.dataset) is not None))
+
+
+def sufficiency_choice(wildcards):
+    """Of which questions the found routes are kept open, and by which thresholds."""
+    settings = config["sufficiency"]
+    written = as_options({**questions_of("sufficiency", wildcards.dataset), "draws": settings["draws"]})
+    return written + " --thresholds " + " ".join(map(str, settings["thresholds"]))
 
 
 def media_root(wildcards):

@@ -70,7 +70,7 @@ class Study:
     def cuts(self, model: str, dataset: str, budget: dict) -> tuple[float, float]:
         """Seconds of a budget's knockouts in a dataset, and rows."""
         facts, shape, asked = self.facts[dataset], self.shapes[model], budget.get("questions", "correct")
-        number = facts.knockout_questions * (1 if asked == "all" else self.correct)
+        number = facts.knockout_questions * {"all": 1, "wrong": 1 - self.correct}.get(asked, self.correct)
         for most in (asked, budget.get("first")):
             if isinstance(most, int):
                 number = min(number, most * facts.knockout_tasks)

@@ -6,9 +6,9 @@ tau = 20, in models of 4,096 dimensions. There |x_d / RMS(x)| >= 20 means that t
 tau is taken as 20 * sqrt(D / 4096) here. Which dimensions these are is found from the data: those in which the first position,
 the sink that every such model has, reaches tau and at least 10 times what the median token has. The second condition (ours) leaves
 out dimensions that are large in all tokens. A model may have none; then it has no sinks by this definition.
-"""
 
-import torch
+All arguments and results are torch tensors; figures, which have no torch, need the threshold alone.
+"""
 
 TAU, OF_DIMENSIONS = 20.0, 4096
 TIMES_MEDIAN = 10.0
@@ -19,20 +19,20 @@ def threshold(dimensions: int) -> float:
     return TAU * (dimensions / OF_DIMENSIONS) ** 0.5
 
 
-def activations(states: torch.Tensor) -> torch.Tensor:
+def activations(states):
     """|x / RMS(x)| of states (S, D) in fp32: (S, D)."""
     x = states.float()
     return (x / x.pow(2).mean(-1, keepdim=True).sqrt().clamp(min=1e-12)).abs()
 
 
-def sink_dimensions(activation: torch.Tensor) -> torch.Tensor:
+def sink_dimensions(activation):
     """Dimensions (n,) in which position 0 of activations (S, D) is an outlier, sorted."""
     first, median = activation[0], activation.median(0).values
     return ((first >= threshold(activation.shape[1])) & (first >= TIMES_MEDIAN * median)).nonzero()[:, 0]
 
 
-def sink_tokens(activation: torch.Tensor, dimensions: torch.Tensor) -> torch.Tensor:
+def sink_tokens(activation, dimensions):
     """Positions (n,) that reach the threshold in any of the sink dimensions, sorted; none where there are no dimensions."""
     if not len(dimensions):
-        return torch.empty(0, dtype=torch.int64, device=activation.device)
+        return dimensions
     return (activation[:, dimensions].amax(1) >= threshold(activation.shape[1])).nonzero()[:, 0]

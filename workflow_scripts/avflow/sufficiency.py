@@ -8,6 +8,7 @@ Flow", ICLR 2026, with seeded draws). A lower threshold keeps more edges.
 """
 
 import math
+import random
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -74,10 +75,6 @@ class Tested:
 
         return kept
 
-    def kept_edges(self, kept) -> int:
-        """Edges that a variant keeps, over all layers."""
-        return sum(int(kept(layer).sum()) for layer in range(self.layers))
-
     def random(self, count: int, seed: int):
         """layer -> `count` tested edges over all layers, drawn evenly by a seed; on a GPU its draws differ from a CPU's."""
         each, rest = divmod(count, self.layers)
@@ -105,13 +102,15 @@ def keep_only(model, sequence: Sequence, changes: dict, thresholds: list[float],
     """
     device = sequence.embeds.device
     tested = Tested(sequence, changes, device)
-    variants = [("all", 0.0, 0, lambda _: tested.all), ("none", 0.0, 0, lambda _: torch.zeros_like(tested.all))]
-    for number, threshold in enumerate(thresholds):
+    nothing = torch.zeros_like(tested.all)
+    variants = [("all", 0.0, 0, tested.count * tested.layers, lambda _: tested.all), ("none", 0.0, 0, 0, lambda _: nothing)]
+    for threshold in thresholds:
         found = tested.found(threshold)
-        variants.append(("found", threshold, 0, found))
-        count = tested.kept_edges(found)
+        count = sum(int(found(layer).sum()) for layer in range(tested.layers))
+        variants.append(("found", threshold, 0, count, found))
         for draw in range(draws):
-            variants.append(("random", threshold, draw, tested.random(count, (seed * 1000 + number) * 1000 + draw)))
+            rng = random.Random(f"{seed}/{sequence.question.question_id}/{threshold}/{draw}")
+            variants.append(("random", threshold, draw, count, tested.random(count, rng.getrandbits(40))))
     size, rows = max(1, MASK_ELEMENTS // len(sequence) ** 2 - 1), []
     for start in range(0, len(variants), size):
         some = variants[start : start + size]
@@ -121,9 +120,9 @@ def keep_only(model, sequence: Sequence, changes: dict, thresholds: list[float],
             lambda layer, some=some: torch.stack([tested.open, *(tested.visible(kept, layer) for *_, kept in some)]),
         )
         compared = readout.compare(sequence, logits, logits[:1].expand(len(logits), -1))
-        for (kind, threshold, draw, kept), one, i in zip(some, logits[1:], range(1, len(logits))):
-            row = {"kind": kind, "threshold": threshold, "draw": draw, "n_kept_edges": tested.kept_edges(kept)}
-            row["share"] = row["n_kept_edges"] / (tested.count * tested.layers)
+        for (kind, threshold, draw, count, _), one, i in zip(some, logits[1:], range(1, len(logits))):
+            row = {"kind": kind, "threshold": threshold, "draw": draw, "n_kept_edges": count}
+            row["share"] = count / (tested.count * tested.layers)
             row["kept"] = int(one.argmax()) == compared["base_token"][0]
             rows.append(row | {name: compared[name][i] for name in ("answer", "logp_base", "p_base_clean", "correct_clean")})
     return rows
