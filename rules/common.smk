@@ -67,7 +67,18 @@ FIGURES = {  # figure -> the analyses that it shows, of which it needs one; a st
     "app_order": ["order_video", "order_items"],
     "app_reliance": ["figure_4", "graded"],
     "app_baseline": [],
+    "app_answer_probability": [],
+    "app_options": ["options"],
+    "app_cumulative": ["cumulative"],
+    "app_failed": ["failed"],
+    "app_tasks": ["figure_3", "figure_4", "figure_5", "figure_6"],
+    "app_models": ["figure_3", "figure_4", "figure_5", "figure_6"],
 }
+OF_VIDEO = [
+    "fig1",
+    "fig2",
+    "app_attention_change",
+]  # of the attention in the study's audio-visual video, where it has any
 HUB_MODELS = [name for name, model in config["models"].items() if "repo" in model]
 HUB_DATASETS = [name for name, dataset in config["datasets"].items() if "repo" in dataset]
 
@@ -369,9 +380,29 @@ def reliance_options():
     return as_parameters({"models": windows_of_models(), **paths, "clips": STUDY["video"], **drawing()})
 
 
+def attention_options(**more):
+    """The parameters of a figure of all models' attention in the study's video."""
+    return as_parameters({"models": windows_of_models(), "dataset": STUDY["video"], **more})
+
+
+def map_options():
+    """The same for Figures 1 and 2, with the layers that are drawn where a model names them."""
+    layers = {m: config["models"][m]["map_layers"] for m in MODELS if "map_layers" in config["models"][m]}
+    return attention_options(layers=layers, **drawing())
+
+
+def overview_options(**more):
+    """The parameters of the figures that repeat the main ones by task or by model."""
+    tables = {name: table_or_none(name) for name in FIGURES["app_models"]}
+    roles = {"video": STUDY["video"], "items": STUDY["items"]}
+    return as_parameters({"models": windows_of_models(), "tables": tables, "datasets": roles, **drawing(), **more})
+
+
 def drawable():
     """The figures that the study's datasets and models have."""
     found = [name for name, needs in FIGURES.items() if not needs or set(needs) & set(ANALYSES)]
+    found += OF_VIDEO if ROLES.get(STUDY["video"]) == "video" and STUDY["video"] in ATTENDED else []
+    found += ["app_sufficiency"] if KEPT_OPEN else []
     found += ["app_training"] if training_logs() else []
     return found + (["app_world"] if {"mini-video", "mini-items"} <= set(DATASETS) else [])
 

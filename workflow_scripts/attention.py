@@ -9,20 +9,22 @@
 
 Every question is run once, and all is read off that run; rows differ in `kind`:
 
-kind            name                layer  number                             values
-shares          class of token      yes                                       attention of the last token, a head each
-lens                                yes                                       log-probability of every option's letter after the layer
-tokens          class of token             first tokens of frames and items   number of tokens
-sink_dimensions                     yes                                       dimensions
-sinks           class of token      yes    first tokens of frames and items   positions of the sinks
-masked          route, or none      first  cut edges                          log-probability of the uncut answer; answer, correct
+    kind             name            number                            values
+    shares           class of token                                    attention of the last token, a head each
+    lens                                                               log-probability of every option's letter after the layer
+    tokens           class of token  first tokens of frames and items  number of tokens
+    sink_dimensions                                                    dimensions
+    sinks            class of token  first tokens of frames and items  positions of the sinks
+    masked           route, or none  cut edges                         log-probability of the uncut answer
 
 and of the first `--maps` questions of every task:
 
-bins            class of token             bin                                its first position and the one after its last
-map             uncut or cut        yes    bin of the queries                 attention to each bin of keys
-norms                               yes                                       L2 norm by position, of the layer's input
-activations     first, median       yes                                       |x / RMS(x)| by dimension: of position 0, of the median token
+    bins             class of token  bin                               its first position and the one after its last
+    map              uncut or cut    bin of the queries                attention to each bin of keys
+    norms                                                              L2 norm by position, of the layer's input
+    activations      first, median                                     |x / RMS(x)| by dimension: of position 0, of the median token
+
+`layer` is the layer, or the first masked one; `answer` and `correct` are those of `masked`, `correct_clean` of the uncut run.
 """
 
 import argparse

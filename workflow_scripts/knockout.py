@@ -9,8 +9,8 @@
         --out results/miniature/knockout/tiny-omni/mini-video/figure_4/0.parquet
 
 `cuts` is a list of budgets, each for some routes: `questions` ("correct", the default; "wrong"; "all"; or n: the correct ones
-among the first n of every task), `first` (n: among the first n of every task, whatever `questions` says), `layouts` (orders of the prompt's
-parts, see `avflow/layouts.py`), `stride`, `styles`, `widths` (those that a shallow model has layers for), `controls`
+among the first n of every task), `first` (n: among the first n of every task, whatever `questions` says), `layouts` (orders of
+the prompt's parts, see `avflow/layouts.py`), `stride`, `styles`, `widths` (those that a shallow model has layers for), `controls`
 ({"random_same": n, "random_other": n} draws) and `value_zero` (true: the same cuts without renormalisation). What several of them
 ask for is computed once. Which questions are correct is known from `evaluate`, so in the default layout.
 """

@@ -24,8 +24,9 @@ class _Keys:
 
 
 def bins_of(length: int, bins: int) -> torch.Tensor:
-    """The bin of every position (S,): `bins` of nearly equal size, or one a token where there are fewer tokens."""
-    return torch.arange(length) * min(bins, length) // length
+    """The bin of every position (S,): `bins` of nearly equal size, or one a token; the last token has its own."""
+    before = length - 1
+    return torch.cat([torch.arange(before) * min(bins - 1, before) // before, torch.tensor([min(bins - 1, before)])])
 
 
 def bin_classes(sequence: Sequence, bins: int) -> list[tuple[str, int, int]]:

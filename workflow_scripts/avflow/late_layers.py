@@ -1,5 +1,4 @@
-"""Accuracy with attention masked in the last layers (paper, Table 1): if late attention to video mattered, answers would change."""
-
+"""Accuracy with attention masked in the last layers (paper, Table 1): answers would change if late attention mattered."""
 
 from . import knockout, readout
 from .decoder import CleanRun

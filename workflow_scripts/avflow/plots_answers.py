@@ -44,7 +44,12 @@ def probability_panels(table: pd.DataFrame, models):
     """A row a model, a panel a group of tasks: what each layer would answer. table: from `by_layer`."""
     groups = ordered(table["group"]) or [""]
     figure, axes = plt.subplots(
-        len(models), len(groups), squeeze=False, sharex="row", sharey=True, figsize=(2.1 * len(groups) + 0.6, 0.7 + 1.9 * len(models))
+        len(models),
+        len(groups),
+        squeeze=False,
+        sharex="row",
+        sharey=True,
+        figsize=(2.1 * len(groups) + 0.6, 0.7 + 1.9 * len(models)),
     )
     for model, line in zip(models, axes):
         for axis, group in zip(line, groups):
@@ -55,7 +60,9 @@ def probability_panels(table: pd.DataFrame, models):
                 axis.plot(one["layer"], one["probability"], color=colour, label=label)
             axis.set(title=title(group), ylim=(-0.03, 1.05), xlabel="After layer")
             axis.xaxis.get_major_locator().set_params(integer=True)
-            axis.text(0.04, 0.9, f"n = {int(here['n'].max()) if len(here) else 0}", transform=axis.transAxes, fontsize=7, color="0.35")
+            axis.text(
+                0.04, 0.9, f"n = {int(here['n'].max()) if len(here) else 0}", transform=axis.transAxes, fontsize=7, color="0.35"
+            )
         line[0].set_ylabel(f"{model}\nProbability of the letter")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
@@ -111,7 +118,9 @@ def cumulative_panels(table: pd.DataFrame, models):
                 axis.plot(one["centre"], 100 * one["accuracy"], color=colour, linewidth=1.6)
             axis.xaxis.get_major_locator().set_params(integer=True)
             axis.set(ylim=(-3, 105))
-            axis.text(0.03, 0.05, f"n = {int(here['n'].max()) if len(here) else 0}", transform=axis.transAxes, fontsize=7, color="0.35")
+            axis.text(
+                0.03, 0.05, f"n = {int(here['n'].max()) if len(here) else 0}", transform=axis.transAxes, fontsize=7, color="0.35"
+            )
             if axis in axes[0]:
                 axis.set_title(title(group))
             axis.set_xlabel(f"{DIRECTIONS[style]}: l", fontsize=8)
@@ -129,7 +138,12 @@ def sufficiency(path, models, dataset: str, draws: int, seed: int) -> pd.DataFra
     keep = [("model", "in", list(models)), ("dataset", "=", dataset), ("correct_clean", "=", True)]
     rows, found = pq.read_table(path, filters=keep).to_pandas(), []
     for (model, kind, threshold), here in rows.groupby(["model", "kind", "threshold"], sort=False):
-        one = here.assign(kept=here["kept"].astype(float)).groupby(["question_id", "cluster"])[["kept", "share"]].mean().reset_index()
+        one = (
+            here.assign(kept=here["kept"].astype(float))
+            .groupby(["question_id", "cluster"])[["kept", "share"]]
+            .mean()
+            .reset_index()
+        )
         mean, low, high = cluster_bootstrap(one[["kept", "share"]], one["cluster"], draws, seed)
         entry = dict(model=model, kind=kind, threshold=threshold, n=len(one), share=mean[1], accuracy=mean[0])
         found.append(entry | dict(ci_low=low[0], ci_high=high[0]))
@@ -142,18 +156,29 @@ def sufficiency_panels(table: pd.DataFrame, models):
     for model, axis in zip(models, axes[0]):
         mine = table[table["model"] == model]
         ends = mine[mine["kind"].isin(["all", "none"])].sort_values("share")
-        axis.plot(100 * ends["share"], 100 * ends["accuracy"], color="0.4", marker="s", linestyle="", label="all or none of the edges")
+        axis.plot(
+            100 * ends["share"], 100 * ends["accuracy"], color="0.4", marker="s", linestyle="", label="all or none of the edges"
+        )
         for kind, colour, label in (("random", CYAN, "as many random edges"), ("found", PINK, "only the found routes")):
             one = mine[mine["kind"] == kind].sort_values("share")
             error = 100 * np.stack([one["accuracy"] - one["ci_low"], one["ci_high"] - one["accuracy"]]).clip(min=0)
             axis.errorbar(
-                100 * one["share"], 100 * one["accuracy"], error, color=colour, marker="o", markersize=4, linewidth=1.2, label=label
+                100 * one["share"],
+                100 * one["accuracy"],
+                error,
+                color=colour,
+                marker="o",
+                markersize=4,
+                linewidth=1.2,
+                label=label,
             )
         found = mine[mine["kind"] == "found"].assign(place=lambda t: t["share"].round(2))
-        for _, here in found.groupby("place"):  # one label where points lie on each other
+        for number, (_, here) in enumerate(found.groupby("place")):  # one label where points lie on each other
             named = ", ".join(f"{t:g}" for t in sorted(here["threshold"]))
             at = (100 * here["share"].iloc[0], 100 * here["accuracy"].iloc[0])
-            axis.annotate(named + " %", at, fontsize=6.5, xytext=(5, 5), textcoords="offset points", color=PINK)
+            axis.annotate(
+                named + " %", at, fontsize=6.5, xytext=(6, -10 + 15 * (number % 2)), textcoords="offset points", color=PINK
+            )
         axis.set(xlabel="Tested edges that stay open (%)", title=f"{model}, n = {int(mine['n'].max())}", ylim=(0, 109))
     axes[0, 0].set_ylabel("Accuracy (%)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)

@@ -26,8 +26,8 @@ WEAK = 1e-4  # attention below this is drawn as this
 def rows_of(path, kinds, models, dataset: str) -> pd.DataFrame:
     """Rows of some kinds in the table of the rule attention; see workflow_scripts/attention.py for what they hold."""
     keep = [("kind", "in", list(kinds)), ("model", "in", list(models)), ("dataset", "=", dataset)]
-    columns = "question_id cluster task group model gold correct_clean kind name layer number answer correct values".split()
-    return pq.read_table(path, columns=columns, filters=keep).to_pandas()
+    columns = "question_id cluster task group model gold correct_clean kind name layer number values"
+    return pq.read_table(path, columns=columns.split(), filters=keep).to_pandas()
 
 
 def shares(path, models, dataset: str, draws: int, seed: int) -> pd.DataFrame:
@@ -140,7 +140,9 @@ def attention_panels(path, models, dataset: str, table: pd.DataFrame, layers: di
             drawn = draw_map(axis, one_map(one, layer))
             strips(axis, one[one["kind"] == "bins"])
             for number in sink_bins(one, layer):
-                axis.annotate("", (number, -2.6), (number, -6), arrowprops={"arrowstyle": "->", "color": "red"}, annotation_clip=False)
+                axis.annotate(
+                    "", (number, -2.6), (number, -6), arrowprops={"arrowstyle": "->", "color": "red"}, annotation_clip=False
+                )
             axis.set_xlabel(f"Keys, layer {layer}")
             axis.set_ylabel("Queries", labelpad=9)
         figure.colorbar(drawn, ax=line[2], label="Share of the query's attention", shrink=0.9)
@@ -165,7 +167,10 @@ def sinks(path, models, dataset: str) -> pd.DataFrame:
         tokens = rows[(rows["model"] == model) & (rows["kind"] == "tokens")]
         for name, some in marked.groupby("name", sort=False):
             count, all_of = some["values"].map(len).sum(), tokens[tokens["name"] == name]
-            first = {"first": some["number"].sum() / count, "expected_first": all_of["number"].sum() / all_of["values"].str[0].sum()}
+            first = {
+                "first": some["number"].sum() / count,
+                "expected_first": all_of["number"].sum() / all_of["values"].str[0].sum(),
+            }
             found.append({**entry, "name": name, "sinks": count / n, **first})
         if not len(marked):
             found.append({**entry, "name": "none", "sinks": 0.0, "first": np.nan, "expected_first": np.nan})
@@ -209,5 +214,9 @@ def _activation_panel(axis, here, layer) -> None:
     axis.axhline(tau, color="red", linestyle="--", linewidth=0.8, label="threshold of a sink")
     for d in np.concatenate([[], *here[here["kind"] == "sink_dimensions"]["values"]]).astype(int):
         axis.annotate(str(d), (d, of["first"][d]), fontsize=6.5, color="red", xytext=(2, 0), textcoords="offset points")
-    axis.set(xlabel="Hidden dimension", title=f"Input of layer {layer}", ylim=(0, 1.35 * max(tau, of["first"].max(), of["median"].max())))
+    axis.set(
+        xlabel="Hidden dimension",
+        title=f"Input of layer {layer}",
+        ylim=(0, 1.35 * max(tau, of["first"].max(), of["median"].max())),
+    )
     axis.legend(fontsize=6, loc="upper right", ncols=3, handlelength=1, columnspacing=0.8)

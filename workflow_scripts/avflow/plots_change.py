@@ -8,6 +8,7 @@ from .plots import route_label
 from .plots_attention import CLASSES, draw_map, first_mapped, legend, one_map, rows_of, strips
 
 LOOKING = ("question", "last")
+DRAWN = ("video", "audio", "question", "options")  # classes that the lines show; the table has all
 
 
 def flows(rows: pd.DataFrame) -> pd.DataFrame:
@@ -21,7 +22,7 @@ def flows(rows: pd.DataFrame) -> pd.DataFrame:
         for (variant, layer), here in one[one["kind"] == "map"].groupby(["name", "layer"]):
             square = np.stack(here.sort_values("number")["values"].to_list())
             for query in LOOKING:
-                # The last bin holds the last token, alone where there are more bins than tokens.
+                # The last bin is the last token alone.
                 lines = square[-1:] if query == "last" else square[names == query]
                 for name in pd.unique(names):
                     entry = dict(model=model, question_id=question, variant=variant, layer=layer, query=query, name=name)
@@ -67,8 +68,9 @@ def change_panels(path, models, dataset: str, route: str, layers: list):
             name = {"question": "question's tokens", "last": "last token"}[query]
             axis.set(xlabel="Layer", title=f"Attention of the {name}")
     count = int(table["n"].max())
-    figure.suptitle(f"{route_label(route)} in the shaded layers; lines: mean of {count} questions, dashed with the cut", fontsize=9)
-    legend(figure, seen)
+    words = f"{route_label(route)} in the shaded layers; lines: mean of {count} questions, dashed with the cut"
+    figure.supxlabel(words, fontsize=9)
+    legend(figure, seen | set(rows.loc[rows["kind"] == "bins", "name"]))
     return figure, table
 
 
@@ -76,7 +78,7 @@ def _flow_panel(axis, here, layers) -> set:
     depth = here["layer"].max() + 1
     axis.axvspan(round(layers[0] * depth) - 0.5, round(layers[1] * depth) - 0.5, color="0.5", alpha=0.15, linewidth=0)
     seen = set()
-    for (name, variant), one in here.groupby(["name", "variant"], sort=False):
+    for (name, variant), one in here[here["name"].isin(DRAWN)].groupby(["name", "variant"], sort=False):
         dashed = "--" if variant == "cut" else "-"
         axis.plot(one["layer"], one["share"], color=CLASSES[name][1], linestyle=dashed, linewidth=1.4)
         seen.add(name)

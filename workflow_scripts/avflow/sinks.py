@@ -4,8 +4,8 @@ After "See What You Are Told" (arXiv 2503.03321, section 3), which takes the dim
 (arXiv 2402.17762): a token is a sink in a layer if max over the sink dimensions of |x / RMS(x)| of the layer's input is at least
 tau = 20, in models of 4,096 dimensions. There |x_d / RMS(x)| >= 20 means that the dimension holds 9.8 % of the squared norm, so
 tau is taken as 20 * sqrt(D / 4096) here. Which dimensions these are is found from the data: those in which the first position,
-the sink that every such model has, reaches tau and at least 10 times what the median token has. The second condition (ours) leaves
-out dimensions that are large in all tokens. A model may have none; then it has no sinks by this definition.
+the sink that every such model has, reaches tau and at least 10 times what the median token has. The second condition (ours)
+leaves out dimensions that are large in all tokens. A model may have none; then it has no sinks by this definition.
 
 All arguments and results are torch tensors; figures, which have no torch, need the threshold alone.
 """

@@ -29,8 +29,14 @@ def effects(paths, model: str, dataset: str, width: int, layers: int) -> dict[st
     paths: tables of knockouts; a layer without a window centred on it takes the nearest one's. Raises InputError where a table
     has no cut of the model in the dataset.
     """
-    columns = "route group centre logp_base p_base_clean".split()
-    keep = [("model", "=", model), ("dataset", "=", dataset), ("control", "=", "none"), ("cut", "=", "mask"), ("width", "=", width)]
+    columns = ["route", "group", "centre", "logp_base", "p_base_clean"]
+    keep = [
+        ("model", "=", model),
+        ("dataset", "=", dataset),
+        ("control", "=", "none"),
+        ("cut", "=", "mask"),
+        ("width", "=", width),
+    ]
     keep += [("style", "=", "centred"), ("applicable", "=", True), ("correct_clean", "=", True)]
     keep += [("layout", "not in", layouts.NAMES)]
     changes = {}
@@ -97,20 +103,22 @@ class Tested:
 def keep_only(model, sequence: Sequence, changes: dict, thresholds: list[float], draws: int, seed: int) -> list[dict]:
     """One row a variant: kind (all, none, found, random), threshold, draw, share of tested edges kept, and what is answered.
 
-    logp_base: of the token that the model says uncut, after the cut; kept: whether it still says it. Every batch carries the uncut
-    run as its base, under the same kind of mask.
+    logp_base: of the token that the model says uncut, after the cut; kept: whether it still says it. Every batch carries the
+    uncut run as its base, under the same kind of mask.
     """
     device = sequence.embeds.device
     tested = Tested(sequence, changes, device)
     nothing = torch.zeros_like(tested.all)
-    variants = [("all", 0.0, 0, tested.count * tested.layers, lambda _: tested.all), ("none", 0.0, 0, 0, lambda _: nothing)]
+    variants = [("all", [0.0], 0, tested.count * tested.layers, lambda _: tested.all), ("none", [0.0], 0, 0, lambda _: nothing)]
+    alike = {}  # edges kept -> thresholds; what a higher one keeps is part of what a lower one keeps
     for threshold in thresholds:
-        found = tested.found(threshold)
-        count = sum(int(found(layer).sum()) for layer in range(tested.layers))
-        variants.append(("found", threshold, 0, count, found))
+        kept = tested.found(threshold)
+        alike.setdefault(sum(int(kept(layer).sum()) for layer in range(tested.layers)), []).append(threshold)
+    for count, some in alike.items():
+        variants.append(("found", some, 0, count, tested.found(some[0])))
         for draw in range(draws):
-            rng = random.Random(f"{seed}/{sequence.question.question_id}/{threshold}/{draw}")
-            variants.append(("random", threshold, draw, count, tested.random(count, rng.getrandbits(40))))
+            rng = random.Random(f"{seed}/{sequence.question.question_id}/{count}/{draw}")
+            variants.append(("random", some, draw, count, tested.random(count, rng.getrandbits(40))))
     size, rows = max(1, MASK_ELEMENTS // len(sequence) ** 2 - 1), []
     for start in range(0, len(variants), size):
         some = variants[start : start + size]
@@ -120,9 +128,10 @@ def keep_only(model, sequence: Sequence, changes: dict, thresholds: list[float],
             lambda layer, some=some: torch.stack([tested.open, *(tested.visible(kept, layer) for *_, kept in some)]),
         )
         compared = readout.compare(sequence, logits, logits[:1].expand(len(logits), -1))
-        for (kind, threshold, draw, count, _), one, i in zip(some, logits[1:], range(1, len(logits))):
-            row = {"kind": kind, "threshold": threshold, "draw": draw, "n_kept_edges": count}
+        for (kind, alike, draw, count, _), one, i in zip(some, logits[1:], range(1, len(logits))):
+            row = {"kind": kind, "draw": draw, "n_kept_edges": count}
             row["share"] = count / (tested.count * tested.layers)
             row["kept"] = int(one.argmax()) == compared["base_token"][0]
-            rows.append(row | {name: compared[name][i] for name in ("answer", "logp_base", "p_base_clean", "correct_clean")})
+            row |= {name: compared[name][i] for name in ("answer", "logp_base", "p_base_clean", "correct_clean")}
+            rows += [{**row, "threshold": threshold} for threshold in alike]
     return rows

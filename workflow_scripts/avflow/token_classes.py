@@ -1,6 +1,6 @@
 """What a token is to a figure of attention: system, video, audio, question, .. (the paper's categories of Figure 1, finer).
 
-The paper's user instruction is `question` and `options` here, and its "generated" token is `last`, whose attention goes to itself.
+The paper's user instruction is `question` and `options` here; its "generated" token is `last`, whose attention goes to itself.
 """
 
 import torch
