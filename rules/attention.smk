@@ -87,7 +87,7 @@ rule gather_sufficiency:
     input:
         script="workflow_scripts/gather.py",
         lib=code("gather"),
-        shards=shards("<results>/sufficiency/{model}/{dataset}/{shard}.parquet", KEPT_OPEN, model=MODELS),
+        shards=sufficiency_shards,
     output:
         ensure("<tables>/sufficiency.parquet", non_empty=True),
     log:

@@ -305,10 +305,8 @@ def attention_choice(wildcards):
     chosen = {**questions_of("attention", wildcards.dataset), "maps": settings["maps"], "bins": settings["bins"]}
     if config["datasets"][wildcards.dataset]["setting"] == "av_video":
         chosen |= {"masked": settings["masked"], "change": settings["change"]}
-    written = as_options(chosen)
-    if "masked_layers" in model:
-        written += " --masked-layers " + " ".join(map(str, model["masked_layers"]))
-    return written
+    named = " ".join(map(str, model.get("masked_layers", [])))
+    return f"{as_options(chosen)} --masked-layers {named}" if named else as_options(chosen)
 
 
 def sufficiency_tables(wildcards):
@@ -317,11 +315,23 @@ def sufficiency_tables(wildcards):
     return knockout_tables(*(name for name in names if budget(name, wildcards.dataset) is not None))
 
 
+def sufficiency_shards(wildcards):
+    """The shards in which only the found routes are kept open, of the study's models."""
+    pattern = "<results>/sufficiency/{model}/{dataset}/{shard}.parquet"
+    found = []
+    for dataset in KEPT_OPEN:
+        count = config["datasets"][dataset]["shards"]
+        some = range(min(count, questions_of("sufficiency", dataset).get("shards", count)))
+        found += expand(pattern, model=MODELS, dataset=dataset, shard=some)
+    return found
+
+
 def sufficiency_choice(wildcards):
     """Of which questions the found routes are kept open, and by which thresholds."""
     settings = config["sufficiency"]
-    written = as_options({**questions_of("sufficiency", wildcards.dataset), "draws": settings["draws"]})
-    return written + " --thresholds " + " ".join(map(str, settings["thresholds"]))
+    asked = {k: v for k, v in questions_of("sufficiency", wildcards.dataset).items() if k != "shards"}
+    written = as_options({**asked, "draws": settings["draws"]})
+    return f"{written} --thresholds {' '.join(map(str, settings['thresholds']))}"
 
 
 def media_root(wildcards):
@@ -416,12 +426,26 @@ def estimated(wildcards):
     }
     settings |= {"sampling": config["sampling"], "spans": config["spans"], "cuts": cuts}
     settings |= {"keep_features": STUDY.get("keep_features", True), "variants": 4 + config["reliance"]["shuffles"]}
+    kept_open = config["sufficiency"]
+    forwards = {"attention": 1, "sufficiency": 3 + (1 + kept_open["draws"]) * len(kept_open["thresholds"])}
+    asked = {"attention": ATTENDED, "sufficiency": KEPT_OPEN}
+    settings["looks"] = {
+        part: {d: {**questions_of(part, d), "forwards": forwards[part]} for d in datasets}
+        for part, datasets in asked.items()
+    }
+    attentive = [*OF_VIDEO, "app_answer_probability", "app_tasks", "app_models"]
+    rests = {**FIGURES, **dict.fromkeys(OF_VIDEO, []), "app_sufficiency": kept_open["analyses"]}
+    looks = {**dict.fromkeys(attentive, ["attention"]), "app_sufficiency": ["sufficiency"]}
     needs = {
-        name: {"cuts": [a for a in analyses if a in ANALYSES], "reliance": name == "app_reliance"}
-        for name, analyses in FIGURES.items()
+        name: {
+            "cuts": [a for a in analyses if a in ANALYSES],
+            "looks": looks.get(name, []),
+            "reliance": name == "app_reliance",
+        }
+        for name, analyses in rests.items()
         if name in drawable()
     }
-    needs["tables"] = {"cuts": ANALYSES, "reliance": True}
+    needs["tables"] = {"cuts": ANALYSES, "looks": ["attention", "sufficiency"], "reliance": True}
     return as_options({"settings": settings, "targets": needs})
 
 

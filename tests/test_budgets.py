@@ -25,7 +25,7 @@ def test_budgets_are_read():
         ('[{"routes": []}]', "routes is []; it must be a list of routes"),
         ('[{"routes": ["audio"]}]', "route 'audio' is not understood"),
         ('[{"routes": ["audio->last"], "question": 3}]', "key 'question' is unknown; known: routes, questions"),
-        ('[{"routes": ["audio->last"], "questions": "everything"}]', "questions is 'everything'; it must be correct, all"),
+        ('[{"routes": ["audio->last"], "questions": "everything"}]', "questions is 'everything'; it must be correct, wrong, all"),
         ('[{"routes": ["audio->last"], "questions": 0}]', "questions is 0"),
         ('[{"routes": ["audio->last"], "first": 0}]', "first is 0; it must be a number from 1"),
         ('[{"routes": ["audio->last"], "layouts": ["reversed"]}]', "it must be a list of default, original, reference_first"),

@@ -21,7 +21,9 @@ from test_workflow import copy, planned  # noqa: F401 (a fixture)
 
 SETTINGS = yaml.safe_load((ROOT / "config.yaml").read_text())
 STUDY = SETTINGS["studies"]["paper"]
-FIGURES = ("fig3", "fig4", "fig5", "fig6", "app_window", "app_order", "app_reliance", "app_baseline")
+FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig5", "fig6", "app_window", "app_order", "app_reliance", "app_baseline")
+FIGURES += ("app_answer_probability", "app_options", "app_cumulative", "app_sufficiency", "app_failed", "app_attention_change")
+FIGURES += ("app_tasks", "app_models")
 CONFIG = ("--config", "study=paper", "--configfile", "config.yaml", "tests/paper.yaml")
 
 
@@ -59,7 +61,7 @@ def test_every_figure_and_table_of_the_paper_is_made(rehearsed):
     for name in FIGURES:
         assert (rehearsed / f"results/paper/figures/{name}.png").stat().st_size > 5000, name
         assert (rehearsed / f"results/paper/figures/{name}.pdf").stat().st_size > 5000, name
-    for name in ("tab2", "tab3", "app_baseline", "app_reliance", "app_order"):
+    for name in ("tab1", "tab2", "tab3", "fig1", "fig2", "app_models", "app_baseline", "app_reliance", "app_order"):
         text = (rehearsed / f"results/paper/tables/{name}.csv").read_text()
         assert all(model in text for model in STUDY["models"]), name
     assert not list((rehearsed / "results").rglob("*.part")) and not list((rehearsed / "downloads").rglob("*.part"))
@@ -119,4 +121,4 @@ def test_the_whole_study_is_planned_for_all_four_models(rehearsed):
     shards = sum(SETTINGS["datasets"][name]["shards"] for name in STUDY["datasets"])
     assert jobs["evaluate"] == jobs["extract_features"] == 4 * shards and jobs["preprocess_media"] == 2 * shards
     assert jobs["download_weights"] == 4 and jobs["download_dataset"] == 3
-    assert all(jobs[name] == 1 for name in (*FIGURES, "tab2", "tab3"))
+    assert all(jobs[name] == 1 for name in (*FIGURES, "tab1", "tab2", "tab3"))

@@ -15,8 +15,10 @@ import pytest
 import yaml
 from conftest import ROOT
 
-FIGURES = ("fig3", "fig4", "fig5", "fig6", "app_baseline", "app_order", "app_reliance", "app_training", "app_window", "app_world")
-TABLES = ("tab2", "tab3")
+FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig5", "fig6", "app_baseline", "app_order", "app_reliance", "app_training", "app_window")
+FIGURES += ("app_world", "app_answer_probability", "app_options", "app_cumulative", "app_sufficiency", "app_failed")
+FIGURES += ("app_attention_change", "app_tasks", "app_models")
+TABLES = ("tab1", "tab2", "tab3")
 
 
 def snakemake(where, *arguments, small=True):
@@ -148,6 +150,21 @@ def test_editing_a_knockout_module_reruns_only_knockouts_and_their_figures(done)
             "fig5",
             "fig6",
             "app_reliance",
+            "app_options",
+            "app_cumulative",
+            "app_failed",
+            "app_tasks",
+            "app_models",
+            "attention",
+            "gather_attention",
+            "fig1",
+            "fig2",
+            "tab1",
+            "app_answer_probability",
+            "app_attention_change",
+            "sufficiency",
+            "gather_sufficiency",
+            "app_sufficiency",
         }
     finally:
         module.write_text(before)

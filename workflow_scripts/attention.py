@@ -22,7 +22,7 @@ and of the first `--maps` questions of every task:
     bins             class of token  bin                               its first position and the one after its last
     map              uncut or cut    bin of the queries                attention to each bin of keys
     norms                                                              L2 norm by position, of the layer's input
-    activations      first, median                                     |x / RMS(x)| by dimension: of position 0, of the median token
+    activations      first, median                                     |x / RMS(x)| by dimension, of position 0 or the median
 
 `layer` is the layer, or the first masked one; `answer` and `correct` are those of `masked`, `correct_clean` of the uncut run.
 """

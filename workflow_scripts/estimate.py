@@ -79,6 +79,15 @@ class Study:
         seconds = number * self.rates.knockouts(shape, spans.length, ideal, count)
         return seconds + self.starts(model, dataset, 1), number * count
 
+    def looks(self, model: str, dataset: str, budget: dict) -> float:
+        """Seconds of a budget's whole forwards: `forwards` a question, of the first so many of every task where it says so."""
+        facts = self.facts[dataset]
+        shards = self.settings["datasets"][dataset]["shards"]
+        number = min(facts.questions, budget["first"] * facts.knockout_tasks) if "first" in budget else facts.questions
+        number *= min(1, budget.get("shards", shards) / shards)
+        forward = self.rates.forward(self.shapes[model], self.spans(model, dataset).length)
+        return number * budget["forwards"] * forward + self.starts(model, dataset, 1)
+
 
 def hours(seconds: float) -> str:
     return f"{seconds / 3600:.1f}" if seconds < 360_000 else f"{seconds / 3600:,.0f}"
@@ -90,8 +99,9 @@ def gigabytes(number: float) -> str:
 
 def datasets_of(study: Study, needs: dict) -> list[str]:
     """The datasets that a target rests on: those of its analyses, or all where it shows every question's answer."""
-    everywhere = needs["reliance"] or not needs["cuts"]
-    cuts = [study.settings["cuts"][name] for name in needs["cuts"]]
+    looks = needs.get("looks", [])
+    everywhere = needs["reliance"] or not needs["cuts"] and not looks
+    cuts = [study.settings["cuts"][name] for name in needs["cuts"]] + [study.settings["looks"][name] for name in looks]
     return [d for d in study.settings["datasets"] if everywhere or any(d in cut for cut in cuts)]
 
 
@@ -121,6 +131,9 @@ def gpu_table(study: Study, targets: dict[str, dict], pins: Path) -> list[list[s
                 parts["answers", dataset] = study.answers(model, dataset)  # every figure rests on the features and answers
                 if needs["reliance"]:
                     parts["reliance", dataset] = study.answers(model, dataset, study.settings["variants"])
+                for name in needs.get("looks", []):
+                    if budget := study.settings["looks"][name].get(dataset):
+                        parts[name, dataset] = study.looks(model, dataset, budget)
                 for name in needs["cuts"]:
                     if budget := study.settings["cuts"][name].get(dataset):
                         parts[name, dataset] = study.cuts(model, dataset, budget)[0]
