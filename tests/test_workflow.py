@@ -15,7 +15,19 @@ import pytest
 import yaml
 from conftest import ROOT
 
-FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig5", "fig6", "app_baseline", "app_order", "app_reliance", "app_training", "app_window")
+FIGURES = (
+    "fig1",
+    "fig2",
+    "fig3",
+    "fig4",
+    "fig5",
+    "fig6",
+    "app_baseline",
+    "app_order",
+    "app_reliance",
+    "app_training",
+    "app_window",
+)
 FIGURES += ("app_world", "app_answer_probability", "app_options", "app_cumulative", "app_sufficiency", "app_failed")
 FIGURES += ("app_attention_change", "app_tasks", "app_models")
 TABLES = ("tab1", "tab2", "tab3")
