@@ -201,7 +201,7 @@ def test_sinks_are_found_where_they_were_planted():
     torch.manual_seed(0)
     states = torch.randn(50, 256)
     states[:, 9] += 40  # large in all tokens, so no outlier of the first
-    states[[0, 17, 30], 100] = 300
+    states[0, 9], states[[0, 17, 30], 100] = 300, 300
     activation = sinks.activations(states)
     assert sinks.threshold(4096) == 20 and sinks.threshold(256) == 5
     assert sinks.sink_dimensions(activation).tolist() == [100]

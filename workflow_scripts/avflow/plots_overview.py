@@ -164,6 +164,8 @@ def model_panels(models, found: dict, shares: pd.DataFrame, table: pd.DataFrame,
         for axis, model in zip(_column(part, len(models), words), models):
             here = found[name][found[name]["model"] == model]
             line_panel(axis, here, colours, colours, draws, seed)
+            if part is parts[1]:
+                axis.set_ylabel("% Change in Probability")
         _stacked_legend(part, [plt.Line2D([], [], color=c, label=route_label(route)) for route, c in colours.items()])
     _compare(lower, models, table)
     return figure
