@@ -70,7 +70,8 @@ class Tested:
         self.routes = {r: Route.parse(r).edges(sequence.spans).cut(rows, length).to(device) for r in changes}
         self.open = causal_mask(length, device)
         self.all = torch.stack(list(self.routes.values())).any(0)  # (S, S)
-        self.count, self.layers = int(self.all.sum()), len(next(iter(changes.values())))
+        self.places = self.all.flatten().nonzero()[:, 0]
+        self.count, self.layers = len(self.places), len(next(iter(changes.values())))
 
     def found(self, threshold: float):
         """layer -> which tested edges are kept (S, S) bool: those of the routes that lose `threshold` % or more there."""
@@ -84,13 +85,12 @@ class Tested:
     def random(self, count: int, seed: int):
         """layer -> `count` tested edges over all layers, drawn evenly by a seed; on a GPU its draws differ from a CPU's."""
         each, rest = divmod(count, self.layers)
-        where = self.all.flatten().nonzero()[:, 0]
 
         def kept(layer):
             generator = torch.Generator(self.device).manual_seed(seed * self.layers + layer)
-            drawn = torch.randperm(len(where), generator=generator, device=self.device)[: each + (layer < rest)]
+            drawn = torch.randperm(self.count, generator=generator, device=self.device)[: each + (layer < rest)]
             chosen = torch.zeros_like(self.all).flatten()
-            chosen[where[drawn]] = True
+            chosen[self.places[drawn]] = True
             return chosen.view_as(self.all)
 
         return kept
