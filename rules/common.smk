@@ -253,6 +253,12 @@ def knockout_shards(wildcards):
     return shards(pattern, among, model=MODELS, analysis=wildcards.analysis)
 
 
+def gather_options(wildcards):
+    """A model may answer no question wrongly, so that there is nothing to cut."""
+    wrong = any((budget(wildcards.analysis, d) or {}).get("questions") == "wrong" for d in DATASETS)
+    return as_options({"may_be_empty": wrong})
+
+
 def knockout_table(analysis):
     """The table of an analysis, as an input. Stops where the analysis is for no dataset of the study."""
 

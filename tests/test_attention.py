@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from conftest import ROOT, UNIONS
+from conftest import ROOT, UNIONS, script
 from test_salmonn import encoded, items_question, video_question
 
 from attention import change
@@ -455,6 +455,31 @@ def test_models_of_other_depths_meet_on_one_normalised_depth():
     table = plots_overview.normalised(found, {"a": 12, "b": 36}, 200, 0)
     assert table.groupby("model")["depth"].agg(["min", "max", "size"]).values.tolist() == [[0, 1, 12], [0, 1, 36]]
     assert table.set_index(["model", "centre"]).loc[("b", 35), "change"] == -35
+
+
+def test_a_model_without_wrong_answers_has_an_empty_figure_and_no_error(tmp_path):
+    from avflow import plots
+
+    shard = tmp_path / "shard.parquet"
+    pq.write_table(tables.KNOCKOUT.empty_table(), shard)
+    refused = script("gather", shard, "--out", tmp_path / "k.parquet", check=False)
+    assert refused.returncode == 2 and "none of 1 shards holds a row" in refused.stderr
+    script("gather", shard, "--may-be-empty", "--out", tmp_path / "k.parquet")
+    rows = plots.relative_change(tmp_path / "k.parquet", {"m": 3}, "d", correct=False)
+    figure = plots.route_panels(rows, ["m"], [], {"audio->last": plots.CYAN}, 200, 0)
+    assert any(text.get_text() == "no rows" for text in figure.axes[0].texts)
+
+
+def test_wrong_answers_are_taken_in_every_order_and_right_ones_in_the_usual(tmp_path):
+    from avflow import plots
+
+    path = knockout_table(tmp_path / "k.parquet", {("hear", "audio->last"): [-10.0]})
+    rows = pq.read_table(path).to_pylist()
+    other = {**rows[0], "layout": "question_first"}
+    rows += [other, {**other, "question_id": "w", "correct_clean": False}, {**rows[0], "style": "top_down", "question_id": "t"}]
+    pq.write_table(pa.Table.from_pylist(rows, tables.KNOCKOUT), path)
+    ids = lambda **more: plots.relative_change(path, {"m": 3}, "d", **more)["question_id"].tolist()
+    assert (ids(), ids(correct=False), ids(style="top_down")) == (["q"], ["w"], ["t"])
 
 
 def test_a_change_that_is_not_understood_is_one_line():
