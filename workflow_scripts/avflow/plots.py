@@ -100,11 +100,11 @@ def curve(rows: pd.DataFrame, draws: int, seed: int):
     return table.columns.to_numpy(), mean, low, high, len(table)
 
 
-def route_panels(rows: pd.DataFrame, models, panels, colours: dict, draws: int, seed: int):
+def route_panels(rows: pd.DataFrame, models, panels, colours: dict, draws: int, seed: int, words="% Change in Probability"):
     """One row of panels a model, one panel a (title, group, routes) entry, one line a route; returns the figure.
 
     rows: from `relative_change`; colours: route -> colour. Neighbouring panels with the same routes stand under one legend, and
-    the panels of a model share the y axis.
+    the panels of a model share the y axis, which `words` name.
     """
     models, panels = list(models), panels or [("", "", list(colours))]
     blocks = [list(block) for _, block in itertools.groupby(panels, key=lambda panel: panel[2])]
@@ -117,7 +117,7 @@ def route_panels(rows: pd.DataFrame, models, panels, colours: dict, draws: int, 
             for axis, (_, group, routes) in zip(line, block):
                 here = rows[(rows["model"] == model) & (rows["group"] == group)]
                 line_panel(axis, here, routes, colours, draws, seed)
-            line[0].set_ylabel((f"{model}\n" if len(models) > 1 else "") + "% Change in Probability")
+            line[0].set_ylabel((f"{model}\n" if len(models) > 1 else "") + words)
             lines[model] += list(line)
         for axis, (heading, _, _) in zip(grid[0], block):
             axis.set_title(f"({next(letters)}) {heading}")
