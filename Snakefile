@@ -17,6 +17,7 @@ include: "rules/evaluate.smk"
 include: "rules/reliance.smk"
 include: "rules/knockout.smk"
 include: "rules/pruning.smk"
+include: "rules/attention.smk"
 include: "rules/figures.smk"
 include: "rules/estimate.smk"
 

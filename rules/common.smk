@@ -40,6 +40,9 @@ check_names(
 )
 for name, analysis in config["knockout"]["cuts"].items():
     check_names(f"knockout/cuts/{name}/datasets", analysis["datasets"], ["video", "items", *config["datasets"]])
+for name in ("attention", "sufficiency"):
+    check_names(f"{name}/datasets", config[name]["datasets"], ["video", "items", *config["datasets"]])
+check_names("sufficiency/analyses", config["sufficiency"]["analyses"], config["knockout"]["cuts"])
 for name, model in config["models"].items():
     check_names(f"models/{name}/sampling", [model["sampling"]], config["sampling"])
 
@@ -72,10 +75,21 @@ FIGURES = {  # figure -> the analyses that it shows, of which it needs one; a st
     "app_order": ["order_video", "order_items"],
     "app_reliance": ["figure_4", "graded"],
     "app_baseline": [],
+    "app_answer_probability": [],
+    "app_options": ["options"],
+    "app_cumulative": ["cumulative"],
+    "app_failed": ["failed"],
+    "app_tasks": ["figure_3", "figure_4", "figure_5", "figure_6"],
+    "app_models": ["figure_3", "figure_4", "figure_5", "figure_6"],
 }
 for name in ("app_discard_layers", "app_pareto"):
     if SWEPT:
         FIGURES[name] = []
+OF_VIDEO = [
+    "fig1",
+    "fig2",
+    "app_attention_change",
+]  # of the attention in the study's audio-visual video, where it has any
 HUB_MODELS = [name for name, model in config["models"].items() if "repo" in model]
 HUB_DATASETS = [name for name, dataset in config["datasets"].items() if "repo" in dataset]
 
@@ -88,7 +102,20 @@ def budget(analysis, dataset):
     return None if special is None else shared | special
 
 
+def questions_of(part, dataset):
+    """What config.yaml asks of a dataset for the part "attention" or "sufficiency", or None."""
+    settings = config[part]["datasets"]
+    return settings.get(dataset, settings.get(ROLES.get(dataset)))
+
+
 ANALYSES = [name for name in config["knockout"]["cuts"] if any(budget(name, d) is not None for d in DATASETS)]
+ATTENDED = [d for d in DATASETS if questions_of("attention", d) is not None]
+KEPT_OPEN = [
+    d
+    for d in DATASETS
+    if questions_of("sufficiency", d) is not None
+    and any(budget(name, d) is not None for name in config["sufficiency"]["analyses"])
+]
 
 
 # Rules run the Python that runs Snakemake, also when its environment is not activated; under --sdm conda, conda's goes first.
@@ -237,6 +264,12 @@ def knockout_shards(wildcards):
     return shards(pattern, among, model=MODELS, analysis=wildcards.analysis)
 
 
+def gather_options(wildcards):
+    """A model may answer no question wrongly, so that there is nothing to cut."""
+    wrong = any((budget(wildcards.analysis, d) or {}).get("questions") == "wrong" for d in DATASETS)
+    return as_options({"may_be_empty": wrong})
+
+
 def knockout_table(analysis):
     """The table of an analysis, as an input. Stops where the analysis is for no dataset of the study."""
 
@@ -372,6 +405,41 @@ def pruning_options():
     return as_parameters({"models": MODELS, "datasets": datasets, "margin": config["pruning"]["margin"], **drawing()})
 
 
+def attention_choice(wildcards):
+    """Of which questions of a dataset the attention is read, and what is masked and compared."""
+    settings, model = config["attention"], config["models"][wildcards.model]
+    chosen = {**questions_of("attention", wildcards.dataset), "maps": settings["maps"], "bins": settings["bins"]}
+    if config["datasets"][wildcards.dataset]["setting"] == "av_video":
+        chosen |= {"masked": settings["masked"], "change": settings["change"]}
+    named = " ".join(map(str, model.get("masked_layers", [])))
+    return f"{as_options(chosen)} --masked-layers {named}" if named else as_options(chosen)
+
+
+def sufficiency_tables(wildcards):
+    """The tables that say which routes matter in a dataset."""
+    names = config["sufficiency"]["analyses"]
+    return knockout_tables(*(name for name in names if budget(name, wildcards.dataset) is not None))
+
+
+def sufficiency_shards(wildcards):
+    """The shards in which only the found routes are kept open, of the study's models."""
+    pattern = "<results>/sufficiency/{model}/{dataset}/{shard}.parquet"
+    found = []
+    for dataset in KEPT_OPEN:
+        count = config["datasets"][dataset]["shards"]
+        some = range(min(count, questions_of("sufficiency", dataset).get("shards", count)))
+        found += expand(pattern, model=MODELS, dataset=dataset, shard=some)
+    return found
+
+
+def sufficiency_choice(wildcards):
+    """Of which questions the found routes are kept open, and by which thresholds."""
+    settings = config["sufficiency"]
+    asked = {k: v for k, v in questions_of("sufficiency", wildcards.dataset).items() if k != "shards"}
+    written = as_options({**asked, "draws": settings["draws"]})
+    return f"{written} --thresholds {' '.join(map(str, settings['thresholds']))}"
+
+
 def media_root(wildcards):
     """The folder that the paths in a dataset's questions start from."""
     dataset = config["datasets"][wildcards.dataset]
@@ -428,9 +496,29 @@ def reliance_options():
     return as_parameters({"models": windows_of_models(), **paths, "clips": STUDY["video"], **drawing()})
 
 
+def attention_options(**more):
+    """The parameters of a figure of all models' attention in the study's video."""
+    return as_parameters({"models": windows_of_models(), "dataset": STUDY["video"], **more})
+
+
+def map_options():
+    """The same for Figures 1 and 2, with the layers that are drawn where a model names them."""
+    layers = {m: config["models"][m]["map_layers"] for m in MODELS if "map_layers" in config["models"][m]}
+    return attention_options(layers=layers, **drawing())
+
+
+def overview_options(**more):
+    """The parameters of the figures that repeat the main ones by task or by model."""
+    tables = {name: table_or_none(name) for name in FIGURES["app_models"]}
+    roles = {"video": STUDY["video"], "items": STUDY["items"]}
+    return as_parameters({"models": windows_of_models(), "tables": tables, "datasets": roles, **drawing(), **more})
+
+
 def drawable():
     """The figures that the study's datasets and models have."""
     found = [name for name, needs in FIGURES.items() if not needs or set(needs) & set(ANALYSES)]
+    found += OF_VIDEO if ROLES.get(STUDY["video"]) == "video" and STUDY["video"] in ATTENDED else []
+    found += ["app_sufficiency"] if KEPT_OPEN else []
     found += ["app_training"] if training_logs() else []
     return found + (["app_world"] if {"mini-video", "mini-items"} <= set(DATASETS) else [])
 
@@ -447,9 +535,23 @@ def estimated(wildcards):
     asked = {k: config["pruning"][k] for k in ("random", "sweep")} | {"swept": SWEPT, "tried": TRIED}
     kinds = {of: [kind["tokens"] for kind in kinds.values()] for of, kinds in config["pruning"]["kinds"].items()}
     settings["discards"] = asked | {"kinds": kinds, "ranked": len(config["pruning"]["fastv"]["keep"])}
+    kept_open = config["sufficiency"]
+    forwards = {"attention": 1, "sufficiency": 3 + (1 + kept_open["draws"]) * len(kept_open["thresholds"])}
+    asked = {"attention": ATTENDED, "sufficiency": KEPT_OPEN}
+    settings["looks"] = {
+        part: {d: {**questions_of(part, d), "forwards": forwards[part]} for d in datasets}
+        for part, datasets in asked.items()
+    }
+    attentive = [*OF_VIDEO, "app_answer_probability", "app_tasks", "app_models"]
+    rests = {**FIGURES, **dict.fromkeys(OF_VIDEO, []), "app_sufficiency": kept_open["analyses"]}
+    looks = {**dict.fromkeys(attentive, ["attention"]), "app_sufficiency": ["sufficiency"]}
     needs = {
-        name: {"cuts": [a for a in analyses if a in ANALYSES], "reliance": name == "app_reliance"}
-        for name, analyses in FIGURES.items()
+        name: {
+            "cuts": [a for a in analyses if a in ANALYSES],
+            "looks": looks.get(name, []),
+            "reliance": name == "app_reliance",
+        }
+        for name, analyses in rests.items()
         if name in drawable()
     }
     if SWEPT:  # the layers of Table 4 follow from knockouts
@@ -457,7 +559,7 @@ def estimated(wildcards):
         needs["app_discard_layers"] = {"cuts": [], "reliance": False, "discards": ["discards"]}
         needs["tab4, app_pareto"] = chosen | {"discards": ["discards", "table_4"]}
         needs.pop("app_pareto")
-    needs["tables"] = {"cuts": ANALYSES, "reliance": True}
+    needs["tables"] = {"cuts": ANALYSES, "looks": ["attention", "sufficiency"], "reliance": True}
     return as_options({"settings": settings, "targets": needs})
 
 

@@ -375,14 +375,296 @@ rule app_world:
         " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
 
 
+rule fig1:
+    """Figure 1: where the last token looks, layer by layer, and attention maps of one question."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("fig1"),
+        notebook="figures/fig1.ipynb",
+        style="figures/style.mplstyle",
+        table="<tables>/attention.parquet",
+    output:
+        pdf=report("<results>/figures/fig1.pdf", category="Figures", labels={"figure": "1"}),
+        png="<results>/figures/fig1.png",
+        csv="<tables>/fig1.csv",
+    log:
+        "<logs>/fig1.log",
+        notebook="<logs>/fig1.ipynb",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=map_options(),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} {params.options}"
+        " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} > {log[0]} 2>&1"
+
+
+rule fig2:
+    """Figure 2: L2 norms by position, activations by hidden dimension, and the tokens and dimensions that are sinks."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("fig2"),
+        notebook="figures/fig2.ipynb",
+        style="figures/style.mplstyle",
+        table="<tables>/attention.parquet",
+    output:
+        pdf=report("<results>/figures/fig2.pdf", category="Figures", labels={"figure": "2"}),
+        png="<results>/figures/fig2.png",
+        csv="<tables>/fig2.csv",
+    log:
+        "<logs>/fig2.log",
+        notebook="<logs>/fig2.ipynb",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=map_options(),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} {params.options}"
+        " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} > {log[0]} 2>&1"
+
+
+rule tab1:
+    """Table 1: accuracy with attention to video, or to video and sound, masked in the last layers."""
+    input:
+        script="workflow_scripts/masking_table.py",
+        lib=code("masking_table"),
+        attention="<tables>/attention.parquet",
+        published="resources/published/masking.csv",
+    output:
+        csv=report("<tables>/tab1.csv", category="Tables", labels={"table": "1"}),
+        tex="<tables>/tab1.tex",
+    log:
+        "<logs>/tab1.log",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        dataset=STUDY["video"],
+        draws=lookup("figures/bootstrap", within=config),
+        seed=lookup("seed", within=config),
+    shell:
+        "python {input.script} --attention {input.attention} --dataset {params.dataset} --published {input.published}"
+        " --draws {params.draws} --seed {params.seed} --csv {output.csv} --tex {output.tex} > {log} 2>&1"
+
+
+rule app_answer_probability:
+    """What each layer would answer: probability of the correct and the wrong options by layer."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("app_answer_probability"),
+        notebook="figures/app_answer_probability.ipynb",
+        style="figures/style.mplstyle",
+        table="<tables>/attention.parquet",
+    output:
+        pdf=report(
+            "<results>/figures/app_answer_probability.pdf",
+            category="Appendix",
+            labels={"figure": "answer probability"},
+        ),
+        png="<results>/figures/app_answer_probability.png",
+        csv="<tables>/app_answer_probability.csv",
+    log:
+        "<logs>/app_answer_probability.log",
+        notebook="<logs>/app_answer_probability.ipynb",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=as_parameters({"models": windows_of_models(), "datasets": ATTENDED, **drawing()}),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} {params.options}"
+        " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} > {log[0]} 2>&1"
+
+
+rule app_attention_change:
+    """Attention maps with and without a cut, and where the question and the last token look then."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("app_attention_change"),
+        notebook="figures/app_attention_change.ipynb",
+        style="figures/style.mplstyle",
+        table="<tables>/attention.parquet",
+    output:
+        pdf=report(
+            "<results>/figures/app_attention_change.pdf", category="Appendix", labels={"figure": "attention change"}
+        ),
+        png="<results>/figures/app_attention_change.png",
+        csv="<tables>/app_attention_change.csv",
+    log:
+        "<logs>/app_attention_change.log",
+        notebook="<logs>/app_attention_change.ipynb",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=attention_options(**config["attention"]["change"]),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} {params.options}"
+        " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} > {log[0]} 2>&1"
+
+
+rule app_options:
+    """Which part of the question speaks to the last token, and what the correct option reads."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("app_options"),
+        notebook="figures/app_options.ipynb",
+        style="figures/style.mplstyle",
+        table=knockout_table("options"),
+    output:
+        pdf=report("<results>/figures/app_options.pdf", category="Appendix", labels={"figure": "options"}),
+        png="<results>/figures/app_options.png",
+    log:
+        "<logs>/app_options.log",
+        notebook="<logs>/app_options.ipynb",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=figure_options("video"),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} {params.options}"
+        " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
+
+
+rule app_cumulative:
+    """Accuracy when a route is cut in all layers up to one, in all from one on, and in either half."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("app_cumulative"),
+        notebook="figures/app_cumulative.ipynb",
+        style="figures/style.mplstyle",
+        table=knockout_table("cumulative"),
+    output:
+        pdf=report("<results>/figures/app_cumulative.pdf", category="Appendix", labels={"figure": "cumulative"}),
+        png="<results>/figures/app_cumulative.png",
+        csv="<tables>/app_cumulative.csv",
+    log:
+        "<logs>/app_cumulative.log",
+        notebook="<logs>/app_cumulative.ipynb",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=figure_options("video"),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} {params.options}"
+        " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} > {log[0]} 2>&1"
+
+
+rule app_sufficiency:
+    """Accuracy when only the found routes are open, against as many random edges."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("app_sufficiency"),
+        notebook="figures/app_sufficiency.ipynb",
+        style="figures/style.mplstyle",
+        table="<tables>/sufficiency.parquet",
+    output:
+        pdf=report("<results>/figures/app_sufficiency.pdf", category="Appendix", labels={"figure": "sufficiency"}),
+        png="<results>/figures/app_sufficiency.png",
+        csv="<tables>/app_sufficiency.csv",
+    log:
+        "<logs>/app_sufficiency.log",
+        notebook="<logs>/app_sufficiency.ipynb",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=figure_options("video"),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} {params.options}"
+        " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} > {log[0]} 2>&1"
+
+
+rule app_failed:
+    """Where wrong answers come from: their own probability when a route is cut."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("app_failed"),
+        notebook="figures/app_failed.ipynb",
+        style="figures/style.mplstyle",
+        table=knockout_table("failed"),
+    output:
+        pdf=report("<results>/figures/app_failed.pdf", category="Appendix", labels={"figure": "failed"}),
+        png="<results>/figures/app_failed.png",
+    log:
+        "<logs>/app_failed.log",
+        notebook="<logs>/app_failed.ipynb",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=figure_options("video"),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p table {input.table} {params.options}"
+        " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
+
+
+rule app_tasks:
+    """Appendix F: every main figure of the main model by task."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("app_tasks"),
+        notebook="figures/app_tasks.ipynb",
+        style="figures/style.mplstyle",
+        attention="<tables>/attention.parquet",
+        tables=knockout_tables(*FIGURES["app_tasks"]),
+    output:
+        pdf=report("<results>/figures/app_tasks.pdf", category="Appendix", labels={"figure": "tasks"}),
+        png="<results>/figures/app_tasks.png",
+    log:
+        "<logs>/app_tasks.log",
+        notebook="<logs>/app_tasks.ipynb",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=overview_options(model=STUDY["main_model"]),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p attention {input.attention} {params.options}"
+        " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
+
+
+rule app_models:
+    """Appendices G to I: every main figure by model, and all models on one normalised depth."""
+    input:
+        script="workflow_scripts/run_notebook.py",
+        lib=notebook_code("app_models"),
+        notebook="figures/app_models.ipynb",
+        style="figures/style.mplstyle",
+        attention="<tables>/attention.parquet",
+        tables=knockout_tables(*FIGURES["app_models"]),
+    output:
+        pdf=report("<results>/figures/app_models.pdf", category="Appendix", labels={"figure": "models"}),
+        png="<results>/figures/app_models.png",
+        csv="<tables>/app_models.csv",
+    log:
+        "<logs>/app_models.log",
+        notebook="<logs>/app_models.ipynb",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=overview_options(),
+    shell:
+        "python {input.script} {input.notebook} {log.notebook} -p attention {input.attention} {params.options}"
+        " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} > {log[0]} 2>&1"
+
+
 rule tables:
     """Every table: those of the paper, and those of answers and knockouts, also where no figure reads them."""
     input:
+        rules.tab1.output if "fig1" in drawable() else [],
         rules.tab2.output,
         rules.tab3.output,
         discard_tables(),
         "<tables>/evaluate.parquet",
         "<tables>/reliance.parquet",
+        "<tables>/attention.parquet" if ATTENDED else [],
+        "<tables>/sufficiency.parquet" if KEPT_OPEN else [],
         knockout_tables(*ANALYSES),
     localrule: True
 

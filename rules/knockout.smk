@@ -49,5 +49,7 @@ rule gather_knockout:
     localrule: True
     conda:
         "../envs/figures.yaml"
+    params:
+        options=gather_options,
     shell:
-        "python {input.script} {input.shards} --out {output} > {log} 2>&1"
+        "python {input.script} {input.shards} {params.options} --out {output} > {log} 2>&1"

@@ -25,7 +25,7 @@ def test_budgets_are_read():
         ('[{"routes": []}]', "routes is []; it must be a list of routes"),
         ('[{"routes": ["audio"]}]', "route 'audio' is not understood"),
         ('[{"routes": ["audio->last"], "question": 3}]', "key 'question' is unknown; known: routes, questions"),
-        ('[{"routes": ["audio->last"], "questions": "everything"}]', "questions is 'everything'; it must be correct, all"),
+        ('[{"routes": ["audio->last"], "questions": "everything"}]', "questions is 'everything'; it must be correct, wrong, all"),
         ('[{"routes": ["audio->last"], "questions": 0}]', "questions is 0"),
         ('[{"routes": ["audio->last"], "first": 0}]', "first is 0; it must be a number from 1"),
         ('[{"routes": ["audio->last"], "layouts": ["reversed"]}]', "it must be a list of default, original, reference_first"),
@@ -39,6 +39,24 @@ def test_a_mistake_in_a_budget_is_one_line(text, message):
     with pytest.raises(argparse.ArgumentTypeError) as found:
         script.cuts(text)
     assert message in str(found.value) and "\n" not in str(found.value)
+
+
+def test_wrong_takes_what_is_answered_wrongly_and_nothing_else(tmp_path, questions):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from avflow.questions import split_for_knockout, write_questions
+
+    pool = split_for_knockout([q for q in questions.values() if q.task == "hear"], 6)
+    write_questions(pool, tmp_path / "q.jsonl")
+    answers = {"question_id": [q.question_id for q in pool], "correct": [not q.question_id.endswith(("2", "5")) for q in pool]}
+    pq.write_table(pa.table(answers), tmp_path / "e.parquet")
+    chosen = {}
+    for which in ("wrong", "correct", "all", 2):
+        given = argparse.Namespace(cuts=[{"routes": ["question->last"], "questions": which}], questions=tmp_path / "q.jsonl")
+        given.evaluate = tmp_path / "e.parquet"
+        chosen[which] = [q.question_id[-1] for q in script.Asked(given).choose(pool)]
+    assert chosen == {"wrong": ["2", "5"], "correct": ["1", "3", "4", "6"], "all": list("123456"), 2: ["1"]}
 
 
 def test_a_budget_with_layouts_cuts_the_first_questions_in_every_order(tmp_path, questions, model):

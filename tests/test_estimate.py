@@ -133,3 +133,22 @@ def test_facts_that_are_not_known_stay_unknown():
     facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
     assert math.isnan(facts["av_speakerbench"].gigabytes) and facts["av_odyssey"].gigabytes == 26
     assert all(row.source for row in facts.values())
+
+
+def test_attention_costs_one_forward_a_question_and_shards_share_it_out(settings):
+    facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
+    study, place = Study(settings, SHAPES, facts, RATES, 0.5), ("qwen2.5-omni-3b", "av_speakerbench")
+    starts, forward = study.starts(*place, 1), RATES.forward(SHAPES["qwen2.5-omni-3b"], study.spans(*place).length)
+    looks = lambda **budget: (study.looks(*place, budget) - starts) / forward
+    assert looks(forwards=1) == pytest.approx(3212) and looks(forwards=3, first=2) == pytest.approx(3 * 2 * 9)
+    assert looks(forwards=2, shards=4) == pytest.approx(2 * 3212 * 4 / 64)
+
+
+def test_wrong_answers_are_those_that_are_not_correct(settings):
+    facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
+    budget, place = settings["cuts"]["figure_4"]["av_speakerbench"], ("qwen2.5-omni-3b", "av_speakerbench")
+    rows = {
+        which: Study(settings, SHAPES, facts, RATES, 0.4).cuts(*place, {**budget, "questions": which})[1]
+        for which in ("correct", "wrong")
+    }
+    assert rows["wrong"] == pytest.approx(1.5 * rows["correct"])

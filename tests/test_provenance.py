@@ -10,7 +10,7 @@ from conftest import ROOT, SCRIPTS
 from avflow import provenance
 from avflow.adapters import FAMILIES
 
-LOADING = {"extract_features", "evaluate", "knockout", "reliance"}
+LOADING = {"extract_features", "evaluate", "knockout", "reliance", "attention", "sufficiency"}
 ALL = sorted(p.stem for p in SCRIPTS.glob("*.py"))
 
 

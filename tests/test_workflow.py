@@ -17,12 +17,13 @@ import pytest
 import yaml
 from conftest import ROOT
 
-FIGURES = ("fig3", "fig4", "fig5", "fig6", "app_baseline", "app_discard_layers", "app_order", "app_pareto", "app_reliance")
-FIGURES += ("app_training", "app_window", "app_world")
+FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig5", "fig6", "app_baseline", "app_discard_layers", "app_order", "app_pareto")
+FIGURES += ("app_reliance", "app_training", "app_window", "app_world", "app_answer_probability", "app_options", "app_cumulative")
+FIGURES += ("app_sufficiency", "app_failed", "app_attention_change", "app_tasks", "app_models")
 # What rests on knockouts through the layers that are chosen by them.
 DISCARDS = ("discard_sweep", "gather_discard_sweep", "discard_layers", "pruning", "gather_pruning", "app_discard_layers")
 DISCARDS += ("app_pareto", "tab4")
-TABLES = ("tab2", "tab3")
+TABLES = ("tab1", "tab2", "tab3")
 
 
 def snakemake(where, *arguments, small=True):
@@ -195,6 +196,21 @@ def test_editing_a_knockout_module_reruns_only_knockouts_and_their_figures(done)
             "fig6",
             "app_reliance",
             *DISCARDS,
+            "app_options",
+            "app_cumulative",
+            "app_failed",
+            "app_tasks",
+            "app_models",
+            "attention",
+            "gather_attention",
+            "fig1",
+            "fig2",
+            "tab1",
+            "app_answer_probability",
+            "app_attention_change",
+            "sufficiency",
+            "gather_sufficiency",
+            "app_sufficiency",
         }
     finally:
         module.write_text(before)

@@ -70,7 +70,7 @@ class Study:
     def cuts(self, model: str, dataset: str, budget: dict) -> tuple[float, float]:
         """Seconds of a budget's knockouts in a dataset, and rows."""
         facts, shape, asked = self.facts[dataset], self.shapes[model], budget.get("questions", "correct")
-        number = facts.knockout_questions * (1 if asked == "all" else self.correct)
+        number = facts.knockout_questions * {"all": 1, "wrong": 1 - self.correct}.get(asked, self.correct)
         for most in (asked, budget.get("first")):
             if isinstance(most, int):
                 number = min(number, most * facts.knockout_tasks)
@@ -100,6 +100,15 @@ class Study:
         starts = self.starts(model, dataset, 2)
         return share * (self.answers(model, dataset, 3 + len(kinds) + asked["random"] + asked["ranked"]) - starts) + starts / 2
 
+    def looks(self, model: str, dataset: str, budget: dict) -> float:
+        """Seconds of a budget's whole forwards: `forwards` a question, of the first so many of every task where it says so."""
+        facts = self.facts[dataset]
+        shards = self.settings["datasets"][dataset]["shards"]
+        number = min(facts.questions, budget["first"] * facts.knockout_tasks) if "first" in budget else facts.questions
+        number *= min(1, budget.get("shards", shards) / shards)
+        forward = self.rates.forward(self.shapes[model], self.spans(model, dataset).length)
+        return number * budget["forwards"] * forward + self.starts(model, dataset, 1)
+
 
 def hours(seconds: float) -> str:
     return f"{seconds / 3600:.1f}" if seconds < 360_000 else f"{seconds / 3600:,.0f}"
@@ -113,8 +122,9 @@ def datasets_of(study: Study, needs: dict) -> list[str]:
     """The datasets that a target rests on: those of its analyses, or all where it shows every question's answer."""
     if needs.get("discards"):
         return [d for d in study.settings["datasets"] if d in study.settings["discards"]["tried"]]
-    everywhere = needs["reliance"] or not needs["cuts"]
-    cuts = [study.settings["cuts"][name] for name in needs["cuts"]]
+    looks = needs.get("looks", [])
+    everywhere = needs["reliance"] or not needs["cuts"] and not looks
+    cuts = [study.settings["cuts"][name] for name in needs["cuts"]] + [study.settings["looks"][name] for name in looks]
     return [d for d in study.settings["datasets"] if everywhere or any(d in cut for cut in cuts)]
 
 
@@ -146,6 +156,9 @@ def gpu_table(study: Study, targets: dict[str, dict], pins: Path) -> list[list[s
                     parts["reliance", dataset] = study.answers(model, dataset, study.settings["variants"])
                 for name in needs.get("discards", []):
                     parts[name, dataset] = getattr(study, name)(model, dataset)
+                for name in needs.get("looks", []):
+                    if budget := study.settings["looks"][name].get(dataset):
+                        parts[name, dataset] = study.looks(model, dataset, budget)
                 for name in needs["cuts"]:
                     if budget := study.settings["cuts"][name].get(dataset):
                         parts[name, dataset] = study.cuts(model, dataset, budget)[0]

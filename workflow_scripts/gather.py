@@ -18,6 +18,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shards", nargs="+", type=Path, help="parquet files with the same columns")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--may-be-empty", action="store_true", help="no row at all is no error")
     arguments = parser.parse_args()
     schema = pq.read_schema(arguments.shards[0]).remove_metadata()
     part, rows = Path(f"{arguments.out}.part"), 0
@@ -28,7 +29,7 @@ def main():
                 raise InputError(f"{shard}: its columns differ from those of {arguments.shards[0]}; delete it and run again")
             writer.write_table(table)
             rows += len(table)
-    if not rows:
+    if not rows and not arguments.may_be_empty:
         part.unlink()
         raise InputError(
             f"{arguments.out}: none of {len(arguments.shards)} shards holds a row; is any question answered correctly?"

@@ -8,9 +8,9 @@
         --width 3 --cuts '[{"routes": ["audio->question", "question->last"]}]' \\
         --out results/miniature/knockout/tiny-omni/mini-video/figure_4/0.parquet
 
-`cuts` is a list of budgets, each for some routes: `questions` ("correct", the default; "all"; or n: the correct ones among the
-first n of every task), `first` (n: among the first n of every task, whatever `questions` says), `layouts` (orders of the prompt's
-parts, see `avflow/layouts.py`), `stride`, `styles`, `widths` (those that a shallow model has layers for), `controls`
+`cuts` is a list of budgets, each for some routes: `questions` ("correct", the default; "wrong"; "all"; or n: the correct ones
+among the first n of every task), `first` (n: among the first n of every task, whatever `questions` says), `layouts` (orders of
+the prompt's parts, see `avflow/layouts.py`), `stride`, `styles`, `widths` (those that a shallow model has layers for), `controls`
 ({"random_same": n, "random_other": n} draws) and `value_zero` (true: the same cuts without renormalisation). What several of them
 ask for is computed once. Which questions are correct is known from `evaluate`, so in the default layout.
 """
@@ -36,7 +36,7 @@ def cuts(text: str) -> list[dict]:
     many = lambda fits: lambda x: isinstance(x, list) and x and all(map(fits, x))  # noqa: E731
     allowed = {
         "routes": (many(Route.parse), "a list of routes"),
-        "questions": (lambda x: x in ("correct", "all") or number(1)(x), "correct, all, or a number from 1"),
+        "questions": (lambda x: x in ("correct", "wrong", "all") or number(1)(x), "correct, wrong, all, or a number from 1"),
         "first": (number(1), "a number from 1"),
         "layouts": (many(layouts.NAMES.__contains__), f"a list of {', '.join(layouts.NAMES)}"),
         "stride": (number(1), "a number from 1"),
@@ -87,7 +87,7 @@ class Asked:
         def falls(cut):
             which = cut.get("questions", "correct")
             enough = rank <= min(cut.get("first", rank), rank if isinstance(which, str) else which)
-            return enough and (which == "all" or self.correct[question.question_id])
+            return enough and (which == "all" or self.correct[question.question_id] == (which != "wrong"))
 
         return [cut for cut in self.cuts if rank is not None and falls(cut)]
 

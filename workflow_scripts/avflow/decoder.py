@@ -134,12 +134,15 @@ def _rotate(x, cos, sin):
     return x * cos + torch.cat([-x[..., half:], x[..., :half]], -1) * sin
 
 
+def queries(layer, x, cos, sin) -> torch.Tensor:
+    """Queries of a layer's inputs x (R, D), after rotary embedding: (R, heads, head_dim); cos, sin (R, head_dim)."""
+    q = layer.self_attn.q_proj(layer.input_layernorm(x)).unflatten(-1, (-1, layer.self_attn.head_dim))
+    return _rotate(q, cos[:, None], sin[:, None])
+
+
 def _queries(model, run: CleanRun, number: int, first: int) -> torch.Tensor:
-    """Clean queries of rows `first`.. in a layer, after rotary embedding: (R, heads, head_dim)."""
-    layer = model.decoder.layers[number]
-    x = layer.self_attn.q_proj(layer.input_layernorm(run.states(number, first)))
-    q = x.unflatten(-1, (-1, layer.self_attn.head_dim))
-    return _rotate(q, run.cos[0, first:, None], run.sin[0, first:, None])
+    """Clean queries of rows `first`.. in a layer: (R, heads, head_dim)."""
+    return queries(model.decoder.layers[number], run.states(number, first), run.cos[0, first:], run.sin[0, first:])
 
 
 @torch.inference_mode()
@@ -149,8 +152,7 @@ def last_row_attention(model, number: int, state, keys, cos, sin) -> torch.Tenso
     state (1, D): the row's input; keys (1, kv heads, rows, head_dim), after rotary embedding; cos, sin (1, rows, head_dim).
     """
     layer = model.decoder.layers[number]
-    q = layer.self_attn.q_proj(layer.input_layernorm(state)).unflatten(-1, (-1, layer.self_attn.head_dim))  # (1, heads, d)
-    q = _rotate(q, cos[:, -1:], sin[:, -1:])[0]
+    q = queries(layer, state, cos[0, -1:], sin[0, -1:])[0]  # (heads, d)
     k = keys[0].repeat_interleave(len(q) // keys.shape[1], 0)  # (heads, rows, d)
     scores = (k @ q[..., None])[..., 0].to(torch.promote_types(q.dtype, torch.float32)) * layer.self_attn.scaling
     return scores.softmax(-1)

@@ -43,6 +43,7 @@ SPANS = {
     "incorrect_candidates": "IncorrectCand",
     "correct_option": "CorrectOpt",
     "incorrect_options": "IncorrectOpt",
+    "non_options": "NonOption",
 }
 
 
@@ -74,16 +75,17 @@ def route_label(route: str) -> str:
 CHANGE = "model question_id cluster task group needs route width centre logp_base p_base_clean"
 
 
-def relative_change(path, models: dict, dataset: str) -> pd.DataFrame:
-    """Rows of real cuts in centred windows on questions answered correctly, in their default layout; none where path is empty.
+def relative_change(path, models: dict, dataset: str, style: str = "centred", correct: bool = True) -> pd.DataFrame:
+    """Rows of real cuts on questions answered correctly, in their default layout; none where path is empty.
 
-    models: name -> width of the window, None for all. `change` is the % change of the answer's probability (section 2.1).
+    models: name -> width of the window, None for all. correct: False takes those answered wrongly instead, in every layout.
+    `change` is the % change of the answer's probability (section 2.1).
     """
     if not path:
         return pd.DataFrame(columns=[*CHANGE.split(), "change"])
     keep = [("model", "in", list(models)), ("dataset", "=", dataset), ("control", "=", "none"), ("cut", "=", "mask")]
-    keep += [("style", "=", "centred"), ("applicable", "=", True), ("correct_clean", "=", True)]
-    keep += [("layout", "not in", layouts.NAMES)]
+    keep += [("style", "=", style), ("applicable", "=", True), ("correct_clean", "=", correct)]
+    keep += [("layout", "not in", layouts.NAMES)] if correct else []
     rows = pq.read_table(path, columns=CHANGE.split(), filters=keep).to_pandas()
     wanted = rows["model"].map(models)
     rows = rows[wanted.isna() | (wanted == rows["width"])].copy()
@@ -98,11 +100,11 @@ def curve(rows: pd.DataFrame, draws: int, seed: int):
     return table.columns.to_numpy(), mean, low, high, len(table)
 
 
-def route_panels(rows: pd.DataFrame, models, panels, colours: dict, draws: int, seed: int):
+def route_panels(rows: pd.DataFrame, models, panels, colours: dict, draws: int, seed: int, words="% Change in Probability"):
     """One row of panels a model, one panel a (title, group, routes) entry, one line a route; returns the figure.
 
     rows: from `relative_change`; colours: route -> colour. Neighbouring panels with the same routes stand under one legend, and
-    the panels of a model share the y axis.
+    the panels of a model share the y axis, which `words` name.
     """
     models, panels = list(models), panels or [("", "", list(colours))]
     blocks = [list(block) for _, block in itertools.groupby(panels, key=lambda panel: panel[2])]
@@ -115,7 +117,7 @@ def route_panels(rows: pd.DataFrame, models, panels, colours: dict, draws: int, 
             for axis, (_, group, routes) in zip(line, block):
                 here = rows[(rows["model"] == model) & (rows["group"] == group)]
                 line_panel(axis, here, routes, colours, draws, seed)
-            line[0].set_ylabel((f"{model}\n" if len(models) > 1 else "") + "% Change in Probability")
+            line[0].set_ylabel((f"{model}\n" if len(models) > 1 else "") + words)
             lines[model] += list(line)
         for axis, (heading, _, _) in zip(grid[0], block):
             axis.set_title(f"({next(letters)}) {heading}")

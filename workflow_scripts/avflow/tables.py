@@ -1,5 +1,7 @@
 """The columns of result tables, and what every row says about its question."""
 
+import pyarrow as pa
+
 from . import readout, rows
 from .questions import Question
 
@@ -97,6 +99,30 @@ DISCARD_SWEEP = rows.schema(
     kl="float32",
     answer="string",
     correct="bool",
+    correct_clean="bool",
+)
+ATTENTION = rows.schema(  # what `number` and `values` hold, by kind: see the script attention.py
+    **QUESTION,
+    gold="string",
+    correct_clean="bool",
+    kind="string",
+    name="string",
+    layer="int32",
+    number="int64",
+    answer="string",
+    correct="bool",
+).append(pa.field("values", pa.list_(pa.float32())))
+SUFFICIENCY = rows.schema(
+    **QUESTION,
+    kind="string",
+    threshold="float32",
+    draw="int32",
+    n_kept_edges="int64",
+    share="float32",
+    kept="bool",
+    answer="string",
+    logp_base="float32",
+    p_base_clean="float32",
     correct_clean="bool",
 )
 

@@ -60,11 +60,15 @@ def _number(rows: pd.DataFrame) -> int | None:
     return int(rows["n"].iloc[0]) if len(rows) else None
 
 
-def to_tex(table: pd.DataFrame) -> str:
-    """The table as a LaTeX tabular (booktabs); column names and cells escaped, empty where nothing is known."""
+def to_tex(table: pd.DataFrame, wide: bool = True) -> str:
+    """The table as a LaTeX tabular (booktabs); column names and cells escaped, empty where nothing is known.
+
+    wide: the last column holds sentences.
+    """
     escape = lambda cell: "".join(TEX.get(c, c) for c in ("" if pd.isna(cell) else str(cell)))  # noqa: E731
-    shown = table.drop(columns="example_id")
-    layout = "".join("r" if pd.api.types.is_numeric_dtype(shown[c]) else "l" for c in shown.columns[:-1]) + "p{0.4\\linewidth}"
+    shown = table.drop(columns="example_id", errors="ignore")
+    layout = "".join("r" if pd.api.types.is_numeric_dtype(shown[c]) else "l" for c in shown.columns)
+    layout = layout[:-1] + "p{0.4\\linewidth}" if wide else layout
     lines = [" & ".join(map(escape, cells)) + r" \\" for cells in shown.itertuples(index=False)]
     body = [rf"\begin{{tabular}}{{{layout}}}", r"\toprule", " & ".join(map(escape, shown.columns)) + r" \\", r"\midrule", *lines]
     return "\n".join([*body, r"\bottomrule", r"\end{tabular}", ""])

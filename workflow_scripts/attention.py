@@ -1,0 +1,158 @@
+"""Where the last token looks, sinks, what each layer would answer, and answers with attention masked in the last layers.
+
+    python workflow_scripts/attention.py --model tiny-omni --family qwen_omni --checkpoint resources/tiny-omni \\
+        --questions results/miniature/questions/mini-video.jsonl --shard 0 --shards 2 --first 30 \\
+        --features results/miniature/features/tiny-omni/mini-video/0.safetensors \\
+        --spans '{"av_video": {"text": ["instruction", "question_text", "options", "tail", "last"]}}' \\
+        --masked '["video->last", "video->text"]' --change '{"route": "audio->question", "layers": [0, 0.67]}' \\
+        --out results/miniature/attention/tiny-omni/mini-video/0.parquet
+
+Every question is run once, and all is read off that run; rows differ in `kind`:
+
+    kind             name            number                            values
+    shares           class of token                                    attention of the last token, a head each
+    lens                                                               log-probability of every option's letter after the layer
+    tokens           class of token  first tokens of frames and items  number of tokens
+    sink_dimensions                                                    dimensions
+    sinks            class of token  first tokens of frames and items  positions of the sinks
+    masked           route, or none  cut edges                         log-probability of the uncut answer
+
+and of the first `--maps` questions of every task:
+
+    bins             class of token  bin                               its first position and the one after its last
+    map              uncut or cut    bin of the queries                attention to each bin of keys
+    norms                                                              L2 norm by position, of the layer's input
+    activations      first, median                                     |x / RMS(x)| by dimension, of position 0 or the median
+
+`layer` is the layer, or the first masked one; `answer` and `correct` are those of `masked`, `correct_clean` of the uncut run.
+"""
+
+import argparse
+import json
+
+import torch
+
+from avflow import cli, knockout, last_token, late_layers, readout, sinks, tables, traced
+from avflow.attention_maps import as_range, attention_maps, bin_classes
+from avflow.decoder import clean_run, last_logits
+from avflow.interventions import Route
+from avflow.questions import read_questions
+from avflow.token_classes import CLASSES, first_tokens, token_classes
+
+
+def ranks(path) -> dict[str, int]:
+    """Every question's place within its task, from 1, in the order of the file."""
+    counts, found = {}, {}
+    for question in read_questions(path):
+        found[question.question_id] = counts[question.task] = counts.get(question.task, 0) + 1
+    return found
+
+
+def last_token_rows(model, sequence, run) -> list[dict]:
+    """Shares and lens."""
+    shares = last_token.attention_shares(model, sequence, run)
+    lens = last_token.option_log_probabilities(sequence, last_token.logit_lens(model, run))
+    present = [(c, name) for c, name in enumerate(CLASSES) if bool((token_classes(sequence.spans) == c).any())]
+    rows = [
+        dict(kind="shares", name=name, layer=layer, values=heads[c].tolist())
+        for layer, heads in enumerate(shares)
+        for c, name in present
+    ]
+    return rows + [dict(kind="lens", layer=layer, values=one.tolist()) for layer, one in enumerate(lens)]
+
+
+def sink_rows(sequence, run) -> list[dict]:
+    """Which dimensions and tokens are sinks, by layer; the sizes of the classes they lie in."""
+    kinds, first = token_classes(sequence.spans), first_tokens(sequence.spans)
+    rows = []
+    for c, name in enumerate(CLASSES):
+        if count := int((kinds == c).sum()):
+            rows.append(dict(kind="tokens", name=name, number=int(first[kinds == c].sum()), values=[count]))
+    for layer in range(len(run.inputs)):
+        activation = sinks.activations(run.states(layer, 0))
+        dimensions = sinks.sink_dimensions(activation)
+        positions = sinks.sink_tokens(activation, dimensions).cpu()
+        rows.append(dict(kind="sink_dimensions", layer=layer, values=dimensions.tolist()))
+        for c, name in enumerate(CLASSES):
+            here = positions[kinds[positions] == c]
+            if len(here):
+                rows.append(dict(kind="sinks", name=name, layer=layer, number=int(first[here].sum()), values=here.tolist()))
+    return rows
+
+
+def map_rows(model, sequence, run, arguments) -> list[dict]:
+    """Pooled maps with and without the cut; norms and activations by layer."""
+    cuts, layers = [], len(run.inputs)
+    if arguments.change:
+        cuts = [(Route.parse(arguments.change["route"]), as_range(layers, arguments.change["layers"]))]
+    maps, _ = attention_maps(model, sequence, cuts, arguments.bins)
+    rows = [
+        dict(kind="bins", name=name, number=number, values=[start, stop])
+        for number, (name, start, stop) in enumerate(bin_classes(sequence, arguments.bins))
+    ]
+    for name, variant in zip(("uncut", "cut"), maps):
+        for layer, square in enumerate(variant):
+            rows += [dict(kind="map", name=name, layer=layer, number=n, values=line.tolist()) for n, line in enumerate(square)]
+    for layer in range(layers):
+        states = run.states(layer, 0)
+        activation = sinks.activations(states)
+        rows.append(dict(kind="norms", layer=layer, values=states.float().norm(dim=-1).tolist()))
+        for name, one in (("first", activation[0]), ("median", activation.median(0).values)):
+            rows.append(dict(kind="activations", name=name, layer=layer, values=one.tolist()))
+    return rows
+
+
+@torch.inference_mode()
+def look(model, question, features, partial, arguments, rank) -> list[dict]:
+    """All rows of one question."""
+    sequence = model.sequence(question, features, arguments.spans.get(question.setting))
+    kept = partial.recall("batch plan")
+    batches = knockout.Plan(**kept) if kept else knockout.plan(model)
+    run = clean_run(model, sequence, 0, batches.home(model, len(sequence), 0))
+    right = int(last_logits(model, run.final[-1:])[0].argmax()) == readout.gold_id(sequence)
+    rows = last_token_rows(model, sequence, run) + sink_rows(sequence, run)
+    if arguments.masked:
+        window = late_layers.late_window(len(run.inputs), arguments.masked_layers)
+        masked = late_layers.masked_answers(model, sequence, run, arguments.masked, window, batches)
+        rows += [dict(kind="masked", layer=window.start, **row) for row in masked]
+    if batches.as_dict() != kept:
+        partial.remember("batch plan", batches.as_dict())
+    if rank[question.question_id] <= arguments.maps:
+        rows += map_rows(model, sequence, run, arguments)
+    shared = tables.about(question, arguments.model) | {"gold": question.answer, "correct_clean": right}
+    empty = dict.fromkeys(tables.ATTENTION.names)
+    return [{**empty, **shared, **row} for row in rows]
+
+
+def change(text: str) -> dict:
+    """Read what is cut for the comparison of maps. Raises ArgumentTypeError with the value and what is allowed."""
+    try:
+        found = json.loads(text)
+        first, last = found["layers"]
+        fits = set(found) == {"route", "layers"} and 0 <= first < last <= 1
+    except (ValueError, KeyError, TypeError):
+        fits = False
+    if not fits:
+        wanted = 'a route and shares of the depth, {"route": "audio->question", "layers": [0, 0.67]}'
+        raise argparse.ArgumentTypeError(f"{text!r} is not understood; write {wanted}")
+    return found
+
+
+def main():
+    parser = traced.parser(__doc__)
+    parser.add_argument("--first", type=int, help="only the first so many questions of every task")
+    parser.add_argument("--maps", type=int, default=0, help="maps, norms and activations of the first so many of every task")
+    parser.add_argument("--bins", type=int, default=64, help="bins of positions in a map")
+    parser.add_argument("--masked", type=json.loads, default=[], help="routes that are masked in the last layers, JSON")
+    parser.add_argument("--masked-layers", type=int, nargs=2, metavar=("FIRST", "LAST"), help="default: the last 5 of 36")
+    parser.add_argument("--change", type=change, help="what is cut for the second set of maps, JSON")
+    arguments = parser.parse_args()
+    rank = ranks(arguments.questions)
+    choose = lambda questions: [q for q in questions if rank[q.question_id] <= (arguments.first or rank[q.question_id])]
+    work = lambda model, question, features, partial: look(model, question, features, partial, arguments, rank)
+    plan = {name: getattr(arguments, name) for name in ("first", "maps", "bins", "masked", "masked_layers", "change")}
+    traced.run(__file__, arguments, tables.ATTENTION, choose, work, plan)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,41 @@
+"""Table 1: accuracy with attention masked in the last layers, each setting against the same questions without a mask."""
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from . import published
+from .statistics import cluster_bootstrap
+
+
+def masking_table(path, dataset: str, numbers: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
+    """A row a model and setting ("none", or the route that is masked), in percent.
+
+    path: table of the rule attention; numbers: resources/published/masking.csv. change: points gained or lost against "none" on
+    the same questions, with its 95 % interval over clips; probability: mean, of the token
+    that is said unmasked; published_change likewise, from the published accuracies.
+    """
+    keep = [("kind", "=", "masked"), ("dataset", "=", dataset)]
+    columns = ["model", "question_id", "cluster", "name", "layer", "correct", "values"]
+    rows, found = pq.read_table(path, columns=columns, filters=keep).to_pandas(), []
+    rows["probability"] = np.exp(rows["values"].str[0].astype(float))
+    for model, mine in rows.groupby("model", sort=False):
+        wide = mine.pivot(index=["question_id", "cluster"], columns="name", values="correct").astype(float)
+        known = numbers[
+            (numbers["dataset"] == dataset) & numbers["model"].map(lambda m, model=model: published.same_model(m, model))
+        ]
+        known = known.set_index("setting")
+        for setting in pd.unique(mine["name"]):
+            paired = 100 * (wide[[setting]] - wide[["none"]].to_numpy())
+            change, low, high = cluster_bootstrap(paired, wide.index.get_level_values("cluster"), draws, seed)
+            entry = dict(model=model, setting=setting, first_layer=int(mine["layer"].iloc[0]), n=int(wide[setting].count()))
+            entry["probability"] = 100 * mine.loc[mine["name"] == setting, "probability"].mean()
+            entry |= dict(accuracy=100 * wide[setting].mean(), change=change[0], ci_low=low[0], ci_high=high[0])
+            if setting in known.index:
+                accuracy = float(known.loc[setting, "accuracy"])
+                entry |= dict(published=accuracy, published_change=accuracy - float(known.loc["none", "accuracy"]))
+                entry["published_source"] = known.loc[setting, "source"]
+            found.append(entry)
+    table = pd.DataFrame(found)
+    names = ["published", "published_change", "published_source"]
+    return table.reindex(columns=[c for c in table.columns if c not in names] + names)

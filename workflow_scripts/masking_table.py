@@ -1,0 +1,35 @@
+"""Attention masked in the last layers -> Table 1: accuracy by setting and its paired change, as csv and LaTeX.
+
+    python workflow_scripts/masking_table.py --dataset mini-video --attention results/miniature/tables/attention.parquet \\
+        --published resources/published/masking.csv --csv results/miniature/tables/tab1.csv \\
+        --tex results/miniature/tables/tab1.tex
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+from avflow import cli, masking_tables, published, task_tables
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--attention", type=Path, required=True, help="the gathered table of the rule attention")
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--published", type=Path, required=True, help="csv of the paper's numbers")
+    parser.add_argument("--draws", type=int, default=2000, help="bootstrap draws behind the intervals")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--csv", type=Path, required=True)
+    parser.add_argument("--tex", type=Path, required=True)
+    arguments = parser.parse_args()
+    numbers = published.read(arguments.published, "dataset", "model", "setting", "accuracy", "source")
+    table = masking_tables.masking_table(arguments.attention, arguments.dataset, numbers, arguments.draws, arguments.seed).round(
+        2
+    )
+    for path, text in ((arguments.csv, table.to_csv(index=False)), (arguments.tex, task_tables.to_tex(table, wide=False))):
+        Path(f"{path}.part").write_text(text, encoding="utf-8")
+        os.replace(f"{path}.part", path)
+
+
+if __name__ == "__main__":
+    cli.run(main)

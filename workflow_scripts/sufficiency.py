@@ -1,0 +1,62 @@
+"""Keep only the routes that the knockouts found open, in the questions of one shard, against as many random edges.
+
+    python workflow_scripts/sufficiency.py --model tiny-omni --family qwen_omni --checkpoint resources/tiny-omni \\
+        --questions results/miniature/questions/mini-video.jsonl --shard 0 --shards 2 --first 10 --draws 1 \\
+        --features results/miniature/features/tiny-omni/mini-video/0.safetensors \\
+        --evaluate results/miniature/evaluate/tiny-omni/mini-video/0.parquet --width 3 --thresholds 1 5 20 \\
+        --knockouts results/miniature/tables/knockout_figure_4.parquet \\
+        --spans '{"av_video": {"question": ["instruction", "question_text", "options", "tail"]}}' \\
+        --out results/miniature/sufficiency/tiny-omni/mini-video/0.parquet
+
+Questions are those that the model answers correctly, among the first so many of every task in the knockouts' split.
+"""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from avflow import cli, provenance, sufficiency, tables, traced
+from avflow.questions import read_questions
+
+
+def choose(questions, arguments) -> list:
+    """The questions of a shard that are asked."""
+    table = pq.read_table(arguments.evaluate, columns=["question_id", "correct"])
+    correct = dict(zip(*(table[n].to_pylist() for n in ("question_id", "correct"))))
+    counts, chosen = {}, set()
+    for q in read_questions(arguments.questions):
+        if q.study_split == "knockout":
+            counts[q.task] = counts.get(q.task, 0) + 1
+            if counts[q.task] <= (arguments.first or counts[q.task]):
+                chosen.add(q.question_id)
+    return [q for q in questions if q.question_id in chosen and correct[q.question_id]]
+
+
+def main():
+    parser = traced.parser(__doc__)
+    parser.add_argument("--evaluate", type=Path, required=True, help="this shard's rows of the rule evaluate")
+    parser.add_argument("--knockouts", type=Path, nargs="+", required=True, help="tables that say which routes matter where")
+    parser.add_argument("--width", type=int, required=True, help="layers in the windows that are read from them")
+    parser.add_argument("--thresholds", type=float, nargs="+", required=True, help="%% of the answer's probability that is lost")
+    parser.add_argument("--draws", type=int, default=1, help="random choices of as many edges a threshold")
+    parser.add_argument("--first", type=int, help="only the first so many questions of every task")
+    arguments = parser.parse_args()
+    changes = {}
+
+    def work(model, question, features, _):
+        if not changes:
+            layers = len(model.decoder.layers)
+            found = sufficiency.effects(arguments.knockouts, arguments.model, question.dataset, arguments.width, layers)
+            changes.update(found)
+        sequence = model.sequence(question, features, arguments.spans.get(question.setting))
+        rows = sufficiency.keep_only(model, sequence, changes, arguments.thresholds, arguments.draws, arguments.seed)
+        shared = tables.about(question, arguments.model)
+        return [{**shared, **row} for row in rows]
+
+    plan = {name: getattr(arguments, name) for name in ("width", "thresholds", "draws", "first")}
+    plan["knockouts"] = provenance.file_hash(*arguments.knockouts)
+    traced.run(__file__, arguments, tables.SUFFICIENCY, lambda q: choose(q, arguments), work, plan)
+
+
+if __name__ == "__main__":
+    cli.run(main)
