@@ -19,12 +19,14 @@ include: "rules/knockout.smk"
 include: "rules/pruning.smk"
 include: "rules/attention.smk"
 include: "rules/figures.smk"
+include: "rules/claims.smk"
 include: "rules/estimate.smk"
 
 
 rule all:
-    """Every figure and table of the study."""
+    """Every figure and table of the study, and its claims' verdicts."""
     input:
         rules.figures.input,
         rules.tables.input,
+        claims(),
     localrule: True

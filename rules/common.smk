@@ -355,6 +355,25 @@ def discard_tables():
     return [f"<tables>/{name}.parquet" for name in names] + (table_4("csv") + table_4("tex") if SWEPT else [])
 
 
+def claimed_tables():
+    """The tables that claims are held against, as far as the study has them."""
+    found = knockout_tables("figure_3", "figure_4", "figure_5", "figure_6", "graded", "controls_video")
+    found += ["<tables>/evaluate.parquet", "<tables>/reliance.parquet"]
+    return found + (["<tables>/pruning.parquet"] if SWEPT else []) + (["<tables>/tab1.csv"] if ATTENDED else [])
+
+
+def claims():
+    """The verdicts, where the study makes claims."""
+    return ["<tables>/claims.csv"] if "claims" in STUDY else []
+
+
+def claims_options():
+    """The models, datasets and intervals behind the verdicts."""
+    datasets = {"video": STUDY["video"], "items": STUDY["items"]}
+    options = {"tables": f"{RESULTS}/tables", "models": windows_of_models(), "datasets": datasets, **drawing()}
+    return as_options(options | {"least": config["figures"]["least"]})
+
+
 def layers_inputs(wildcards):
     """The rows of a model's knockouts from which its layers follow, where config.yaml does not name them."""
     given = config["models"][wildcards.model].get("discard_layers", {})

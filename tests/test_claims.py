@@ -1,0 +1,123 @@
+"""Claims get the verdict that the tables give them, and say so when there is nothing to go by."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT
+
+from avflow import claims, layouts, tables
+from avflow.errors import InputError
+
+LAYERS = 12
+PLANTED = {  # group -> route -> the mean change at its deepest centre, and that centre
+    "hear": {"audio->question": (-60, 5), "video->question": (0, 5), "question->last": (-70, 10)},
+    "see": {"audio->question": (0, 5), "video->question": (-50, 5), "question->last": (-70, 10)},
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Knockouts of 20 questions a group, answers and answers without a sense, as planted."""
+    rng, cuts, answers, without = np.random.default_rng(0), [], [], []
+    empty = {name: None for name in tables.KNOCKOUT.names}
+    for group, routes in PLANTED.items():
+        for number in range(20):
+            about = dict(
+                model="m", dataset="clips", question_id=f"{group}_{number}", cluster=f"c{number}", group=group, task=group
+            )
+            about |= dict(setting="av_video", layout="paper_eq1", needs="A" if group == "hear" else "V")
+            for route, (depth, deepest) in routes.items():
+                for centre in range(LAYERS):
+                    change = depth * (centre == deepest) + rng.normal(0, 0.05)
+                    row = dict(empty, **about, route=route, style="centred", width=3, centre=centre, cut="mask", control="none")
+                    row |= dict(window_start=max(0, centre - 1), window_stop=min(LAYERS, centre + 2), applicable=True)
+                    cuts.append(row | dict(correct_clean=True, p_base_clean=0.9, logp_base=np.log(0.9 * (1 + change / 100))))
+            shared = dict(about, answer="A", content="x", **{f"logit_{x}": 0.0 for x in "ABCD"})
+            answers.append(dict(shared, correct=True))
+            lost = {"muted": "hear", "blanked": "see", "swapped": "hear"}
+            for variant in ("muted", "blanked", "swapped", "text_only", "shuffled_1"):
+                right = variant == "shuffled_1" or (lost.get(variant, group) != group) or number % 4 == 0
+                without.append(dict(shared, correct=right, variant=variant))
+    pd.DataFrame(cuts).to_parquet(tmp_path / "knockout_figure_4.parquet")
+    pd.DataFrame(answers).to_parquet(tmp_path / "evaluate.parquet")
+    pd.DataFrame(without).to_parquet(tmp_path / "reliance.parquet")
+    assert "paper_eq1" not in layouts.NAMES
+    return tmp_path
+
+
+def judged(folder, *asked, least=10):
+    found = claims.Tables(folder, {"m": 3}, {"video": "clips", "items": "other"}, 300, 0)
+    return claims.judge([{"claim": "c", **claim} for claim in asked], found, least)
+
+
+@pytest.mark.parametrize(
+    ("claim", "value", "verdict"),
+    [
+        (dict(measure="lowest", route="audio->question", group="hear", expected="below -20"), -60, "agree"),
+        (dict(measure="lowest", route="audio->question", group="see", expected="below -20"), 0, "differ"),
+        (dict(measure="largest", route="video->question", group="hear", expected="within -1 1"), 0, "agree"),
+        (dict(measure="largest", route="video->question", group="see", expected="within -1 1"), -50, "differ"),
+        (dict(measure="centre_of_lowest", route="question->last", group="all", expected="within 30 33"), 10 * 35 / 11, "agree"),
+        (dict(measure="order", route="audio->question", then="question->last", group="hear", expected="above 0"), 5, "agree"),
+        (dict(measure="mean", route="question->last", group="all", centres=[31, 33], expected="below -20"), -70, "agree"),
+        (dict(measure="largest", route="question->last", group="all", centres=[0, 20], expected="within -1 1"), 0, "agree"),
+        (dict(measure="accuracy_change", variant="muted", group="hear", expected="below -40"), -75, "agree"),
+        (dict(measure="accuracy_change", variant="muted", group="see", expected="below -40"), 0, "differ"),
+        (dict(measure="accuracy", variant="text_only", group="all", expected="within 10 40"), 25, "agree"),
+        (dict(measure="same_content", group="all", expected="above 95"), 100, "agree"),
+        (dict(measure="rank_correlation", tasks=["hear", "see"], expected="above 0.8"), 0.9, "agree"),
+        (dict(measure="false_positives", cannot={"hear": ["video->question"]}, expected="within 0 5"), 0, "agree"),
+        (dict(measure="false_positives", cannot={"hear": ["audio->question"]}, expected="within 0 5"), 100 / 12, "differ"),
+        (dict(measure="lowest", route="audio->last", group="hear", expected="below -20"), np.nan, "not testable"),
+        (dict(measure="masking", setting="video->last", expected="within -2 2"), np.nan, "not testable"),
+        (dict(measure="discarding", block="video", setting="All", expected="within -2 2"), np.nan, "not testable"),
+    ],
+)
+def test_a_claim_gets_the_verdict_of_its_number(folder, claim, value, verdict):
+    (row,) = judged(folder, claim).to_dict("records")
+    assert row["verdict"] == verdict, row
+    assert np.isnan(row["value"]) if np.isnan(value) else row["value"] == pytest.approx(value, abs=0.15), row
+
+
+def test_scrambled_labels_show_a_difference_as_rarely_as_chance(folder):
+    scrambled = dict(measure="scrambled", route="audio->question", groups=["hear", "see"], expected="within 0 10")
+    (row,) = judged(folder, scrambled).to_dict("records")
+    assert row["verdict"] == "agree" and row["value"] < 10
+    rows = pd.read_parquet(folder / "knockout_figure_4.parquet")
+    assert rows["group"].nunique() == 2, "labels do differ before they are drawn anew"
+
+
+def test_too_few_questions_give_no_verdict_and_clear_needs_the_whole_interval(folder):
+    claim = dict(measure="lowest", route="audio->question", group="hear", expected="below -20")
+    assert judged(folder, claim, least=21)["verdict"].tolist() == ["not testable"]
+    assert judged(folder, claim)["clear"].tolist() == [True]
+    loose = dict(measure="accuracy_change", variant="muted", group="see", expected="within -2 2")
+    row = judged(folder, loose).iloc[0]
+    assert row["verdict"] == "agree" and not row["clear"], "20 unchanged answers exclude no loss of two points"
+
+
+@pytest.mark.parametrize("study", ["miniature", "paper"])
+def test_the_shipped_claims_are_read_and_name_what_exists(study):
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    found = claims.read(ROOT / config["studies"][study]["claims"])
+    assert len(found) >= 25 and len({claim["claim"] for claim in found}) == len(found)
+    for claim in found:
+        routes = [claim[key] for key in ("route", "then") if key in claim] + claim.get("routes", [])
+        known = config["knockout"]["cuts"][claim.get("analysis", "figure_4")]["routes"]
+        assert set(routes) <= set(known), claim
+        assert study == "miniature" or "source" in claim and "paper" in claim
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("- {claim: c, measure: deepest, expected: below 0}", "claim 'c' has measure 'deepest'; known: lowest, highest"),
+        ("- {claim: c, measure: lowest, expected: small}", "claim 'c' expects 'small'; write below x, above x or within x y"),
+    ],
+)
+def test_a_bad_claim_is_named(tmp_path, text, reason):
+    path = tmp_path / "claims.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=reason):
+        claims.read(path)

@@ -1,0 +1,43 @@
+"""Tables -> every finding as a numeric rule with a verdict: agree, differ or not testable.
+
+    python workflow_scripts/claims.py --claims resources/claims/miniature.yaml --tables results/miniature/tables \\
+        --models '{"tiny-omni": 3}' --datasets '{"video": "mini-video", "items": "mini-items"}' \\
+        --out results/miniature/tables/claims.csv
+
+Prints the verdicts, too. See avflow/claims.py for the measures.
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from avflow import claims, cli
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--claims", type=Path, required=True, help="YAML")
+    parser.add_argument("--tables", type=Path, required=True, help="folder of the study's tables")
+    parser.add_argument("--models", type=json.loads, required=True, help="model -> layers in its window, JSON")
+    parser.add_argument("--datasets", type=json.loads, required=True, help="video, items -> dataset, JSON")
+    parser.add_argument("--least", type=int, default=10, help="questions below which nothing is said")
+    parser.add_argument("--draws", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    asked = claims.read(arguments.claims)
+    tables = claims.Tables(arguments.tables, arguments.models, arguments.datasets, arguments.draws, arguments.seed)
+    found = claims.judge(asked, tables, arguments.least)
+    part = Path(f"{arguments.out}.part")
+    found.to_csv(part, index=False, float_format="%.4f")
+    os.replace(part, arguments.out)
+    for model, here in found.groupby("model", sort=False):
+        counted = here["verdict"].value_counts()
+        print(f"{model}: {', '.join(f'{n} {verdict}' for verdict, n in counted.items())}")
+        for _, row in here[here["verdict"] == "differ"].iterrows():
+            print(f"  differs: {row['claim']}: {row['value']:.2f}, expected {row['expected']}")
+
+
+if __name__ == "__main__":
+    cli.run(main)
