@@ -1,15 +1,19 @@
-# make reproduce: every figure of the miniature.  make test: all tests.  Both set up .venv first when it is absent.
+# make reproduce: every figure of the miniature.  make report: all in one page.  make test: all tests.  All set up .venv first when it is absent.
 # PYTHON=python3.12 chooses another interpreter; TORCH_INDEX=https://download.pytorch.org/whl/cpu saves the CUDA download.
 
 PYTHON ?= python3
 CORES ?= all
 SNAKEMAKE = .venv/bin/python -m snakemake
 
-.PHONY: reproduce test
+.PHONY: reproduce test report
 
 reproduce: .venv/ready
 	$(SNAKEMAKE) --cores $(CORES)
 	@echo "Done: the figures are in results/miniature/figures/"
+
+report: reproduce
+	$(SNAKEMAKE) --cores $(CORES) --report results/miniature/report.html
+	@echo "Done: open results/miniature/report.html in a browser; it needs no network"
 
 test: .venv/ready
 	.venv/bin/python -m pytest tests
