@@ -16,7 +16,7 @@ report: reproduce
 	@echo "Done: open results/miniature/report.html in a browser; it needs no network"
 
 test: .venv/ready
-	.venv/bin/python -m pytest tests
+	.venv/bin/python -m pytest tests --numprocesses 2 --dist loadfile
 
 .venv/ready: requirements.lock constraints.lock setup.sh
 	PYTHON="$(PYTHON)" sh setup.sh

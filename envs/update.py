@@ -29,7 +29,7 @@ STAGES = {  # what the scripts of a stage import
         "huggingface-hub",
     ],
     "models": ["numpy", "pyarrow", "safetensors", "tokenizers", "torch", "transformers"],
-    "figures": ["ipykernel", "matplotlib", "numpy", "pandas", "papermill", "pyarrow", "safetensors"],
+    "figures": ["ipykernel", "matplotlib", "numpy", "pandas", "papermill", "pyarrow", "pyyaml", "safetensors", "scipy"],
 }
 PYTHON, PIP = "3.11.13", "25.2"
 NAME = re.compile(r"[A-Za-z0-9_.-]+")

@@ -1,5 +1,6 @@
 """Shared fixtures: the repository, the shipped tiny model, a few questions with their media, made once a test run."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,12 @@ UNIONS = {
 }
 
 
+def pytest_collection_modifyitems(items):
+    """The whole workflow first: side by side with it, the rest fills what it leaves idle."""
+    first = ("test_paper", "test_workflow")
+    items.sort(key=lambda item: first.index(item.path.stem) if item.path.stem in first else len(first))
+
+
 @pytest.fixture(scope="session")
 def model():
     """The shipped tiny Qwen2.5-Omni, fp32 on the CPU."""
@@ -22,7 +29,7 @@ def model():
 
     from avflow.adapters.qwen_omni import QwenOmni
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
     return QwenOmni(ROOT / "resources/tiny-omni", "You are a helpful assistant.")
 
 
