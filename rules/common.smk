@@ -346,20 +346,22 @@ def table_4_options():
     """Which tasks stand in which part of Table 4, the margin and the intervals, and the files."""
     files = {Path(path).stem.removeprefix("tab4_"): path for path in table_4("csv")}
     options = {"parts": DISCARDS, "margin": config["pruning"]["margin"], **drawing(), **files}
-    return as_options(options) + " " + shlex.join(["--models", *MODELS])
+    return f"{as_options(options)} {shlex.join(['--models', *MODELS])}"
 
 
 def discard_tables():
     """The tables of discards, where the study has any."""
-    names = ("pruning", "discard_sweep") if SWEPT else ()
-    return [f"<tables>/{name}.parquet" for name in names] + (table_4("csv") + table_4("tex") if SWEPT else [])
+    if not SWEPT:
+        return []
+    return ["<tables>/pruning.parquet", "<tables>/discard_sweep.parquet", *table_4("csv"), *table_4("tex")]
 
 
 def claimed_tables():
     """The tables that claims are held against, as far as the study has them."""
     found = knockout_tables("figure_3", "figure_4", "figure_5", "figure_6", "graded", "controls_video")
     found += ["<tables>/evaluate.parquet", "<tables>/reliance.parquet"]
-    return found + (["<tables>/pruning.parquet"] if SWEPT else []) + (["<tables>/tab1.csv"] if ATTENDED else [])
+    found += ["<tables>/pruning.parquet"] if SWEPT else []
+    return [*found, "<tables>/tab1.csv"] if ATTENDED else found
 
 
 def claims():
@@ -415,7 +417,7 @@ def discard_options(wildcards):
         "timed": dataset.get("timed_questions", pruning["timed"]),
         "decoded": pruning["decoded"],
     }
-    return shlex.join(["--tasks", *tasks]) + " " + as_options(options | ({"first": first} if first else {}))
+    return f"{shlex.join(['--tasks', *tasks])} {as_options(options | ({'first': first} if first else {}))}"
 
 
 def pruning_options():
