@@ -5,15 +5,15 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from . import published
-from .statistics import cluster_bootstrap
+from .statistics import paired_change
 
 
 def masking_table(path, dataset: str, numbers: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
     """A row a model and setting ("none", or the route that is masked), in percent.
 
     path: table of the rule attention; numbers: resources/published/masking.csv. change: points gained or lost against "none" on
-    the same questions, with its 95 % interval over clips; probability: mean, of the token
-    that is said unmasked; published_change likewise, from the published accuracies.
+    the same questions, with the 95 % interval of `paired_change`; probability: mean, of the token that is said unmasked;
+    published_change likewise, from the published accuracies.
     """
     keep = [("kind", "=", "masked"), ("dataset", "=", dataset)]
     columns = ["model", "question_id", "cluster", "name", "layer", "correct", "values"]
@@ -26,11 +26,14 @@ def masking_table(path, dataset: str, numbers: pd.DataFrame, draws: int, seed: i
         ]
         known = known.set_index("setting")
         for setting in pd.unique(mine["name"]):
-            paired = 100 * (wide[[setting]] - wide[["none"]].to_numpy())
-            change, low, high = cluster_bootstrap(paired, wide.index.get_level_values("cluster"), draws, seed)
+            pairs = wide[["none", setting]].dropna()
+            clusters = pairs.index.get_level_values("cluster")
+            change = low = high = np.nan
+            if setting != "none":
+                change, low, high = paired_change(pairs["none"], pairs[setting], clusters, draws, seed)
             entry = dict(model=model, setting=setting, first_layer=int(mine["layer"].iloc[0]), n=int(wide[setting].count()))
             entry["probability"] = 100 * mine.loc[mine["name"] == setting, "probability"].mean()
-            entry |= dict(accuracy=100 * wide[setting].mean(), change=change[0], ci_low=low[0], ci_high=high[0])
+            entry |= dict(accuracy=100 * wide[setting].mean(), change=change, ci_low=low, ci_high=high)
             if setting in known.index:
                 accuracy = float(known.loc[setting, "accuracy"])
                 entry |= dict(published=accuracy, published_change=accuracy - float(known.loc["none", "accuracy"]))
