@@ -1,9 +1,14 @@
-"""Intervals against analytic cases."""
+"""Intervals and tests against scipy, published values and analytic cases; benchmarks/intervals.py measures coverage."""
+
+import itertools
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from avflow.statistics import cluster_bootstrap, non_inferior, paired_change, paired_score_interval
+from avflow.errors import InputError
+from avflow.significance import holm, mcnemar, sign_flip
+from avflow.statistics import cluster_bootstrap, non_inferior, paired_change, paired_score_interval, simultaneous_band
 
 
 def test_the_mean_and_a_95_percent_interval_match_theory_for_independent_questions():
@@ -35,6 +40,114 @@ def test_the_same_seed_gives_the_same_interval():
     assert np.array_equal(cluster_bootstrap(values, np.arange(50), 200, 7), cluster_bootstrap(values, np.arange(50), 200, 7))
 
 
+@pytest.mark.parametrize("method, theirs", [("bca", "BCa"), ("percentile", "percentile")])
+def test_the_bootstrap_agrees_with_scipy_on_skewed_effects(method, theirs):
+    values = np.exp(np.random.default_rng(0).normal(0, 0.8, 400))
+    found = stats.bootstrap((values,), np.mean, n_resamples=10_000, method=theirs, rng=np.random.default_rng(1), vectorized=True)
+    mean, low, high = cluster_bootstrap(values[:, None], np.arange(400), method=method)
+    ends, width = found.confidence_interval, high[0] - low[0]
+    assert [low[0], high[0]] == pytest.approx([ends.low, ends.high], abs=0.03 * width)
+    assert high[0] - mean[0] > 1.05 * (mean[0] - low[0]), "longer towards the tail"
+
+
+def test_few_clips_get_the_interval_of_students_t():
+    values = np.random.default_rng(3).normal(size=(12, 200))
+    mean, low, high = cluster_bootstrap(values, np.arange(12))
+    known = stats.t.interval(0.95, 11, mean, values.std(0, ddof=1) / np.sqrt(12))
+    assert np.mean(high - low) == pytest.approx(np.mean(known[1] - known[0]), rel=0.05)
+    percentile = cluster_bootstrap(values, np.arange(12), method="percentile")
+    assert np.mean(percentile[2] - percentile[1]) < 0.9 * np.mean(known[1] - known[0])
+
+
+def test_clips_of_different_sizes_get_the_cluster_robust_error():
+    """Its formula, without factors for few clusters: Liang and Zeger, Biometrika 73, 13-22, 1986, for an intercept alone."""
+    rng = np.random.default_rng(0)
+    clips = np.repeat(np.arange(300), rng.integers(1, 7, 300))
+    values = rng.normal(size=300)[clips] + rng.normal(size=len(clips))
+    error = np.sqrt((np.bincount(clips, values - values.mean()) ** 2).sum()) / len(clips)
+    _, low, high = cluster_bootstrap(values[:, None], clips)
+    assert (high - low)[0] == pytest.approx(2 * 1.96 * error, rel=0.03)
+    assert error > 1.3 * values.std() / np.sqrt(len(clips)), "as if questions were independent"
+
+
+def test_missing_values_leave_what_those_questions_alone_would_give():
+    rng = np.random.default_rng(0)
+    values, clips = rng.normal(size=(90, 2)), np.arange(90) % 30
+    values[:30, 1] = np.nan  # one of the three questions of every clip
+    both, alone = cluster_bootstrap(values, clips), cluster_bootstrap(values[30:, 1:], clips[30:])
+    assert np.allclose([x[1] for x in both], [x[0] for x in alone])
+    band = simultaneous_band(np.stack([values[:, 1], values[:, 1]], axis=1), clips)
+    assert np.allclose(band, np.repeat(simultaneous_band(values[30:, 1:], clips[30:]), 2, axis=1))
+
+
+def test_intervals_of_shares_stay_between_0_and_1_and_reach_down_from_nearly_all():
+    right = np.ones((50, 2))
+    right[0, 1] = 0
+    mean, low, high = cluster_bootstrap(right, np.arange(50))
+    assert (mean[0], low[0], high[0]) == (1, 1, 1)
+    assert 0.85 < low[1] < 0.94 and mean[1] == 0.98 and high[1] == 1
+
+
+def test_an_interval_does_not_depend_on_what_else_is_analysed_nor_on_its_shape():
+    values, clips = np.random.default_rng(0).normal(size=(1500, 6)), np.arange(1500)
+    many = np.tile(values, (1, 300))  # drawn in smaller chunks
+    assert np.allclose(cluster_bootstrap(values, clips, 300), [x[:6] for x in cluster_bootstrap(many, clips, 300)])
+    for analyse in (cluster_bootstrap, simultaneous_band, sign_flip):
+        flat, shaped = analyse(values, clips, 300), analyse(values.reshape(-1, 2, 3), clips, 300)
+        assert all(x.shape == (2, 3) and np.array_equal(x.ravel(), y) for x, y in zip(shaped, flat))
+
+
+def test_bad_input_to_an_interval_is_named():
+    values = np.ones((3, 1))
+    for words, arguments in (
+        ("level 95", (values, range(3), 10, 0, 95)),
+        ("0 draws", (values, range(3), 0)),
+        ("one cluster a question", (values, range(4))),
+        ("one cluster a question", (np.ones((0, 2)), [])),
+    ):
+        for analyse in (cluster_bootstrap, simultaneous_band):
+            with pytest.raises(InputError, match=words):
+                analyse(*arguments)
+    with pytest.raises(InputError, match="method 'basic'"):
+        cluster_bootstrap(values, range(3), method="basic")
+    with pytest.raises(InputError, match="0 draws"):
+        sign_flip(values, range(3), 0)
+
+
+def test_the_band_of_one_column_is_the_interval_of_students_t():
+    values = np.random.default_rng(0).normal(size=(60, 100))
+    ends = np.array([simultaneous_band(values[:, [i]], np.arange(60), 2000, i) for i in range(100)])[..., 0]  # (100, 3)
+    known = stats.t.interval(0.95, 59, values.mean(0), values.std(0, ddof=1) / np.sqrt(60))
+    assert np.mean(ends[:, 2] - ends[:, 1]) == pytest.approx(np.mean(known[1] - known[0]), rel=0.03)
+
+
+def test_the_band_over_independent_columns_reaches_as_far_as_sidak_says():
+    values = np.random.default_rng(0).normal(size=(2000, 20)) * np.arange(1, 21)
+    mean, low, high = simultaneous_band(values, np.arange(2000))
+    reach = stats.norm.ppf(0.5 + 0.95 ** (1 / 20) / 2)  # 3.02 instead of 1.96
+    assert (high - low) / 2 / (values.std(0) / np.sqrt(2000)) == pytest.approx(np.full(20, reach), rel=0.04)
+
+
+def test_the_band_pays_only_for_what_differs():
+    values = np.random.default_rng(0).exponential(size=(80, 1))
+    one = np.array(simultaneous_band(values, np.arange(80), 1000))
+    copies = np.array(simultaneous_band(np.hstack([values, 5 * values - 3, np.full((80, 1), 7.0)]), np.arange(80), 1000))
+    assert np.allclose(copies[:, [0]], one) and np.allclose(copies[:, [1]], 5 * one - 3)
+    assert copies[:, 2].tolist() == [7, 7, 7], "a constant has a band without width and widens no other"
+    assert np.array_equal(simultaneous_band(np.zeros((5, 2)), range(5), 10), np.zeros((3, 2)))
+
+
+def test_the_band_holds_all_skewed_means_at_once():
+    rng, held, pointwise = np.random.default_rng(0), 0, 0
+    for world in range(150):
+        values = np.exp(0.6 * rng.normal(size=(60, 15)))
+        for analyse in (simultaneous_band, cluster_bootstrap):
+            _, low, high = analyse(values, np.arange(60), 500, world)
+            inside = ((low <= np.exp(0.18)) & (np.exp(0.18) <= high)).all()
+            held, pointwise = (held + inside, pointwise) if analyse is simultaneous_band else (held, pointwise + inside)
+    assert held / 150 >= 0.9 and pointwise / 150 < 0.7
+
+
 def test_the_paired_interval_stays_wide_where_nothing_changed():
     z2 = 1.959964**2
     for n in (10, 40, 500):
@@ -56,10 +169,101 @@ def test_a_change_of_accuracy_reaches_as_far_as_either_interval():
     before, after = np.ones(40, bool), np.arange(40) >= 4  # the first two clips lose two answers each
     clusters = np.repeat(np.arange(20), 2)
     change, low, high = paired_change(before, after, clusters, 2000, 0)
-    score = paired_score_interval(4, 0, 40)
+    score = paired_score_interval(2, 0, 20)  # both questions of a clip change together, so clips are what is counted
     boot = cluster_bootstrap((after * 1.0 - 1)[:, None], clusters, 2000, 0)
     assert change == pytest.approx(-10)
     assert low == pytest.approx(100 * min(score[0], boot[1][0])) and high == pytest.approx(100 * max(score[1], boot[2][0]))
     same = paired_change(before, before, clusters, 2000, 0)
     assert same[0] == 0 and not non_inferior(same[1], 2), "40 unchanged answers exclude no loss of two points"
     assert non_inferior(paired_change(np.ones(300), np.ones(300), np.arange(300), 100, 0)[1], 2)
+
+
+def test_tangos_interval_has_its_published_values():
+    """Fagerland, Lydersen and Laake, Statistics in Medicine 33, 2850-2875, 2014; R's PropCIs 0.3-0, scoreci.mp(60, 20, 1000)."""
+    assert paired_score_interval(7, 1, 21) == pytest.approx((-0.517, -0.026), abs=5e-4)
+    assert paired_score_interval(60, 20, 1000) == pytest.approx((-0.0584, -0.0231), abs=5e-5)
+
+
+def test_bad_counts_are_named():
+    for lost, won, n in ((-1, 0, 5), (3, 3, 5), (0, 0, 0)):
+        with pytest.raises(InputError, match=f"{lost} lost and {won} won of {n}"):
+            paired_score_interval(lost, won, n)
+    with pytest.raises(InputError, match="-1 lost"):
+        mcnemar(-1, 3)
+    with pytest.raises(InputError, match="3 answers before and 2 after"):
+        paired_change([1, 0, 1], [1, 0], [0, 1, 2])
+    for margin in (0, -2, float("nan")):
+        with pytest.raises(InputError, match="margin"):
+            non_inferior(-1.0, margin)
+
+
+def test_sign_flips_agree_with_scipy_when_all_are_tried():
+    values = np.random.default_rng(0).normal(0.5, 1, (10, 4))
+    alone, _ = sign_flip(values, np.arange(10))
+    theirs = stats.permutation_test(
+        (values, np.zeros_like(values)), lambda a, b, axis: (a - b).mean(axis), permutation_type="samples", n_resamples=np.inf
+    )
+    assert np.allclose(alone, theirs.pvalue) and alone.min() < 0.2
+
+
+def test_sign_flips_of_clips_that_all_agree_have_two_extreme_ways():
+    alone, family = sign_flip(np.arange(1.0, 9.0)[:, None], np.arange(8))
+    assert alone[0] == family[0] == 2 / 2**8
+    thrice = sign_flip(np.repeat(np.arange(1.0, 9.0), 3)[:, None], np.repeat(np.arange(8), 3))
+    assert thrice[0][0] == 2 / 2**8, "copies of a question are no evidence"
+    drawn = sign_flip(np.full((40, 1), 1.0), np.arange(40), 999)
+    assert drawn[0][0] == 1 / 1000, "drawn flips count the observed one"
+
+
+def test_family_wise_p_values_follow_westfall_and_young():
+    values = np.random.default_rng(1).normal([1.2, 0.7, 0.1, 0.0], 1, (7, 4))
+    _, family = sign_flip(values, np.arange(7))
+    size = np.sqrt((values**2).sum(0))
+    flips = [np.abs((np.array(signs)[:, None] * values).sum(0)) / size for signs in itertools.product((1, -1), repeat=7)]
+    observed, expected, before = np.abs(values.sum(0)) / size, {}, 0.0
+    for i, column in enumerate(order := np.argsort(-observed)):
+        largest = np.array([flip[order[i:]].max() for flip in flips])
+        before = expected[column] = max(before, (largest >= observed[column] - 1e-9).mean())
+    assert family == pytest.approx([expected[column] for column in range(4)])
+
+
+def test_family_wise_p_values_cost_nothing_for_copies_and_at_most_holm_for_the_rest():
+    values = np.random.default_rng(0).normal(0.25, 1, (60, 5))
+    alone, copies = sign_flip(np.repeat(values[:, :1], 5, axis=1), np.arange(60), 2000)
+    assert np.array_equal(alone, copies)
+    alone, family = sign_flip(values, np.arange(60))
+    assert (family >= alone).all() and (family <= holm(alone) + 0.02).all() and (family > 1.5 * alone)[alone < 0.2].any()
+
+
+def test_sign_flips_leave_missing_values_out_and_find_nothing_in_zeros():
+    values = np.random.default_rng(0).normal(size=(20, 1))
+    some = np.hstack([values, np.full((20, 1), np.nan), np.zeros((20, 1))])
+    some[:8, 0] = np.nan
+    alone, family = sign_flip(some, np.arange(20), 5000)
+    exact = sign_flip(values[8:], np.arange(12))[0]
+    assert alone[0] == pytest.approx(exact[0], abs=0.03) and np.isnan([alone[1], family[1]]).all() and alone[2] == family[2] == 1
+
+
+def test_sign_flips_call_one_null_in_twenty_alone_and_one_family_in_twenty_together():
+    rng = np.random.default_rng(0)
+    alone, _ = sign_flip(rng.normal(size=(40, 1000)), np.arange(40), 500)
+    assert 0.03 < (alone <= 0.05).mean() < 0.07
+    families = [sign_flip(rng.normal(size=(40, 10)), np.arange(40), 200, i)[1].min() <= 0.05 for i in range(200)]
+    assert 0.01 < np.mean(families) < 0.1
+
+
+def test_mcnemars_test_has_the_values_of_statsmodels():
+    """statsmodels/stats/tests/test_nonparametric.py, test_mcnemar_exact (from VassarStats), and 2 (1 + 10) / 2^10 by hand."""
+    known = {(121, 59): 0.000004, (70, 59): 0.378688, (80, 59): 0.089452, (30, 60): 0.00206, (10, 30): 0.002221, (10, 10): 1.0}
+    for changed, p in known.items():
+        assert mcnemar(*changed) == mcnemar(*changed[::-1]) == pytest.approx(p, abs=6e-7)
+    assert mcnemar(1, 9) == pytest.approx(22 / 1024) and mcnemar(0, 0) == 1.0
+    assert mcnemar(7, 12) == pytest.approx(stats.binomtest(7, 19).pvalue)
+
+
+def test_holms_p_values_step_down():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([[0.6, np.nan], [0.5, 0.02]]) == pytest.approx(np.array([[1.0, np.nan], [1.0, 0.06]]), nan_ok=True)
+    assert holm([]).shape == (0,)
+    with pytest.raises(InputError, match="p-value 1.5"):
+        holm([0.1, 1.5])
