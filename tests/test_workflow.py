@@ -24,6 +24,7 @@ FIGURES += ("app_sufficiency", "app_failed", "app_attention_change", "app_tasks"
 DISCARDS = ("discard_sweep", "gather_discard_sweep", "discard_layers", "pruning", "gather_pruning", "app_discard_layers")
 DISCARDS += ("app_pareto", "tab4")
 TABLES = ("tab1", "tab2", "tab3")
+MODEL = "tiny-salmonn"  # of tests/small.yaml
 
 
 def snakemake(where, *arguments, small=True):
@@ -68,7 +69,7 @@ def test_everything_is_made_and_nothing_half_made_is_left(done):
         for kind in ("pdf", "png"):
             assert (done / f"results/miniature/figures/{name}.{kind}").stat().st_size > 5000
     for name in TABLES:
-        assert "tiny-omni" in (done / f"results/miniature/tables/{name}.csv").read_text()
+        assert MODEL in (done / f"results/miniature/tables/{name}.csv").read_text()
         assert r"\bottomrule" in (done / f"results/miniature/tables/{name}.tex").read_text()
     assert not [p for p in (done / "results").rglob("*.part")]
     assert pq.read_table(done / "results/miniature/tables/evaluate.parquet").num_rows == 6 * 6 + 2 * 4
@@ -78,7 +79,7 @@ def test_the_small_run_shows_the_routes_that_the_world_plants(done):
     from avflow import plots
 
     table = done / "results/miniature/tables/knockout_figure_4.parquet"
-    rows = plots.relative_change(table, {"tiny-omni": 3}, "mini-video")
+    rows = plots.relative_change(table, {MODEL: 3}, "mini-video")
     lowest = rows.groupby(["group", "route", "centre"])["change"].mean().groupby(["group", "route"]).min()
     assert lowest["hear", "audio->question"] < -20 and lowest["see", "video->question"] < -20
     for group, route in (("hear", "video->question"), ("see", "audio->question")):
@@ -103,7 +104,7 @@ def test_every_row_carries_what_the_interface_promises(done):
     assert table["removed_mass"].dropna().between(0, 1 + 1e-6).all()
     from avflow.rows import read_metadata
 
-    facts = read_metadata(done / "results/miniature/knockout/tiny-omni/mini-video/figure_4/0.parquet")
+    facts = read_metadata(done / f"results/miniature/knockout/{MODEL}/mini-video/figure_4/0.parquet")
     assert {"code", "checkpoint", "versions", "device", "dtype", "seed", "plan", "seconds", "peak_bytes"} <= set(facts)
 
 
@@ -139,8 +140,8 @@ def test_table_4_has_every_setting_of_every_part(done):
 def test_layers_follow_the_stated_rule(done):
     from avflow import plots
 
-    layers = json.loads((done / "results/miniature/discard_layers/tiny-omni.json").read_text())
-    rows = plots.relative_change(done / "results/miniature/tables/knockout_figure_4.parquet", {"tiny-omni": 3}, "mini-video")
+    layers = json.loads((done / f"results/miniature/discard_layers/{MODEL}.json").read_text())
+    rows = plots.relative_change(done / "results/miniature/tables/knockout_figure_4.parquet", {MODEL: 3}, "mini-video")
     for kind, routes in (("Audio", ["audio->question", "audio->last"]), ("Video", ["video->question", "video->last"])):
         mean = rows[rows["route"].isin(routes)].groupby(["route", "group", "centre"])["change"].mean()
         assert layers["av_video"][kind]["layer"] == min(11, mean[mean.abs() > 1].reset_index()["centre"].max() + 1)
@@ -196,6 +197,7 @@ def test_editing_a_knockout_module_reruns_only_knockouts_and_their_figures(done)
             "fig6",
             "app_reliance",
             *DISCARDS,
+            "claims",
             "app_options",
             "app_cumulative",
             "app_failed",
@@ -219,7 +221,7 @@ def test_editing_a_knockout_module_reruns_only_knockouts_and_their_figures(done)
 def test_a_comment_reruns_jobs_but_keeps_their_finished_questions(done):
     module = done / "workflow_scripts/avflow/interventions.py"
     before = edited(module, "half = width // 2", "half = width // 2  # layers on either side")
-    table = done / "results/miniature/knockout/tiny-omni/mini-video/figure_4/0.parquet"
+    table = done / f"results/miniature/knockout/{MODEL}/mini-video/figure_4/0.parquet"
     rows = pq.read_table(table)
     try:
         run = snakemake(done, str(table.relative_to(done)), "--cores", "2")
@@ -236,9 +238,9 @@ def test_a_killed_knockout_goes_on_where_it_stopped_with_equal_rows(done):
     source = done / "results/miniature"
     out = source / "killed.parquet"
     options = dict(
-        model="tiny-omni", family="qwen_omni", checkpoint="resources/tiny-omni", width=3, verify=0,
-        questions=source / "questions/mini-video.jsonl", features=source / "features/tiny-omni/mini-video/0.safetensors",
-        evaluate=source / "evaluate/tiny-omni/mini-video/0.parquet", out=out, threads=1, device="cpu",
+        model=MODEL, family="video_salmonn", checkpoint=f"resources/{MODEL}", width=3, verify=0,
+        questions=source / "questions/mini-video.jsonl", features=source / f"features/{MODEL}/mini-video/0.safetensors",
+        evaluate=source / f"evaluate/{MODEL}/mini-video/0.parquet", out=out, threads=1, device="cpu",
         spans='{"av_video": {"question": ["instruction", "question_text", "options", "tail"]}}',
     )  # fmt: skip
     cuts = yaml.safe_load((done / "config.yaml").read_text())["knockout"]["cuts"]["figure_4"]
@@ -256,13 +258,13 @@ def test_a_killed_knockout_goes_on_where_it_stopped_with_equal_rows(done):
     again = subprocess.run(command, cwd=done, capture_output=True, text=True)
     finished, asked = map(int, re.search(r"(\d+) of (\d+) questions were finished before", again.stderr).groups())
     assert again.returncode == 0 and 0 < finished < asked
-    assert same_rows(pq.read_table(out), pq.read_table(source / "knockout/tiny-omni/mini-video/figure_4/0.parquet"))
+    assert same_rows(pq.read_table(out), pq.read_table(source / f"knockout/{MODEL}/mini-video/figure_4/0.parquet"))
 
 
 def test_verification_is_recorded_and_notices_a_wrong_row(done):
     from avflow.rows import read_metadata
 
-    shard = done / "results/miniature/knockout/tiny-omni/mini-video/figure_4/0.parquet"
+    shard = done / f"results/miniature/knockout/{MODEL}/mini-video/figure_4/0.parquet"
     facts = read_metadata(shard)
     assert facts["verified"] == 3 and facts["verified_difference"] < 1e-5 and facts["plan"]["engine"] == "sweep"
     module = done / "workflow_scripts/avflow/knockout.py"
