@@ -27,14 +27,12 @@ from avflow.pruning import Discard
 from knockout import build, sequence
 
 DEPTHS = (0.25, 0.5, 0.75)
-DECODED = 8
 
 
-def backend(model) -> str:
-    """Which kernel sdpa takes for the clean run's causal attention."""
-    if model.device.type != "cuda":
-        return "sdpa, CPU"
-    return "sdpa, flash" if torch.backends.cuda.flash_sdp_enabled() and model.dtype == torch.bfloat16 else "sdpa"
+def backend(profile: dict) -> str:
+    """Which kernel sdpa took, by the names of the kernels that ran."""
+    names = " ".join(profile).lower()
+    return next((f"sdpa, {kind}" for kind, word in (("cuDNN", "cudnn"), ("flash", "flash")) if word in names), "sdpa, other")
 
 
 def kernels(work, device, most: int = 6) -> tuple[float, dict]:
@@ -93,15 +91,16 @@ def measure(model, tokens: int, repeats: int, with_sweep: bool) -> dict:
     states.clear()
 
     def decode_from(name):
-        """Time a token after a cache of this plan, which the timed call itself makes longer by that token."""
+        """Generate a token after the cache of this plan."""
         state = pruning.prefill(model, seq, plans[name])
         token = state.logits.argmax()[None]
-        return lambda: pruning.decode(model, state.cache, token, pruning.following(seq))
+        return lambda: pruning.decode(model, state.cache.copy(), token, pruning.following(seq))
 
-    decoded = {name: timing.in_turns({name: decode_from(name)}, device, repeats)[name] for name in plans}
+    decoded = timing.in_turns({name: decode_from(name) for name in plans}, device, repeats)
     case["clean_ms"], case["clean_quartiles_ms"] = times["clean"][0], times["clean"][1:]
     case["clean_graph_ms"] = graphs["clean"][0]
     case["clean_kernels_ms"], case["clean_profile"] = kernels(runs["clean"], device)
+    case["backend"] = backend(case["clean_profile"])
     case["clean_tflop"], case["clean_decode_ms"], case["clean_kv_bytes"] = (
         work["clean"] / 1e12,
         decoded["clean"][0],

@@ -65,6 +65,13 @@ for role, setting in (("video", "av_video"), ("items", "items")):
             f"config.yaml: studies/{config['study']}/{role} is {name!r}, which is of another setting; name one of {setting}"
         )
 SETTINGS = {config["datasets"][name]["setting"]: name for name in ROLES}  # setting -> the study's dataset of it
+for name in TRIED:
+    setting = config["datasets"][name]["setting"]
+    if SETTINGS.get(setting) not in TRIED:
+        raise WorkflowError(
+            f"config.yaml: studies/{config['study']}/discards names {name!r}, of setting {setting}, but not the study's own"
+            f" dataset of it ({SETTINGS.get(setting)}), from which layers are chosen; add that one"
+        )
 SWEPT = [name for name in SETTINGS.values() if name in TRIED]  # whose discards are swept over all layers
 FIGURES = {  # figure -> the analyses that it shows, of which it needs one; a study without them has not that figure
     "fig3": ["figure_3"],
@@ -361,7 +368,7 @@ def claimed_tables():
     found = knockout_tables("figure_3", "figure_4", "figure_5", "figure_6", "graded", "controls_video")
     found += ["<tables>/evaluate.parquet", "<tables>/reliance.parquet"]
     found += ["<tables>/pruning.parquet"] if SWEPT else []
-    return [*found, "<tables>/tab1.csv"] if ATTENDED else found
+    return [*found, "<tables>/tab1.csv"] if "fig1" in drawable() else found
 
 
 def claims():

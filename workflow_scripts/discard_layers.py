@@ -40,7 +40,7 @@ def main():
     for setting, dataset in arguments.datasets.items():
         given = (arguments.given or {}).get(setting)
         cut = [plots.relative_change(path, {arguments.model: arguments.window}, dataset) for path in arguments.knockouts]
-        cut = pd.concat(cut).drop_duplicates(["question_id", "route", "centre"]) if cut else pd.DataFrame()
+        cut = pd.concat(cut or [plots.relative_change("", {}, "")]).drop_duplicates(["question_id", "route", "centre"])
         found[setting] = {}
         for kind, about in arguments.kinds[setting].items():
             if given is None:

@@ -58,8 +58,8 @@ def times(model, sequence, asked, tokens: int) -> dict:
     for key, run in runs.items():
         state = run()
         token = state.logits.argmax()[None]
-        steps[key] = lambda cache=state.cache, token=token: pruning.decode(model, cache, token, position)
-    decoded, found = timing.in_turns(steps, model.device, tokens, 1), {}
+        steps[key] = lambda cache=state.cache, token=token: pruning.decode(model, cache.copy(), token, position)
+    decoded, found = timing.in_turns(steps, model.device, tokens), {}
     steps.clear()
     for key, (median, low, high) in prefills.items():
         found[key] = {"prefill_ms": median, "prefill_ms_low": low, "prefill_ms_high": high}
@@ -91,6 +91,7 @@ def discard_all(model, question, media, arguments, timed: set) -> list[dict]:
     nothing = dict.fromkeys(("prefill_ms", "prefill_ms_low", "prefill_ms_high", "decode_ms_per_token"), math.nan) | {
         "peak_bytes": None
     }
+    shared["device"] = torch.cuda.get_device_name() if model.device.type == "cuda" else "cpu"
     rows = []
     for i, (name, draw, drops) in enumerate(asked):
         row = {key: values[i] for key, values in columns.items()}
@@ -110,9 +111,16 @@ def main():
     parser.add_argument("--random", type=int, default=5, help="draws of as many random tokens as All discards")
     parser.add_argument("--fastv", type=json.loads, default={"layer": 1, "keep": [0.5]}, help="layer and shares, JSON")
     parser.add_argument("--timed", type=int, default=2, help="questions of every task and direction whose times are measured")
-    parser.add_argument("--decoded", type=int, default=8, help="generated tokens behind the time of one")
+    parser.add_argument("--decoded", type=int, default=timing.REPEATS, help="times that a generated token is timed")
     arguments = parser.parse_args()
     used = [q for q in read_questions(arguments.questions) if any(fnmatch.fnmatchcase(q.task, task) for task in arguments.tasks)]
+    tasks = sorted({q.task for q in read_questions(arguments.questions)})
+    for pattern in arguments.tasks:
+        if not any(fnmatch.fnmatchcase(task, pattern) for task in tasks):
+            raise InputError(
+                f"config.yaml: discards names {pattern!r} for {arguments.questions.stem}, which fits none of its tasks:"
+                f" {', '.join(tasks)}"
+            )
     chosen = first_of_tasks(used, arguments.first)
     choose = lambda questions: [q for q in questions if q.question_id in chosen]
     alike = {}

@@ -21,7 +21,8 @@ def last_needed(changes: pd.DataFrame, routes: list[str], window: int, layers: i
     missing = [route for route in routes if route not in set(changes["route"])]
     if missing:
         raise InputError(
-            f"route {missing[0]} was not cut, so its last layer is not known; add it to knockout/cuts or name layers"
+            f"no correctly answered question has knockouts of {missing[0]}, so the last layer that needs it is not known;"
+            " add it to knockout/cuts, or name the model's discard_layers"
         )
     mean = changes[changes["route"].isin(routes)].groupby(["route", "group", "centre"])["change"].mean()
     large = mean[mean.abs() > threshold]
@@ -30,7 +31,8 @@ def last_needed(changes: pd.DataFrame, routes: list[str], window: int, layers: i
     route, group, centre = large.index[large.index.get_level_values("centre").argmax()]
     effect = large[route, group, centre]
     layer = min(int(centre) + window // 2, layers - 1)
-    return {"layer": layer, "why": f"{route} in {group} changes it by {effect:.1f} % at layer {centre}, half of {window} behind"}
+    why = f"{route} in {group} changes it by {effect:.1f} % at layer {centre}, half of {window} behind"
+    return {"layer": layer, "why": f"{why}: it stays to the end" if layer == layers - 1 else why}
 
 
 def withdrawal(swept: pd.DataFrame, questions: int, threshold: float) -> dict:
@@ -40,6 +42,6 @@ def withdrawal(swept: pd.DataFrame, questions: int, threshold: float) -> dict:
     mean = vision[vision["question_id"].isin(some)].groupby("layer")["kl"].mean().sort_index()
     below = mean[mean < threshold]
     if not len(below):
-        raise InputError("withdrawing visual tokens was not swept to the last layer; delete discard_sweep and run it again")
+        raise InputError(f"withdrawing visual tokens never changes less than {threshold:g} nats; raise pruning/vtw/kl")
     layer = int(below.index[0])
     return {"layer": layer, "why": f"KL {below.iloc[0]:.2g} < {threshold:g} nats in {len(some)} questions"}

@@ -116,6 +116,12 @@ class Cache:
         self.layers[layer] = keys, values
         return keys, values
 
+    def copy(self) -> "Cache":
+        """Another cache of the same tensors: what is appended to one does not reach the other."""
+        found = Cache()
+        found.layers = dict(self.layers)
+        return found
+
     @property
     def bytes(self) -> int:
         return sum(x.nbytes for pair in self.layers.values() for x in pair)

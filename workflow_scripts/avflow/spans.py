@@ -57,6 +57,8 @@ class Spans:
         if name in self.unions:
             found = [self.atoms[a] for a in self.unions[name] if a in self.atoms]
             return torch.cat(found).sort().values if found else torch.empty(0, dtype=torch.int64)
+        if name in ("audio", "video") and {"audio", "video"} & self.atoms.keys():  # a clip without sound
+            return torch.empty(0, dtype=torch.int64)
         raise InputError(f"span {name!r} does not exist; this sequence has {', '.join(self.names())}")
 
     def __contains__(self, name):

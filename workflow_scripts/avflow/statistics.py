@@ -186,7 +186,9 @@ def paired_score_interval(lost: float, won: float, n: float, level: float = 0.95
 
 
 def paired_change(before, after, clusters, draws: int = 10_000, seed: int = 0, weights=None) -> tuple[float, float, float]:
-    """Change of accuracy from paired answers (n,) bool, in points, with a 95 % interval that errs on the wide side.
+    """Change of accuracy from paired answers (n,), in points, with a 95 % interval that errs on the wide side.
+
+    Answers are right or wrong, or the share of several draws that were right.
 
     The interval reaches as far as either of two: bootstrap over clusters, and Tango's score interval, which knows that few or no
     changed answers prove little. Tango's counts are divided by the design effect, how much larger the change's variance is over
@@ -203,7 +205,8 @@ def paired_change(before, after, clusters, draws: int = 10_000, seed: int = 0, w
     plain = Clustered(after - before, clusters)
     alone = ((after - before - plain.mean) ** 2).sum()  # n^2 times the variance of the change, if questions were independent
     effect = max(1.0, float((plain.off**2).sum() / alone)) if alone > 0 else 1.0
-    score = paired_score_interval((before > after).sum() / effect, (after > before).sum() / effect, len(before) / effect)
+    lost, won = (np.clip(sign * (after - before), 0, None).sum() / effect for sign in (-1, 1))
+    score = paired_score_interval(lost, won, len(before) / effect)
     return 100 * mean, 100 * min(low, score[0]), 100 * max(high, score[1])
 
 

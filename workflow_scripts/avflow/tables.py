@@ -83,6 +83,7 @@ PRUNING = rows.schema(
     encoder_ms="float64",
     decode_ms_per_token="float64",
     peak_bytes="int64",
+    device="string",
 )
 DISCARD_SWEEP = rows.schema(
     **QUESTION,
