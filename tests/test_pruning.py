@@ -225,3 +225,25 @@ def test_the_cache_holds_what_its_rows_take(model, sequences):
     state = pruning.prefill(model, sequence, drops_of(sequence, ["video"], [4]))
     shape = costs.shape_of(model.decoder.config)
     assert state.cache.bytes == costs.kv_bytes(shape, state.rows, 4)
+
+
+def test_a_clip_without_sound_discards_none_and_a_type_that_was_never_there_is_unknown(sequences):
+    import dataclasses
+
+    from avflow.spans import Spans
+
+    sequence = sequences[HEAR]
+    labels = ["system"] * 4 + ["video"] * 8 + ["question_text"] * 3 + ["tail", "last"]
+    silent = dataclasses.replace(sequence, embeds=sequence.embeds[: len(labels)], spans=Spans(labels))
+    assert pruning.resolve(silent, [Discard("audio", 3)], LAYERS) == {}
+    assert pruning.resolve(silent, [Discard("audio", 3), Discard("video", 3)], LAYERS)[3].count == 8
+    with pytest.raises(InputError, match="span 'reference' does not exist"):
+        pruning.resolve(silent, [Discard("reference", 3)], LAYERS)
+
+
+def test_a_copied_cache_grows_alone(model, sequences):
+    state = pruning.prefill(model, sequences[HEAR], {})
+    before, token = state.cache.bytes, state.logits.argmax()[None]
+    first = pruning.decode(model, state.cache.copy(), token, pruning.following(sequences[HEAR]))
+    assert state.cache.bytes == before
+    assert torch.equal(first, pruning.decode(model, state.cache.copy(), token, pruning.following(sequences[HEAR])))

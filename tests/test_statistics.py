@@ -267,3 +267,11 @@ def test_holms_p_values_step_down():
     assert holm([]).shape == (0,)
     with pytest.raises(InputError, match="p-value 1.5"):
         holm([0.1, 1.5])
+
+
+def test_several_draws_that_change_nothing_are_no_more_certain_than_one():
+    before, clusters = np.ones(40), np.arange(40)
+    assert paired_change(before, np.ones(40), clusters, 200, 0) == paired_change(before, before == 1, clusters, 200, 0)
+    after = np.where(np.arange(40) < 8, 0.5, 1.0)  # eight questions are lost by half of the draws
+    change, low, high = paired_change(before, after, clusters, 2000, 0)
+    assert change == pytest.approx(-10) and low <= 100 * paired_score_interval(4, 0, 40)[0] and high < 0

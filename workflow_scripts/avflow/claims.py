@@ -15,7 +15,7 @@ group of tasks or "all":
     false_positives             % of centres in which a route that cannot matter is found: its 95 % interval excludes 0 and its
                                 mean change is larger than one percent; or as many random keys in the place of routes
     scrambled                   % of random assignments of two groups' labels under which the groups differ (95 %)
-    masking, discarding         change of accuracy in points: of Table 1; of all questions of Table 4 together, whatever their part
+    masking, discarding         change of accuracy in points: of Table 1; of all questions of Table 4, whatever their part
 
 `centres` are layers of a model of 36, and are scaled to others. The verdict is "agree" or "differ" by the number alone, "not
 testable" where there are fewer than `least` questions or nothing was computed; `clear` says whether the whole interval lies on
