@@ -52,9 +52,8 @@ def sweep_all(model, question, features, arguments) -> list[dict]:
     null = null_logits(model, run, length)
     plan, shape, head = knockout.plan(model), costs.shape_of(model.decoder.config), model.head.out_features
     swept = [pruning.sweep(model, run, tokens, after, plan.rows) for *_, tokens in asked]
-    for one in swept:
-        one[-1] = null[0]  # behind the last layer nothing is discarded: its own base, by the same kernels
-    logits = torch.cat([null, *swept]).cpu()
+    # Behind the last layer nothing is discarded: the base itself, by the same kernels.
+    logits = torch.cat([null, *(part for one in swept for part in (one[:-1], null))]).cpu()
     columns = readout.compare(sequence, logits, null.cpu().expand(len(logits), -1))
     columns["correct"] = readout.right(sequence, logits)
     shared = {**tables.about(question, arguments.model), "n_tokens": length}
