@@ -387,7 +387,9 @@ def layers_inputs(wildcards):
     """The rows of a model's knockouts from which its layers follow, where config.yaml does not name them."""
     given = config["models"][wildcards.model].get("discard_layers", {})
     pattern = "<results>/knockout/{model}/{dataset}/{analysis}/{shard}.parquet"
-    wanted = {of: {r for kind in config["pruning"]["kinds"][of].values() for r in kind["routes"]} for of in SETTINGS}
+    wanted = {
+        of: {r for kind in kinds.values() for r in kind["routes"]} for of, kinds in config["pruning"]["kinds"].items()
+    }
     return [
         path
         for setting, dataset in SETTINGS.items()

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from avflow import claims, layouts, tables
+from avflow import claims, layouts, measures, tables
 from avflow.errors import InputError
 
 LAYERS = 12
@@ -47,7 +47,7 @@ def folder(tmp_path):
 
 
 def judged(folder, *asked, least=10):
-    found = claims.Tables(folder, {"m": 3}, {"video": "clips", "items": "other"}, 300, 0)
+    found = measures.Tables(folder, {"m": 3}, {"video": "clips", "items": "other"}, 300, 0)
     return claims.judge([{"claim": "c", **claim} for claim in asked], found, least)
 
 

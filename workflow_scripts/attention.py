@@ -36,16 +36,8 @@ from avflow import cli, knockout, last_token, late_layers, readout, sinks, table
 from avflow.attention_maps import as_range, attention_maps, bin_classes
 from avflow.decoder import clean_run, last_logits
 from avflow.interventions import Route
-from avflow.questions import read_questions
+from avflow.questions import first_of_tasks, read_questions
 from avflow.token_classes import CLASSES, first_tokens, token_classes
-
-
-def ranks(path) -> dict[str, int]:
-    """Every question's place within its task, from 1, in the order of the file."""
-    counts, found = {}, {}
-    for question in read_questions(path):
-        found[question.question_id] = counts[question.task] = counts.get(question.task, 0) + 1
-    return found
 
 
 def last_token_rows(model, sequence, run) -> list[dict]:
@@ -103,7 +95,7 @@ def map_rows(model, sequence, run, arguments) -> list[dict]:
 
 
 @torch.inference_mode()
-def look(model, question, features, partial, arguments, rank) -> list[dict]:
+def look(model, question, features, partial, arguments, mapped: set) -> list[dict]:
     """All rows of one question."""
     sequence = model.sequence(question, features, arguments.spans.get(question.setting))
     kept = partial.recall("batch plan")
@@ -117,7 +109,7 @@ def look(model, question, features, partial, arguments, rank) -> list[dict]:
         rows += [dict(kind="masked", layer=window.start, **row) for row in masked]
     if batches.as_dict() != kept:
         partial.remember("batch plan", batches.as_dict())
-    if rank[question.question_id] <= arguments.maps:
+    if question.question_id in mapped:
         rows += map_rows(model, sequence, run, arguments)
     shared = tables.about(question, arguments.model) | {"gold": question.answer, "correct_clean": right}
     empty = dict.fromkeys(tables.ATTENTION.names)
@@ -147,9 +139,10 @@ def main():
     parser.add_argument("--masked-layers", type=int, nargs=2, metavar=("FIRST", "LAST"), help="default: the last 5 of 36")
     parser.add_argument("--change", type=change, help="what is cut for the second set of maps, JSON")
     arguments = parser.parse_args()
-    rank = ranks(arguments.questions)
-    choose = lambda questions: [q for q in questions if rank[q.question_id] <= (arguments.first or rank[q.question_id])]
-    work = lambda model, question, features, partial: look(model, question, features, partial, arguments, rank)
+    every = read_questions(arguments.questions)
+    chosen, mapped = first_of_tasks(every, arguments.first), first_of_tasks(every, arguments.maps)
+    choose = lambda questions: [q for q in questions if q.question_id in chosen]
+    work = lambda model, question, features, partial: look(model, question, features, partial, arguments, mapped)
     plan = {name: getattr(arguments, name) for name in ("first", "maps", "bins", "masked", "masked_layers", "change")}
     traced.run(__file__, arguments, tables.ATTENTION, choose, work, plan)
 

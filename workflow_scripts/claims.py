@@ -4,7 +4,7 @@
         --models '{"tiny-omni": 3}' --datasets '{"video": "mini-video", "items": "mini-items"}' \\
         --out results/miniature/tables/claims.csv
 
-Prints the verdicts, too. See avflow/claims.py for the measures.
+Prints the verdicts, too. See avflow/measures.py for the measures.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import json
 import os
 from pathlib import Path
 
-from avflow import claims, cli
+from avflow import claims, cli, measures
 
 
 def main():
@@ -27,7 +27,7 @@ def main():
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     asked = claims.read(arguments.claims)
-    tables = claims.Tables(arguments.tables, arguments.models, arguments.datasets, arguments.draws, arguments.seed)
+    tables = measures.Tables(arguments.tables, arguments.models, arguments.datasets, arguments.draws, arguments.seed)
     found = claims.judge(asked, tables, arguments.least)
     part = Path(f"{arguments.out}.part")
     found.to_csv(part, index=False, float_format="%.4f")

@@ -47,6 +47,11 @@ def main():
                 layer = discard_layers.last_needed(cut, about["routes"], arguments.window, layers, arguments.threshold)
             elif kind not in given:
                 raise InputError(f"config.yaml: models/{arguments.model}/discard_layers/{setting} names no layer for {kind}")
+            elif given[kind] >= layers:
+                raise InputError(
+                    f"config.yaml: models/{arguments.model}/discard_layers/{setting} discards {kind} after layer {given[kind]};"
+                    f" the model has layers 0 to {layers - 1}"
+                )
             else:
                 layer = {"layer": given[kind], "why": "config.yaml"}
             found[setting][kind] = {"tokens": about["tokens"], **layer}

@@ -16,19 +16,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from avflow import cli, provenance, sufficiency, tables, traced
-from avflow.questions import read_questions
+from avflow.questions import first_of_tasks, read_questions
 
 
 def choose(questions, arguments) -> list:
     """The questions of a shard that are asked."""
     table = pq.read_table(arguments.evaluate, columns=["question_id", "correct"])
     correct = dict(zip(*(table[n].to_pylist() for n in ("question_id", "correct"))))
-    counts, chosen = {}, set()
-    for q in read_questions(arguments.questions):
-        if q.study_split == "knockout":
-            counts[q.task] = counts.get(q.task, 0) + 1
-            if counts[q.task] <= (arguments.first or counts[q.task]):
-                chosen.add(q.question_id)
+    chosen = first_of_tasks([q for q in read_questions(arguments.questions) if q.study_split == "knockout"], arguments.first)
     return [q for q in questions if q.question_id in chosen and correct[q.question_id]]
 
 

@@ -20,6 +20,13 @@ NAMES = {
 }
 
 
+def _kinds(discards) -> list[str]:
+    """The kinds of token among ways of discarding: those of the paper, others of config.yaml, and all of them."""
+    found = [name for name in pd.unique(discards) if name not in ("none", "vision", "random", "VTW") and "-" not in name]
+    places = list(COLOURS)
+    return sorted(found, key=lambda name: (name == "All", places.index(name) if name in places else len(places)))
+
+
 def by_layer(path, models, datasets, margin: float, draws: int, seed: int) -> pd.DataFrame:
     """A row a model, dataset, kind of token and layer: accuracy and its change in points, with those of random discards.
 
@@ -32,7 +39,7 @@ def by_layer(path, models, datasets, margin: float, draws: int, seed: int) -> pd
     found = []
     for (model, dataset), here in rows[rows["model"].isin(models)].groupby(["model", "dataset"], sort=False):
         base = here[here["control"] == "null"].set_index("question_id")
-        for kind in [name for name in COLOURS if name in set(here["discard"])]:
+        for kind in _kinds(here["discard"]):
             curve = []
             for layer, at in here[here["discard"] == kind].groupby("layer"):
                 mine = at[at["control"] == "none"].set_index("question_id")["correct"]
@@ -60,21 +67,22 @@ def layer_panels(table: pd.DataFrame, margin: float):
     )
     for ((model, dataset), here), axes in zip(lines, grid):
         for axis, (kind, one) in zip(axes, here.groupby("discard", sort=False)):
+            colour = COLOURS.get(kind, GREEN)
             level = one["accuracy_before"].iloc[0]
             axis.axhspan(level - margin, level, color=GREEN, alpha=0.15, linewidth=0)
             axis.axhline(level, color="0.5", linestyle="--", linewidth=0.8)
             axis.fill_between(one["layer"], one["random_min"], one["random_max"], color="0.5", alpha=0.3, linewidth=0)
             axis.plot(one["layer"], one["random"], color="0.45", linewidth=1.2)
             low, high = (one[end] + one["accuracy_before"] for end in ("ci_low", "ci_high"))
-            axis.fill_between(one["layer"], low.clip(0, 100), high.clip(0, 100), color=COLOURS[kind], alpha=0.18, linewidth=0)
-            axis.plot(one["layer"], one["accuracy"], color=COLOURS[kind])
+            axis.fill_between(one["layer"], low.clip(0, 100), high.clip(0, 100), color=colour, alpha=0.18, linewidth=0)
+            axis.plot(one["layer"], one["accuracy"], color=colour)
             knee = one["knee"].iloc[0]
             if knee is not None and not np.isnan(knee):
-                axis.axvline(knee, color=COLOURS[kind], linestyle=":", linewidth=1.2)
-                axis.text(knee, 103, f"{knee:g}", ha="center", va="bottom", fontsize=7, color=COLOURS[kind])
+                axis.axvline(knee, color=colour, linestyle=":", linewidth=1.2)
+                axis.text(knee, 103, f"{knee:g}", ha="center", va="bottom", fontsize=7, color=colour)
             shown = one[one["non_inferior"]]
             axis.plot(shown["layer"], np.full(len(shown), 2.0), linestyle="none", marker="|", markersize=4, color=GREEN)
-            axis.set_title(NAMES[kind].capitalize(), pad=14)
+            axis.set_title(NAMES.get(kind, kind).capitalize(), pad=14)
             axis.set_ylim(0, 103)
             axis.xaxis.get_major_locator().set_params(integer=True)
             axis.text(0.97, 0.06, f"n = {one['n'].max()}", transform=axis.transAxes, fontsize=7, color="0.35", ha="right")
@@ -135,7 +143,7 @@ def trade_panels(table: pd.DataFrame):
     figure, grid = plt.subplots(len(models), len(datasets), squeeze=False, figsize=size, layout="constrained")
     ranked = sorted({way for way in table["discard"] if way.startswith("FastV")}, key=lambda way: float(way.split("-")[1]))
     greens = dict(zip(ranked, plt.get_cmap("YlGn")(np.linspace(0.45, 0.9, max(1, len(ranked))))))
-    handles = {}
+    handles, kinds = {}, _kinds(table["discard"])
     for model, axes in zip(models, grid):
         for dataset, axis in zip(datasets, axes):
             here = table[(table["model"] == model) & (table["dataset"] == dataset)]
@@ -143,7 +151,7 @@ def trade_panels(table: pd.DataFrame):
             for _, row in here.iterrows():
                 way = row["discard"]
                 colour = COLOURS.get(way, greens.get(way, "0.45" if way == "random" else GREEN))
-                marker = "o" if way in COLOURS else {"random": "x", "VTW": "D"}.get(way, "^")
+                marker = "o" if way in kinds else {"random": "x", "VTW": "D"}.get(way, "^")
                 span = [[row["change"] - row["ci_low"]], [row["ci_high"] - row["change"]]]
                 axis.errorbar(
                     row["flops_saved"],
@@ -161,6 +169,6 @@ def trade_panels(table: pd.DataFrame):
         axes[0].set_ylabel(f"{model}\nChange of accuracy (points)")
     for axis in grid[-1]:
         axis.set_xlabel("LLM operations saved (%)")
-    order = [way for way in (*COLOURS, "random", *ranked, "VTW") if way in handles]
+    order = [way for way in (*kinds, "random", *ranked, "VTW") if way in handles]
     figure.legend(handles=[handles[way] for way in order], loc="outside upper center", ncols=6)
     return figure

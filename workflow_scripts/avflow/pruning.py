@@ -198,7 +198,12 @@ def generate(model, sequence: Sequence, drops: dict[int, Drop], tokens: int) -> 
 
 
 def masks(drops: dict[int, Drop], length: int, device):
-    """Layer number -> (1, length, length) bool: what `drops` would remove is hidden from all that stay."""
+    """Layer number -> (1, length, length) bool: what `drops` would remove is hidden from all that stay.
+
+    Raises InputError for ranked tokens, of which only a run knows which stay.
+    """
+    if any(drop.kept for drop in drops.values()):
+        raise InputError("tokens that are ranked have no mask beforehand; name those that leave")
     after, made = torch.full((length,), 1 << 30), {}
     for layer in sorted(drops, reverse=True):
         after[drops[layer].tokens] = layer

@@ -58,7 +58,15 @@ KNOCKOUT = rows.schema(
     correct_clean="bool",
     applicable="bool",
 )
-
+DISCARDED = dict(  # what is answered after a discard, against the same question without one
+    logp_base="float32",
+    logp_gold="float32",
+    p_base_clean="float32",
+    kl="float32",
+    answer="string",
+    correct="bool",
+    correct_clean="bool",
+)
 PRUNING = rows.schema(
     **QUESTION,
     discard="string",
@@ -70,13 +78,7 @@ PRUNING = rows.schema(
     flops_llm="float64",
     kv_bytes="int64",
     **LETTERS,
-    logp_base="float32",
-    logp_gold="float32",
-    p_base_clean="float32",
-    kl="float32",
-    answer="string",
-    correct="bool",
-    correct_clean="bool",
+    **DISCARDED,
     prefill_ms="float64",
     prefill_ms_low="float64",
     prefill_ms_high="float64",
@@ -94,13 +96,7 @@ DISCARD_SWEEP = rows.schema(
     n_tokens="int32",
     n_discarded="int32",
     flops_llm="float64",
-    logp_base="float32",
-    logp_gold="float32",
-    p_base_clean="float32",
-    kl="float32",
-    answer="string",
-    correct="bool",
-    correct_clean="bool",
+    **DISCARDED,
 )
 ATTENTION = rows.schema(  # what `number` and `values` hold, by kind: see the script attention.py
     **QUESTION,
