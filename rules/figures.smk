@@ -9,6 +9,7 @@ rule fig3:
         notebook="figures/fig3.ipynb",
         style="figures/style.mplstyle",
         table=knockout_table("figure_3"),
+        beside=beside(),
     output:
         pdf=report("<results>/figures/fig3.pdf", category="Figures", labels={"figure": "3"}),
         png="<results>/figures/fig3.png",
@@ -33,6 +34,7 @@ rule fig4:
         notebook="figures/fig4.ipynb",
         style="figures/style.mplstyle",
         table=knockout_table("figure_4"),
+        beside=beside(),
     output:
         pdf=report("<results>/figures/fig4.pdf", category="Figures", labels={"figure": "4"}),
         png="<results>/figures/fig4.png",
@@ -57,6 +59,7 @@ rule fig5:
         notebook="figures/fig5.ipynb",
         style="figures/style.mplstyle",
         table=knockout_table("figure_5"),
+        beside=beside(),
     output:
         pdf=report("<results>/figures/fig5.pdf", category="Figures", labels={"figure": "5"}),
         png="<results>/figures/fig5.png",
@@ -81,6 +84,7 @@ rule fig6:
         notebook="figures/fig6.ipynb",
         style="figures/style.mplstyle",
         table=knockout_table("figure_6"),
+        beside=beside(),
     output:
         pdf=report("<results>/figures/fig6.pdf", category="Figures", labels={"figure": "6"}),
         png="<results>/figures/fig6.png",
@@ -172,6 +176,7 @@ rule app_window:
         notebook="figures/app_window.ipynb",
         style="figures/style.mplstyle",
         table=knockout_table("windows"),
+        beside=beside(),
     output:
         pdf=report("<results>/figures/app_window.pdf", category="Appendix", labels={"figure": "window"}),
         png="<results>/figures/app_window.png",
@@ -182,7 +187,7 @@ rule app_window:
     conda:
         "../envs/figures.yaml"
     params:
-        options=as_parameters({"models": MODELS, "dataset": STUDY["video"]}),
+        options=as_parameters({"models": MODELS, "dataset": STUDY["video"], "reading": reading()}),
     shell:
         "python {input.script} {input.notebook} {log.notebook} -p table {input.table} {params.options}"
         " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
@@ -195,7 +200,7 @@ rule app_order:
         lib=notebook_code("app_order"),
         notebook="figures/app_order.ipynb",
         style="figures/style.mplstyle",
-        tables=knockout_tables("order_items", "order_video"),
+        tables=drawn_tables("order_items", "order_video"),
     output:
         pdf=report("<results>/figures/app_order.pdf", category="Appendix", labels={"figure": "order"}),
         png="<results>/figures/app_order.png",
@@ -220,8 +225,8 @@ rule app_baseline:
         lib=notebook_code("app_baseline"),
         notebook="figures/app_baseline.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/evaluate.parquet",
-        dropped=expand("<results>/questions/{dataset}.dropped.tsv", dataset=DATASETS),
+        table="<drawn>/evaluate.parquet",
+        dropped=[drawn(f"questions/{dataset}.dropped.tsv") for dataset in DATASETS],
         published="resources/published/accuracy.csv",
     output:
         pdf=report("<results>/figures/app_baseline.pdf", category="Appendix", labels={"figure": "baseline"}),
@@ -250,9 +255,9 @@ rule app_reliance:
         lib=notebook_code("app_reliance"),
         notebook="figures/app_reliance.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/reliance.parquet",
-        evaluated="<tables>/evaluate.parquet",
-        knockouts=knockout_tables("figure_4", "graded"),
+        table="<drawn>/reliance.parquet",
+        evaluated="<drawn>/evaluate.parquet",
+        knockouts=drawn_tables("figure_4", "graded"),
     output:
         pdf=report("<results>/figures/app_reliance.pdf", category="Appendix", labels={"figure": "reliance"}),
         png="<results>/figures/app_reliance.png",
@@ -278,7 +283,7 @@ rule app_discard_layers:
         lib=notebook_code("app_discard_layers"),
         notebook="figures/app_discard_layers.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/discard_sweep.parquet",
+        table="<drawn>/discard_sweep.parquet",
     output:
         pdf=report("<results>/figures/app_discard_layers.pdf", category="Appendix", labels={"figure": "discard layers"}),
         png="<results>/figures/app_discard_layers.png",
@@ -303,7 +308,7 @@ rule app_pareto:
         lib=notebook_code("app_pareto"),
         notebook="figures/app_pareto.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/pruning.parquet",
+        table="<drawn>/pruning.parquet",
     output:
         pdf=report("<results>/figures/app_pareto.pdf", category="Appendix", labels={"figure": "pareto"}),
         png="<results>/figures/app_pareto.png",
@@ -352,10 +357,10 @@ rule app_world:
         lib=notebook_code("app_world"),
         notebook="figures/app_world.ipynb",
         style="figures/style.mplstyle",
-        video_questions="<results>/questions/mini-video.jsonl",
-        item_questions="<results>/questions/mini-items.jsonl",
-        video_frames=first_frames("mini-video"),
-        item_frames=first_frames("mini-items"),
+        video_questions=drawn("questions/mini-video.jsonl"),
+        item_questions=drawn("questions/mini-items.jsonl"),
+        video_frames=drawn(first_frames("mini-video")),
+        item_frames=drawn(first_frames("mini-items")),
     output:
         pdf=report("<results>/figures/app_world.pdf", category="Appendix", labels={"figure": "world"}),
         png="<results>/figures/app_world.png",
@@ -382,7 +387,7 @@ rule fig1:
         lib=notebook_code("fig1"),
         notebook="figures/fig1.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/attention.parquet",
+        table="<drawn>/attention.parquet",
     output:
         pdf=report("<results>/figures/fig1.pdf", category="Figures", labels={"figure": "1"}),
         png="<results>/figures/fig1.png",
@@ -407,7 +412,7 @@ rule fig2:
         lib=notebook_code("fig2"),
         notebook="figures/fig2.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/attention.parquet",
+        table="<drawn>/attention.parquet",
     output:
         pdf=report("<results>/figures/fig2.pdf", category="Figures", labels={"figure": "2"}),
         png="<results>/figures/fig2.png",
@@ -456,7 +461,7 @@ rule app_answer_probability:
         lib=notebook_code("app_answer_probability"),
         notebook="figures/app_answer_probability.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/attention.parquet",
+        table="<drawn>/attention.parquet",
     output:
         pdf=report(
             "<results>/figures/app_answer_probability.pdf",
@@ -485,7 +490,7 @@ rule app_attention_change:
         lib=notebook_code("app_attention_change"),
         notebook="figures/app_attention_change.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/attention.parquet",
+        table="<drawn>/attention.parquet",
     output:
         pdf=report(
             "<results>/figures/app_attention_change.pdf", category="Appendix", labels={"figure": "attention change"}
@@ -513,6 +518,7 @@ rule app_options:
         notebook="figures/app_options.ipynb",
         style="figures/style.mplstyle",
         table=knockout_table("options"),
+        beside=beside(),
     output:
         pdf=report("<results>/figures/app_options.pdf", category="Appendix", labels={"figure": "options"}),
         png="<results>/figures/app_options.png",
@@ -561,7 +567,7 @@ rule app_sufficiency:
         lib=notebook_code("app_sufficiency"),
         notebook="figures/app_sufficiency.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/sufficiency.parquet",
+        table="<drawn>/sufficiency.parquet",
     output:
         pdf=report("<results>/figures/app_sufficiency.pdf", category="Appendix", labels={"figure": "sufficiency"}),
         png="<results>/figures/app_sufficiency.png",
@@ -587,6 +593,7 @@ rule app_failed:
         notebook="figures/app_failed.ipynb",
         style="figures/style.mplstyle",
         table=knockout_table("failed"),
+        beside=beside(),
     output:
         pdf=report("<results>/figures/app_failed.pdf", category="Appendix", labels={"figure": "failed"}),
         png="<results>/figures/app_failed.png",
@@ -610,8 +617,9 @@ rule app_tasks:
         lib=notebook_code("app_tasks"),
         notebook="figures/app_tasks.ipynb",
         style="figures/style.mplstyle",
-        attention="<tables>/attention.parquet",
-        tables=knockout_tables(*FIGURES["app_tasks"]),
+        attention="<drawn>/attention.parquet",
+        tables=drawn_tables(*FIGURES["app_tasks"]),
+        beside=beside(),
     output:
         pdf=report("<results>/figures/app_tasks.pdf", category="Appendix", labels={"figure": "tasks"}),
         png="<results>/figures/app_tasks.png",
@@ -635,8 +643,9 @@ rule app_models:
         lib=notebook_code("app_models"),
         notebook="figures/app_models.ipynb",
         style="figures/style.mplstyle",
-        attention="<tables>/attention.parquet",
-        tables=knockout_tables(*FIGURES["app_models"]),
+        attention="<drawn>/attention.parquet",
+        tables=drawn_tables(*FIGURES["app_models"]),
+        beside=beside(),
     output:
         pdf=report("<results>/figures/app_models.pdf", category="Appendix", labels={"figure": "models"}),
         png="<results>/figures/app_models.png",
@@ -657,15 +666,7 @@ rule app_models:
 rule tables:
     """Every table: those of the paper, and those of answers and knockouts, also where no figure reads them."""
     input:
-        rules.tab1.output if "fig1" in drawable() else [],
-        rules.tab2.output,
-        rules.tab3.output,
-        discard_tables(),
-        "<tables>/evaluate.parquet",
-        "<tables>/reliance.parquet",
-        "<tables>/attention.parquet" if ATTENDED else [],
-        "<tables>/sufficiency.parquet" if KEPT_OPEN else [],
-        knockout_tables(*ANALYSES),
+        [] if PUBLISHED else every_table(),
     localrule: True
 
 

@@ -76,10 +76,10 @@ def test_everything_is_made_and_nothing_half_made_is_left(done):
 
 
 def test_the_small_run_shows_the_routes_that_the_world_plants(done):
-    from avflow import plots
+    from avflow.effects import relative_change
 
     table = done / "results/miniature/tables/knockout_figure_4.parquet"
-    rows = plots.relative_change(table, {MODEL: 3}, "mini-video")
+    rows = relative_change(table, {MODEL: 3}, "mini-video")
     lowest = rows.groupby(["group", "route", "centre"])["change"].mean().groupby(["group", "route"]).min()
     assert lowest["hear", "audio->question"] < -20 and lowest["see", "video->question"] < -20
     for group, route in (("hear", "video->question"), ("see", "audio->question")):
@@ -94,7 +94,7 @@ def test_every_row_carries_what_the_interface_promises(done):
     promised = (
         "question_id dataset study_split cluster setting layout task group model route style width window_start window_stop"
         " centre cut control draw n_blocked_edges removed_mass base_token logit_A logit_B logit_C logit_D logp_base logp_gold"
-        " p_base_clean kl answer correct_clean applicable"
+        " p_base_clean margin margin_clean kl answer correct_clean applicable"
     )
     assert set(promised.split()) <= set(table.columns)
     assert (table["control"] == "null").sum() == len(table[["model", "question_id"]].drop_duplicates())
@@ -138,10 +138,10 @@ def test_table_4_has_every_setting_of_every_part(done):
 
 
 def test_layers_follow_the_stated_rule(done):
-    from avflow import plots
+    from avflow.effects import relative_change
 
     layers = json.loads((done / f"results/miniature/discard_layers/{MODEL}.json").read_text())
-    rows = plots.relative_change(done / "results/miniature/tables/knockout_figure_4.parquet", {MODEL: 3}, "mini-video")
+    rows = relative_change(done / "results/miniature/tables/knockout_figure_4.parquet", {MODEL: 3}, "mini-video")
     for kind, routes in (("Audio", ["audio->question", "audio->last"]), ("Video", ["video->question", "video->last"])):
         mean = rows[rows["route"].isin(routes)].groupby(["route", "group", "centre"])["change"].mean()
         assert layers["av_video"][kind]["layer"] == min(11, mean[mean.abs() > 1].reset_index()["centre"].max() + 1)
