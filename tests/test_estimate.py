@@ -100,7 +100,7 @@ def estimate(settings, targets, *more, check=True):
 def settings():
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     models = {m: config["models"][m] for m in ("qwen2.5-omni-3b", "video-salmonn2-plus-7b")}
-    cuts = {"figure_4": {"av_speakerbench": {"routes": ["audio->question"]}}}
+    cuts = {"figure_4": {"av_speakerbench": [{"routes": ["audio->question"]}]}}
     return {
         **{"models": models, "datasets": {"av_speakerbench": config["datasets"]["av_speakerbench"]}, "cuts": cuts},
         **{"discards": {"swept": [], "tried": []}},

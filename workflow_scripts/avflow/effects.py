@@ -189,10 +189,10 @@ def read(path, models: dict, dataset: str, reading, answered: str | None = None)
     reading = reading if isinstance(reading, Reading) else Reading(**reading)
     if answered == "wrong":
         reading = replace(reading, metric="probability", confident=None)
-    asked = pq.read_table(
-        reading.evaluated, columns=["model", "dataset", "question_id", "task", "group", "study_split", "correct"]
-    )
-    asked = asked.to_pandas()
+    rows = changes(path, models, dataset, reading.metric, answered=answered or reading.answered)
+    rows, controls = rows[rows["control"] == "none"], random_keys(rows)
+    columns = ["model", "dataset", "question_id", "task", "group", "study_split", "correct"]
+    asked = pq.read_table(reading.evaluated, columns=columns).to_pandas()
     asked = asked[asked["model"].isin(list(models)) & (asked["dataset"] == dataset) & (asked["study_split"] == "knockout")]
     if reading.confident is not None:
         sure = confident(reading, dataset)
