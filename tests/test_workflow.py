@@ -108,6 +108,56 @@ def test_every_row_carries_what_the_interface_promises(done):
     assert {"code", "checkpoint", "versions", "device", "dtype", "seed", "plan", "seconds", "peak_bytes"} <= set(facts)
 
 
+ROWS = ["model", "question_id"]  # what tells rows apart, by table; knockouts: CUTS
+CUTS = [*ROWS, "layout", "route", "style", "width", "centre", "cut", "control", "draw"]
+SHIPPED = {
+    "evaluate": ROWS,
+    "reliance": [*ROWS, "variant"],
+    "discard_sweep": [*ROWS, "discard", "layer", "control"],
+    "pruning": [*ROWS, "discard"],
+    **{f"knockout_figure_{n}": CUTS for n in (3, 4, 5, 6)},
+    **{
+        f"knockout_{name}": CUTS
+        for name in ("graded", "windows", "options", "cumulative", "failed", "order_items", "order_video")
+    },
+}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_fresh_results_equal_the_shipped_tables(done, name):
+    """What figures are redrawn from with tables=published is what this machine computes, in every row that both have."""
+    fresh, shipped = (
+        pq.read_table(where / f"tables/{name}.parquet").to_pandas()
+        for where in (done / "results/miniature", done / "figures/published")
+    )
+    if "draw" in fresh and name in ("discard_sweep", "pruning"):  # random tokens depend on how many draws there are
+        fresh, shipped = (t[t["discard"].isin(["none", "All", "Audio", "Video", "Ref", "Cand"])] for t in (fresh, shipped))
+        fresh, shipped = (t[t["control"].eq("none")] if "control" in t else t for t in (fresh, shipped))
+    keys = SHIPPED[name]
+    both = fresh.merge(shipped, on=keys, suffixes=("", "_shipped"), validate="one_to_one")
+    assert len(both) >= 0.9 * len(fresh) > 0
+    for column in ("logp_base", "p_base_clean", "margin", "margin_clean"):
+        if f"{column}_shipped" in both:
+            one, other = (both[c].to_numpy(dtype=float) for c in (column, f"{column}_shipped"))
+            if column == "logp_base":
+                one, other = np.exp(one), np.exp(other)
+            assert np.array_equal(np.isnan(one), np.isnan(other)), column
+            assert np.nanmax(np.abs(one - other), initial=0) < (0.02 if "margin" in column else 0.005), column
+    assert (both["answer"] == both["answer_shipped"]).mean() > 0.99
+
+
+def test_figures_are_redrawn_from_the_shipped_tables_and_nothing_is_computed(copy):
+    every = snakemake(copy, "figures", "-n", "--config", "tables=published", small=False)
+    assert every.returncode == 0, every.stdout[-3000:]
+    assert set(planned(every.stdout)) == {*FIGURES, "figures"}
+    some = [f"results/published/figures/{name}.png" for name in ("fig4", "app_world", "app_baseline", "app_discard_layers")]
+    drawn = snakemake(copy, *some, "--cores", "2", "--config", "tables=published", small=False)
+    assert drawn.returncode == 0, drawn.stdout[-3000:]
+    assert all((copy / name).stat().st_size > 20_000 for name in some)
+    refused = snakemake(copy, "figures", "-n", "--config", "tables=published", "study=paper", small=False)
+    assert refused.returncode and "tables is 'published', which are the miniature's, but study is 'paper'" in refused.stdout
+
+
 def test_table_4_has_every_setting_of_every_part(done):
     video, items = (pd.read_csv(done / f"results/miniature/tables/tab4_{block}.csv") for block in ("video", "items"))
     columns = "model setting task n accuracy change ci_low ci_high flops_llm kv_bytes prefill_ms encoder_ms decode_ms_per_token"

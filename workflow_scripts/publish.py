@@ -2,8 +2,8 @@
 
     python workflow_scripts/publish.py --results results/miniature --out figures/published
 
-Tables lose the columns that no figure reads, and numbers are rounded to 12 binary digits (1 in 8,000), but for those of uncut runs,
-whose last digits are the noise floor. Of the world, the one clip and the one matching question that `app_world` shows are kept.
+Tables lose the columns that no figure reads, and numbers are rounded to 12 binary digits (1 in 8,000), but for those of uncut
+runs, whose last digits are the noise floor. Of the world, the clip and the matching question that `app_world` shows are kept.
 `snakemake figures --config tables=published` redraws from there. About 20 seconds; 3 MB.
 """
 
