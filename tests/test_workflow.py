@@ -198,6 +198,7 @@ def test_editing_a_knockout_module_reruns_only_knockouts_and_their_figures(done)
             "app_reliance",
             *DISCARDS,
             "claims",
+            "explorer",
             "app_options",
             "app_cumulative",
             "app_failed",

@@ -63,16 +63,17 @@ def main():
         progress.step()
     models = list(dict.fromkeys([*arguments.models, *sorted(block.model for block in blocks)]))
     about = {"study": arguments.study, "models": models, "accuracy": accuracies(arguments.evaluated)}
-    about |= {"draws": arguments.draws, "seed": arguments.seed, "elsewhere": ""}
+    about |= {"draws": arguments.draws, "seed": arguments.seed}
     template, library = arguments.template.read_text(encoding="utf-8"), arguments.library.read_bytes()
-    for out, budget in ((arguments.out, arguments.budget), (arguments.report, explorer_page.REPORT)):
-        if out:
-            about["elsewhere"] = f"More is in {arguments.out.name}, beside the tables' folder." if out == arguments.report else ""
-            text = explorer_page.page(template, library, prepared, texts, about, arguments.seed, budget)
-            part = Path(f"{out}.part")
-            part.write_text(text, encoding="utf-8")
-            os.replace(part, out)
-            print(f"{out}: {len(text.encode()) / 1e6:.2f} MB")
+    pages = [(arguments.out, arguments.budget, "")]
+    if arguments.report:
+        pages.append((arguments.report, explorer_page.REPORT, f"More is in {arguments.out.name} beside the folder of tables."))
+    for out, budget, elsewhere in pages:
+        text = explorer_page.page(template, library, prepared, texts, about, budget, elsewhere)
+        part = Path(f"{out}.part")
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, out)
+        print(f"{out}: {len(text.encode()) / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":

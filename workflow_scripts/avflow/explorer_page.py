@@ -1,8 +1,8 @@
-"""The explorer as one HTML file: data as compressed text inside it, as much of them as a size allows; see `explorer` for the data.
+"""The explorer as one HTML file: the data (`explorer`) as compressed text inside it, as much of them as a size allows.
 
 Numbers are rounded to a quantum, written as unsigned codes (0, -1, 1, -2, .. as 0, 1, 2, 3, ..; the largest code is a missing
-value), their low bytes apart from their high ones, and compressed by gzip, which every browser unpacks. Parts stand alone, so that
-a page unpacks only what it shows. Nothing is loaded from elsewhere: the page forbids itself to.
+value), low bytes apart from high ones, and compressed by gzip, which every browser unpacks. Parts stand alone, so that a page
+unpacks only what it shows. Nothing is loaded from elsewhere: the page forbids itself to.
 """
 
 import base64
@@ -10,12 +10,13 @@ import gzip
 import hashlib
 import html
 import json
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
 from matplotlib.colors import to_hex
 
-from . import plots
+from . import layouts, plots
 from .errors import InputError
 from .explorer import LETTERS, Block, curves_of, subsets
 from .plots_overview import FIGURES
@@ -24,10 +25,10 @@ QUANTA = {"questions": (0.1, 0.01), "curves": (0.01, 0.001)}  # of the two measu
 WIDTHS = {"questions": 2, "curves": 4}  # bytes
 FULL, REPORT = 10_000_000, 1_550_000  # bytes of a page; Chromium opens no data URI above 2 MiB, of which base64 takes a quarter
 TITLES = {
-    "figure_3": "Figure 3: within a modality, and between sound and sight",
-    "figure_4": "Figure 4: audio-visual video, routes to the answer",
-    "figure_5": "Figure 5: interleaved items, gathering in the reference",
-    "figure_6": "Figure 6: interleaved items, selecting the option",
+    "figure_3": "Figure 3: within and between modalities",
+    "figure_4": "Figure 4: video, routes to the answer",
+    "figure_5": "Figure 5: items, gathering in the reference",
+    "figure_6": "Figure 6: items, selecting the option",
     "graded": "Graded need for sound",
     "options": "Parts of the question",
     "failed": "Wrong answers",
@@ -82,18 +83,21 @@ def unpacked(text: str) -> bytes:
 
 @dataclass
 class Prepared:
-    """A block with its curves: facts for the page (JSON), their part, and the parts of its questions by the share that is kept."""
+    """A block with its curves: facts for the page (JSON), their part, and those of its questions by the share kept."""
 
     block: Block
     facts: dict
     curves: str
     questions: dict = field(default_factory=dict)
 
+    def members(self, share: float, seed: int) -> list[str]:
+        """The ids of the questions of a share; every block takes the same ones."""
+        return [name for name in self.block.questions.tolist() if share >= 1 or _place(name, seed) < share]
+
     def of(self, share: float, seed: int) -> tuple[str, str]:
-        """Who the questions of a share are, and what the cuts did to them: two parts. Every page takes the same ones."""
+        """Who the questions of a share are, and what the cuts did to them: two parts."""
         if share not in self.questions:
-            block = self.block
-            members = [n for n, name in enumerate(block.questions) if share >= 1 or _place(name, seed) < share]
+            block, members = self.block, np.flatnonzero(np.isin(self.block.questions, self.members(share, seed)))
             who = {"ids": block.questions[members].tolist(), "tasks": block.tasks[members].tolist()}
             who |= {"groups": block.groups[members].tolist(), "clean": block.clean[:, members].tolist()}
             who |= {"correct": block.correct[:, members].tolist()}
@@ -123,18 +127,26 @@ def prepare(block: Block, draws: int, seed: int) -> Prepared:
     drawn = FIGURES[block.analysis][2] if block.analysis in FIGURES else routes
     colour = colours(block.analysis, routes)
     facts = {"analysis": block.analysis, "model": block.model, "dataset": block.dataset, "centres": block.centres.tolist()}
-    facts["routes"] = [
-        {"name": r, "label": plain(plots.route_label(r)), "colour": colour[r], "drawn": r in drawn} for r in routes
-    ]
+    facts["routes"] = [{"name": r, "label": words(r), "colour": colour[r], "drawn": r in drawn} for r in routes]
     facts["variants"] = variants
     facts["curves"] = [[routes.index(c["route"]), variants.index(v), block.order_of(c)] for c, v in zip(block.curves, labels)]
     facts["subsets"] = [
         {"kind": s.kind, "name": str(s.name), "title": plain(plots.title(s.name)), "population": s.population} for s in chosen
     ]
+    facts |= {"orders": block.layouts, "unusual": any(name in layouts.NAMES for name in block.layouts)}
+    facts["population"] = (
+        "wrong" if block.analysis == "failed" else "all" if len(block.layouts) > 1 else "correct"
+    )  # as in figures
     facts["tasks"] = {task: str(group) for task, group in sorted(set(zip(block.tasks.tolist(), block.groups.tolist())))}
     limit = (2 ** (8 * WIDTHS["questions"] - 1) - 1) * np.array(QUANTA["questions"])
     facts["clipped"] = [int((np.abs(of) > most).sum()) for of, most in zip((block.change, block.difference), limit)]
     return Prepared(block, facts, packed(b"".join(data)))
+
+
+def words(route: str) -> str:
+    """A route as the page writes it."""
+    ends = [end.strip().replace("_", " ") for end in re.split("([↛↮])", plain(plots.route_label(route)))]
+    return " ".join(end[:1].upper() + end[1:] for end in ends)
 
 
 def plain(label: str) -> str:
@@ -145,7 +157,7 @@ def plain(label: str) -> str:
 
 
 def colours(analysis: str, routes) -> dict[str, str]:
-    """Route -> colour as #rrggbb: the main figure's own; elsewhere that of the figure which first has the route, if it is free."""
+    """Route -> colour as #rrggbb: the main figure's own; elsewhere that of a figure which has the route, if it is free."""
     known = {}
     for name in (analysis, "figure_4", "figure_5", "figure_6", "figure_3"):
         known = (dict(FIGURES[name][2]) if name in FIGURES else {}) | known
@@ -190,36 +202,38 @@ def plans(analyses):
     yield dict.fromkeys(levels, CURVES) | {name: NOTHING for name in others}, 1.0
 
 
-def page(template: str, library: bytes, prepared: list[Prepared], texts: dict, about: dict, seed: int, budget: int) -> str:
-    """The HTML file, below `budget` bytes. Raises InputError where not even the main figures' curves fit.
+def page(
+    template: str, library: bytes, prepared: list[Prepared], texts: dict, about: dict, budget: int, elsewhere: str = ""
+) -> str:
+    """The HTML file, at most `budget` bytes. Raises InputError where not even the main figures' curves fit.
 
-    library: plotly.js, compressed by gzip; texts: question id -> what the table says of it; about: what else the page says.
+    library: plotly.js, compressed by gzip; texts: question id -> what the table says of it; about: study, models in their order,
+    draws, seed and accuracy; elsewhere: a sentence for a page that leaves something out.
     """
-    order = list(dict.fromkeys([*TITLES, *sorted(p.block.analysis for p in prepared)]))
+    order = [*TITLES, *sorted({p.block.analysis for p in prepared} - set(TITLES))]
     prepared = sorted(prepared, key=lambda p: (order.index(p.block.analysis), about["models"].index(p.block.model)))
     analyses = list(dict.fromkeys(p.block.analysis for p in prepared))
+    shared = {"library": base64.b64encode(library).decode()}
+    facts = {**about, "titles": {a: title_of(a) for a in analyses}, "letters": LETTERS, "quanta": QUANTA, "widths": WIDTHS}
     for levels, share in plans(analyses):
-        parts = {"library": base64.b64encode(library).decode()}
-        blocks, used = [], set()
+        parts, blocks, used = dict(shared), [], set()
         for number, one in enumerate(p for p in prepared if levels[p.block.analysis] > NOTHING):
             parts[f"{number}-curves"] = one.curves
             whole = levels[one.block.analysis] == WHOLE
             if whole:
-                parts[f"{number}-who"], parts[f"{number}-cuts"] = one.of(share, seed)
-                used |= {i for i in one.block.questions.tolist() if share >= 1 or _place(i, seed) < share}
+                parts[f"{number}-who"], parts[f"{number}-cuts"] = one.of(share, about["seed"])
+                used.update(one.members(share, about["seed"]))
             blocks.append({**one.facts, "whole": whole})
         if sum(map(len, parts.values())) > budget:
             continue
-        parts["texts"] = packed({i: texts[i] for i in sorted(used)})
-        facts = {**about, "blocks": blocks, "titles": {a: title_of(a) for a in analyses}, "letters": LETTERS}
-        facts |= {"quanta": QUANTA, "widths": WIDTHS, "share": share, "left_out": left_out(levels, share, budget)}
-        parts["about"] = packed(facts)
-        found = template.replace("{{study}}", html.escape(about["study"]))
+        said = left_out(levels, share, budget)
+        parts["texts"] = packed({name: texts[name] for name in sorted(used)})
+        parts["about"] = packed({**facts, "blocks": blocks, "share": share, "left_out": [*said, elsewhere] if said else []})
         scripts = [f'<script type="text/plain" id="{name}">{text}</script>' for name, text in sorted(parts.items())]
-        found = found.replace("{{parts}}", "\n".join(scripts))
+        found = template.replace("{{study}}", html.escape(about["study"])).replace("{{parts}}", "\n".join(scripts))
         if len(found.encode()) <= budget:
             return found
-    raise InputError(f"the explorer's page does not fit into {budget} bytes; give it more, or fewer tables")
+    raise InputError(f"the explorer's page does not fit into {budget} bytes; give --budget more, or fewer tables")
 
 
 def title_of(analysis: str) -> str:
