@@ -124,7 +124,8 @@ def prepare(block: Block, draws: int, seed: int) -> Prepared:
     routes = list(dict.fromkeys(curve["route"] for curve in block.curves))
     labels = [variant(block, curve) for curve in block.curves]
     variants = list(dict.fromkeys(labels))
-    drawn = FIGURES[block.analysis][2] if block.analysis in FIGURES else routes
+    own = FIGURES[block.analysis][2] if block.analysis in FIGURES else {}
+    drawn = [route for route in routes if route in own] or routes
     colour = colours(block.analysis, routes)
     facts = {"analysis": block.analysis, "model": block.model, "dataset": block.dataset, "centres": block.centres.tolist()}
     facts["routes"] = [{"name": r, "label": words(r), "colour": colour[r], "drawn": r in drawn} for r in routes]
@@ -249,5 +250,5 @@ def left_out(levels: dict, share: float, budget: int) -> list[str]:
     if named[CURVES]:
         said.append(f"With their curves but without the questions behind them: {'; '.join(named[CURVES])}.")
     if share < 1:
-        said.append(f"Of the questions behind the curves {share:.2%} are listed, chosen by chance; curves are of all questions.")
+        said.append(f"Of the questions behind the curves {100 * share:.3g} % are listed, chosen by chance; curves are of all questions.")
     return [*said, f"The page is to stay below {budget / 1e6:g} MB."] if said else []
