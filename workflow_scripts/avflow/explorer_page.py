@@ -250,5 +250,6 @@ def left_out(levels: dict, share: float, budget: int) -> list[str]:
     if named[CURVES]:
         said.append(f"With their curves but without the questions behind them: {'; '.join(named[CURVES])}.")
     if share < 1:
-        said.append(f"Of the questions behind the curves {100 * share:.3g} % are listed, chosen by chance; curves are of all questions.")
+        listed = f"{100 * share:.3g} % are listed, chosen by chance"
+        said.append(f"Of the questions behind the curves {listed}; curves are of all questions.")
     return [*said, f"The page is to stay below {budget / 1e6:g} MB."] if said else []
