@@ -71,6 +71,7 @@ def test_everything_is_made_and_nothing_half_made_is_left(done):
     for name in TABLES:
         assert MODEL in (done / f"results/miniature/tables/{name}.csv").read_text()
         assert r"\bottomrule" in (done / f"results/miniature/tables/{name}.tex").read_text()
+    assert "{{" not in (done / "results/miniature/explorer.html").read_text(), "the page has its data"
     assert not [p for p in (done / "results").rglob("*.part")]
     assert pq.read_table(done / "results/miniature/tables/evaluate.parquet").num_rows == 6 * 6 + 2 * 4
 
@@ -248,6 +249,7 @@ def test_editing_a_knockout_module_reruns_only_knockouts_and_their_figures(done)
             "app_reliance",
             *DISCARDS,
             "claims",
+            "explorer",
             "app_options",
             "app_cumulative",
             "app_failed",
