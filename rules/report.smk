@@ -13,7 +13,12 @@ rule explorer:
         questions=expand("<results>/questions/{dataset}.jsonl", dataset=DATASETS),
     output:
         page="<results>/explorer.html",
-        reported=report("<results>/explorer_in_report.html", category="Explorer", labels={"page": "explorer"}),
+        reported=report(
+            "<results>/explorer_in_report.html",
+            caption="../report/captions.rst",
+            category="Explorer",
+            labels={"page": "explorer"},
+        ),
     log:
         "<logs>/explorer.log",
     localrule: True

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT, script
 
-from avflow import explorer, explorer_page, plots, tables
+from avflow import effects, explorer, explorer_page, plots, tables
 from avflow.errors import InputError
 from avflow.explorer import LETTERS
 
@@ -32,20 +32,19 @@ def rows_of(model, dataset="clips", seed=0, layout="paper_eq1"):
         about |= dict(layout=layout, group=group, task=f"{group}{number % 3 // 2}", cut="mask", style="centred", draw=0)
         right = number % 3 > 0
         about |= dict(base_token=1, p_base_clean=0.8, correct_clean=right)
-        logits = {f"logit_{x}": float(v) for x, v in zip(LETTERS, (3, 0, 1, np.nan) if right else (1, 0, 3, np.nan))}
-        found.append(
-            dict(about, **logits, control="null", route="none", width=0, centre=-1, logp_base=np.log(0.8), applicable=True)
-        )
+        about["margin_clean"] = 2.0 if right else -2.0
+        null = dict(control="null", route="none", width=0, centre=-1, logp_base=np.log(0.8), applicable=True)
+        found.append(about | null | dict(margin=about["margin_clean"]))
         found[-1]["answer"] = "A" if right else "C"
         for route in ROUTES:
             for centre in range(LAYERS):
                 fits = not (number == 0 and route == "audio->question" or number == 1 and centre == 0)
                 change, shift = rng.normal(-20, 30), rng.normal(0, 2)
                 cut = dict(about, control="none", route=route, width=3, centre=centre, applicable=fits, answer="B")
-                cut |= logits | dict(logit_A=logits["logit_A"] + shift)
+                cut["margin"] = about["margin_clean"] + shift
                 cut["logp_base"] = np.log(0.8 * max(1 + change / 100, 1e-6))
                 if not fits:
-                    cut |= dict.fromkeys((*logits, "logp_base"), np.nan)
+                    cut |= dict.fromkeys(("margin", "logp_base"), np.nan)
                 found.append(cut)
     return pd.DataFrame(found)
 
@@ -127,10 +126,7 @@ def test_the_page_holds_the_values_of_the_tables_within_their_quantum(study):
             curve = facts["curves"].index([[r["name"] for r in facts["routes"]].index(row["route"]), 0, 0])
             at = (curve, who["ids"].index(row["question_id"]), facts["centres"].index(row["centre"]))
             assert values[0][at] == pytest.approx(100 * (np.exp(row["logp_base"]) / 0.8 - 1), abs=0.0501)
-            margins = [
-                r["logit_A"] - np.nanmax([r["logit_B"], r["logit_C"], r["logit_D"]]) for r in (row, null.loc[row["question_id"]])
-            ]
-            assert values[1][at] == pytest.approx(margins[0] - margins[1], abs=0.00501)
+            assert values[1][at] == pytest.approx(row["margin"] - row["margin_clean"], abs=0.00501)
             assert (
                 LETTERS[letters[at]] == row["answer"]
                 and LETTERS[who["clean"][0][at[1]]] == null.loc[row["question_id"], "answer"]
@@ -155,13 +151,13 @@ def test_what_does_not_apply_is_missing_and_never_zero(study):
 
 def test_curves_and_bands_are_those_of_the_figures(study):
     facts, _, _, _, bands, _ = block_of(parts_of((study / "page.html").read_text()), "figure_4", "small")
-    rows = plots.relative_change(study / "knockout_figure_4.parquet", {"small": 3}, "clips")
+    rows = effects.relative_change(study / "knockout_figure_4.parquet", {"small": 3}, "clips")
     for group in ("hear", "see"):
         subset = next(n for n, s in enumerate(facts["subsets"]) if (s["name"], s["population"]) == (group, "correct"))
         for curve, (route, _, _) in enumerate(facts["curves"]):
             here = rows[(rows["group"] == group) & (rows["route"] == facts["routes"][route]["name"])]
-            _, *drawn, _ = plots.curve(here, 200, 0)
-            for part, wanted in zip(bands[0, subset, :, curve], drawn):
+            drawn = effects.pointwise(here, 200, 0)
+            for part, wanted in zip(bands[0, subset, :, curve], (drawn.mean, drawn.low, drawn.high)):
                 assert part == pytest.approx(wanted, abs=0.0051)
 
 
@@ -285,8 +281,8 @@ def test_a_smaller_page_leaves_out_in_the_stated_order_and_says_so(paper):
     who = {(b["analysis"], b["model"]): json.loads(parts[f"{n}-who"])["ids"] for n, b in enumerate(about["blocks"]) if b["whole"]}
     assert who["figure_4", "a"] == who["figure_4", "d"] == who["figure_3", "b"], "the same questions of every model"
     assert set(json.loads(parts["texts"])) == {i for ids in who.values() for i in ids}
-    steps = [levels | {"share": share} for levels, share in explorer_page.plans(["figure_4", "windows", "controls_video"])]
-    assert [s["controls_video"] for s in steps[:5]] == [2, 1, 1, 0, 0] and [s["windows"] for s in steps[:5]] == [2, 2, 1, 1, 0]
+    steps = [levels | {"share": share} for levels, share in explorer_page.plans(["figure_4", "windows", "value_zero"])]
+    assert [s["value_zero"] for s in steps[:5]] == [2, 1, 1, 0, 0] and [s["windows"] for s in steps[:5]] == [2, 2, 1, 1, 0]
     assert all(s["figure_4"] == 2 for s in steps[:-1]) and steps[-1]["figure_4"] == 1 and steps[5]["share"] == 0.5
 
 

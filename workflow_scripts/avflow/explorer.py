@@ -20,7 +20,7 @@ from .statistics import cluster_bootstrap
 LETTERS = "ABCD"
 CURVE = ("layout", "style", "width", "cut", "control", "draw", "route")  # what tells one curve of a block from another
 ABOUT = ("question_id", "cluster", "task", "group", "model", "dataset", "answer")
-VALUES = ("centre", *(f"logit_{letter}" for letter in LETTERS), "logp_base", "p_base_clean", "correct_clean", "applicable")
+VALUES = ("centre", "logp_base", "p_base_clean", "margin", "margin_clean", "correct_clean", "applicable")
 COLUMNS = (*ABOUT, *CURVE, *VALUES)
 POPULATIONS = ("correct", "wrong", "all")
 
@@ -83,18 +83,16 @@ def _block(path, analysis, model, dataset, rows, gold) -> Block:
         pd.Categorical(rows[name], categories=known).codes
         for name, known in (("question_id", ids), ("layout", layouts), ("answer", list(LETTERS)))
     )
-    margin = _margins(rows, np.array([LETTERS.index(gold[i]) for i in ids])[place])
     null = (rows["control"] == "null").to_numpy()
 
     clean, correct = (np.full((len(layouts), len(ids)), -1, dtype=np.int8) for _ in range(2))
-    uncut = np.full(clean.shape, np.nan, dtype=np.float32)
     at = (order[null], place[null])
-    clean[at], correct[at], uncut[at] = letter[null], rows["correct_clean"].to_numpy(dtype=bool)[null], margin[null]
-    lost = np.isnan(uncut[order, place])
+    clean[at], correct[at] = letter[null], rows["correct_clean"].to_numpy(dtype=bool)[null]
+    lost = correct[order, place] < 0
     if lost.any():
         raise InputError(f"{path}: question {ids[place[lost][0]]} of {model} has no uncut row; delete {path} and its shards")
 
-    cut, order, place, letter, margin = (x[~null] for x in (rows, order, place, letter, margin))
+    cut, place, letter = (x[~null] for x in (rows, place, letter))
     number = cut.groupby(list(CURVE), observed=True, sort=False).ngroup().to_numpy()
     curves = cut.drop_duplicates(list(CURVE))[list(CURVE)].to_dict("records")  # in the order of their numbers
     centres, layer = np.unique(cut["centre"].to_numpy(), return_inverse=True)
@@ -111,7 +109,7 @@ def _block(path, analysis, model, dataset, rows, gold) -> Block:
 
     arrays = (
         dense(relative, np.nan, np.float32),
-        dense(margin - uncut[order, place], np.nan, np.float32),
+        dense((cut["margin"] - cut["margin_clean"]).to_numpy(), np.nan, np.float32),
         dense(letter, -1, np.int8),
     )
     return Block(analysis, model, dataset, ids, *about, curves, centres, layouts, clean, correct, *arrays)
@@ -125,18 +123,6 @@ def _check_single(path, model, curves, ids, centres, cell) -> None:
         question, centre = divmod(rest, len(centres))
         where = f"route {curves[curve]['route']}, centre {centres[centre]}, question {ids[question]} of {model}"
         raise InputError(f"{path}: two rows of one cut ({where}); delete it and make it anew with gather_knockout")
-
-
-def _margins(rows, right) -> np.ndarray:
-    """Logit of the right letter minus the best other (n,); right (n,): its place in LETTERS. NaN where a cut does not apply."""
-    logits = rows[[f"logit_{letter}" for letter in LETTERS]].to_numpy(
-        dtype=np.float32
-    )  # (n, 4), NaN for a letter that is no option
-    line = np.arange(len(logits))
-    mine, others = logits[line, right], np.where(np.isnan(logits), -np.inf, logits)
-    others[line, right] = -np.inf
-    with np.errstate(invalid="ignore"):
-        return mine - others.max(1, initial=-np.inf)
 
 
 @dataclass

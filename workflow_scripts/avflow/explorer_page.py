@@ -36,8 +36,7 @@ TITLES = {
     "order_video": "Appendix D.3.1: order of the prompt, video",
     "order_items": "Appendix D.3.1: order of the prompt, items",
     "cumulative": "Cuts up to a layer, and from one on",
-    "controls_video": "Controls, video",
-    "controls_items": "Controls, items",
+    "value_zero": "Figure 4 without renormalisation",
 }
 STYLES = {
     "centred": "window",

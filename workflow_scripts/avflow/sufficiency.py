@@ -7,15 +7,15 @@ Against it, as many tested edges are kept at random, spread evenly over the laye
 Flow", ICLR 2026, with seeded draws). A lower threshold keeps more edges.
 """
 
+import math
 import random
 
 import numpy as np
-import pandas as pd
+import pyarrow.parquet as pq
 import torch
 
-from . import readout
+from . import layouts, readout
 from .decoder import causal_mask, masked_run
-from .effects import relative_change
 from .errors import InputError
 from .interventions import Route
 from .sequence import Sequence
@@ -29,20 +29,33 @@ def effects(paths, model: str, dataset: str, width: int, layers: int) -> dict[st
     paths: tables of knockouts; a layer without a window centred on it takes the nearest one's. Raises InputError where a table
     has no cut of the model in the dataset.
     """
-    rows = pd.concat([relative_change(path, {model: width}, dataset) for path in paths])
-    if not len(rows):
+    columns = ["route", "group", "centre", "logp_base", "p_base_clean"]
+    keep = [
+        ("model", "=", model),
+        ("dataset", "=", dataset),
+        ("control", "=", "none"),
+        ("cut", "=", "mask"),
+        ("width", "=", width),
+    ]
+    keep += [("style", "=", "centred"), ("applicable", "=", True), ("correct_clean", "=", True)]
+    keep += [("layout", "not in", layouts.NAMES)]
+    changes = {}
+    for path in paths:
+        for row in pq.read_table(path, columns=columns, filters=keep).to_pylist():
+            change = 100 * (math.exp(row["logp_base"]) / row["p_base_clean"] - 1)
+            changes.setdefault(row["route"], {}).setdefault(row["group"], {}).setdefault(row["centre"], []).append(change)
+    if not changes:
         raise InputError(
             f"{', '.join(map(str, paths))}: no cut of {model} in {dataset} in windows of {width} layers;"
             " give knockout/cuts an analysis of that dataset"
         )
     found = {}
-    means = rows.groupby(["route", "group", "centre"])["change"].mean()
-    for route in dict.fromkeys(rows["route"]):
+    for route, groups in changes.items():
         lowest = np.full(layers, np.inf)
-        for _, mean in means[route].groupby(level="group"):
-            by_centre = mean.droplevel("group")
-            nearest = [min(by_centre.index, key=lambda c, layer=layer: abs(c - layer)) for layer in range(layers)]
-            lowest = np.minimum(lowest, by_centre[nearest].to_numpy())
+        for centres in groups.values():
+            at = sorted(centres)
+            nearest = [min(at, key=lambda c, layer=layer: abs(c - layer)) for layer in range(layers)]
+            lowest = np.minimum(lowest, [np.mean(centres[c]) for c in nearest])
         found[route] = lowest
     return found
 
