@@ -6,12 +6,16 @@ the first recomputed one are shared by all variants: attention to them and to a 
 by the logarithms of both normalisers, as in FlashAttention's own blocks (arXiv 2205.14135, section 3.1).
 """
 
+import sys
 from dataclasses import dataclass
 
-import torch
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
+# transformers takes scikit-learn for speculative decoding alone, which is not used here; importing it is a second of every job.
+sys.modules.setdefault("sklearn", None)
+
+import torch  # noqa: E402
+from transformers import AttentionInterface, AttentionMaskInterface  # noqa: E402
+from transformers.integrations.sdpa_attention import sdpa_attention_forward  # noqa: E402
+from transformers.masking_utils import sdpa_mask  # noqa: E402
 
 KERNEL = "avflow"  # the attention implementation under which a decoder understands the objects below as masks
 
