@@ -2,7 +2,7 @@
 
 import json
 import os
-import shutil
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +10,8 @@ import time
 
 import pytest
 import yaml
-from conftest import ROOT, SCRIPTS, script
+from conftest import SCRIPTS
+from test_workflow import copy  # noqa: F401
 
 CLAIM = "import sys; from avflow import devices; print(devices.claim(0.05), flush=True); sys.stdin.read()"
 LISTED = """GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-5d1c3a52-0000-0000-0000-000000000000)
@@ -26,12 +27,13 @@ def claims(tmp_path):
 
     def start(code=CLAIM, **environment):
         kept = {k: v for k, v in os.environ.items() if k not in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID")}
-        with open(tmp_path / f"{len(running)}.err", "w") as errors:
+        said = tmp_path / f"{len(running)}.err"
+        with open(said, "w") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
                 env=kept | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(SCRIPTS)} | environment,
             )  # fmt: skip
-        process.said = lambda path=tmp_path / f"{len(running)}.err": path.read_text()
+        process.said = said.read_text
         running.append(process)
         return process
 
@@ -122,10 +124,11 @@ def test_an_allocation_of_several_gpus_shares_them_out_within_and_not_with_anoth
 def test_a_lock_that_cannot_be_made_is_one_line_with_the_remedy(claims, tmp_path):
     gone = tmp_path / "a-file"
     gone.write_text("")
-    code = "import tempfile; from avflow import cli, devices; tempfile.tempdir = %r; cli.run(devices.claim)" % str(gone)
+    code = f"import tempfile; from avflow import cli, devices; tempfile.tempdir = {str(gone)!r}; cli.run(devices.claim)"
     job = claims(code, CUDA_VISIBLE_DEVICES="0")
     assert job.wait() == 2
-    assert job.said() == f"error: {gone}/avflow-gpu-0.lock: Not a directory; it keeps GPU jobs apart: remove it, or set TMPDIR to a folder\n"
+    why = "Not a directory; it keeps GPU jobs apart: remove it, or set TMPDIR to a folder"
+    assert job.said() == f"error: {gone}/avflow-gpu-0.lock: {why}\n"
 
 
 def test_a_device_is_claimed_before_torch_looks_for_one_and_not_for_the_cpu(claims, tmp_path):
@@ -147,3 +150,19 @@ for device in ("cpu", "auto"):
     job = claims(code, CUDA_VISIBLE_DEVICES="2,5")
     assert [claimed(job) for _ in range(3)] == ["loaded on cpu 2,5", "asked for 2", "loaded on auto 2"]
     assert "torch sees no CUDA in GPU 2; the model runs on the CPU" in job.said()
+
+
+def test_snakemake_gives_each_gpu_job_its_own_device(copy, tmp_path):  # noqa: F811
+    """Two jobs of one rule at once, each kept from ending until both hold a device."""
+    (copy / "two.yaml").write_text(yaml.safe_dump({"datasets": {"mini-video": {"shards": 2}}}))
+    faults = [{"in": "extract_features.py", "until": [f"{tmp_path}/avflow-gpu-*.lock", 2]}]
+    made = [f"results/miniature/features/tiny-salmonn/mini-video/{shard}.safetensors" for shard in range(2)]
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": "5,7", "FAULTS": json.dumps(faults)}
+    environment |= {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(copy / "tests/faults")}
+    command = [sys.executable, "-m", "snakemake", *made, "--cores", "all", "--resources", "gpu=2"]
+    command += ["--configfile", "config.yaml", "tests/gpus.yaml", "two.yaml"]
+    run = subprocess.run(command, cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    assert run.returncode == 0, run.stdout[-5000:]
+    logs = [copy / f"logs/miniature/extract_features/tiny-salmonn/mini-video/{shard}.log" for shard in range(2)]
+    used = [re.search(r"^GPU (\d) of 5, 7$", log.read_text(), re.MULTILINE)[1] for log in logs]
+    assert sorted(used) == ["5", "7"]

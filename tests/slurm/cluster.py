@@ -57,7 +57,7 @@ JobCompType=jobcomp/none
 SchedulerParameters=bf_interval=1,sched_interval=1,sched_min_interval=0,batch_sched_delay=0
 MinJobAge=600
 KillWait=3
-NodeName={host} NodeAddr=127.0.0.1 CPUs=64 Boards=1 SocketsPerBoard=1 CoresPerSocket=64 ThreadsPerCore=1 RealMemory=256000 Gres=gpu:fake:{gpus}
+NodeName={host} NodeAddr=127.0.0.1 CPUs=64 CoresPerSocket=64 RealMemory=256000 Gres=gpu:fake:{gpus}
 PartitionName=cpu Nodes={host} MaxTime=UNLIMITED State=UP
 PartitionName=gpu Nodes={host} MaxTime=UNLIMITED State=UP
 """
@@ -140,7 +140,11 @@ def start() -> None:
     munge = {name: f"{STATE}/{file}" for name, file in (("key-file", "munge.key"), ("socket", "munge.socket"))}
     munge |= {name: f"{STATE}/munged.{name.split('-')[0]}" for name in ("pid-file", "log-file", "seed-file")}
     os.environ["PATH"] += ":/usr/sbin:/sbin"
-    commands = [["munged", "--force", *(f"--{name}={path}" for name, path in munge.items())], ["slurmctld", "-c"], ["slurmd", "-c"]]
+    commands = [
+        ["munged", "--force", *(f"--{name}={path}" for name, path in munge.items())],
+        ["slurmctld", "-c"],
+        ["slurmd", "-c"],
+    ]
     for command in commands:
         subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     sinfo = lambda: subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True).stdout.split()

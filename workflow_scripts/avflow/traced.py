@@ -40,7 +40,7 @@ def checkpoint_files(folder: Path) -> list[Path]:
 
 
 def remember_device(partial: rows.PartialRows, model) -> None:
-    """Keep the device's name beside the rows: a run that finds all of them finished takes no device to say where they come from."""
+    """Keep the device's name beside the rows: a run that finds all of them finished needs none to say where they come from."""
     name = torch.cuda.get_device_name() if model.device.type == "cuda" else "cpu"
     if partial.recall("device") != name:
         partial.remember("device", name)
