@@ -609,7 +609,7 @@ def shards(pattern, among=DATASETS, **wildcards):
 
 
 def doubling(base):
-    """A resource that doubles on every retry."""
+    """A resource, in MB or minutes, that doubles on every retry."""
 
     def scaled(wildcards, attempt):
         return base * 2 ** (attempt - 1)
