@@ -82,7 +82,7 @@ def install() -> None:
     if not gone:
         return
     if not shutil.which("apt-get"):
-        raise Unavailable(f"{', '.join(gone)} are not installed, and there is no apt-get to install them")
+        raise Unavailable(f"there is no {', '.join(gone)}, and no apt-get to install it")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["update"], ["install", "-y", "--no-install-recommends", *PACKAGES]):
         done = subprocess.run(["apt-get", "-qq", *command], env=environment, capture_output=True, text=True)
