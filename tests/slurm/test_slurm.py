@@ -29,6 +29,7 @@ FIGURE_3, FIGURE_4 = (OUT.format("knockout", f"{name}/0.parquet") for name in ("
 ACTIVE = ("PENDING", "RUNNING", "COMPLETING")
 FAULTS = [
     {"in": "preprocess_media.py", "memory_mb": 5000},  # of 4000, then of 8000
+    {"in": f"--out {FEATURES}", "until": ["/never", 1], "once": "held"},  # its output is there, the job is not done
     {"in": f"--out {FIGURE_3}", "slow": 2, "once": "slow-3"},
     {"in": f"--out {FIGURE_4}", "slow": 5, "once": "slow-4"},  # Slurm looks for time limits every half minute
 ]
@@ -96,9 +97,9 @@ def slurm():
 
 
 def interrupt(workflow) -> list[str]:
-    """Ctrl-C while features are extracted; returns what is there of them when their job has ended."""
+    """Ctrl-C before the job that wrote the features has ended; returns what is there of them when it has."""
     run = workflow.on_slurm(FEATURES)
-    until(lambda: workflow.log("extract_features"), "features are extracted")
+    until(lambda: workflow.made(FEATURES), "features are extracted")
     run.send_signal(signal.SIGINT)
     assert run.wait(timeout=60) != 0
     until(lambda: jobs("extract")[-1]["JobState"] not in ACTIVE, "the job has ended", 20)
