@@ -80,6 +80,11 @@ def test_a_job_too_many_waits_says_so_and_takes_the_device_of_one_that_is_gone(c
     assert held["4"].poll() is None and waiting.said().count("waiting") == 1
 
 
+def test_a_lock_is_seen_by_all_users_whatever_the_umask_of_the_first(claims, tmp_path):
+    assert claimed(claims(f"import os; os.umask(0o077); {CLAIM}", CUDA_VISIBLE_DEVICES="0")) == "0"
+    assert (tmp_path / "avflow-gpu-0.lock").stat().st_mode & 0o777 == 0o644
+
+
 def test_only_the_claimed_device_is_visible_to_cuda_and_a_second_claim_is_the_same(claims):
     code = "import os; from avflow import devices; print(devices.claim(), devices.claim(), os.environ['CUDA_VISIBLE_DEVICES'])"
     assert claimed(claims(code, CUDA_VISIBLE_DEVICES="GPU-5d1c3a52, GPU-77")) == "GPU-5d1c3a52 GPU-5d1c3a52 GPU-5d1c3a52"

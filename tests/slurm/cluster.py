@@ -7,6 +7,8 @@ State lies in one fixed folder, so that a start finds and ends what a killed tes
 /etc/slurm, where it is never put over another: the executor's job steps drop SLURM_CONF from the environment of their `srun`.
 """
 
+import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -17,6 +19,7 @@ import time
 from pathlib import Path
 
 STATE = Path("/tmp/avflow-test-slurm")
+LOCK = Path("/tmp/avflow-test-slurm.lock")  # held while tests use it: there is one place for one Slurm's configuration
 ETC = Path("/etc/slurm")
 PACKAGES = ("munge", "slurmctld", "slurmd", "slurm-client", "slurm-wlm-basic-plugins")
 DAEMONS = ("munged", "slurmctld", "slurmd")
@@ -85,7 +88,9 @@ def install() -> None:
         raise Unavailable(f"there is no {', '.join(gone)}, and no apt-get to install it")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["update"], ["install", "-y", "--no-install-recommends", *PACKAGES]):
-        done = subprocess.run(["apt-get", "-qq", *command], env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120", *command], env=environment, capture_output=True, text=True
+        )
         if done.returncode:
             last = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
             raise Unavailable(f"apt-get {command[0]} failed: {last}")
@@ -132,9 +137,16 @@ def configure() -> None:
     (STATE / "munge.key").chmod(0o600)
 
 
+@contextlib.contextmanager
+def alone():
+    """Wait until no other test has a Slurm on this machine, and keep others waiting."""
+    with open(LOCK, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def start() -> None:
-    """Install, configure and start; returns when the node takes jobs. Raises Unavailable, or RuntimeError with the logs' ends."""
-    install()
+    """Configure and start what is installed; returns when the node takes jobs. Raises RuntimeError with the ends of its logs."""
     stop()
     configure()
     munge = {name: f"{STATE}/{file}" for name, file in (("key-file", "munge.key"), ("socket", "munge.socket"))}
@@ -174,6 +186,7 @@ if __name__ == "__main__":
     if sys.argv[1:] not in (["start"], ["stop"]):
         sys.exit(f"usage: {sys.argv[0]} start|stop")
     try:
-        {"start": start, "stop": stop}[sys.argv[1]]()
+        install()
     except Unavailable as reason:
-        sys.exit(f"no Slurm here: {reason}")
+        sys.exit(f"no Slurm on this machine: {reason}")
+    {"start": start, "stop": stop}[sys.argv[1]]()

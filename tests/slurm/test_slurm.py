@@ -55,7 +55,7 @@ class Workflow:
     """Snakemake in the copy, its jobs in Slurm."""
 
     def __init__(self, where: Path):
-        self.where = where
+        self.where, self.running = where, []
         self.environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "CUDA_VISIBLE_DEVICES")}
         faults = [{**fault, **({"once": str(where / fault["once"])} if "once" in fault else {})} for fault in FAULTS]
         self.environment |= {"FAULTS": json.dumps(faults), "PYTHONPATH": str(where / "tests/faults"), "PATH": "/usr/bin:/bin"}
@@ -63,7 +63,10 @@ class Workflow:
     def start(self, program, *arguments) -> subprocess.Popen:
         command = [sys.executable, *program, *arguments, "--configfile", "config.yaml", "tests/gpus.yaml"]
         with open(self.where / "run.log", "a") as log:
-            return subprocess.Popen(command, cwd=self.where, stdout=log, stderr=subprocess.STDOUT, env=self.environment)
+            self.running.append(
+                subprocess.Popen(command, cwd=self.where, stdout=log, stderr=subprocess.STDOUT, env=self.environment)
+            )
+        return self.running[-1]
 
     def on_slurm(self, *targets) -> subprocess.Popen:
         program = ["tests/slurm/snakemake_asking_often.py", "--workflow-profile", "profiles/slurm"]
@@ -89,11 +92,13 @@ class Workflow:
 @pytest.fixture(scope="module")
 def slurm():
     try:
-        cluster.start()
+        cluster.install()
     except cluster.Unavailable as reason:
         pytest.skip(f"no Slurm on this machine: {reason}")
-    yield
-    cluster.stop()
+    with cluster.alone():
+        cluster.start()
+        yield
+        cluster.stop()
 
 
 def interrupt(workflow) -> list[str]:
@@ -123,15 +128,16 @@ def disturb(workflow) -> dict:
 def story(slurm, copy):  # noqa: F811
     """All that happens, and in `seen` what can only be seen meanwhile."""
     workflow = Workflow(copy)
-    first = workflow.start(["-m", "snakemake"], "results/miniature/questions/mini-video.jsonl", "--cores", "2")
-    assert first.wait() == 0, workflow.said()[-6000:]
-    workflow.seen = {"left by the interrupted run": interrupt(workflow)}
-    run = workflow.on_slurm(FIGURE_3, FIGURE_4)
     try:
+        first = workflow.start(["-m", "snakemake"], "results/miniature/questions/mini-video.jsonl", "--cores", "2")
+        assert first.wait() == 0, workflow.said()[-6000:]
+        workflow.seen = {"left by the interrupted run": interrupt(workflow)}
+        run = workflow.on_slurm(FIGURE_3, FIGURE_4)
         workflow.seen |= disturb(workflow)
         assert run.wait(timeout=200) == 0, workflow.said()[-6000:]
     finally:
-        run.kill()
+        for process in workflow.running:
+            process.kill()
     return workflow
 
 
