@@ -19,6 +19,7 @@ rule attention:
     resources:
         gpu=of_model("gpus"),
         mem_mb=doubling(8000),
+        runtime=doubling(60),
     params:
         model=model_options,
         shards=of_dataset("shards"),
@@ -68,6 +69,7 @@ rule sufficiency:
     resources:
         gpu=of_model("gpus"),
         mem_mb=doubling(8000),
+        runtime=doubling(120),
     params:
         model=model_options,
         shards=of_dataset("shards"),

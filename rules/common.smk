@@ -236,8 +236,8 @@ def as_options(settings):
 def model_options(wildcards):
     """The options that say which model to load and how."""
     model = config["models"][wildcards.model]
-    names = ("family", "checkpoint", "dtype", "system_prompt", "positions")
-    model = {**model, "checkpoint": checkpoint_folder(wildcards.model)}
+    names = ("family", "checkpoint", "dtype", "system_prompt", "positions", "device")
+    model = {**model, "checkpoint": checkpoint_folder(wildcards.model)} | ({} if model["gpus"] else {"device": "cpu"})
     return as_options({name: model[name] for name in names if name in model})
 
 
@@ -670,7 +670,7 @@ def shards(pattern, among=DATASETS, **wildcards):
 
 
 def doubling(base):
-    """A resource that doubles on every retry."""
+    """A resource, in MB or minutes, that doubles on every retry."""
 
     def scaled(wildcards, attempt):
         return base * 2 ** (attempt - 1)

@@ -73,6 +73,7 @@ rule prepare_av_speakerbench:
     threads: 16
     resources:
         mem_mb=doubling(8000),
+        runtime=doubling(240),
     params:
         options=dataset_options,
         folder=subpath(input.manifest, parent=True),
@@ -102,6 +103,7 @@ rule prepare_av_odyssey:
     threads: 16
     resources:
         mem_mb=doubling(8000),
+        runtime=doubling(240),
     params:
         options=dataset_options,
         folder=subpath(input.manifest, parent=True),
@@ -131,6 +133,7 @@ rule prepare_worldsense:
     threads: 16
     resources:
         mem_mb=doubling(8000),
+        runtime=doubling(240),
     params:
         options=dataset_options,
         folder=subpath(input.manifest, parent=True),

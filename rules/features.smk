@@ -20,7 +20,8 @@ rule extract_features:
     threads: of_model("threads")
     resources:
         gpu=of_model("gpus"),
-        mem_mb=doubling(8000),
+        mem_mb=doubling(16000),
+        runtime=doubling(60),
     params:
         model=model_options,
     shell:

@@ -19,7 +19,8 @@ rule knockout:
     threads: of_model("threads")
     resources:
         gpu=of_model("gpus"),
-        mem_mb=doubling(8000),
+        mem_mb=doubling(16000),
+        runtime=doubling(120),
     params:
         model=model_options,
         shards=of_dataset("shards"),

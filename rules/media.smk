@@ -17,6 +17,7 @@ rule preprocess_media:
     threads: 4
     resources:
         mem_mb=doubling(4000),
+        runtime=doubling(60),
     params:
         folder=media_root,
         shards=of_dataset("shards"),

@@ -19,6 +19,7 @@ rule reliance:
     resources:
         gpu=of_model("gpus"),
         mem_mb=doubling(8000),
+        runtime=doubling(60),
     params:
         model=model_options,
         shards=of_dataset("shards"),

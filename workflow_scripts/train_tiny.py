@@ -37,7 +37,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from avflow import world
+from avflow import devices, world
 from avflow.tiny_training import FAMILIES, TASKS, Trainer
 
 AUXILIARY = 0.5  # weight of predicting the answer word at the question's (or the reference's) last token
@@ -157,6 +157,7 @@ def main(argv=None):
     parser.add_argument("--smoke", action="store_true", help="9 steps in all with few rows, to see that it runs")
     arguments = parser.parse_args(argv)
     schedule = Schedule(words=3, align=2, blocked=2, open=2, word_rows=14, media_rows=14) if arguments.smoke else Schedule()
+    devices.claim()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     trainer = Trainer(device, arguments.seed, arguments.family)
     if arguments.decoder:

@@ -39,6 +39,13 @@ def checkpoint_files(folder: Path) -> list[Path]:
     return [manifest] if manifest.is_file() else sorted(p for p in folder.glob("*") if p.suffix in (".safetensors", ".json"))
 
 
+def remember_device(partial: rows.PartialRows, model) -> None:
+    """Keep the device's name beside the rows: a run that finds all of them finished needs none to say where they come from."""
+    name = torch.cuda.get_device_name() if model.device.type == "cuda" else "cpu"
+    if partial.recall("device") != name:
+        partial.remember("device", name)
+
+
 def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -> None:
     """Ask every chosen question and write one parquet; finished questions are kept across kills.
 
@@ -65,6 +72,7 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -
     def loaded(question):
         if not opened:
             opened.extend([load(arguments), FeatureStore(arguments.features)])
+            remember_device(partial, opened[0])
         model, store = opened
         return model, store.of(question)
 
@@ -79,8 +87,8 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -
             partial.add(question.question_id, work(model, question, features, partial))
             progress.step()
         facts = verify(loaded, questions, partial) if verify else {}
-        on_gpu = torch.cuda.is_available()
-        facts["device"] = torch.cuda.get_device_name() if on_gpu else "cpu"
+        facts["device"] = partial.recall("device")
+        on_gpu = bool(opened) and opened[0].device.type == "cuda"
         peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         facts["peak_bytes"] = torch.cuda.max_memory_allocated() if on_gpu else 1024 * peak_kib
         facts.update(versions=provenance.versions(*PACKAGES), seconds=time.time() - began, model=arguments.model)

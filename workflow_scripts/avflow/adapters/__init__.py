@@ -6,6 +6,7 @@ in config.yaml and never an `if` on a model's name.
 
 import importlib
 
+from .. import devices
 from ..errors import InputError
 
 FAMILIES = {"qwen_omni": "QwenOmni", "video_salmonn": "VideoSalmonn"}
@@ -19,7 +20,7 @@ def model_arguments(parser) -> None:
     parser.add_argument("--system-prompt", default="You are a helpful assistant.")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16", "float16", "float64"])
     parser.add_argument("--positions", help="video_salmonn: official_generate (the default) or training")
-    parser.add_argument("--device", default="auto", help="auto takes a GPU where there is one")
+    parser.add_argument("--device", default="auto", help="auto takes a GPU that no other job holds, where there is one")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves it to torch")
 
 
@@ -32,8 +33,11 @@ def load(arguments):
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     device = arguments.device
+    claimed = devices.claim() if device in ("auto", "cuda") else None
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if claimed is not None and device == "cpu":
+        devices.say(f"torch sees no CUDA in GPU {claimed}; the model runs on the CPU")
     adapter = getattr(importlib.import_module(f".{arguments.family}", __package__), FAMILIES[arguments.family])
     taken = OPTIONS.get(arguments.family, ())
     options = {name: getattr(arguments, name) for names in OPTIONS.values() for name in names}
