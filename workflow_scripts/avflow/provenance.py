@@ -8,7 +8,16 @@ from importlib import metadata
 from pathlib import Path
 
 LIBRARY = Path(__file__).resolve().parent
-NO_NUMBERS = ("__init__", "cli", "errors", "provenance", "rows", "plots")  # modules that cannot change a result's values
+NO_NUMBERS = (
+    "__init__",
+    "cli",
+    "errors",
+    "provenance",
+    "rows",
+    "writing",
+    "manifest",
+    "plots",
+)  # modules that cannot change a result's values
 
 
 def _imports(source: Path, text: str | None = None) -> set[Path]:

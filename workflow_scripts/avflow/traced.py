@@ -9,8 +9,9 @@ from pathlib import Path
 
 import torch
 
-from . import cli, provenance, rows
+from . import cli, gpu_memory, manifest, provenance, rows
 from .adapters import load, model_arguments
+from .errors import InputError
 from .features_store import FeatureStore
 from .questions import read_questions
 
@@ -39,6 +40,17 @@ def checkpoint_files(folder: Path) -> list[Path]:
     return [manifest] if manifest.is_file() else sorted(p for p in folder.glob("*") if p.suffix in (".safetensors", ".json"))
 
 
+def check_inputs(arguments) -> None:
+    """Raises InputError for an input that is not there, with the rule that makes or fetches it."""
+    made_by = {"questions": "prepare_..", "features": "extract_features or preprocess_media", "evaluate": "evaluate"}
+    for name, rule in made_by.items():
+        path = getattr(arguments, name, None)
+        if path and not path.is_file():
+            raise InputError(f"{path} is not there; the rule {rule} makes it: snakemake {path} --cores all")
+    if not Path(arguments.checkpoint).is_dir():
+        raise InputError(f"{arguments.checkpoint} is not there; {manifest.remedy('download_weights', arguments.checkpoint)}")
+
+
 def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -> None:
     """Ask every chosen question and write one parquet; finished questions are kept across kills.
 
@@ -47,10 +59,12 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -
     called when all is done, where loaded(question) -> (model, its features).
     """
     began = time.time()
+    check_inputs(arguments)
+    store = FeatureStore(arguments.features)
     questions = choose(read_questions(arguments.questions, arguments.shard, arguments.shards))
     header = {
         "code": provenance.code_hash(script, f"adapters.{arguments.family}"),
-        "features": provenance.file_hash(arguments.features),
+        "features": store.identity,
         "checkpoint": provenance.file_hash(*checkpoint_files(Path(arguments.checkpoint))),
         "dtype": arguments.dtype,
         "system_prompt": arguments.system_prompt,
@@ -64,9 +78,9 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -
 
     def loaded(question):
         if not opened:
-            opened.extend([load(arguments), FeatureStore(arguments.features)])
-        model, store = opened
-        return model, store.of(question)
+            with gpu_memory.holding(f"the model of {arguments.checkpoint}"):
+                opened.append(load(arguments))
+        return opened[0], store.of(question)
 
     with rows.PartialRows(arguments.out, header) as partial:
         waiting = [q for q in questions if q.question_id not in partial.done]
@@ -76,9 +90,12 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -
         progress = cli.Progress(what, len(questions), finished)
         for question in waiting:
             model, features = loaded(question)
-            partial.add(question.question_id, work(model, question, features, partial))
+            with gpu_memory.holding(f"question {question.question_id} of {arguments.questions}"):
+                found = work(model, question, features, partial)
+            partial.add(question.question_id, found)
             progress.step()
-        facts = verify(loaded, questions, partial) if verify else {}
+        with gpu_memory.holding(f"what is checked of {arguments.questions} by full forwards"):
+            facts = verify(loaded, questions, partial) if verify else {}
         on_gpu = torch.cuda.is_available()
         facts["device"] = torch.cuda.get_device_name() if on_gpu else "cpu"
         peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
