@@ -19,6 +19,7 @@ from avflow import features, media, parity
 from avflow.adapters.qwen_omni import LONGEST_SOUND, SHORTEST_SOUND
 from avflow.decoder import causal_mask, masked_run
 from avflow.errors import InputError
+from avflow.shard_writer import ShardWriter
 
 RECORD = ROOT / "tests/data/qwen_omni_processor.npz"
 TOLERANCE = {"ids": 0, "positions": 0, "pixels": 1e-5, "mel": 1e-4}  # the fft's last digits vary from processor to processor

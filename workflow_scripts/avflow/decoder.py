@@ -110,7 +110,7 @@ def masked_run(model, sequence: Sequence, masks) -> torch.Tensor:
 
 @torch.inference_mode()
 def uncut_logits(model, sequences: list[Sequence]) -> torch.Tensor:
-    """Logits of the last token of each sequence, nothing cut: (n, V) fp32. Sequences of equal length share a batch, where it fits."""
+    """Logits of the last token of each sequence, nothing cut: (n, V) fp32. Those of equal length share a batch, where it fits."""
     ready(model)
     by_length, found = {}, [None] * len(sequences)
     for i, sequence in enumerate(sequences):

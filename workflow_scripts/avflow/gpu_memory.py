@@ -8,7 +8,7 @@ from .errors import InputError
 
 
 def halving(work, items: list) -> list:
-    """work(items), a list, in halves and their halves where memory runs out. Raises OutOfMemoryError where one item is too much."""
+    """work(items), a list, in ever smaller halves where memory runs out. Raises OutOfMemoryError where one item is too much."""
     try:
         return work(items)
     except torch.cuda.OutOfMemoryError:
@@ -26,6 +26,6 @@ def holding(what: str):
         yield
     except torch.cuda.OutOfMemoryError:
         raise InputError(
-            f"{what} does not fit into the GPU's memory; end what else runs on this GPU, use one with more memory, or give the model"
-            " a smaller dtype or its sampling fewer frames or pixels (config.yaml); finished questions are kept"
+            f"{what} does not fit into the GPU's memory; end what else runs on this GPU, use one with more, or set a smaller"
+            " dtype, or fewer frames or pixels in its sampling (config.yaml), and run again: finished questions are kept"
         ) from None

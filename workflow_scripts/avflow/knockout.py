@@ -56,8 +56,8 @@ def _check(sequence: Sequence, knockouts, edges: dict) -> None:
 def naive(model, sequence: Sequence, knockouts: list[Knockout], edges: dict, batch: int = 16):
     """Logits of the last token for every knockout (n, V), and of the null row of its batch (n, V), both fp32.
 
-    edges: from `resolve`; batch: knockouts at once, halved where they do not fit. Raises InputError for a route with no visible edge (leave those out: they are not applicable) or a row
-    left without keys.
+    edges: from `resolve`; batch: knockouts at once, halved where they do not fit. Raises InputError for a route with no visible
+    edge (leave those out: they are not applicable) or a row left without keys.
     """
     length, device = len(sequence), sequence.embeds.device
     open_mask = causal_mask(length, device)

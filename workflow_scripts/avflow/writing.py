@@ -40,7 +40,7 @@ def alone(path):
 
 @contextlib.contextmanager
 def whole(path):
-    """Give a path to write to, empty and held by `alone`; at the end it gets the name `path`, and after an error it is removed."""
+    """Give a path to write to, empty and held by `alone`; at the end it is named `path`, and after an error it is removed."""
     part = Path(f"{path}.part")
     with naming(path), alone(part) as held:
         held.truncate(0)
