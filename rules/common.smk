@@ -132,15 +132,30 @@ os.environ.update(
 )
 
 
-RESULTS = f"results/{config['study']}"
+RESULTS, LOGS = f"results/{config['study']}", f"logs/{config['study']}"
 # Apart from results: deleting those loses no download.
 DOWNLOADS = config.get("pathvars", {}).get("downloads", "downloads")
+
+
+def check_writable(*folders):
+    """Stop with one line, before any job starts, where results could not be written."""
+    for folder in map(Path, folders):
+        there = next(p for p in (folder, *folder.absolute().parents) if p.is_dir())
+        if not os.access(there, os.W_OK):
+            raise WorkflowError(
+                f"{folder} cannot be written (read-only disk, or permissions of {there}); change that, or put it elsewhere: a"
+                " symbolic link, or pathvars in a config file"
+            )
+
+
+onstart:
+    check_writable(RESULTS, LOGS)
 
 
 pathvars:
     results=RESULTS,
     downloads=DOWNLOADS,
-    logs=f"logs/{config['study']}",
+    logs=LOGS,
     tables=f"{RESULTS}/tables",
 
 

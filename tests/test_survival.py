@@ -4,11 +4,15 @@ Each test injects its fault into the real knockouts of a few questions, starts a
 nothing disturbed: every question is there, none was asked twice, and the data are equal byte for byte.
 """
 
+import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -19,7 +23,9 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT
 
-from avflow import rows
+from avflow import cli, manifest, rows, traced, writing
+from avflow.errors import InputError
+from avflow.features_store import FeatureStore
 
 QUESTIONS, MODEL = 8, "tiny-salmonn"
 STUDY = f"""
@@ -38,7 +44,7 @@ class Run:
 
     def __init__(self, where: Path, *arguments: str):
         settings = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"} | {"PATH": "/usr/bin:/bin"}
-        command = [sys.executable, "-m", "snakemake", *(arguments or [OUT]), "--cores", "1"]
+        command = [sys.executable, "-m", "snakemake", *(arguments or [OUT]), "--cores", "1", "--printshellcmds"]
         command += ["--configfile", "config.yaml", "short.yaml"]
         self.log = where / f"run_{time.monotonic_ns()}.txt"
         with open(self.log, "w") as log:
@@ -169,3 +175,301 @@ def test_when_all_is_killed_at_once_the_next_run_asks_only_what_is_left(undistur
     assert again.ends() == 0, again.said()
     assert f"{finished} of {QUESTIONS} questions were finished before" in again.said()
     assert all_asked_once(where) and data(where / OUT) == wanted
+
+
+# ---- disks ----
+
+
+def in_a_folder_of_its_own_disk(where: Path, folder: str, mount: str, commands: str) -> subprocess.CompletedProcess:
+    """Run shell commands that see another disk at a folder; nobody else does, and it is gone when they end."""
+    (where / folder).mkdir(parents=True, exist_ok=True)
+    private = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
+    if subprocess.run([*private, "mount", "-t", "tmpfs", "none", where / folder], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("this machine lets nobody mount a disk, so that none can be filled")
+    settings = {**os.environ, "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    script = f"{mount.format(folder=folder)} || exit 99\n{commands}"
+    return subprocess.run([*private, "sh", "-c", script], cwd=where, env=settings, capture_output=True, text=True)
+
+
+def by_hand(study, out: str) -> str:
+    """The command with which the rule made its knockouts, for another output."""
+    command = re.search(r"python (workflow_scripts/knockout\.py .+?) 2>&1", study[1].said())[1]
+    return f"{shlex.quote(sys.executable)} {command}".replace(f"--out {OUT}", f"--out {out}")
+
+
+def test_knockouts_on_a_full_disk_say_so_and_go_on_when_there_is_room(study, undisturbed):
+    where, wanted = undisturbed
+    done = in_a_folder_of_its_own_disk(
+        where,
+        "small",
+        "mount -t tmpfs -o size=1m none {folder}",
+        f"""head -c 900000 /dev/zero > small/ballast
+        {by_hand(study, "small/0.parquet")} 2> said; echo $?
+        ls small
+        rm small/ballast
+        {by_hand(study, "small/0.parquet")} 2> said_again; echo $?
+        cp small/0.parquet made.parquet""",
+    )
+    assert done.stdout.split() == ["2", "0.parquet.partial", "ballast", "0"], done.stdout + done.stderr
+    said, again = ((where / name).read_text() for name in ("said", "said_again"))
+    assert said.splitlines()[-1] == (
+        "error: small/0.parquet.partial: the disk is full; free some space and run again: finished questions are kept"
+    )
+    finished = int(re.search(rf"(\d+) of {QUESTIONS} questions were finished before", again)[1])
+    assert 1 <= finished < QUESTIONS and data(where / "made.parquet") == wanted
+
+
+SHARD_AND_TABLE = """
+import sys
+import numpy as np, pyarrow as pa
+from avflow import cli, rows
+from avflow.shard_writer import ShardWriter
+
+def shard():
+    with ShardWriter("small/f.safetensors", 1000, {}) as out:
+        out.add("m/frames", np.zeros(2_000_000, np.uint8))
+
+def table():
+    rows.write_parquet(pa.table({"x": np.random.default_rng(0).random(200_000)}), "small/t.parquet")
+
+cli.run({"shard": shard, "table": table}[sys.argv[1]])
+"""
+
+
+def test_shards_and_tables_on_a_full_disk_leave_nothing_half_written(tmp_path):
+    (tmp_path / "write.py").write_text(SHARD_AND_TABLE)
+    run = f"PYTHONPATH={ROOT}/workflow_scripts {sys.executable} write.py"
+    done = in_a_folder_of_its_own_disk(
+        tmp_path, "small", "mount -t tmpfs -o size=1m none {folder}", f"{run} shard; echo $?; {run} table; echo $?; ls -A small"
+    )
+    assert done.stdout.split() == ["2", "2"]
+    full = "the disk is full; free some space and run again: finished questions are kept"
+    assert done.stderr.splitlines() == [f"error: small/{name}: {full}" for name in ("f.safetensors", "t.parquet")]
+
+
+def test_a_read_only_results_folder_is_named_before_anything_starts(undisturbed):
+    where, _ = undisturbed
+    command = f"{sys.executable} -m snakemake {OUT} --cores 1 --configfile config.yaml short.yaml"
+    mount = "mount --bind {folder} {folder} && mount -o remount,ro,bind {folder}"
+    done = in_a_folder_of_its_own_disk(where, "results", mount, f"{command}; echo code $?; {command} --dry-run; echo code $?")
+    codes = re.findall(r"^code (\d)$", done.stdout, re.MULTILINE)
+    assert codes == ["1", "0"] and "knockout" in done.stdout, "what would be done may be asked"
+    assert re.search(
+        r"^results/short cannot be written \(read-only disk.*\); change that, or put it elsewhere", done.stderr, re.M
+    )
+    assert "rule knockout:" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(30, "r.parquet is on a read-only disk; change its permissions"), (13, "r.parquet may not be written or read; change its")],
+)
+def test_a_file_that_cannot_be_written_is_one_line(capsys, number, said):
+    def main():
+        raise OSError(number, "no", "r.parquet")
+
+    with pytest.raises(SystemExit, match="2"):
+        cli.run(main)
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: {said}") and err.count("\n") == 1
+
+
+# ---- damaged and missing files ----
+
+
+def damaged(path: Path, copy: Path, at: int) -> Path:
+    """A copy of a file with one bit flipped at a place; negative places count from the end."""
+    content = bytearray(path.read_bytes())
+    content[at] ^= 0x10
+    copy.write_bytes(content)
+    return copy
+
+
+def read_all(path: Path) -> int:
+    store = FeatureStore(path)
+    return sum(store.get(medium, name).numel() for medium, names in store.names.items() for name in names)
+
+
+def test_one_flipped_bit_in_features_is_noticed_wherever_it_is(study, tmp_path):
+    path = study[0] / FEATURES
+    size, header = path.stat().st_size, 8 + int.from_bytes(path.read_bytes()[:8], "little")
+    assert read_all(path) > 1000
+    for at in (7, 9, header + 1, (header + size) // 2, size - 1):
+        with pytest.raises(InputError, match="f is damaged: .*; delete it and make it anew: snakemake "):
+            read_all(damaged(path, tmp_path / "f", at))
+    (tmp_path / "f").write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match="f is damaged: it is not a whole safetensors file .*; delete it"):
+        read_all(tmp_path / "f")
+
+
+def test_damaged_features_stop_a_job_and_cost_no_finished_question(study, undisturbed):
+    where, wanted = undisturbed
+    run = Run(where)
+    until(lambda: len(asked(where)) >= 2, run)
+    os.killpg(run.process.pid, signal.SIGKILL)
+    run.ends()
+    finished = len(asked(where))
+    damaged(where / FEATURES, where / "damaged", -1)
+    command = by_hand(study, OUT)
+    broken = subprocess.run(command.replace(FEATURES, "damaged"), shell=True, cwd=where, capture_output=True, text=True)
+    assert broken.returncode == 2 and "Traceback" not in broken.stderr and not (where / OUT).exists()
+    assert re.match(r"error: damaged is damaged: the checksum of \S+ is wrong; delete it", broken.stderr.splitlines()[-1])
+    assert finished <= len(asked(where)) < QUESTIONS
+    mended = subprocess.run(command, shell=True, cwd=where, capture_output=True, text=True)
+    assert mended.returncode == 0 and all_asked_once(where) and data(where / OUT) == wanted
+
+
+def test_a_missing_input_names_the_rule_that_makes_or_fetches_it(study, monkeypatch):
+    where = study[0]
+    monkeypatch.chdir(where)
+    options = shlex.split(by_hand(study, "out.parquet"))
+    for name, value, rule in (
+        ("--questions", "results/q.jsonl", "rule prepare_.. makes it: snakemake results/q.jsonl"),
+        (
+            "--features",
+            "results/f.safetensors",
+            "rule extract_features or preprocess_media makes it: snakemake results/f.safetensors",
+        ),
+        ("--evaluate", "results/e.parquet", "rule evaluate makes it: snakemake results/e.parquet"),
+        (
+            "--checkpoint",
+            "downloads/models/m",
+            "rule download_weights fetches it: where the network is, run: snakemake downloads",
+        ),
+    ):
+        changed = [*options]
+        changed[options.index(name) + 1] = value
+        parser = traced.parser("")
+        parser.add_argument("--evaluate", type=Path)
+        with pytest.raises(InputError, match=re.escape(f"{value} is not there; the {rule}")):
+            traced.check_inputs(parser.parse_known_args(changed[2:])[0])
+
+
+def test_a_downloaded_file_that_has_gone_names_the_rule_that_fetches_it(tmp_path):
+    from avflow import preparation
+    from avflow.adapters.checkpoint import read_config
+
+    for name, content in {"config.json": b"{}", "clips_2.zip": b"zip"}.items():
+        (tmp_path / name).write_bytes(content)
+    listed = [{"path": p.name, "size": p.stat().st_size} for p in sorted(tmp_path.iterdir())]
+    (tmp_path / "manifest.json").write_text(json.dumps({"files": listed}))
+    options = [
+        *shlex.split("--dataset d --setting av_video --root r --questions q --media m --dropped d"),
+        "--folder",
+        str(tmp_path),
+    ]
+    arguments = preparation.parser("").parse_args(options)
+    manifest.check(tmp_path, "download_dataset")
+    assert read_config(tmp_path, "any") == {} and preparation.Intake(arguments).questions == []
+
+    (tmp_path / "clips_2.zip").write_bytes(b"zi")
+    fetched = (
+        rf"{tmp_path}/clips_2.zip {{}}; the rule {{}} fetches it: delete {tmp_path}/manifest.json and, where the network is,"
+    )
+    with pytest.raises(InputError, match=fetched.format("has 2 bytes and was downloaded with 3", "download_dataset")):
+        preparation.Intake(arguments)
+    (tmp_path / "clips_2.zip").unlink()
+    with pytest.raises(InputError, match=fetched.format("was downloaded and is not there any more", "download_weights")):
+        read_config(tmp_path, "any")
+
+
+def test_only_rules_of_the_submit_host_reach_the_network():
+    online = set()
+    for path in sorted((ROOT / "rules").glob("*.smk")):
+        for text in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
+            if "env -u HF_HUB_OFFLINE -u TRANSFORMERS_OFFLINE" in text:
+                online.add(text.split(":")[0])
+                assert "    localrule: True\n" in text and "gpu=" not in text, text.split(":")[0]
+            else:
+                assert "HF_HUB_OFFLINE" not in text
+    assert online == {"pin", "download_weights", "download_dataset"}
+
+
+# ---- two at once ----
+
+
+def test_who_comes_second_waits_and_then_finds_a_whole_file(tmp_path, capsys):
+    path, order = tmp_path / "t", []
+
+    def write(name, go_on=None):
+        with writing.whole(path) as part:
+            order.append(f"{name} begins")
+            if go_on:
+                go_on.wait(60)
+            part.write_text(name)
+            order.append(f"{name} ends")
+
+    go_on = threading.Event()
+    first = threading.Thread(target=write, args=("first", go_on))
+    first.start()
+    while "first begins" not in order:
+        time.sleep(0.01)
+    second = threading.Thread(target=write, args=("second",))
+    second.start()
+    said = ""
+    while "another process still writes it; waiting" not in said:
+        said += capsys.readouterr().err
+    assert order == ["first begins"] and not path.exists()
+    go_on.set()
+    first.join()
+    second.join()
+    assert order == ["first begins", "first ends", "second begins", "second ends"]
+    assert path.read_text() == "second" and [p.name for p in tmp_path.iterdir()] == ["t"]
+    with pytest.raises(KeyError), writing.whole(path):
+        raise KeyError
+    assert path.read_text() == "second" and [p.name for p in tmp_path.iterdir()] == ["t"]
+
+
+# ---- the GPU's memory ----
+
+
+def test_a_question_that_does_not_fit_is_one_line_and_what_was_finished_is_kept(study, tmp_path, monkeypatch, capsys):
+    import torch
+
+    import evaluate
+
+    monkeypatch.chdir(study[0])
+    options = shlex.split(by_hand(study, f"{tmp_path}/0.parquet"))[2:]
+    for name in ("--evaluate", "--cuts", "--width", "--engine", "--verify"):
+        at = options.index(name)
+        del options[at : at + 2]
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", *options])
+    original, fits = evaluate.ask, []
+
+    def scarce(model, question, features, arguments):
+        if len(fits) == 3:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        fits.append(question.question_id)
+        return original(model, question, features, arguments)
+
+    monkeypatch.setattr(evaluate, "ask", scarce)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit, match="2"):
+        cli.run(evaluate.main)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert re.match(r"error: question mini_video\S+ of \S+ does not fit into the GPU's memory; end what else runs", last)
+    assert not (tmp_path / "0.parquet").exists()
+    monkeypatch.setattr(evaluate, "ask", original)
+    cli.run(evaluate.main)
+    assert f"3 of {QUESTIONS} questions were finished before" in capsys.readouterr().err
+    whole = data(study[0] / f"results/short/evaluate/{MODEL}/mini-video/0.parquet")
+    assert data(tmp_path / "0.parquet") == whole
+
+
+def test_work_is_halved_until_it_fits_and_one_item_that_does_not_is_an_error():
+    import torch
+
+    from avflow.gpu_memory import halving
+
+    tried = []
+
+    def work(items):
+        tried.append(len(items))
+        if len(items) > 3:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return [10 * item for item in items]
+
+    assert halving(work, list(range(10))) == list(range(0, 100, 10))
+    assert tried == [10, 5, 2, 3, 5, 2, 3]
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        halving(lambda items: work([0] * 4), [1, 2])
