@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT
 
-from avflow import cli, manifest, rows, traced, writing
+from avflow import cli, manifest, rows, writing
 from avflow.errors import InputError
 from avflow.features_store import FeatureStore
 
@@ -319,30 +319,34 @@ def test_damaged_features_stop_a_job_and_cost_no_finished_question(study, undist
     assert mended.returncode == 0 and all_asked_once(where) and data(where / OUT) == wanted
 
 
-def test_a_missing_input_names_the_rule_that_makes_or_fetches_it(study, monkeypatch):
-    where = study[0]
-    monkeypatch.chdir(where)
-    options = shlex.split(by_hand(study, "out.parquet"))
+def test_a_missing_input_names_the_rule_that_makes_or_fetches_it(study, monkeypatch, capsys):
+    import knockout
+
+    monkeypatch.chdir(study[0])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    options = shlex.split(by_hand(study, "out.parquet"))[1:]
     for name, value, rule in (
-        ("--questions", "results/q.jsonl", "rule prepare_.. makes it: snakemake results/q.jsonl"),
+        ("--questions", "results/q.jsonl", "the prepare rule of its dataset makes it: snakemake results/q.jsonl --cores all"),
         (
             "--features",
             "results/f.safetensors",
-            "rule extract_features or preprocess_media makes it: snakemake results/f.safetensors",
+            "the rule extract_features makes it: snakemake results/f.safetensors --cores all",
         ),
-        ("--evaluate", "results/e.parquet", "rule evaluate makes it: snakemake results/e.parquet"),
+        ("--evaluate", "results/e.parquet", "the rule evaluate makes it: snakemake results/e.parquet --cores all"),
         (
             "--checkpoint",
             "downloads/models/m",
-            "rule download_weights fetches it: where the network is, run: snakemake downloads",
+            "the rule download_weights fetches it: where the network is, run: snakemake downloads",
         ),
     ):
         changed = [*options]
         changed[options.index(name) + 1] = value
-        parser = traced.parser("")
-        parser.add_argument("--evaluate", type=Path)
-        with pytest.raises(InputError, match=re.escape(f"{value} is not there; the {rule}")):
-            traced.check_inputs(parser.parse_known_args(changed[2:])[0])
+        monkeypatch.setattr(sys, "argv", changed)
+        with pytest.raises(SystemExit, match="2"):
+            cli.run(knockout.main)
+        said = capsys.readouterr().err
+        assert said.startswith(f"error: {value} is not there; {rule}") and said.count("\n") == 1
+    assert not Path("out.parquet.partial").exists()
 
 
 def test_a_downloaded_file_that_has_gone_names_the_rule_that_fetches_it(tmp_path):

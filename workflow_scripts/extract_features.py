@@ -39,7 +39,7 @@ def encode(model, frames: FeatureStore, media_id: str, kind: str) -> dict:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     model_arguments(parser)
-    parser.add_argument("--frames", type=Path, required=True)
+    parser.add_argument("--frames", type=cli.made_by("the rule preprocess_media"), required=True)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
 

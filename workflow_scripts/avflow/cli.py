@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 from .errors import InputError
 
@@ -25,6 +26,17 @@ def run(main) -> None:
             raise
         print(f"error: {said}", file=sys.stderr)
         sys.exit(2)
+
+
+def made_by(rule: str):
+    """For argparse: the path of a file that a rule makes. Raises InputError with the rule where it is not there."""
+
+    def path(text: str) -> Path:
+        if not Path(text).is_file():
+            raise InputError(f"{text} is not there; {rule} makes it: snakemake {text} --cores all")
+        return Path(text)
+
+    return path
 
 
 def disk_trouble(error: OSError) -> str | None:

@@ -23,9 +23,11 @@ def parser(description: str, reads: str = "features") -> argparse.ArgumentParser
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     model_arguments(made)
     made.add_argument("--model", required=True, help="the model's name in the tables")
-    made.add_argument("--questions", type=Path, required=True, help="JSON Lines")
+    questions = cli.made_by("the prepare rule of its dataset")
+    made.add_argument("--questions", type=questions, required=True, help="JSON Lines")
     what = {"features": "encoder outputs", "frames": "frames and sound"}[reads]
-    made.add_argument(f"--{reads}", dest="features", type=Path, required=True, help=f"{what} of this shard, safetensors")
+    rule = cli.made_by("the rule " + {"features": "extract_features", "frames": "preprocess_media"}[reads])
+    made.add_argument(f"--{reads}", dest="features", type=rule, required=True, help=f"{what} of this shard, safetensors")
     made.add_argument("--shard", type=int, default=0)
     made.add_argument("--shards", type=int, default=1)
     made.add_argument("--spans", type=json.loads, default={}, help="unions by setting, JSON")
@@ -40,17 +42,6 @@ def checkpoint_files(folder: Path) -> list[Path]:
     return [manifest] if manifest.is_file() else sorted(p for p in folder.glob("*") if p.suffix in (".safetensors", ".json"))
 
 
-def check_inputs(arguments) -> None:
-    """Raises InputError for an input that is not there, with the rule that makes or fetches it."""
-    made_by = {"questions": "prepare_..", "features": "extract_features or preprocess_media", "evaluate": "evaluate"}
-    for name, rule in made_by.items():
-        path = getattr(arguments, name, None)
-        if path and not path.is_file():
-            raise InputError(f"{path} is not there; the rule {rule} makes it: snakemake {path} --cores all")
-    if not Path(arguments.checkpoint).is_dir():
-        raise InputError(f"{arguments.checkpoint} is not there; {manifest.remedy('download_weights', arguments.checkpoint)}")
-
-
 def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -> None:
     """Ask every chosen question and write one parquet; finished questions are kept across kills.
 
@@ -59,7 +50,8 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -
     called when all is done, where loaded(question) -> (model, its features).
     """
     began = time.time()
-    check_inputs(arguments)
+    if not Path(arguments.checkpoint).is_dir():
+        raise InputError(f"{arguments.checkpoint} is not there; {manifest.remedy('download_weights', arguments.checkpoint)}")
     store = FeatureStore(arguments.features)
     questions = choose(read_questions(arguments.questions, arguments.shard, arguments.shards))
     header = {
