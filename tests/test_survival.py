@@ -74,10 +74,11 @@ def asked(where: Path) -> Counter:
     return Counter({name: count for name, count in found.items() if name.startswith("mini_video")})
 
 
-def until(true, run: Run) -> None:
-    """Wait for something to become true while a run goes on."""
+def until(true, run: Run | None = None, seconds: float = 300) -> None:
+    """Wait for something to become true, while a run goes on."""
+    end = time.monotonic() + seconds
     while not true():
-        assert run.process.poll() is None, run.said()
+        assert time.monotonic() < end and (run is None or run.process.poll() is None), run and run.said()
         time.sleep(0.01)
 
 
@@ -405,13 +406,10 @@ def test_who_comes_second_waits_and_then_finds_a_whole_file(tmp_path, capsys):
     go_on = threading.Event()
     first = threading.Thread(target=write, args=("first", go_on))
     first.start()
-    while "first begins" not in order:
-        time.sleep(0.01)
+    until(lambda: "first begins" in order)
     second = threading.Thread(target=write, args=("second",))
     second.start()
-    said = ""
-    while "another process still writes it; waiting" not in said:
-        said += capsys.readouterr().err
+    until(lambda: "another process still writes it; waiting" in capsys.readouterr().err, seconds=10)
     assert order == ["first begins"] and not path.exists()
     go_on.set()
     first.join()
