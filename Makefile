@@ -1,12 +1,14 @@
-# make reproduce: every figure of the miniature.  make report: all in one page.  make test: all tests.  All set up .venv first when it is absent.
+# make reproduce: every figure of the miniature.  make report: all in one page.  make test: all tests.  make lint: how the code is written.
 # make test-slurm: the workflow on a real Slurm of one node, which root on Debian or Ubuntu gets installed; skipped elsewhere.
+# make pins: the pin files of the conda environments.  make Dockerfile: an image with them.  make publish: the tables that are shipped.
+# All set up .venv first when it is absent.
 # PYTHON=python3.12 chooses another interpreter; TORCH_INDEX=https://download.pytorch.org/whl/cpu saves the CUDA download.
 
 PYTHON ?= python3
 CORES ?= all
 SNAKEMAKE = .venv/bin/python -m snakemake
 
-.PHONY: reproduce test test-slurm report publish
+.PHONY: reproduce test test-slurm report publish lint pins Dockerfile
 
 reproduce: .venv/ready
 	$(SNAKEMAKE) --cores $(CORES)
@@ -24,6 +26,21 @@ test: .venv/ready
 
 test-slurm: .venv/ready
 	.venv/bin/python -m pytest tests/slurm -rs
+
+lint: .venv/ready
+	.venv/bin/python -m ruff check .
+	.venv/bin/python -m ruff format --check .
+	.venv/bin/python -m snakefmt --check Snakefile rules
+	$(SNAKEMAKE) --lint
+
+pins: .venv/ready
+	.venv/bin/python envs/pin.py
+
+# The CUDA is that of envs/pin.py: an image is made without a GPU.
+Dockerfile: .venv/ready
+	$(SNAKEMAKE) --containerize > Dockerfile.part
+	sed '1a ENV CONDA_OVERRIDE_CUDA=13.0' Dockerfile.part > Dockerfile
+	rm Dockerfile.part
 
 .venv/ready: requirements.lock constraints.lock setup.sh
 	PYTHON="$(PYTHON)" sh setup.sh

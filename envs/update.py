@@ -1,9 +1,13 @@
-"""Write the conda environments of the rules from requirements.lock: every package a stage needs, directly or not, pinned.
+"""Write the conda environments of the rules from requirements.lock, so that a version is decided in one place.
 
     .venv/bin/python envs/update.py            # rewrite envs/*.yaml
     .venv/bin/python envs/update.py --check    # exit 1 if they are not what the lock says
 
 Run it after changing requirements.lock, in the environment made from it: what each package needs is read from its metadata.
+
+An environment is fixed in one of two ways, never both, for a pin file makes Snakemake skip a pip section without a word. WHEELS
+have a pip section with every package, directly needed or not. FORGED come from conda-forge alone, which builds torch for the
+cluster's GPUs: what is imported is fixed here, and the rest by a pin file, which envs/pin.py makes.
 """
 
 import argparse
@@ -13,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 
 HERE = Path(__file__).parent
-STAGES = {  # what the scripts of a stage import
+WHEELS = {  # what the scripts of a stage import
     "data": [
         "av",
         "decord",
@@ -28,9 +32,10 @@ STAGES = {  # what the scripts of a stage import
         "httpx",
         "huggingface-hub",
     ],
-    "models": ["numpy", "pyarrow", "safetensors", "tokenizers", "torch", "transformers"],
     "figures": ["ipykernel", "matplotlib", "numpy", "pandas", "papermill", "pyarrow", "pyyaml", "safetensors", "scipy"],
 }
+FORGED = {"models": ["numpy", "pyarrow", "safetensors", "tokenizers", "torch", "transformers"]}
+FORGE_NAMES = {"torch": "pytorch-gpu"}  # where conda-forge's name is another
 PYTHON, PIP = "3.11.13", "25.2"
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
@@ -59,10 +64,14 @@ def closure(names, locked) -> list[str]:
 
 def environment(stage: str, locked: dict[str, str]) -> str:
     """The yaml of one stage."""
-    packages = "".join(f"      - {name}=={locked[name]}\n" for name in closure(STAGES[stage], locked))
+    if stage in WHEELS:
+        wheels = "".join(f"      - {name}=={locked[name]}\n" for name in closure(WHEELS[stage], locked))
+        packages = f"  - pip ={PIP}\n  - pip:\n{wheels}"
+    else:
+        packages = "".join(f"  - {FORGE_NAMES.get(name, name)} ={locked[name]}\n" for name in FORGED[stage])
     return (
         f"# Made by envs/update.py from requirements.lock; change that and run it again.\nchannels:\n  - conda-forge\n"
-        f"dependencies:\n  - python ={PYTHON}\n  - pip ={PIP}\n  - pip:\n{packages}"
+        f"dependencies:\n  - python ={PYTHON}\n{packages}"
     )
 
 
@@ -71,7 +80,7 @@ def main():
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 on a difference")
     check = parser.parse_args().check
     locked, stale = pins(HERE.parent / "requirements.lock"), []
-    for stage in STAGES:
+    for stage in (*WHEELS, *FORGED):
         path, wanted = HERE / f"{stage}.yaml", environment(stage, locked)
         if not path.exists() or path.read_text() != wanted:
             stale.append(path.name)

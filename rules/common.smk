@@ -148,23 +148,38 @@ os.environ.update(
 )
 
 
-PUBLISHED = (
-    config.get("tables") == "published"
-)  # figures are drawn from the tables that are shipped, and nothing is computed
+# Published: figures are drawn from the tables that are shipped, and nothing is computed.
+PUBLISHED = config.get("tables") == "published"
 if PUBLISHED and config["study"] != "miniature":
     raise WorkflowError(
         f"config.yaml: tables is 'published', which are the miniature's, but study is {config['study']!r}; leave one out"
     )
 RESULTS = "results/published" if PUBLISHED else f"results/{config['study']}"
+LOGS = RESULTS.replace("results/", "logs/")
 DRAWN = "figures/published" if PUBLISHED else RESULTS  # the folder of what figures read
 # Apart from results: deleting those loses no download.
 DOWNLOADS = config.get("pathvars", {}).get("downloads", "downloads")
 
 
+def check_writable(*folders):
+    """Stop with one line, before any job starts, where results could not be written."""
+    for folder in map(Path, folders):
+        there = next(p for p in (folder, *folder.absolute().parents) if p.is_dir())
+        if not os.access(there, os.W_OK):
+            raise WorkflowError(
+                f"{folder} cannot be written (read-only disk, or permissions of {there}); change that, or put it elsewhere: a"
+                " symbolic link, or pathvars in a config file"
+            )
+
+
+onstart:
+    check_writable(RESULTS, LOGS)
+
+
 pathvars:
     results=RESULTS,
     downloads=DOWNLOADS,
-    logs=RESULTS.replace("results/", "logs/"),
+    logs=LOGS,
     tables=f"{RESULTS}/tables",
     drawn=f"{DRAWN}/tables",
 

@@ -402,6 +402,25 @@ def test_running_out_of_memory_halves_the_plan_and_goes_on(model, sequences, mon
         knockout.sweep(model, sequence, run, ks, edges, batches)
 
 
+def test_full_forwards_are_halved_until_they_fit(model, sequences, monkeypatch):
+    sequence = sequences[HEAR]
+    ks = [Knockout(Route.parse("audio->question"), w) for w in windows(12, 3)]
+    edges = knockout.resolve(sequence, ks)
+    whole = knockout.naive(model, sequence, ks, edges)
+    original, batches = knockout.masked_run, []
+
+    def scarce(model, sequence, masks):
+        batches.append(len(masks(0)))
+        if batches[-1] > 4:
+            raise torch.cuda.OutOfMemoryError("out of memory")
+        return original(model, sequence, masks)
+
+    monkeypatch.setattr(knockout, "masked_run", scarce)
+    halved = knockout.naive(model, sequence, ks, edges)
+    assert batches == [13, 7, 4, 4, 7, 4, 4]
+    assert all(relative(*pair) < 1e-5 for pair in zip(halved, whole))
+
+
 def test_a_run_kept_from_a_later_row_on_refuses_earlier_rows(model, sequences):
     sequence = sequences[HEAR]
     ks = [Knockout(Route.parse("audio->question"), windows(12, 3)[4])]

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import ROOT
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 import check_processor
@@ -19,6 +19,7 @@ from avflow import features, media, parity
 from avflow.adapters.qwen_omni import LONGEST_SOUND, SHORTEST_SOUND
 from avflow.decoder import causal_mask, masked_run
 from avflow.errors import InputError
+from avflow.shard_writer import ShardWriter
 
 RECORD = ROOT / "tests/data/qwen_omni_processor.npz"
 TOLERANCE = {"ids": 0, "positions": 0, "pixels": 1e-5, "mel": 1e-4}  # the fft's last digits vary from processor to processor
@@ -100,7 +101,9 @@ def test_a_sound_is_cut_off_after_300_seconds_and_not_below_a_token(adapter):
 
 def test_the_log_names_sounds_that_are_cut_off_and_the_error_those_that_are_too_short(tmp_path, monkeypatch, capsys, adapter):
     def extract(**sounds):
-        save_file({f"{name}/audio": torch.zeros(n) for name, n in sounds.items()}, tmp_path / "frames", kinds(sounds))
+        with ShardWriter(tmp_path / "frames", 3000, kinds(sounds)) as shard:
+            for name, n in sounds.items():
+                shard.add(f"{name}/audio", torch.zeros(n))
         monkeypatch.setattr(extract_features, "load", lambda _: adapter)
         arguments = ["--family", "qwen_omni", "--checkpoint", "c", "--frames", tmp_path / "frames", "--out", tmp_path / "out"]
         monkeypatch.setattr(sys, "argv", ["extract_features.py", *map(str, arguments)])

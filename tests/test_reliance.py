@@ -1,9 +1,9 @@
 """What answers rest on: muting, blanking and shuffling change exactly what they say."""
 
 import torch
-from safetensors.torch import save_file
 
 from avflow.decoder import causal_mask, masked_run, uncut_logits
+from avflow.shard_writer import ShardWriter, room_for
 from reliance import Swaps, first_of_tasks, shuffled, variants
 
 
@@ -58,7 +58,9 @@ def test_a_swap_gives_the_sounds_of_another_question_of_the_same_task(questions,
         if item.kind != "audio":
             stored.setdefault(item.media_id, {})["vision"] = torch.full((4, 3), float(n))
         tensors |= {f"{item.media_id}/{name}": tensor for name, tensor in stored[item.media_id].items()}
-    save_file(tensors, tmp_path / "f.safetensors")
+    with ShardWriter(tmp_path / "f.safetensors", room_for(tensors), {}) as shard:
+        for name, tensor in tensors.items():
+            shard.add(name, tensor)
     swaps = Swaps(pool, tmp_path / "f.safetensors")
     for question in pool:
         mine = {m.media_id: stored[m.media_id] for m in question.media}

@@ -74,6 +74,22 @@ def test_flipped_bytes_are_noticed(tmp_path):
         assert partial.done == {"q0", "q1"}
 
 
+def test_a_damaged_record_in_the_middle_costs_its_own_question_only(tmp_path, capsys):
+    fill(tmp_path / "r.parquet", 4)
+    side = tmp_path / "r.parquet.partial"
+    data = bytearray(side.read_bytes())
+    place = data.index(b"q1\0") + 200
+    data[place] ^= 0xFF
+    side.write_bytes(data)
+    with rows.PartialRows(tmp_path / "r.parquet", HEADER) as partial:
+        assert partial.done == {"q0", "q2", "q3"}
+        assert "1 damaged records are left out, their questions are asked again" in capsys.readouterr().err
+    assert fill(tmp_path / "r.parquet", 4) == {"q0", "q1", "q2", "q3"}
+    with rows.PartialRows(tmp_path / "r.parquet", HEADER) as partial:
+        read = partial.finish([f"q{i}" for i in range(4)], SCHEMA, {})
+    assert read.column("value").to_pylist()[::2] == [0.5, 1.5, 2.5, 3.5]
+
+
 @pytest.mark.parametrize("header", [{**HEADER, "code": "other"}, {**HEADER, "plan": {"width": 5}}])
 def test_other_code_or_parameters_start_anew(tmp_path, header):
     fill(tmp_path / "r.parquet", 3)

@@ -1,6 +1,7 @@
 """Setting up: exact versions everywhere, no addresses, and a clear line where a machine lacks something."""
 
 import ast
+import functools
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import sys
 from importlib import metadata
 
 import pytest
+import yaml
 from conftest import ROOT
 
 LOCKS = ("requirements.lock", "constraints.lock")
@@ -42,15 +44,27 @@ def test_conda_environments_are_what_the_lock_says():
         assert all(re.fullmatch(r"conda-forge|pip:|[a-z0-9.-]+ =[0-9.]+|[a-z0-9.-]+==[0-9a-z.]+", e) for e in entries), path.name
 
 
+distributions = functools.cache(metadata.packages_distributions)
+
+
 def rules():
     """(rule, script or notebook, environment) of every rule with a shell command."""
     for path in sorted((ROOT / "rules").glob("*.smk")):
         for text in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
             environment = re.search(r'conda:\s+"\.\./envs/(\w+)\.yaml"', text)
             for kind in ("script", "notebook"):
-                found = re.search(rf'^        {kind}="([^"]+)"', text, re.MULTILINE)
+                found = re.search(rf'^        {kind}=(?:ancient\()?"([^"]+)"', text, re.MULTILINE)
                 if environment and found:
                     yield text.split(":")[0], found[1], environment[1]
+
+
+def test_every_rule_but_those_that_only_name_targets_has_an_environment_that_exists():
+    found = {rule: environment for rule, _, environment in rules()}
+    for path in sorted((ROOT / "rules").glob("*.smk")):
+        for text in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
+            name, computes = text.split(":")[0], "    shell:" in text
+            assert (name in found) == computes, f"{path.name}: {name} has no script, no notebook or no environment"
+    assert set(found.values()) == {p.stem for p in (ROOT / "envs").glob("*.yaml")} and len(found) > 50
 
 
 @pytest.mark.parametrize(("rule", "source", "environment"), list(rules()))
@@ -63,7 +77,7 @@ def test_an_environment_holds_what_its_rules_import(rule, source, environment):
         texts = ["\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")]
         texts += [p.read_text() for p in provenance.notebook_sources(path)]
     else:
-        also = ["adapters.qwen_omni"] if environment == "models" else []
+        also = ["adapters.qwen_omni", "adapters.video_salmonn"] if environment == "models" else []
         texts = [p.read_text() for p in provenance.sources(path, *also)]
     names = set()
     for text in texts:
@@ -72,9 +86,9 @@ def test_an_environment_holds_what_its_rules_import(rule, source, environment):
                 names |= {n.name.split(".")[0] for n in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 names.add(node.module.split(".")[0])
-    distributions = metadata.packages_distributions()
-    needed = {distributions[n][0].lower().replace("_", "-") for n in names - {"avflow"} if n not in sys.stdlib_module_names}
-    held = set(re.findall(r"- ([a-z0-9.-]+)==", (ROOT / f"envs/{environment}.yaml").read_text()))
+    needed = {distributions()[n][0].lower().replace("_", "-") for n in names - {"avflow"} if n not in sys.stdlib_module_names}
+    held = set(re.findall(r"- ([a-z0-9.-]+) ?=", (ROOT / f"envs/{environment}.yaml").read_text()))
+    held = {"torch" if name == "pytorch-gpu" else name for name in held}
     assert needed <= held, f"{rule} imports {sorted(needed - held)}, which envs/{environment}.yaml lacks"
 
 
@@ -105,10 +119,20 @@ def test_a_failed_installation_leaves_nothing_half_made(tmp_path):
     for name in ("setup.sh", "constraints.lock"):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "requirements.lock").write_text("no-such-package-of-this-name==1.0\n")
-    done = subprocess.run(
-        ["sh", "setup.sh"], cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHON": sys.executable}
-    )
+    environment = {**os.environ, "PYTHON": sys.executable, "PIP_NO_INDEX": "1"}
+    done = subprocess.run(["sh", "setup.sh"], cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert done.returncode != 0 and "nothing half-made is left" in done.stderr and not (tmp_path / ".venv").exists()
+
+
+def test_ci_lints_and_the_catalog_says_how_the_workflow_is_used():
+    makefile, catalog = (ROOT / "Makefile").read_text(), (ROOT / ".snakemake-workflow-catalog.yml").read_text()
+    assert re.search(r"^[^#]*make.* lint", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+    linters = makefile.split("\nlint:")[1].split("\n\n")[0]
+    for command in ("ruff check .", "ruff format --check .", "snakefmt --check Snakefile rules", "$(SNAKEMAKE) --lint"):
+        assert f"{command}\n" in f"{linters}\n"
+    usage = yaml.safe_load(catalog)["usage"]
+    assert usage == {"software-stack-deployment": {"conda": True}, "report": True}
+    assert 'report: "report/workflow.rst"' in (ROOT / "Snakefile").read_text()
 
 
 def test_files_in_git_are_small():

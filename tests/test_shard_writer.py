@@ -1,5 +1,7 @@
 """Shards that are written tensor by tensor are what safetensors itself would have written."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from safetensors.torch import save_file
 
 from avflow.errors import InputError
 from avflow.features_store import FeatureStore
-from avflow.shard_writer import ShardWriter
+from avflow.shard_writer import ShardWriter, room_for
 
 
 def tensors(pixels):
@@ -18,24 +20,29 @@ def tensors(pixels):
         made[f"m{i}/fps"] = np.array(2 / (i + 1))
         made[f"m{i}/frames"] = rng.integers(0, 256, (i + 1, pixels), np.uint8)
         made[f"m{i}/audio"] = rng.standard_normal(101 + i).astype(np.float32)
+        made[f"m{i}/vision"] = torch.from_numpy(rng.standard_normal((2, 3 + i))).bfloat16()
     return made
 
 
 @pytest.mark.parametrize(("pixels", "extra"), [(2352, set()), (49, {"padding/bytes"})])
 def test_a_shard_reads_as_one_that_safetensors_wrote(tmp_path, pixels, extra):
     made = tensors(pixels)
-    with ShardWriter(tmp_path / "ours", 3000, {"kinds": "{}"}) as shard:
+    with ShardWriter(tmp_path / "ours", room_for(made), {"kinds": "{}"}) as shard:
         for name, array in made.items():
             shard.add(name, array)
         assert not (tmp_path / "ours").exists()
-    save_file({name: torch.from_numpy(array.copy()) for name, array in made.items()}, tmp_path / "theirs", {"kinds": "{}"})
+    save_file({name: torch.as_tensor(array) for name, array in made.items()}, tmp_path / "theirs", {"kinds": "{}"})
     with safe_open(tmp_path / "ours", "pt") as ours, safe_open(tmp_path / "theirs", "pt") as theirs:
-        assert ours.metadata() == theirs.metadata() == {"kinds": "{}"}
+        metadata = ours.metadata()
+        assert json.loads(metadata.pop("crc32")).keys() == set(ours.keys()) and metadata == theirs.metadata() == {"kinds": "{}"}
         assert set(ours.keys()) - extra == set(theirs.keys())
         for name in theirs.keys():  # noqa: SIM118 (safe_open is no dict)
             assert ours.get_tensor(name).dtype == theirs.get_tensor(name).dtype
             assert torch.equal(ours.get_tensor(name), theirs.get_tensor(name))
-    assert FeatureStore(tmp_path / "ours", "np").has("m2", "frames")
+    stores = FeatureStore(tmp_path / "ours", "np"), FeatureStore(tmp_path / "ours")
+    assert np.array_equal(stores[0].get("m2", "frames"), made["m2/frames"]) and torch.equal(
+        stores[1].get("m1", "vision"), made["m1/vision"]
+    )
 
 
 def test_a_shard_that_fails_leaves_no_file(tmp_path):

@@ -361,11 +361,6 @@ def test_a_bad_configuration_is_refused_before_anything_runs(copy, change, messa
         (copy / "config.yaml").write_text(before)
 
 
-def test_the_linter_has_nothing_to_say(copy):
-    run = snakemake(copy, "--lint")
-    assert run.returncode == 0, run.stdout
-
-
 def test_every_computing_rule_logs_and_names_its_environment(copy):
     for path in (copy / "rules").glob("*.smk"):
         for rule in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:

@@ -7,48 +7,53 @@
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
-from safetensors import safe_open
-from safetensors.torch import save_file
-
-from avflow import cli
+from avflow import cli, gpu_memory
 from avflow.adapters import load, model_arguments
 from avflow.errors import InputError
 from avflow.features import SAMPLE_RATE
+from avflow.features_store import FeatureStore
+from avflow.shard_writer import ShardWriter, room_for
+
+OUTPUTS = ("vision", "audio", "grid", "seconds_per_grid", "samples")
+
+
+def encode(model, frames: FeatureStore, media_id: str, kind: str) -> dict:
+    """Encoder outputs of one medium. Raises InputError with the file and the medium."""
+    stored = {name: frames.get(media_id, name) for name in ("frames", "fps", "audio") if frames.has(media_id, name)}
+    if "fps" in stored:
+        stored["fps"] = float(stored["fps"])
+    try:
+        with gpu_memory.holding("what the encoders make of it"):
+            encoded = model.encode(kind, **stored)
+    except InputError as error:
+        raise InputError(f"{frames.path}: medium {media_id}: {error}") from None
+    if "audio" in stored and len(stored["audio"]) > int(encoded["samples"]):
+        seconds = int(encoded["samples"]) // SAMPLE_RATE
+        print(f"{media_id}: its sound is cut off at {seconds} s, as the model's own processor does", file=sys.stderr)
+    return encoded
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     model_arguments(parser)
-    parser.add_argument("--frames", type=Path, required=True)
+    parser.add_argument("--frames", type=cli.made_by("the rule preprocess_media"), required=True)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
 
-    model = load(arguments)
-    tensors = {}
-    with safe_open(str(arguments.frames), "pt") as file:
-        kinds = json.loads(file.metadata()["kinds"])
-        names = set(file.keys())
-        progress = cli.Progress(f"encoding {arguments.frames.stem}", len(kinds))
+    frames = FeatureStore(arguments.frames)
+    kinds = json.loads(frames.metadata["kinds"])
+    with gpu_memory.holding(f"the model of {arguments.checkpoint}"):
+        model = load(arguments)
+    progress = cli.Progress(f"encoding {arguments.frames.stem}", len(kinds))
+    room = room_for(f"{media_id}/{name}" for media_id in kinds for name in OUTPUTS)
+    with ShardWriter(arguments.out, room, {}) as shard:
         for media_id, kind in kinds.items():
-            stored = {n: file.get_tensor(f"{media_id}/{n}") for n in ("frames", "fps", "audio") if f"{media_id}/{n}" in names}
-            if "fps" in stored:
-                stored["fps"] = float(stored["fps"])
-            try:
-                encoded = model.encode(kind, **stored)
-            except InputError as error:
-                raise InputError(f"{arguments.frames}: medium {media_id}: {error}") from None
-            if "audio" in stored and len(stored["audio"]) > int(encoded["samples"]):
-                seconds = int(encoded["samples"]) // SAMPLE_RATE
-                print(f"{media_id}: its sound is cut off at {seconds} s, as the model's own processor does", file=sys.stderr)
-            tensors.update({f"{media_id}/{name}": tensor.cpu().contiguous() for name, tensor in encoded.items()})
+            for name, tensor in encode(model, frames, media_id, kind).items():
+                shard.add(f"{media_id}/{name}", tensor.cpu())
             progress.step()
-    part = f"{arguments.out}.part"
-    save_file(tensors, part)
-    os.replace(part, arguments.out)
 
 
 if __name__ == "__main__":

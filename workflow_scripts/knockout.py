@@ -18,7 +18,6 @@ ask for is computed once. Which questions are correct is known from `evaluate`, 
 import argparse
 import json
 import random
-from pathlib import Path
 
 import pyarrow.parquet as pq
 
@@ -172,7 +171,7 @@ def verify(loaded, questions, partial, asked) -> dict:
 
 def main():
     parser = traced.parser(__doc__)
-    parser.add_argument("--evaluate", type=Path, required=True, help="this shard's rows of the rule evaluate")
+    parser.add_argument("--evaluate", type=cli.made_by("the rule evaluate"), required=True, help="this shard's answers")
     parser.add_argument("--cuts", type=cuts, required=True, help="budgets of routes, JSON; see above")
     parser.add_argument("--width", type=int, required=True, help="layers in a window where a budget names none (the paper's k)")
     parser.add_argument("--engine", choices=["sweep", "naive"], default="sweep", help="incremental, or full forwards")

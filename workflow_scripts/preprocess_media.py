@@ -18,7 +18,7 @@ import torch
 from avflow import cli, features, media, sampling
 from avflow.errors import InputError
 from avflow.questions import read_questions
-from avflow.shard_writer import ShardWriter
+from avflow.shard_writer import ShardWriter, room_for
 
 
 def prepare(path, kind: str, wanted) -> dict[str, np.ndarray]:
@@ -75,7 +75,7 @@ def main():
     torch.set_num_threads(1)
     order, ahead = sorted(items), 2 * arguments.threads
     kinds = json.dumps({media_id: items[media_id].kind for media_id in order}, sort_keys=True)
-    room = 1000 + len(kinds) + 3 * sum(200 + len(media_id) for media_id in order)
+    room = 2 * len(kinds) + room_for(f"{media_id}/{name}" for media_id in order for name in ("frames", "fps", "audio"))
     work = lambda media_id: prepare(arguments.media_root / items[media_id].path, items[media_id].kind, arguments)  # noqa: E731
     with ShardWriter(arguments.out, room, {"kinds": kinds}) as shard, ThreadPoolExecutor(arguments.threads) as pool:
         try:

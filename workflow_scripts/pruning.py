@@ -18,7 +18,6 @@ that is used: the encoders, the prompt, a generated token. Elsewhere times are N
 import fnmatch
 import json
 import math
-from pathlib import Path
 
 import torch
 
@@ -105,7 +104,7 @@ def discard_all(model, question, media, arguments, timed: set) -> list[dict]:
 
 def main():
     parser = traced.parser(__doc__, reads="frames")
-    parser.add_argument("--layers", type=Path, required=True, help="of the rule discard_layers")
+    parser.add_argument("--layers", type=cli.made_by("the rule discard_layers"), required=True, help="JSON")
     parser.add_argument("--tasks", nargs="+", default=["*"], help="patterns over the tasks in use")
     parser.add_argument("--first", type=int, help="only the first so many questions of every task")
     parser.add_argument("--random", type=int, default=5, help="draws of as many random tokens as All discards")

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from safetensors.numpy import save_file
 
 from avflow import cli
 from avflow.errors import InputError
 from avflow.features_store import FeatureStore
 from avflow.questions import read_questions, write_questions
+from avflow.shard_writer import ShardWriter, room_for
 
 UNREAD = ["study_split", "setting", "n_blocked_edges", "removed_mass", "base_token", "logp_gold", "kl"]  # in knockout tables
 UNREAD += [f"logit_{letter}" for letter in "ABCD"]
@@ -67,9 +67,12 @@ def world(results: Path, out: Path) -> None:
         write_questions([q for q in asked if q.cluster == shown.cluster], out / f"questions/{dataset}.jsonl")
         for frames in sorted(results.glob(f"frames/{dataset}/omni-*/0.safetensors")):
             media = FeatureStore(frames, "np").of(shown)
+            tensors = {f"{name}/{part}": tensor for name, of in media.items() for part, tensor in of.items()}
             target = out / frames.relative_to(results)
             target.parent.mkdir(parents=True, exist_ok=True)
-            save_file({f"{name}/{part}": tensor for name, of in media.items() for part, tensor in of.items()}, target)
+            with ShardWriter(target, room_for(tensors), {}) as shard:
+                for name, tensor in tensors.items():
+                    shard.add(name, tensor)
 
 
 def main():

@@ -29,7 +29,7 @@ def choose(questions, arguments) -> list:
 
 def main():
     parser = traced.parser(__doc__)
-    parser.add_argument("--evaluate", type=Path, required=True, help="this shard's rows of the rule evaluate")
+    parser.add_argument("--evaluate", type=cli.made_by("the rule evaluate"), required=True, help="this shard's answers")
     parser.add_argument("--knockouts", type=Path, nargs="+", required=True, help="tables that say which routes matter where")
     parser.add_argument("--width", type=int, required=True, help="layers in the windows that are read from them")
     parser.add_argument("--thresholds", type=float, nargs="+", required=True, help="%% of the answer's probability that is lost")

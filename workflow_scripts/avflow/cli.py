@@ -1,21 +1,53 @@
 """What every script shares: one-line errors instead of tracebacks, and progress with an estimate of the time left."""
 
+import errno
 import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 from .errors import InputError
 
 
 def run(main) -> None:
-    """Call `main()`; bad input becomes one line on stderr and exit code 2, a termination signal exit code 143."""
+    """Call `main()`; bad input, and a disk that cannot be written, become one line on stderr and exit code 2.
+
+    A termination signal becomes exit code 143.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         main()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        if not (said := disk_trouble(error)):
+            raise
+        print(f"error: {said}", file=sys.stderr)
+        sys.exit(2)
+
+
+def made_by(rule: str):
+    """For argparse: the path of a file that a rule makes. Raises InputError with the rule where it is not there."""
+
+    def path(text: str) -> Path:
+        if not Path(text).is_file():
+            raise InputError(f"{text} is not there; {rule} makes it: snakemake {text} --cores all")
+        return Path(text)
+
+    return path
+
+
+def disk_trouble(error: OSError) -> str | None:
+    """What a full or read-only disk means and what to do about it; None for other errors."""
+    where = error.filename or "a result"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{where}: the disk is full; free some space and run again: finished questions are kept"
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        reason = "is on a read-only disk" if error.errno == errno.EROFS else "may not be written or read"
+        return f"{where} {reason}; change its permissions, or put results elsewhere (a symbolic link), and run again"
+    return None
 
 
 class Progress:

@@ -11,6 +11,7 @@ import torch
 
 from .attention import KERNEL, Cut, ValueZero, arrange, install
 from .errors import InputError
+from .gpu_memory import halving
 from .sequence import Sequence
 
 
@@ -109,17 +110,21 @@ def masked_run(model, sequence: Sequence, masks) -> torch.Tensor:
 
 @torch.inference_mode()
 def uncut_logits(model, sequences: list[Sequence]) -> torch.Tensor:
-    """Logits of the last token of each sequence, nothing cut: (n, V) fp32. Sequences of equal length share a batch."""
+    """Logits of the last token of each sequence, nothing cut: (n, V) fp32. Those of equal length share a batch, where it fits."""
     ready(model)
     by_length, found = {}, [None] * len(sequences)
     for i, sequence in enumerate(sequences):
         by_length.setdefault(len(sequence), []).append(i)
-    for members in by_length.values():
+
+    def run(members):
         x = torch.stack([sequences[i].embeds for i in members])
         rotated = rotary(model, torch.stack([sequences[i].positions for i in members], 1), x)
         for layer in model.decoder.layers:
             x = layer(x, attention_mask=None, position_embeddings=rotated)
-        for i, logits in zip(members, last_logits(model, x[:, -1])):
+        return list(last_logits(model, x[:, -1]))
+
+    for members in by_length.values():
+        for i, logits in zip(members, halving(run, members)):
             found[i] = logits
     return torch.stack(found)
 

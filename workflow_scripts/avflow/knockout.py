@@ -19,6 +19,7 @@ import torch
 from .attention import Cut, Rows, ValueZero, arrange, put
 from .decoder import CleanRun, causal_mask, clean_run, last_logits, masked_run, removed_mass
 from .errors import InputError
+from .gpu_memory import halving
 from .interventions import Edges, Knockout
 from .readout import compare
 from .sequence import Sequence
@@ -55,28 +56,31 @@ def _check(sequence: Sequence, knockouts, edges: dict) -> None:
 def naive(model, sequence: Sequence, knockouts: list[Knockout], edges: dict, batch: int = 16):
     """Logits of the last token for every knockout (n, V), and of the null row of its batch (n, V), both fp32.
 
-    edges: from `resolve`. Raises InputError for a route with no visible edge (leave those out: they are not applicable) or a row
-    left without keys.
+    edges: from `resolve`; batch: knockouts at once, halved where they do not fit. Raises InputError for a route with no visible
+    edge (leave those out: they are not applicable) or a row left without keys.
     """
     length, device = len(sequence), sequence.embeds.device
     open_mask = causal_mask(length, device)
     _check(sequence, knockouts, edges)
     found, bases = [None] * len(knockouts), [None] * len(knockouts)
+
+    def run(stack):
+        here = [knockouts[i] for i in stack]
+        closed = {t: open_mask & ~edges[t].cut(torch.arange(length), length).to(device) for t in {k.target for k in here}}
+
+        def layer_masks(number):
+            masks = torch.stack([open_mask, *(closed[k.target] if k.window.covers(number) else open_mask for k in here)])
+            return ValueZero(open_mask, masks[:, None]) if here[0].cut == "value_zero" else masks
+
+        logits = masked_run(model, sequence, layer_masks)  # (1 + n, V), the null row first
+        return [(one, logits[0]) for one in logits[1:]]
+
     for kind in {k.cut for k in knockouts}:
         mine = [i for i, k in enumerate(knockouts) if k.cut == kind]
         for start in range(0, len(mine), batch):
             stack = mine[start : start + batch]
-            targets = {knockouts[i].target for i in stack}
-            closed = {t: open_mask & ~edges[t].cut(torch.arange(length), length).to(device) for t in targets}
-
-            def layer_masks(number, stack=stack, closed=closed, kind=kind):
-                cuts = [closed[k.target] if k.window.covers(number) else open_mask for k in (knockouts[i] for i in stack)]
-                masks = torch.stack([open_mask, *cuts])
-                return ValueZero(open_mask, masks[:, None]) if kind == "value_zero" else masks
-
-            logits = masked_run(model, sequence, layer_masks)  # (1 + n, V), the null row first
-            for i, one in zip(stack, logits[1:]):
-                found[i], bases[i] = one, logits[0]
+            for i, (one, base) in zip(stack, halving(run, stack)):
+                found[i], bases[i] = one, base
     return torch.stack(found), torch.stack(bases)
 
 

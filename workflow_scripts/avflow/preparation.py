@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
+from . import manifest
 from .archives import Shipped, Source, put_in_place
 from .benchmarks import safe, slug, video_question
 from .drops import Dropped, write_drops
@@ -51,6 +52,8 @@ class Intake:
     """Questions as they come in, their media, and those that are dropped."""
 
     def __init__(self, arguments):
+        if arguments.folder:
+            manifest.check(arguments.folder, "download_dataset")
         self.arguments, self.questions, self.dropped = arguments, [], []
         self.jobs: dict[str, Source] = {}  # media that are to be put in place, by their paths under the root
         self.stems: dict[str, Source] = {}  # what has which name without suffix, from which media_ids are made

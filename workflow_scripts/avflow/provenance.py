@@ -13,8 +13,10 @@ NO_NUMBERS = (
     "cli",
     "devices",
     "errors",
+    "manifest",
     "provenance",
     "rows",
+    "writing",
     "plots",
 )  # modules that cannot change a result's values
 

@@ -1,27 +1,36 @@
 """Result rows that survive a kill: a side file takes every finished question, a parquet file appears when all are there.
 
 `<out>.partial` holds a header that says what its rows are worth (parameters, code, inputs) and one checksummed record a
-question. Another header starts it anew; a record torn by a kill is dropped. Snakemake deletes declared outputs before a job
-starts and after it fails, so the side file is not declared, and it stays when the job is done: a rerun that changes nothing
-about the rows, after a new comment say, finds them all there.
+question. Another header starts it anew; a record torn by a kill or damaged on the disk is left out, and only its question is
+asked again. One process at a time holds it. Snakemake deletes declared outputs before a job starts and after it fails, so the
+side file is not declared, and it stays when the job is done: a rerun that changes nothing about the rows, after a new comment
+say, finds them all there.
 """
 
+import contextlib
 import io
 import json
 import os
 import struct
+import sys
 import zlib
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .writing import alone, naming, whole
+
 FRAME = struct.Struct("<II")  # length and crc32 of the payload that follows
 MAGIC = b"avflow rows 1\n"
 
 
 class PartialRows:
-    """Rows of finished questions, kept in a side file. Use as a context manager."""
+    """Rows of finished questions, kept in a side file. Use as a context manager.
+
+    Waits while another process holds it. Raises OSError with the file's name where the disk is full or cannot be written; what
+    was finished before is kept.
+    """
 
     def __init__(self, out, header: dict):
         """out: the parquet to be; header: everything that makes rows valid, compared as JSON."""
@@ -29,41 +38,43 @@ class PartialRows:
         self.records: dict[str, bytes] = {}
         wanted = json.dumps(header, sort_keys=True).encode()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        end = self._read(wanted) if self.path.exists() else 0
-        if end:
-            self.file = open(self.path, "r+b")
+        self.file = alone(self.path)
+        end = self._read(wanted)
+        with naming(self.path):
             self.file.truncate(end)
             self.file.seek(end)
-        else:
-            self.file = open(self.path, "wb")
-            self.file.write(MAGIC)
-            self._write(wanted)
+        if not end:
+            self._write(wanted, MAGIC)
 
     def _read(self, wanted: bytes) -> int:
-        """Load whole records; returns where they end, or 0 if the file belongs to another header."""
-        with open(self.path, "rb") as file:
-            if file.read(len(MAGIC)) != MAGIC:
+        """Load whole records; returns where the last of them ends, or 0 if the file belongs to another header."""
+        if self.file.read(len(MAGIC)) != MAGIC:
+            return 0
+        end, damaged = 0, 0
+        while len(frame := self.file.read(FRAME.size)) == FRAME.size:
+            length, checksum = FRAME.unpack(frame)
+            payload = self.file.read(length)
+            if len(payload) < length:
+                break
+            right = zlib.crc32(payload) == checksum
+            if not end and not (right and payload == wanted):  # the header
                 return 0
-            header, end = True, 0
-            while True:
-                frame = file.read(FRAME.size)
-                if len(frame) < FRAME.size:
-                    return end
-                length, checksum = FRAME.unpack(frame)
-                payload = file.read(length)
-                if len(payload) < length or zlib.crc32(payload) != checksum:
-                    return end
-                if header and payload != wanted:
-                    return 0
-                if not header:
-                    name, _, record = payload.partition(b"\0")
-                    self.records[name.decode()] = record
-                header, end = False, file.tell()
+            if not right:
+                damaged += 1
+                continue
+            if end:
+                name, _, record = payload.partition(b"\0")
+                self.records[name.decode()] = record
+            end = self.file.tell()
+        if damaged:
+            print(f"{self.path}: {damaged} damaged records are left out, their questions are asked again", file=sys.stderr)
+        return end
 
-    def _write(self, payload: bytes):
-        self.file.write(FRAME.pack(len(payload), zlib.crc32(payload)) + payload)
-        self.file.flush()
-        os.fsync(self.file.fileno())
+    def _write(self, payload: bytes, before: bytes = b""):
+        with naming(self.path):
+            self.file.write(before + FRAME.pack(len(payload), zlib.crc32(payload)) + payload)
+            self.file.flush()
+            os.fsync(self.file.fileno())
 
     @property
     def done(self) -> set[str]:
@@ -106,14 +117,14 @@ class PartialRows:
         return self
 
     def __exit__(self, *_):
-        self.file.close()
+        with contextlib.suppress(OSError):  # what could not be written was reported, and its buffer is tried again here
+            self.file.close()
 
 
 def write_parquet(table: pa.Table, path) -> None:
     """Write a table so that the file appears only when it is whole."""
-    part = f"{path}.part"
-    pq.write_table(table, part, compression="zstd")
-    os.replace(part, path)
+    with whole(path) as part:
+        pq.write_table(table, part, compression="zstd")
 
 
 def read_metadata(path) -> dict:

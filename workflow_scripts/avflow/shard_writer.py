@@ -3,67 +3,76 @@
 The header of such a file says where every tensor lies and comes first. So room is left for it, pictures follow as they come, and
 it is written last, filled up with the blanks that the format allows. Numbers of several bytes must lie at multiples of their
 size, and the format allows no gaps between tensors: they are kept until the end, the widest first.
+
+Every tensor's checksum stands in the header's metadata, for the format has none, and a flipped bit would become a result.
 """
 
+import contextlib
 import json
-import os
 import struct
+import zlib
 from pathlib import Path
 
-import numpy as np
+import torch
 
 from .errors import InputError
+from .writing import whole
 
-NAMES = {"uint8": "U8", "int64": "I64", "float32": "F32", "float64": "F64"}
+NAMES = {torch.uint8: "U8", torch.int64: "I64", torch.float16: "F16", torch.bfloat16: "BF16"}
+NAMES |= {torch.float32: "F32", torch.float64: "F64"}
 LENGTH = struct.Struct("<Q")
 
 
+def room_for(names) -> int:
+    """Bytes that suffice for the header of tensors of these names."""
+    return 1000 + sum(250 + 2 * len(name) for name in names)
+
+
 class ShardWriter:
-    """Takes named arrays. Use as a context manager; the file appears only when all went well."""
+    """Takes named arrays or tensors. Use as a context manager; the file appears only when all went well."""
 
     def __init__(self, path, room: int, metadata: dict[str, str]):
-        """room: bytes for the header, some 200 a tensor."""
-        self.path, self.part, self.metadata = Path(path), Path(f"{path}.part"), metadata
-        self.room, self.entries, self.kept, self.end = room + -room % 8, {}, [], 0
+        """room: bytes for the header, see `room_for`."""
+        self.path, self.metadata = Path(path), metadata
+        self.room, self.entries, self.sums, self.kept, self.end = room + -room % 8, {}, {}, [], 0
 
     def __enter__(self):
-        self.file = open(self.part, "wb")
+        self.stack = contextlib.ExitStack()
+        part = self.stack.enter_context(whole(self.path))
+        self.file = self.stack.enter_context(open(part, "r+b"))
         self.file.seek(LENGTH.size + self.room)
         return self
 
-    def add(self, name: str, array: np.ndarray) -> None:
+    def add(self, name: str, array) -> None:
         """Write an array of bytes behind the others; keep a smaller one of wider numbers for the end."""
-        if array.dtype.itemsize == 1:
-            self._write(name, array)
+        tensor = torch.as_tensor(array)
+        if tensor.element_size() == 1:
+            self._write(name, tensor)
         else:
-            self.kept.append((name, array))
+            self.kept.append((name, tensor))
 
-    def _write(self, name: str, array: np.ndarray) -> None:
-        start, self.end = self.end, self.end + array.nbytes
-        self.entries[name] = {"dtype": NAMES[str(array.dtype)], "shape": list(array.shape), "data_offsets": [start, self.end]}
-        self.file.write(np.ascontiguousarray(array).data)
+    def _write(self, name: str, tensor: torch.Tensor) -> None:
+        start, self.end = self.end, self.end + tensor.nbytes
+        self.entries[name] = {"dtype": NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, self.end]}
+        data = tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data
+        self.sums[name] = zlib.crc32(data)
+        self.file.write(data)
 
     def _finish(self) -> None:
         if self.kept and self.end % 8:
-            self._write("padding/bytes", np.zeros(-self.end % 8, np.uint8))
-        for name, array in sorted(self.kept, key=lambda one: -one[1].dtype.itemsize):
-            self._write(name, array)
-        header = json.dumps({"__metadata__": self.metadata, **self.entries}, separators=(",", ":")).encode()
+            self._write("padding/bytes", torch.zeros(-self.end % 8, dtype=torch.uint8))
+        for name, tensor in sorted(self.kept, key=lambda one: -one[1].element_size()):
+            self._write(name, tensor)
+        metadata = {**self.metadata, "crc32": json.dumps(self.sums)}
+        header = json.dumps({"__metadata__": metadata, **self.entries}, separators=(",", ":")).encode()
         if len(header) > self.room:
             raise InputError(f"{self.path}: {len(header)} bytes of header do not fit into {self.room}; leave more room")
         self.file.seek(0)
         self.file.write(LENGTH.pack(self.room) + header.ljust(self.room))
+        self.file.flush()
 
-    def __exit__(self, kind, *_):
-        try:
-            if kind is None:
-                self._finish()
-        except BaseException:
-            self.file.close()
-            self.part.unlink()
-            raise
-        self.file.close()
-        if kind is None:
-            os.replace(self.part, self.path)
-        else:
-            self.part.unlink()
+    def __exit__(self, _, error, __):
+        with self.stack:
+            if error is not None:
+                raise error
+            self._finish()

@@ -17,6 +17,7 @@ import torch
 from . import layouts, readout
 from .decoder import causal_mask, masked_run
 from .errors import InputError
+from .gpu_memory import halving
 from .interventions import Route
 from .sequence import Sequence
 
@@ -119,13 +120,13 @@ def keep_only(model, sequence: Sequence, changes: dict, thresholds: list[float],
         for draw in range(draws):
             rng = random.Random(f"{seed}/{sequence.question.question_id}/{count}/{draw}")
             variants.append(("random", some, draw, count, tested.random(count, rng.getrandbits(40))))
-    size, rows = max(1, MASK_ELEMENTS // len(sequence) ** 2 - 1), []
-    for start in range(0, len(variants), size):
-        some = variants[start : start + size]
+
+    def run(some):
+        rows = []
         logits = masked_run(
             model,
             sequence,
-            lambda layer, some=some: torch.stack([tested.open, *(tested.visible(kept, layer) for *_, kept in some)]),
+            lambda layer: torch.stack([tested.open, *(tested.visible(kept, layer) for *_, kept in some)]),
         )
         compared = readout.compare(sequence, logits, logits[:1].expand(len(logits), -1))
         for (kind, alike, draw, count, _), one, i in zip(some, logits[1:], range(1, len(logits))):
@@ -134,4 +135,8 @@ def keep_only(model, sequence: Sequence, changes: dict, thresholds: list[float],
             row["kept"] = int(one.argmax()) == compared["base_token"][0]
             row |= {name: compared[name][i] for name in ("answer", "logp_base", "p_base_clean", "correct_clean")}
             rows += [{**row, "threshold": threshold} for threshold in alike]
-    return rows
+        return rows
+
+    size = max(1, MASK_ELEMENTS // len(sequence) ** 2 - 1)
+    batches = (variants[start : start + size] for start in range(0, len(variants), size))
+    return [row for some in batches for row in halving(run, some)]

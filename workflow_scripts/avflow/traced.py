@@ -9,8 +9,9 @@ from pathlib import Path
 
 import torch
 
-from . import cli, provenance, rows
+from . import cli, gpu_memory, manifest, provenance, rows
 from .adapters import load, model_arguments
+from .errors import InputError
 from .features_store import FeatureStore
 from .questions import read_questions
 
@@ -22,9 +23,11 @@ def parser(description: str, reads: str = "features") -> argparse.ArgumentParser
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     model_arguments(made)
     made.add_argument("--model", required=True, help="the model's name in the tables")
-    made.add_argument("--questions", type=Path, required=True, help="JSON Lines")
+    questions = cli.made_by("the prepare rule of its dataset")
+    made.add_argument("--questions", type=questions, required=True, help="JSON Lines")
     what = {"features": "encoder outputs", "frames": "frames and sound"}[reads]
-    made.add_argument(f"--{reads}", dest="features", type=Path, required=True, help=f"{what} of this shard, safetensors")
+    rule = cli.made_by("the rule " + {"features": "extract_features", "frames": "preprocess_media"}[reads])
+    made.add_argument(f"--{reads}", dest="features", type=rule, required=True, help=f"{what} of this shard, safetensors")
     made.add_argument("--shard", type=int, default=0)
     made.add_argument("--shards", type=int, default=1)
     made.add_argument("--spans", type=json.loads, default={}, help="unions by setting, JSON")
@@ -54,10 +57,13 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -
     called when all is done, where loaded(question) -> (model, its features).
     """
     began = time.time()
+    if not Path(arguments.checkpoint).is_dir():
+        raise InputError(f"{arguments.checkpoint} is not there; {manifest.remedy('download_weights', arguments.checkpoint)}")
+    store = FeatureStore(arguments.features)
     questions = choose(read_questions(arguments.questions, arguments.shard, arguments.shards))
     header = {
         "code": provenance.code_hash(script, f"adapters.{arguments.family}"),
-        "features": provenance.file_hash(arguments.features),
+        "features": store.identity,
         "checkpoint": provenance.file_hash(*checkpoint_files(Path(arguments.checkpoint))),
         "dtype": arguments.dtype,
         "system_prompt": arguments.system_prompt,
@@ -71,10 +77,10 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -
 
     def loaded(question):
         if not opened:
-            opened.extend([load(arguments), FeatureStore(arguments.features)])
+            with gpu_memory.holding(f"the model of {arguments.checkpoint}"):
+                opened.append(load(arguments))
             remember_device(partial, opened[0])
-        model, store = opened
-        return model, store.of(question)
+        return opened[0], store.of(question)
 
     with rows.PartialRows(arguments.out, header) as partial:
         waiting = [q for q in questions if q.question_id not in partial.done]
@@ -84,9 +90,12 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -
         progress = cli.Progress(what, len(questions), finished)
         for question in waiting:
             model, features = loaded(question)
-            partial.add(question.question_id, work(model, question, features, partial))
+            with gpu_memory.holding(f"question {question.question_id} of {arguments.questions}"):
+                found = work(model, question, features, partial)
+            partial.add(question.question_id, found)
             progress.step()
-        facts = verify(loaded, questions, partial) if verify else {}
+        with gpu_memory.holding(f"what is checked of {arguments.questions} by full forwards"):
+            facts = verify(loaded, questions, partial) if verify else {}
         facts["device"] = partial.recall("device")
         on_gpu = bool(opened) and opened[0].device.type == "cuda"
         peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

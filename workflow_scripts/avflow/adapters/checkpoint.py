@@ -10,6 +10,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from transformers import AutoTokenizer
 
+from .. import manifest
 from ..errors import InputError
 
 
@@ -25,11 +26,13 @@ def _json(folder: Path, name: str):
 
 
 def read_config(folder: Path, family: str) -> dict:
-    """config.json as a dict. Raises InputError, naming the family whose checkpoints belong here."""
+    """config.json as a dict. Raises InputError, naming the family whose checkpoints belong here, or a file that has gone."""
+    manifest.check(folder, "download_weights")
     try:
         return _json(folder, "config.json")
     except OSError:
-        raise InputError(f"{folder}: no config.json; give the folder of a {family} checkpoint") from None
+        remedy = manifest.remedy("download_weights", folder)
+        raise InputError(f"{folder}: no config.json; give the folder of a {family} checkpoint; {remedy}") from None
 
 
 def shards(folder: Path) -> list[Path]:
