@@ -69,9 +69,12 @@ def asked(where: Path) -> Counter:
     side = where / f"{OUT}.partial"
     data, at, found = side.read_bytes() if side.exists() else b"", len(rows.MAGIC), Counter()
     while len(frame := data[at : at + rows.FRAME.size]) == rows.FRAME.size:
-        at += rows.FRAME.size + rows.FRAME.unpack(frame)[0]
-        found[data[at - rows.FRAME.unpack(frame)[0] : at].partition(b"\0")[0].decode("latin1")] += at <= len(data)
-    return Counter({name: count for name, count in found.items() if name.startswith("mini_video")})
+        start = at + rows.FRAME.size
+        at = start + rows.FRAME.unpack(frame)[0]
+        name = data[start:at].partition(b"\0")[0]
+        if at <= len(data) and name.startswith(b"mini_video"):
+            found[name.decode()] += 1
+    return found
 
 
 def until(true, run: Run | None = None, seconds: float = 300) -> None:
