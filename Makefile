@@ -6,7 +6,7 @@ PYTHON ?= python3
 CORES ?= all
 SNAKEMAKE = .venv/bin/python -m snakemake
 
-.PHONY: reproduce test test-slurm report
+.PHONY: reproduce test test-slurm report publish
 
 reproduce: .venv/ready
 	$(SNAKEMAKE) --cores $(CORES)
@@ -15,6 +15,9 @@ reproduce: .venv/ready
 report: reproduce
 	$(SNAKEMAKE) --cores $(CORES) --report results/miniature/report.html
 	@echo "Done: open results/miniature/report.html in a browser; it needs no network"
+
+publish: reproduce
+	.venv/bin/python workflow_scripts/publish.py --results results/miniature --out figures/published
 
 test: .venv/ready
 	.venv/bin/python -m pytest tests --numprocesses 2 --dist loadfile

@@ -23,13 +23,15 @@ include: "rules/pruning.smk"
 include: "rules/attention.smk"
 include: "rules/figures.smk"
 include: "rules/claims.smk"
+include: "rules/report.smk"
 include: "rules/estimate.smk"
 
 
 rule all:
-    """Every figure and table of the study, and its claims' verdicts."""
+    """Every figure and table of the study, its claims' verdicts, and the page to explore it all."""
     input:
         rules.figures.input,
         rules.tables.input,
         claims(),
+        rules.explorer.output if ANALYSES else [],
     localrule: True

@@ -1,7 +1,7 @@
 """What one question costs in the four models' real shapes: a rehearsal of the paper study with random weights.
 
     python benchmarks/full_size.py prepare --out full_size.tar.xz                     where clips can be decoded
-    python benchmarks/full_size.py run full_size.tar.xz --out benchmarks/full_size.json     on one GPU, about 6 minutes
+    python benchmarks/full_size.py run full_size.tar.xz --out benchmarks/full_size.json     on one GPU, about 15 minutes
     python benchmarks/full_size.py run full_size.tar.xz --smoke --out /tmp/full_size.json   tiny shapes, to see that it runs
 
 `prepare` makes a clip of 15 seconds in 720p with sound and a matching item of four pictures and one sound (Eq. 1 and Eq. 3), and
@@ -10,6 +10,7 @@ its official layout, sharded, with random bf16 weights, loads it back through th
 the rules extract_features, evaluate, knockout (the routes of Figure 4, every centre), discard_sweep (every fourth layer) and
 pruning (Table 4's layers, at the same depth in models of another) with the options that config.yaml gives
 them. Seconds are of one run; peaks are what torch allocated on the device, weights included. The tokenizer is the tiny models'.
+The committed file was measured with `--models`, each model in a process of its own, and joined.
 """
 
 import argparse
@@ -209,6 +210,7 @@ def write_checkpoint(folder: Path, family: str, size: str, device) -> dict:
     flush()
     index = {"metadata": {}, "weight_map": weight_map}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "manifest.json").write_text(json.dumps({"family": family, "size": size}))  # as a download has: shards go unhashed
     return {"parameters": sum(s.numel() for s in shapes.values()), "tensors": len(shapes), "shards": number}
 
 

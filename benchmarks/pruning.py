@@ -5,11 +5,12 @@
 
 One case a shape and length: all audio-visual tokens leave after 0.25, 0.5 and 0.75 of the layers. The prompt is run with and
 without, in turns, 3 to warm up and 20 that count, by CUDA events; median and quartiles. `prefill_ms` is the workflow's own way:
-layer by layer from Python, tokens removed inside the time. `graph_ms` is the same kernels replayed as one CUDA graph, without the
-time that Python needs to launch them: a layer of a hundred rows takes the GPU less time than its launch. `saved` and
+layer by layer from Python, tokens removed inside the time. `graph_ms` is the same kernels replayed as one CUDA graph, without
+the time that Python needs to launch them: a layer of a hundred rows takes the GPU less time than its launch. `saved` and
 `graph_saved` are shares of the clean time, `flops_saved` that of the operations (avflow/costs.py). `kernels_ms`: all kernels by
-the profiler, `profile` the longest of them. At 3,000 tokens also the sweep over every layer, its clean run included, against a
-prefill for every layer; errors relative to the largest logit.
+the profiler, `profile` the longest of them. `decode_ms`: one generated token after each plan, in turns, each from a copy of the
+same cache; `decode_kernels_ms`: its kernels alone. At 3,000 tokens also the sweep over every layer, its clean run included,
+against a prefill for every layer; errors relative to the largest logit.
 """
 
 import argparse
@@ -20,7 +21,8 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # ahead, for both hold a knockout.py
 from avflow import costs, knockout, pruning, timing
 from avflow.decoder import clean_run
 from avflow.pruning import Discard
@@ -67,7 +69,6 @@ def measure(model, tokens: int, repeats: int, with_sweep: bool) -> dict:
         "model": model.folder,
         "tokens": len(seq),
         "dtype": str(model.dtype).removeprefix("torch."),
-        "backend": backend(model),
     }
     case |= {"device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu", "torch": torch.__version__}
     case |= {"repeats": repeats, "warm_up": timing.WARM_UP}
@@ -96,7 +97,10 @@ def measure(model, tokens: int, repeats: int, with_sweep: bool) -> dict:
         token = state.logits.argmax()[None]
         return lambda: pruning.decode(model, state.cache.copy(), token, pruning.following(seq))
 
-    decoded = timing.in_turns({name: decode_from(name) for name in plans}, device, repeats)
+    steps = {name: decode_from(name) for name in plans}
+    decoded = timing.in_turns(steps, device, repeats)
+    decode_kernels = {name: kernels(step, device)[0] for name, step in steps.items()}
+    steps.clear()
     case["clean_ms"], case["clean_quartiles_ms"] = times["clean"][0], times["clean"][1:]
     case["clean_graph_ms"] = graphs["clean"][0]
     case["clean_kernels_ms"], case["clean_profile"] = kernels(runs["clean"], device)
@@ -106,6 +110,7 @@ def measure(model, tokens: int, repeats: int, with_sweep: bool) -> dict:
         decoded["clean"][0],
         held["clean"],
     )
+    case["clean_decode_quartiles_ms"], case["clean_decode_kernels_ms"] = decoded["clean"][1:], decode_kernels["clean"]
     case["clean_peak_bytes"] = timing.peak_bytes(runs["clean"], device)
     case["discards"] = []
     for name in plans:
@@ -120,6 +125,8 @@ def measure(model, tokens: int, repeats: int, with_sweep: bool) -> dict:
             "token_layers": token_layers[name] / token_layers["clean"],
             "kv_bytes": held[name],
             "decode_ms": decoded[name][0],
+            "decode_quartiles_ms": decoded[name][1:],
+            "decode_kernels_ms": decode_kernels[name],
         }
         found["peak_bytes"] = timing.peak_bytes(runs[name], device)
         found["kernels_ms"], found["profile"] = kernels(runs[name], device)

@@ -102,11 +102,27 @@ HUB_DATASETS = [name for name, dataset in config["datasets"].items() if "repo" i
 
 
 def budget(analysis, dataset):
-    """What config.yaml asks to cut for an analysis in a dataset, or None."""
+    """What config.yaml asks to cut for an analysis in a dataset, or None; all questions where the metric is for all."""
     settings = config["knockout"]["cuts"][analysis]
     special = settings["datasets"].get(dataset, settings["datasets"].get(ROLES.get(dataset)))
-    shared = {k: v for k, v in settings.items() if k != "datasets"}
-    return None if special is None else shared | special
+    if special is None:
+        return None
+    wanted = {k: v for k, v in settings.items() if k != "datasets"} | special
+    if config["figures"].get("metric") == "logit_difference" and wanted.get("questions") != "wrong":
+        most = [wanted[k] for k in ("questions", "first") if isinstance(wanted.get(k), int)]
+        wanted |= {"questions": "all", **({"first": min(most)} if most else {})}
+    return wanted
+
+
+def budgets(analysis, dataset):
+    """The same as knockout.py takes it: random controls stand apart where they are for fewer questions than the routes."""
+    wanted = budget(analysis, dataset)
+    few = (wanted or {}).get("controls", {}).get("questions")
+    if wanted is None or few is None:
+        return [] if wanted is None else [wanted]
+    controls = {kind: draws for kind, draws in wanted["controls"].items() if kind != "questions"}
+    plain = {k: v for k, v in wanted.items() if k != "controls"}
+    return [plain, plain | {"controls": controls, "first": min(few, plain.get("first", few))}]
 
 
 def questions_of(part, dataset):
@@ -132,7 +148,15 @@ os.environ.update(
 )
 
 
-RESULTS = f"results/{config['study']}"
+PUBLISHED = (
+    config.get("tables") == "published"
+)  # figures are drawn from the tables that are shipped, and nothing is computed
+if PUBLISHED and config["study"] != "miniature":
+    raise WorkflowError(
+        f"config.yaml: tables is 'published', which are the miniature's, but study is {config['study']!r}; leave one out"
+    )
+RESULTS = "results/published" if PUBLISHED else f"results/{config['study']}"
+DRAWN = "figures/published" if PUBLISHED else RESULTS  # the folder of what figures read
 # Apart from results: deleting those loses no download.
 DOWNLOADS = config.get("pathvars", {}).get("downloads", "downloads")
 
@@ -140,8 +164,9 @@ DOWNLOADS = config.get("pathvars", {}).get("downloads", "downloads")
 pathvars:
     results=RESULTS,
     downloads=DOWNLOADS,
-    logs=f"logs/{config['study']}",
+    logs=RESULTS.replace("results/", "logs/"),
     tables=f"{RESULTS}/tables",
+    drawn=f"{DRAWN}/tables",
 
 
 wildcard_constraints:
@@ -260,8 +285,8 @@ def spans(wildcards):
 
 
 def cuts(wildcards):
-    """The budget of an analysis in a dataset, as JSON."""
-    return json.dumps([budget(wildcards.analysis, wildcards.dataset)], sort_keys=True)
+    """The budgets of an analysis in a dataset, as JSON."""
+    return json.dumps(budgets(wildcards.analysis, wildcards.dataset), sort_keys=True)
 
 
 def knockout_shards(wildcards):
@@ -278,16 +303,26 @@ def gather_options(wildcards):
 
 
 def knockout_table(analysis):
-    """The table of an analysis, as an input. Stops where the analysis is for no dataset of the study."""
+    """The table of an analysis, as a figure's input. Stops where the analysis is for no dataset of the study."""
 
     def of(wildcards):
         if analysis not in ANALYSES:
             raise WorkflowError(
                 f"config.yaml: knockout/cuts/{analysis} is for no dataset of the study {config['study']}"
             )
-        return f"<tables>/knockout_{analysis}.parquet"
+        return f"<drawn>/knockout_{analysis}.parquet"
 
     return of
+
+
+def drawn(path):
+    """A file below the study's results as figures read it: below the shipped ones instead, where these are drawn."""
+    return f"{DRAWN}/{path}"
+
+
+def drawn_tables(*analyses):
+    """Those of the analyses' tables that the study has, as figures read them."""
+    return [f"<drawn>/knockout_{name}.parquet" for name in analyses if name in ANALYSES]
 
 
 def knockout_tables(*analyses):
@@ -363,9 +398,18 @@ def discard_tables():
     return ["<tables>/pruning.parquet", "<tables>/discard_sweep.parquet", *table_4("csv"), *table_4("tex")]
 
 
+def every_table():
+    """The study's tables: those of the paper, and those of answers and knockouts."""
+    found = [f"<tables>/{name}.{kind}" for name in ("tab2", "tab3") for kind in ("csv", "tex")]
+    found += ["<tables>/tab1.csv", "<tables>/tab1.tex"] if "fig1" in drawable() else []
+    found += [*discard_tables(), "<tables>/evaluate.parquet", "<tables>/reliance.parquet", *knockout_tables(*ANALYSES)]
+    found += ["<tables>/attention.parquet"] if ATTENDED else []
+    return found + (["<tables>/sufficiency.parquet"] if KEPT_OPEN else [])
+
+
 def claimed_tables():
     """The tables that claims are held against, as far as the study has them."""
-    found = knockout_tables("figure_3", "figure_4", "figure_5", "figure_6", "graded", "controls_video")
+    found = knockout_tables("figure_3", "figure_4", "figure_5", "figure_6", "graded", "value_zero")
     found += ["<tables>/evaluate.parquet", "<tables>/reliance.parquet"]
     found += ["<tables>/pruning.parquet"] if SWEPT else []
     return [*found, "<tables>/tab1.csv"] if "fig1" in drawable() else found
@@ -373,7 +417,7 @@ def claimed_tables():
 
 def claims():
     """The verdicts, where the study makes claims."""
-    return ["<tables>/claims.csv"] if "claims" in STUDY else []
+    return ["<tables>/claims.csv"] if "claims" in STUDY and not PUBLISHED else []
 
 
 def claims_options():
@@ -483,8 +527,8 @@ def frames_of(wildcards):
 
 
 def first_frames(dataset):
-    """The first shard of a dataset's frames in the main model's sampling."""
-    return f"<results>/frames/{dataset}/{config['models'][STUDY['main_model']]['sampling']}/0.safetensors"
+    """The first shard of a dataset's frames in the main model's sampling, below the study's results."""
+    return f"frames/{dataset}/{config['models'][STUDY['main_model']]['sampling']}/0.safetensors"
 
 
 def as_parameters(values):
@@ -503,14 +547,29 @@ def drawing():
     return {"draws": config["figures"]["bootstrap"], "seed": config["seed"]}
 
 
+def reading():
+    """How figures read knockouts, for effects.Reading: `figures` of config.yaml, and the tables that stand beside."""
+    settings = config["figures"]
+    found = {"evaluated": drawn("tables/evaluate.parquet"), "published": "resources/published/curves.csv", **drawing()}
+    found["metric"] = settings.get("metric", "probability")
+    if settings.get("confident", False) is not False:
+        found |= {"confident": settings["confident"], "reliance": drawn("tables/reliance.parquet")}
+    return found
+
+
+def beside():
+    """The files that `reading` names, as inputs."""
+    return [reading()[name] for name in ("evaluated", "published", "reliance") if name in reading()]
+
+
 def figure_options(role):
     """The parameters of a figure of all models' knockouts in the study's dataset for a role, "video" or "items"."""
-    return as_parameters({"models": windows_of_models(), "dataset": STUDY[role], **drawing()})
+    return as_parameters({"models": windows_of_models(), "dataset": STUDY[role], "reading": reading()})
 
 
 def table_or_none(analysis):
     """The path of an analysis's table as a notebook's parameter, empty where the study has none."""
-    return f"{RESULTS}/tables/knockout_{analysis}.parquet" if analysis in ANALYSES else ""
+    return drawn(f"tables/knockout_{analysis}.parquet") if analysis in ANALYSES else ""
 
 
 def order_options():
@@ -541,7 +600,9 @@ def overview_options(**more):
     """The parameters of the figures that repeat the main ones by task or by model."""
     tables = {name: table_or_none(name) for name in FIGURES["app_models"]}
     roles = {"video": STUDY["video"], "items": STUDY["items"]}
-    return as_parameters({"models": windows_of_models(), "tables": tables, "datasets": roles, **drawing(), **more})
+    return as_parameters(
+        {"models": windows_of_models(), "tables": tables, "datasets": roles, "reading": reading(), **more}
+    )
 
 
 def drawable():
@@ -555,7 +616,7 @@ def drawable():
 
 def estimated(wildcards):
     """The parameters of estimate.py, as JSON: what the study's costs follow from, and what every figure needs."""
-    cuts = {name: {d: budget(name, d) for d in DATASETS if budget(name, d) is not None} for name in ANALYSES}
+    cuts = {name: {d: budgets(name, d) for d in DATASETS if budgets(name, d)} for name in ANALYSES}
     settings = {
         "models": {m: config["models"][m] for m in MODELS},
         "datasets": {d: config["datasets"][d] for d in DATASETS},

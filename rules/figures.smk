@@ -9,9 +9,12 @@ rule fig3:
         notebook="figures/fig3.ipynb",
         style="figures/style.mplstyle",
         table=knockout_table("figure_3"),
+        beside=beside(),
     output:
-        pdf=report("<results>/figures/fig3.pdf", category="Figures", labels={"figure": "3"}),
-        png="<results>/figures/fig3.png",
+        png=report(
+            "<results>/figures/fig3.png", caption="../report/captions.rst", category="Figures", labels={"figure": "3"}
+        ),
+        pdf="<results>/figures/fig3.pdf",
     log:
         "<logs>/fig3.log",
         notebook="<logs>/fig3.ipynb",
@@ -33,9 +36,12 @@ rule fig4:
         notebook="figures/fig4.ipynb",
         style="figures/style.mplstyle",
         table=knockout_table("figure_4"),
+        beside=beside(),
     output:
-        pdf=report("<results>/figures/fig4.pdf", category="Figures", labels={"figure": "4"}),
-        png="<results>/figures/fig4.png",
+        png=report(
+            "<results>/figures/fig4.png", caption="../report/captions.rst", category="Figures", labels={"figure": "4"}
+        ),
+        pdf="<results>/figures/fig4.pdf",
     log:
         "<logs>/fig4.log",
         notebook="<logs>/fig4.ipynb",
@@ -57,9 +63,12 @@ rule fig5:
         notebook="figures/fig5.ipynb",
         style="figures/style.mplstyle",
         table=knockout_table("figure_5"),
+        beside=beside(),
     output:
-        pdf=report("<results>/figures/fig5.pdf", category="Figures", labels={"figure": "5"}),
-        png="<results>/figures/fig5.png",
+        png=report(
+            "<results>/figures/fig5.png", caption="../report/captions.rst", category="Figures", labels={"figure": "5"}
+        ),
+        pdf="<results>/figures/fig5.pdf",
     log:
         "<logs>/fig5.log",
         notebook="<logs>/fig5.ipynb",
@@ -81,9 +90,12 @@ rule fig6:
         notebook="figures/fig6.ipynb",
         style="figures/style.mplstyle",
         table=knockout_table("figure_6"),
+        beside=beside(),
     output:
-        pdf=report("<results>/figures/fig6.pdf", category="Figures", labels={"figure": "6"}),
-        png="<results>/figures/fig6.png",
+        png=report(
+            "<results>/figures/fig6.png", caption="../report/captions.rst", category="Figures", labels={"figure": "6"}
+        ),
+        pdf="<results>/figures/fig6.pdf",
     log:
         "<logs>/fig6.log",
         notebook="<logs>/fig6.ipynb",
@@ -107,7 +119,7 @@ rule tab2:
         evaluated="<tables>/evaluate.parquet",
         published="resources/published/tasks.csv",
     output:
-        csv=report("<tables>/tab2.csv", category="Tables", labels={"table": "2"}),
+        csv=report("<tables>/tab2.csv", caption="../report/captions.rst", category="Tables", labels={"table": "2"}),
         tex="<tables>/tab2.tex",
     log:
         "<logs>/tab2.log",
@@ -129,7 +141,7 @@ rule tab3:
         evaluated="<tables>/evaluate.parquet",
         published="resources/published/tasks.csv",
     output:
-        csv=report("<tables>/tab3.csv", category="Tables", labels={"table": "3"}),
+        csv=report("<tables>/tab3.csv", caption="../report/captions.rst", category="Tables", labels={"table": "3"}),
         tex="<tables>/tab3.tex",
     log:
         "<logs>/tab3.log",
@@ -150,7 +162,7 @@ rule tab4:
         layers=expand("<results>/discard_layers/{model}.json", model=MODELS),
         published="resources/published/table_4.csv",
     output:
-        report(table_4("csv"), category="Tables", labels={"table": "4"}),
+        report(table_4("csv"), caption="../report/captions.rst", category="Tables", labels={"table": "4"}),
         table_4("tex"),
     log:
         "<logs>/tab4.log",
@@ -172,9 +184,15 @@ rule app_window:
         notebook="figures/app_window.ipynb",
         style="figures/style.mplstyle",
         table=knockout_table("windows"),
+        beside=beside(),
     output:
-        pdf=report("<results>/figures/app_window.pdf", category="Appendix", labels={"figure": "window"}),
-        png="<results>/figures/app_window.png",
+        png=report(
+            "<results>/figures/app_window.png",
+            caption="../report/captions.rst",
+            category="Appendix",
+            labels={"figure": "window"},
+        ),
+        pdf="<results>/figures/app_window.pdf",
     log:
         "<logs>/app_window.log",
         notebook="<logs>/app_window.ipynb",
@@ -182,7 +200,7 @@ rule app_window:
     conda:
         "../envs/figures.yaml"
     params:
-        options=as_parameters({"models": MODELS, "dataset": STUDY["video"]}),
+        options=as_parameters({"models": MODELS, "dataset": STUDY["video"], "reading": reading()}),
     shell:
         "python {input.script} {input.notebook} {log.notebook} -p table {input.table} {params.options}"
         " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
@@ -195,10 +213,15 @@ rule app_order:
         lib=notebook_code("app_order"),
         notebook="figures/app_order.ipynb",
         style="figures/style.mplstyle",
-        tables=knockout_tables("order_items", "order_video"),
+        tables=drawn_tables("order_items", "order_video"),
     output:
-        pdf=report("<results>/figures/app_order.pdf", category="Appendix", labels={"figure": "order"}),
-        png="<results>/figures/app_order.png",
+        png=report(
+            "<results>/figures/app_order.png",
+            caption="../report/captions.rst",
+            category="Appendix",
+            labels={"figure": "order"},
+        ),
+        pdf="<results>/figures/app_order.pdf",
         csv="<tables>/app_order.csv",
     log:
         "<logs>/app_order.log",
@@ -220,12 +243,17 @@ rule app_baseline:
         lib=notebook_code("app_baseline"),
         notebook="figures/app_baseline.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/evaluate.parquet",
-        dropped=expand("<results>/questions/{dataset}.dropped.tsv", dataset=DATASETS),
+        table="<drawn>/evaluate.parquet",
+        dropped=[drawn(f"questions/{dataset}.dropped.tsv") for dataset in DATASETS],
         published="resources/published/accuracy.csv",
     output:
-        pdf=report("<results>/figures/app_baseline.pdf", category="Appendix", labels={"figure": "baseline"}),
-        png="<results>/figures/app_baseline.png",
+        png=report(
+            "<results>/figures/app_baseline.png",
+            caption="../report/captions.rst",
+            category="Appendix",
+            labels={"figure": "baseline"},
+        ),
+        pdf="<results>/figures/app_baseline.pdf",
         csv="<tables>/app_baseline.csv",
         drops="<tables>/dropped.csv",
     log:
@@ -250,12 +278,17 @@ rule app_reliance:
         lib=notebook_code("app_reliance"),
         notebook="figures/app_reliance.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/reliance.parquet",
-        evaluated="<tables>/evaluate.parquet",
-        knockouts=knockout_tables("figure_4", "graded"),
+        table="<drawn>/reliance.parquet",
+        evaluated="<drawn>/evaluate.parquet",
+        knockouts=drawn_tables("figure_4", "graded"),
     output:
-        pdf=report("<results>/figures/app_reliance.pdf", category="Appendix", labels={"figure": "reliance"}),
-        png="<results>/figures/app_reliance.png",
+        png=report(
+            "<results>/figures/app_reliance.png",
+            caption="../report/captions.rst",
+            category="Appendix",
+            labels={"figure": "reliance"},
+        ),
+        pdf="<results>/figures/app_reliance.pdf",
         csv="<tables>/app_reliance.csv",
         areas="<tables>/app_reliance_areas.csv",
     log:
@@ -278,10 +311,15 @@ rule app_discard_layers:
         lib=notebook_code("app_discard_layers"),
         notebook="figures/app_discard_layers.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/discard_sweep.parquet",
+        table="<drawn>/discard_sweep.parquet",
     output:
-        pdf=report("<results>/figures/app_discard_layers.pdf", category="Appendix", labels={"figure": "discard layers"}),
-        png="<results>/figures/app_discard_layers.png",
+        png=report(
+            "<results>/figures/app_discard_layers.png",
+            caption="../report/captions.rst",
+            category="Appendix",
+            labels={"figure": "discard layers"},
+        ),
+        pdf="<results>/figures/app_discard_layers.pdf",
         csv="<tables>/app_discard_layers.csv",
     log:
         "<logs>/app_discard_layers.log",
@@ -303,10 +341,15 @@ rule app_pareto:
         lib=notebook_code("app_pareto"),
         notebook="figures/app_pareto.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/pruning.parquet",
+        table="<drawn>/pruning.parquet",
     output:
-        pdf=report("<results>/figures/app_pareto.pdf", category="Appendix", labels={"figure": "pareto"}),
-        png="<results>/figures/app_pareto.png",
+        png=report(
+            "<results>/figures/app_pareto.png",
+            caption="../report/captions.rst",
+            category="Appendix",
+            labels={"figure": "pareto"},
+        ),
+        pdf="<results>/figures/app_pareto.pdf",
         csv="<tables>/app_pareto.csv",
     log:
         "<logs>/app_pareto.log",
@@ -330,8 +373,13 @@ rule app_training:
         style="figures/style.mplstyle",
         training=list(training_logs().values()),
     output:
-        pdf=report("<results>/figures/app_training.pdf", category="Appendix", labels={"figure": "training"}),
-        png="<results>/figures/app_training.png",
+        png=report(
+            "<results>/figures/app_training.png",
+            caption="../report/captions.rst",
+            category="Appendix",
+            labels={"figure": "training"},
+        ),
+        pdf="<results>/figures/app_training.pdf",
     log:
         "<logs>/app_training.log",
         notebook="<logs>/app_training.ipynb",
@@ -352,13 +400,18 @@ rule app_world:
         lib=notebook_code("app_world"),
         notebook="figures/app_world.ipynb",
         style="figures/style.mplstyle",
-        video_questions="<results>/questions/mini-video.jsonl",
-        item_questions="<results>/questions/mini-items.jsonl",
-        video_frames=first_frames("mini-video"),
-        item_frames=first_frames("mini-items"),
+        video_questions=drawn("questions/mini-video.jsonl"),
+        item_questions=drawn("questions/mini-items.jsonl"),
+        video_frames=drawn(first_frames("mini-video")),
+        item_frames=drawn(first_frames("mini-items")),
     output:
-        pdf=report("<results>/figures/app_world.pdf", category="Appendix", labels={"figure": "world"}),
-        png="<results>/figures/app_world.png",
+        png=report(
+            "<results>/figures/app_world.png",
+            caption="../report/captions.rst",
+            category="Appendix",
+            labels={"figure": "world"},
+        ),
+        pdf="<results>/figures/app_world.pdf",
     log:
         "<logs>/app_world.log",
         notebook="<logs>/app_world.ipynb",
@@ -382,10 +435,12 @@ rule fig1:
         lib=notebook_code("fig1"),
         notebook="figures/fig1.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/attention.parquet",
+        table="<drawn>/attention.parquet",
     output:
-        pdf=report("<results>/figures/fig1.pdf", category="Figures", labels={"figure": "1"}),
-        png="<results>/figures/fig1.png",
+        png=report(
+            "<results>/figures/fig1.png", caption="../report/captions.rst", category="Figures", labels={"figure": "1"}
+        ),
+        pdf="<results>/figures/fig1.pdf",
         csv="<tables>/fig1.csv",
     log:
         "<logs>/fig1.log",
@@ -407,10 +462,12 @@ rule fig2:
         lib=notebook_code("fig2"),
         notebook="figures/fig2.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/attention.parquet",
+        table="<drawn>/attention.parquet",
     output:
-        pdf=report("<results>/figures/fig2.pdf", category="Figures", labels={"figure": "2"}),
-        png="<results>/figures/fig2.png",
+        png=report(
+            "<results>/figures/fig2.png", caption="../report/captions.rst", category="Figures", labels={"figure": "2"}
+        ),
+        pdf="<results>/figures/fig2.pdf",
         csv="<tables>/fig2.csv",
     log:
         "<logs>/fig2.log",
@@ -433,7 +490,7 @@ rule tab1:
         attention="<tables>/attention.parquet",
         published="resources/published/masking.csv",
     output:
-        csv=report("<tables>/tab1.csv", category="Tables", labels={"table": "1"}),
+        csv=report("<tables>/tab1.csv", caption="../report/captions.rst", category="Tables", labels={"table": "1"}),
         tex="<tables>/tab1.tex",
     log:
         "<logs>/tab1.log",
@@ -456,14 +513,15 @@ rule app_answer_probability:
         lib=notebook_code("app_answer_probability"),
         notebook="figures/app_answer_probability.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/attention.parquet",
+        table="<drawn>/attention.parquet",
     output:
-        pdf=report(
-            "<results>/figures/app_answer_probability.pdf",
+        png=report(
+            "<results>/figures/app_answer_probability.png",
+            caption="../report/captions.rst",
             category="Appendix",
             labels={"figure": "answer probability"},
         ),
-        png="<results>/figures/app_answer_probability.png",
+        pdf="<results>/figures/app_answer_probability.pdf",
         csv="<tables>/app_answer_probability.csv",
     log:
         "<logs>/app_answer_probability.log",
@@ -485,12 +543,15 @@ rule app_attention_change:
         lib=notebook_code("app_attention_change"),
         notebook="figures/app_attention_change.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/attention.parquet",
+        table="<drawn>/attention.parquet",
     output:
-        pdf=report(
-            "<results>/figures/app_attention_change.pdf", category="Appendix", labels={"figure": "attention change"}
+        png=report(
+            "<results>/figures/app_attention_change.png",
+            caption="../report/captions.rst",
+            category="Appendix",
+            labels={"figure": "attention change"},
         ),
-        png="<results>/figures/app_attention_change.png",
+        pdf="<results>/figures/app_attention_change.pdf",
         csv="<tables>/app_attention_change.csv",
     log:
         "<logs>/app_attention_change.log",
@@ -513,9 +574,15 @@ rule app_options:
         notebook="figures/app_options.ipynb",
         style="figures/style.mplstyle",
         table=knockout_table("options"),
+        beside=beside(),
     output:
-        pdf=report("<results>/figures/app_options.pdf", category="Appendix", labels={"figure": "options"}),
-        png="<results>/figures/app_options.png",
+        png=report(
+            "<results>/figures/app_options.png",
+            caption="../report/captions.rst",
+            category="Appendix",
+            labels={"figure": "options"},
+        ),
+        pdf="<results>/figures/app_options.pdf",
     log:
         "<logs>/app_options.log",
         notebook="<logs>/app_options.ipynb",
@@ -538,8 +605,13 @@ rule app_cumulative:
         style="figures/style.mplstyle",
         table=knockout_table("cumulative"),
     output:
-        pdf=report("<results>/figures/app_cumulative.pdf", category="Appendix", labels={"figure": "cumulative"}),
-        png="<results>/figures/app_cumulative.png",
+        png=report(
+            "<results>/figures/app_cumulative.png",
+            caption="../report/captions.rst",
+            category="Appendix",
+            labels={"figure": "cumulative"},
+        ),
+        pdf="<results>/figures/app_cumulative.pdf",
         csv="<tables>/app_cumulative.csv",
     log:
         "<logs>/app_cumulative.log",
@@ -561,10 +633,15 @@ rule app_sufficiency:
         lib=notebook_code("app_sufficiency"),
         notebook="figures/app_sufficiency.ipynb",
         style="figures/style.mplstyle",
-        table="<tables>/sufficiency.parquet",
+        table="<drawn>/sufficiency.parquet",
     output:
-        pdf=report("<results>/figures/app_sufficiency.pdf", category="Appendix", labels={"figure": "sufficiency"}),
-        png="<results>/figures/app_sufficiency.png",
+        png=report(
+            "<results>/figures/app_sufficiency.png",
+            caption="../report/captions.rst",
+            category="Appendix",
+            labels={"figure": "sufficiency"},
+        ),
+        pdf="<results>/figures/app_sufficiency.pdf",
         csv="<tables>/app_sufficiency.csv",
     log:
         "<logs>/app_sufficiency.log",
@@ -587,9 +664,15 @@ rule app_failed:
         notebook="figures/app_failed.ipynb",
         style="figures/style.mplstyle",
         table=knockout_table("failed"),
+        beside=beside(),
     output:
-        pdf=report("<results>/figures/app_failed.pdf", category="Appendix", labels={"figure": "failed"}),
-        png="<results>/figures/app_failed.png",
+        png=report(
+            "<results>/figures/app_failed.png",
+            caption="../report/captions.rst",
+            category="Appendix",
+            labels={"figure": "failed"},
+        ),
+        pdf="<results>/figures/app_failed.pdf",
     log:
         "<logs>/app_failed.log",
         notebook="<logs>/app_failed.ipynb",
@@ -610,11 +693,17 @@ rule app_tasks:
         lib=notebook_code("app_tasks"),
         notebook="figures/app_tasks.ipynb",
         style="figures/style.mplstyle",
-        attention="<tables>/attention.parquet",
-        tables=knockout_tables(*FIGURES["app_tasks"]),
+        attention="<drawn>/attention.parquet",
+        tables=drawn_tables(*FIGURES["app_tasks"]),
+        beside=beside(),
     output:
-        pdf=report("<results>/figures/app_tasks.pdf", category="Appendix", labels={"figure": "tasks"}),
-        png="<results>/figures/app_tasks.png",
+        png=report(
+            "<results>/figures/app_tasks.png",
+            caption="../report/captions.rst",
+            category="Appendix",
+            labels={"figure": "tasks"},
+        ),
+        pdf="<results>/figures/app_tasks.pdf",
     log:
         "<logs>/app_tasks.log",
         notebook="<logs>/app_tasks.ipynb",
@@ -635,11 +724,17 @@ rule app_models:
         lib=notebook_code("app_models"),
         notebook="figures/app_models.ipynb",
         style="figures/style.mplstyle",
-        attention="<tables>/attention.parquet",
-        tables=knockout_tables(*FIGURES["app_models"]),
+        attention="<drawn>/attention.parquet",
+        tables=drawn_tables(*FIGURES["app_models"]),
+        beside=beside(),
     output:
-        pdf=report("<results>/figures/app_models.pdf", category="Appendix", labels={"figure": "models"}),
-        png="<results>/figures/app_models.png",
+        png=report(
+            "<results>/figures/app_models.png",
+            caption="../report/captions.rst",
+            category="Appendix",
+            labels={"figure": "models"},
+        ),
+        pdf="<results>/figures/app_models.pdf",
         csv="<tables>/app_models.csv",
     log:
         "<logs>/app_models.log",
@@ -657,15 +752,7 @@ rule app_models:
 rule tables:
     """Every table: those of the paper, and those of answers and knockouts, also where no figure reads them."""
     input:
-        rules.tab1.output if "fig1" in drawable() else [],
-        rules.tab2.output,
-        rules.tab3.output,
-        discard_tables(),
-        "<tables>/evaluate.parquet",
-        "<tables>/reliance.parquet",
-        "<tables>/attention.parquet" if ATTENDED else [],
-        "<tables>/sufficiency.parquet" if KEPT_OPEN else [],
-        knockout_tables(*ANALYSES),
+        [] if PUBLISHED else every_table(),
     localrule: True
 
 

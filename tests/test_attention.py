@@ -14,6 +14,7 @@ from test_salmonn import encoded, items_question, video_question
 
 from attention import change
 from avflow import (
+    effects,
     knockout,
     last_token,
     late_layers,
@@ -458,8 +459,10 @@ def test_models_of_other_depths_meet_on_one_normalised_depth():
         for m, depth in (("a", 12), ("b", 36))
         for c in range(depth)
     ]
-    found = dict.fromkeys(plots_overview.FIGURES, pd.DataFrame(columns=["model", "route"])) | {"figure_4": pd.DataFrame(rows)}
-    table = plots_overview.normalised(found, {"a": 12, "b": 36}, 200, 0)
+    rows, none = pd.DataFrame(rows), pd.DataFrame(columns=["model", "route"])
+    reading = effects.Reading("", draws=200)
+    found = {n: effects.Effects(reading, rows if n == "figure_4" else none, none, none) for n in plots_overview.FIGURES}
+    table = plots_overview.normalised(found, {"a": 12, "b": 36})
     assert table.groupby("model")["depth"].agg(["min", "max", "size"]).values.tolist() == [[0, 1, 12], [0, 1, 36]]
     assert table.set_index(["model", "centre"]).loc[("b", 35), "change"] == -35
 
@@ -472,21 +475,20 @@ def test_a_model_without_wrong_answers_has_an_empty_figure_and_no_error(tmp_path
     refused = script("gather", shard, "--out", tmp_path / "k.parquet", check=False)
     assert refused.returncode == 2 and "none of 1 shards holds a row" in refused.stderr
     script("gather", shard, "--may-be-empty", "--out", tmp_path / "k.parquet")
-    rows = plots.relative_change(tmp_path / "k.parquet", {"m": 3}, "d", correct=False)
-    figure = plots.route_panels(rows, ["m"], [], {"audio->last": plots.CYAN}, 200, 0)
+    pq.write_table(tables.EVALUATE.empty_table(), tmp_path / "e.parquet")
+    found = effects.read(tmp_path / "k.parquet", {"m": 3}, "d", {"evaluated": tmp_path / "e.parquet"}, answered="wrong")
+    figure = plots.route_panels(found, ["m"], [], {"audio->last": plots.CYAN})
     assert any(text.get_text() == "no rows" for text in figure.axes[0].texts)
 
 
 def test_wrong_answers_are_taken_in_every_order_and_right_ones_in_the_usual(tmp_path):
-    from avflow import plots
-
     path = knockout_table(tmp_path / "k.parquet", {("hear", "audio->last"): [-10.0]})
     rows = pq.read_table(path).to_pylist()
     other = {**rows[0], "layout": "question_first"}
     rows += [other, {**other, "question_id": "w", "correct_clean": False}, {**rows[0], "style": "top_down", "question_id": "t"}]
     pq.write_table(pa.Table.from_pylist(rows, tables.KNOCKOUT), path)
-    ids = lambda **more: plots.relative_change(path, {"m": 3}, "d", **more)["question_id"].tolist()
-    assert (ids(), ids(correct=False), ids(style="top_down")) == (["q"], ["w"], ["t"])
+    ids = lambda **more: effects.changes(path, {"m": 3}, "d", **more)["question_id"].tolist()
+    assert (ids(), ids(answered="wrong"), ids(style="top_down")) == (["q"], ["w"], ["t"])
 
 
 def test_a_change_that_is_not_understood_is_one_line():

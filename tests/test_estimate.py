@@ -100,7 +100,7 @@ def estimate(settings, targets, *more, check=True):
 def settings():
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     models = {m: config["models"][m] for m in ("qwen2.5-omni-3b", "video-salmonn2-plus-7b")}
-    cuts = {"figure_4": {"av_speakerbench": {"routes": ["audio->question"]}}}
+    cuts = {"figure_4": {"av_speakerbench": [{"routes": ["audio->question"]}]}}
     return {
         **{"models": models, "datasets": {"av_speakerbench": config["datasets"]["av_speakerbench"]}, "cuts": cuts},
         **{"discards": {"swept": [], "tried": []}},
@@ -111,11 +111,11 @@ def settings():
 def test_half_the_correct_answers_cost_half_the_knockouts(settings):
     facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
     study = lambda correct: Study(settings, SHAPES, facts, RATES, correct)
-    budget, place = settings["cuts"]["figure_4"]["av_speakerbench"], ("qwen2.5-omni-3b", "av_speakerbench")
+    (budget,), place = settings["cuts"]["figure_4"]["av_speakerbench"], ("qwen2.5-omni-3b", "av_speakerbench")
     starts = study(0).starts(*place, 1)
-    whole, half, none = (study(correct).cuts(*place, budget)[0] for correct in (1, 0.5, 0))
+    whole, half, none = (study(correct).cuts(*place, [budget])[0] for correct in (1, 0.5, 0))
     assert none == starts > 0 and whole - starts == pytest.approx(2 * (half - starts)) and half > starts
-    assert study(0.5).cuts(*place, {**budget, "questions": 10})[1] == pytest.approx(10 * 9 * 36), "ten of each of nine tasks"
+    assert study(0.5).cuts(*place, [{**budget, "questions": 10}])[1] == pytest.approx(10 * 9 * 36), "ten of each of nine tasks"
     done = estimate(settings, {"fig4": {"cuts": ["figure_4"], "reliance": False}})
     line = next(line for line in done.stdout.splitlines() if line.startswith("fig4"))
     assert float(line.split()[1]) == pytest.approx((study(0.5).answers(*place) + half) / 3600, abs=0.051)
@@ -146,9 +146,9 @@ def test_attention_costs_one_forward_a_question_and_shards_share_it_out(settings
 
 def test_wrong_answers_are_those_that_are_not_correct(settings):
     facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
-    budget, place = settings["cuts"]["figure_4"]["av_speakerbench"], ("qwen2.5-omni-3b", "av_speakerbench")
+    (budget,), place = settings["cuts"]["figure_4"]["av_speakerbench"], ("qwen2.5-omni-3b", "av_speakerbench")
     rows = {
-        which: Study(settings, SHAPES, facts, RATES, 0.4).cuts(*place, {**budget, "questions": which})[1]
+        which: Study(settings, SHAPES, facts, RATES, 0.4).cuts(*place, [{**budget, "questions": which}])[1]
         for which in ("correct", "wrong")
     }
     assert rows["wrong"] == pytest.approx(1.5 * rows["correct"])

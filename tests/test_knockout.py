@@ -251,6 +251,19 @@ def test_controls_cut_as_many_random_keys_and_never_the_routes_own(sequences, ro
         assert not Knockout(route, ALL, "mask", control, 1).edges(sequence, 1).blocks[0][1].equal(draws[1].blocks[0][1])
 
 
+def test_a_control_hides_as_many_keys_from_every_query_also_where_keys_and_queries_alternate(sequences):
+    """Frames and chunks of sound take turns, so each frame loses another number of keys."""
+    sequence, route = sequences[HEAR], Route.parse("cross_frame")
+    real, control = (Knockout(route, ALL, "mask", name).edges(sequence, 0) for name in ("none", "random_other"))
+    rows = real.queries()
+    cut, instead = (e.cut(rows, len(sequence)) for e in (real, control))
+    assert cut.sum(1).tolist() == instead.sum(1).tolist() and len(set(cut.sum(1).tolist())) > 2
+    assert not (cut & instead).any() and not instead[:, 0].any()
+    kinds = modalities(sequence)
+    assert {kinds[k] for k in instead.any(0).nonzero()[:, 0].tolist()} == {"text", "audio"}
+    assert Knockout(Route.parse("audio<->video"), ALL, "mask", "random_other").edges(sequence, 0).count == 0, "too little else"
+
+
 @pytest.mark.parametrize("route", ["candidates->last", "reference->reference"])
 def test_a_control_that_cannot_be_as_large_as_its_route_cuts_nothing(sequences, route):
     """The whole modality is the source, or the route's keys lie among its queries."""

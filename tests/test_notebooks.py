@@ -46,6 +46,7 @@ def test_equal_tables_give_equal_figures(tmp_path):
         applicable=True,
         correct_clean=True,
         setting="av_video",
+        layout="paper_eq1",
         task="hear",
         group="hear",
     )
@@ -64,6 +65,7 @@ def test_equal_tables_give_equal_figures(tmp_path):
         for c in range(5)
     ]
     pq.write_table(pa.Table.from_pylist(rows, tables.KNOCKOUT), tmp_path / "t.parquet")
+    pq.write_table(tables.EVALUATE.empty_table(), tmp_path / "e.parquet")
     for name in ("a", "b"):
         outputs = [part for kind in ("pdf", "png") for part in ("-p", kind, tmp_path / f"{name}.{kind}")]
         script(
@@ -76,6 +78,9 @@ def test_equal_tables_give_equal_figures(tmp_path):
             "-p",
             "models",
             '{"m": 3}',
+            "-p",
+            "reading",
+            json.dumps({"evaluated": str(tmp_path / "e.parquet")}),
             *outputs,
         )
     for kind in ("pdf", "png"):

@@ -84,10 +84,10 @@ def test_models_answer_through_downloads_archives_and_parquet_as_in_the_world(re
 
 
 def test_every_model_shows_the_routes_that_its_tasks_need(rehearsed):
-    from avflow import plots
+    from avflow import effects
 
     windows = dict.fromkeys(MODELS, 3)
-    rows = plots.relative_change(rehearsed / "results/paper/tables/knockout_figure_4.parquet", windows, "av_speakerbench")
+    rows = effects.relative_change(rehearsed / "results/paper/tables/knockout_figure_4.parquet", windows, "av_speakerbench")
     lowest = rows.groupby(["model", "task", "route", "centre"])["change"].mean().groupby(["model", "task", "route"]).min()
     for model in MODELS:
         hear, see = lowest[model, "speech_recognition"], lowest[model, "activity_recognition"]

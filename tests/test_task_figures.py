@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT
 
-from avflow import layouts, plots, plots_baseline, plots_order, plots_reliance, published, tables, task_tables
+from avflow import effects, layouts, plots_baseline, plots_order, plots_reliance, published, tables, task_tables
 from avflow.errors import InputError
 from avflow.questions import split_for_knockout
 
@@ -154,9 +154,9 @@ def test_orders_are_compared_on_the_questions_that_were_asked_in_several(orders)
 
 
 def test_the_other_figures_show_the_default_order_only(orders):
-    rows = plots.relative_change(orders, {"m": 3}, "mini-items")
+    rows = effects.relative_change(orders, {"m": 3}, "mini-items")
     assert len(rows) == 4 and rows["change"].min() == pytest.approx(-50), "of the question that is answered correctly"
-    assert plots.relative_change("", {"m": 3}, "mini-items").empty, "a study without the analysis"
+    assert effects.relative_change("", {"m": 3}, "mini-items").empty, "a study without the analysis"
     assert all(name not in layouts.NAMES for name in ("paper_eq1", "paper_eq3", "own"))
 
 

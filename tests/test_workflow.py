@@ -71,15 +71,16 @@ def test_everything_is_made_and_nothing_half_made_is_left(done):
     for name in TABLES:
         assert MODEL in (done / f"results/miniature/tables/{name}.csv").read_text()
         assert r"\bottomrule" in (done / f"results/miniature/tables/{name}.tex").read_text()
+    assert "{{" not in (done / "results/miniature/explorer.html").read_text(), "the page has its data"
     assert not [p for p in (done / "results").rglob("*.part")]
     assert pq.read_table(done / "results/miniature/tables/evaluate.parquet").num_rows == 6 * 6 + 2 * 4
 
 
 def test_the_small_run_shows_the_routes_that_the_world_plants(done):
-    from avflow import plots
+    from avflow.effects import relative_change
 
     table = done / "results/miniature/tables/knockout_figure_4.parquet"
-    rows = plots.relative_change(table, {MODEL: 3}, "mini-video")
+    rows = relative_change(table, {MODEL: 3}, "mini-video")
     lowest = rows.groupby(["group", "route", "centre"])["change"].mean().groupby(["group", "route"]).min()
     assert lowest["hear", "audio->question"] < -20 and lowest["see", "video->question"] < -20
     for group, route in (("hear", "video->question"), ("see", "audio->question")):
@@ -94,7 +95,7 @@ def test_every_row_carries_what_the_interface_promises(done):
     promised = (
         "question_id dataset study_split cluster setting layout task group model route style width window_start window_stop"
         " centre cut control draw n_blocked_edges removed_mass base_token logit_A logit_B logit_C logit_D logp_base logp_gold"
-        " p_base_clean kl answer correct_clean applicable"
+        " p_base_clean margin margin_clean kl answer correct_clean applicable"
     )
     assert set(promised.split()) <= set(table.columns)
     assert (table["control"] == "null").sum() == len(table[["model", "question_id"]].drop_duplicates())
@@ -106,6 +107,56 @@ def test_every_row_carries_what_the_interface_promises(done):
 
     facts = read_metadata(done / f"results/miniature/knockout/{MODEL}/mini-video/figure_4/0.parquet")
     assert {"code", "checkpoint", "versions", "device", "dtype", "seed", "plan", "seconds", "peak_bytes"} <= set(facts)
+
+
+ROWS = ["model", "question_id"]  # what tells rows apart, by table; knockouts: CUTS
+CUTS = [*ROWS, "layout", "route", "style", "width", "centre", "cut", "control", "draw"]
+SHIPPED = {
+    "evaluate": ROWS,
+    "reliance": [*ROWS, "variant"],
+    "discard_sweep": [*ROWS, "discard", "layer", "control"],
+    "pruning": [*ROWS, "discard"],
+    **{f"knockout_figure_{n}": CUTS for n in (3, 4, 5, 6)},
+    **{
+        f"knockout_{name}": CUTS
+        for name in ("graded", "windows", "options", "cumulative", "failed", "order_items", "order_video")
+    },
+}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_fresh_results_equal_the_shipped_tables(done, name):
+    """What figures are redrawn from with tables=published is what this machine computes, in every row that both have."""
+    fresh, shipped = (
+        pq.read_table(where / f"tables/{name}.parquet").to_pandas()
+        for where in (done / "results/miniature", done / "figures/published")
+    )
+    if "draw" in fresh and name in ("discard_sweep", "pruning"):  # random tokens depend on how many draws there are
+        fresh, shipped = (t[t["discard"].isin(["none", "All", "Audio", "Video", "Ref", "Cand"])] for t in (fresh, shipped))
+        fresh, shipped = (t[t["control"].eq("none")] if "control" in t else t for t in (fresh, shipped))
+    keys = SHIPPED[name]
+    both = fresh.merge(shipped, on=keys, suffixes=("", "_shipped"), validate="one_to_one")
+    assert len(both) >= 0.9 * len(fresh) > 0
+    for column in ("logp_base", "p_base_clean", "margin", "margin_clean"):
+        if f"{column}_shipped" in both:
+            one, other = (both[c].to_numpy(dtype=float) for c in (column, f"{column}_shipped"))
+            if column == "logp_base":
+                one, other = np.exp(one), np.exp(other)
+            assert np.array_equal(np.isnan(one), np.isnan(other)), column
+            assert np.nanmax(np.abs(one - other), initial=0) < (0.02 if "margin" in column else 0.005), column
+    assert (both["answer"] == both["answer_shipped"]).mean() > 0.99
+
+
+def test_figures_are_redrawn_from_the_shipped_tables_and_nothing_is_computed(copy):
+    every = snakemake(copy, "figures", "-n", "--config", "tables=published", small=False)
+    assert every.returncode == 0, every.stdout[-3000:]
+    assert set(planned(every.stdout)) == {*FIGURES, "figures"}
+    some = [f"results/published/figures/{name}.png" for name in ("fig4", "app_world", "app_baseline", "app_discard_layers")]
+    drawn = snakemake(copy, *some, "--cores", "2", "--config", "tables=published", small=False)
+    assert drawn.returncode == 0, drawn.stdout[-3000:]
+    assert all((copy / name).stat().st_size > 20_000 for name in some)
+    refused = snakemake(copy, "figures", "-n", "--config", "tables=published", "study=paper", small=False)
+    assert refused.returncode and "tables is 'published', which are the miniature's, but study is 'paper'" in refused.stdout
 
 
 def test_table_4_has_every_setting_of_every_part(done):
@@ -138,10 +189,10 @@ def test_table_4_has_every_setting_of_every_part(done):
 
 
 def test_layers_follow_the_stated_rule(done):
-    from avflow import plots
+    from avflow.effects import relative_change
 
     layers = json.loads((done / f"results/miniature/discard_layers/{MODEL}.json").read_text())
-    rows = plots.relative_change(done / "results/miniature/tables/knockout_figure_4.parquet", {MODEL: 3}, "mini-video")
+    rows = relative_change(done / "results/miniature/tables/knockout_figure_4.parquet", {MODEL: 3}, "mini-video")
     for kind, routes in (("Audio", ["audio->question", "audio->last"]), ("Video", ["video->question", "video->last"])):
         mean = rows[rows["route"].isin(routes)].groupby(["route", "group", "centre"])["change"].mean()
         assert layers["av_video"][kind]["layer"] == min(11, mean[mean.abs() > 1].reset_index()["centre"].max() + 1)
@@ -198,6 +249,7 @@ def test_editing_a_knockout_module_reruns_only_knockouts_and_their_figures(done)
             "app_reliance",
             *DISCARDS,
             "claims",
+            "explorer",
             "app_options",
             "app_cumulative",
             "app_failed",

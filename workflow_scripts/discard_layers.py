@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from avflow import cli, discard_layers, plots
+from avflow import cli, discard_layers, effects
 from avflow.errors import InputError
 
 
@@ -39,8 +39,8 @@ def main():
     found = {}
     for setting, dataset in arguments.datasets.items():
         given = (arguments.given or {}).get(setting)
-        cut = [plots.relative_change(path, {arguments.model: arguments.window}, dataset) for path in arguments.knockouts]
-        cut = pd.concat(cut or [plots.relative_change("", {}, "")]).drop_duplicates(["question_id", "route", "centre"])
+        cut = [effects.relative_change(path, {arguments.model: arguments.window}, dataset) for path in arguments.knockouts]
+        cut = pd.concat(cut or [effects.relative_change("", {}, "")]).drop_duplicates(["question_id", "route", "centre"])
         found[setting] = {}
         for kind, about in arguments.kinds[setting].items():
             if given is None:

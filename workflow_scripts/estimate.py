@@ -67,17 +67,23 @@ class Study:
     def starts(self, model: str, dataset: str, jobs: int) -> float:
         return jobs * self.settings["datasets"][dataset]["shards"] * self.rates.start(model)
 
-    def cuts(self, model: str, dataset: str, budget: dict) -> tuple[float, float]:
-        """Seconds of a budget's knockouts in a dataset, and rows."""
-        facts, shape, asked = self.facts[dataset], self.shapes[model], budget.get("questions", "correct")
-        number = facts.knockout_questions * {"all": 1, "wrong": 1 - self.correct}.get(asked, self.correct)
-        for most in (asked, budget.get("first")):
-            if isinstance(most, int):
-                number = min(number, most * facts.knockout_tasks)
+    def cuts(self, model: str, dataset: str, budgets: list[dict]) -> tuple[float, float]:
+        """Seconds of an analysis's knockouts in a dataset, and rows. Budgets after the first add nothing but their controls."""
+        facts, shape, seconds, rows = self.facts[dataset], self.shapes[model], 0.0, 0.0
         spans, width = self.spans(model, dataset), self.settings["models"][model]["window"]
-        ideal, count = costs.sweep(spans, shape.layers, [budget], width)
-        seconds = number * self.rates.knockouts(shape, spans.length, ideal, count)
-        return seconds + self.starts(model, dataset, 1), number * count
+        for i, budget in enumerate(budgets):
+            asked = budget.get("questions", "correct")
+            number = facts.knockout_questions * {"all": 1, "wrong": 1 - self.correct}.get(asked, self.correct)
+            for most in (asked, budget.get("first")):
+                if isinstance(most, int):
+                    number = min(number, most * facts.knockout_tasks)
+            ideal, count = costs.sweep(spans, shape.layers, [budget], width)
+            if i:
+                base, real = costs.sweep(spans, shape.layers, [{**budget, "controls": {}}], width)
+                ideal, count = ideal - base, count - real
+            seconds += number * self.rates.knockouts(shape, spans.length, ideal, count)
+            rows += number * count
+        return seconds + self.starts(model, dataset, 1), rows
 
     def discards(self, model: str, dataset: str) -> float:
         """Seconds of discarding after every layer in a dataset; 0 where it is not swept."""
@@ -160,8 +166,8 @@ def gpu_table(study: Study, targets: dict[str, dict], pins: Path) -> list[list[s
                     if budget := study.settings["looks"][name].get(dataset):
                         parts[name, dataset] = study.looks(model, dataset, budget)
                 for name in needs["cuts"]:
-                    if budget := study.settings["cuts"][name].get(dataset):
-                        parts[name, dataset] = study.cuts(model, dataset, budget)[0]
+                    if budgets := study.settings["cuts"][name].get(dataset):
+                        parts[name, dataset] = study.cuts(model, dataset, budgets)[0]
             once.setdefault(model, {}).update(parts)
             line.append(hours(sum(parts.values())))
         table.append([target, *line, *sizes(datasets)])

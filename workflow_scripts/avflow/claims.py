@@ -44,8 +44,8 @@ def bounds(expected: str) -> tuple[float, float]:
 
 def rule_of(claim: dict) -> str:
     """The measure and its arguments, as text."""
-    names = ("route", "then", "variant", "setting", "block", "control", "routes", "cannot", "tasks", "groups", "group", "centres")
-    said = [f"{name} {claim[name]}" for name in names if name in claim]
+    names = "cut route then variant setting block control routes cannot tasks groups group centres"
+    said = [f"{name} {claim[name]}" for name in names.split() if name in claim]
     return ", ".join([claim["measure"], *said])
 
 

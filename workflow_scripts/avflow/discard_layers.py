@@ -16,7 +16,7 @@ from .errors import InputError
 def last_needed(changes: pd.DataFrame, routes: list[str], window: int, layers: int, threshold: float) -> dict:
     """The layer after which a kind of token is discarded, and why.
 
-    changes: rows of `plots.relative_change` of one model and dataset. Raises InputError where a route was not cut.
+    changes: rows of `effects.relative_change` of one model and dataset. Raises InputError where a route was not cut.
     """
     missing = [route for route in routes if route not in set(changes["route"])]
     if missing:

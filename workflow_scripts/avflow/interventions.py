@@ -187,8 +187,8 @@ class Knockout:
     def edges(self, sequence, seed: int) -> Edges:
         """The visible pairs that it cuts in a Sequence.
 
-        A control cuts as many as its route, or none: where too few keys stand before the first query, or the route's own keys
-        lie among its queries.
+        A control hides as many keys from every query as its route does, or cuts nothing, where a query has too few others before
+        it. Never the first token, which is an attention sink.
         """
         real = self.route.edges(sequence.spans)
         if self.control == "none":
@@ -196,14 +196,17 @@ class Knockout:
         rng = random.Random(f"{seed}/{sequence.question.question_id}/{self.route}/{self.control}/{self.draw}")
         kinds, blocks = modalities(sequence), []
         for queries, keys in real.blocks:
-            first, taken = int(queries.min()), set(keys.tolist())
+            taken = set(keys.tolist())
             same = {kinds[k] for k in taken}
-            # Before the first query, so that every query loses as many keys as by the route; never the first token, which is
-            # an attention sink.
-            pool = [i for i in range(1, first) if i not in taken and (kinds[i] in same) == (self.control == "random_same")]
-            if len(pool) < len(keys) or int(keys.max()) >= first:
-                return Edges((), False, real.length)
-            blocks.append((queries, torch.tensor(sorted(rng.sample(pool, len(keys))), dtype=torch.int64)))
+            lost = torch.searchsorted(keys.sort().values, queries)  # how many each query sees of them
+            for count in lost.unique().tolist():
+                if count:
+                    alike = queries[lost == count]
+                    before = range(1, int(alike.min()))
+                    pool = [i for i in before if i not in taken and (kinds[i] in same) == (self.control == "random_same")]
+                    if len(pool) < count:
+                        return Edges((), False, real.length)
+                    blocks.append((alike, torch.tensor(sorted(rng.sample(pool, count)), dtype=torch.int64)))
         return Edges.visible(blocks, real.length)
 
 

@@ -1,6 +1,7 @@
 """The numbers that claims are about, each with its interval and the number of questions behind it.
 
-Of the study's dataset for `data` (video, the default, or items), and of a group of tasks or "all":
+Of the study's dataset for `data` (video, the default, or items), an `analysis` (figure_4), a `cut` (mask or value_zero), and a
+group of tasks or "all":
 
     lowest, highest, largest    of a route's mean change in % by centre: the lowest, the highest, or that farthest from 0
     mean                        of a route's mean change over `centres`
@@ -25,7 +26,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from . import plots, plots_reliance
+from . import effects, plots_reliance
 from .statistics import cluster_bootstrap, paired_change
 
 DEPTH = 36  # layers of the model whose centres the claims name
@@ -56,11 +57,12 @@ class Tables:
         path = self.folder / f"{name}.parquet"
         return path if path.is_file() else None
 
-    def changes(self, analysis: str, data: str) -> pd.DataFrame | None:
-        """Rows of `plots.relative_change` of an analysis in the study's dataset."""
-        path, key = self.path(f"knockout_{analysis}"), (analysis, data)
+    def changes(self, claim: dict) -> pd.DataFrame | None:
+        """Rows of `effects.relative_change` of a claim's analysis, data and cut."""
+        analysis, data, cut = claim.get("analysis", "figure_4"), claim.get("data", "video"), claim.get("cut", "mask")
+        path, key = self.path(f"knockout_{analysis}"), (analysis, data, cut)
         if path and key not in self.kept:
-            self.kept[key] = plots.relative_change(path, self.models, self.datasets[data])
+            self.kept[key] = effects.relative_change(path, self.models, self.datasets[data], cut)
         return self.kept.get(key)
 
     def answers(self, data: str) -> pd.DataFrame | None:
@@ -83,17 +85,18 @@ def _of_group(rows, claim):
 
 
 def _curve(tables: Tables, claim: dict, model: str, route: str):
-    """centres, mean, low, high and n of a route, within the claim's centres; None where there is none."""
-    rows = tables.changes(claim.get("analysis", "figure_4"), claim.get("data", "video"))
+    """The curve of a route within the claim's centres; None where there is none."""
+    rows = tables.changes(claim)
     if rows is None:
         return None
     rows = _of_group(rows[(rows["model"] == model) & (rows["route"] == route)], claim)
     if not len(rows):
         return None
-    centres, mean, low, high, n = plots.curve(rows, tables.draws, tables.seed)
+    curve = effects.pointwise(rows, tables.draws, tables.seed)
     first, last = (c * (tables.layers(model) - 1) / (DEPTH - 1) for c in claim.get("centres", (0, DEPTH - 1)))
-    inside = (centres >= first - 0.5) & (centres <= last + 0.5)
-    return (centres[inside], mean[inside], low[inside], high[inside], n) if inside.any() else None
+    inside = (curve.centres >= first - 0.5) & (curve.centres <= last + 0.5)
+    parts = (part[inside] for part in (curve.centres, curve.mean, curve.low, curve.high))
+    return effects.Curve(*parts, curve.n) if inside.any() else None
 
 
 def _extreme(which):
@@ -101,20 +104,19 @@ def _extreme(which):
         found = _curve(tables, claim, model, claim["route"])
         if found is None:
             return NOTHING
-        _, mean, low, high, n = found
-        at = which(mean)
-        return mean[at], low[at], high[at], n
+        at = which(found.mean)
+        return found.mean[at], found.low[at], found.high[at], found.n
 
     return measure
 
 
 def _mean(tables, claim, model):
-    rows = tables.changes(claim.get("analysis", "figure_4"), claim.get("data", "video"))
+    rows = tables.changes(claim)
     found = _curve(tables, claim, model, claim["route"])
     if found is None:
         return NOTHING
     rows = _of_group(rows[(rows["model"] == model) & (rows["route"] == claim["route"])], claim)
-    rows = rows[rows["centre"].isin(found[0])].groupby(["question_id", "cluster"])["change"].mean().reset_index()
+    rows = rows[rows["centre"].isin(found.centres)].groupby(["question_id", "cluster"])["change"].mean().reset_index()
     mean, low, high = tables.interval(rows[["change"]], rows["cluster"])
     return mean[0], low[0], high[0], len(rows)
 
@@ -123,14 +125,15 @@ def _centre(tables, claim, model):
     found = _curve(tables, claim, model, claim["route"])
     if found is None:
         return NOTHING
-    return found[0][found[1].argmin()] * (DEPTH - 1) / (tables.layers(model) - 1), np.nan, np.nan, found[4]
+    return found.centres[found.mean.argmin()] * (DEPTH - 1) / (tables.layers(model) - 1), np.nan, np.nan, found.n
 
 
 def _order(tables, claim, model):
     first, then = (_curve(tables, claim, model, claim[key]) for key in ("route", "then"))
     if first is None or then is None:
         return NOTHING
-    return float(then[0][then[1].argmin()] - first[0][first[1].argmin()]), np.nan, np.nan, min(first[4], then[4])
+    later = then.centres[then.mean.argmin()] - first.centres[first.mean.argmin()]
+    return float(later), np.nan, np.nan, min(first.n, then.n)
 
 
 def _accuracy(tables, claim, model):
@@ -174,26 +177,26 @@ def _rank_correlation(tables, claim, model):
     """Over tasks and senses: the mean change of a sense's route against the accuracy lost without it."""
     if not (tables.path("reliance") and tables.path("evaluate")):
         return NOTHING
-    effects, losses, count = [], [], 0
+    falls, losses, count = [], [], 0
     lost = plots_reliance.reliance(tables.path("reliance"), tables.path("evaluate"), 100, tables.seed, by="group")
     lost = lost[lost["model"] == model].drop_duplicates("group").set_index("group")
     graded = [tables.path("knockout_figure_4"), tables.path("knockout_graded")]
-    rows = pd.concat([plots.relative_change(path, tables.models, name) for path in graded if path for name in _names(path)])
+    rows = pd.concat([effects.relative_change(path, tables.models, name) for path in graded if path for name in _names(path)])
     rows = rows[rows["model"] == model]
     for group in claim["tasks"]:
         for route, variant in plots_reliance.SENSES.items():
             here = rows[(rows["group"] == group) & (rows["route"] == route)]
             if len(here) and group in lost.index:
-                effects.append(-here["change"].mean())
+                falls.append(-here["change"].mean())
                 losses.append(lost.loc[group, "as_is"] - lost.loc[group, variant])
                 count += here["question_id"].nunique()
-    if len(effects) < 4:
+    if len(falls) < 4:
         return NOTHING
-    rng, pairs = np.random.default_rng(tables.seed), np.array([effects, losses])
-    drawn = [pairs[:, rng.integers(0, len(effects), len(effects))] for _ in range(500)]
+    rng, pairs = np.random.default_rng(tables.seed), np.array([falls, losses])
+    drawn = [pairs[:, rng.integers(0, len(falls), len(falls))] for _ in range(500)]
     varied = [spearmanr(*some).statistic for some in drawn if (np.ptp(some, axis=1) > 0).all()]
     low, high = np.percentile(varied, [2.5, 97.5])
-    return spearmanr(effects, losses).statistic, low, high, count
+    return spearmanr(falls, losses).statistic, low, high, count
 
 
 def _names(path) -> list[str]:
@@ -207,27 +210,23 @@ def _false_positives(tables, claim, model):
         path = tables.path(f"knockout_{claim['analysis']}")
         if path is None:
             return NOTHING
-        rows = pd.read_parquet(path)
-        rows = rows[
-            (rows["model"] == model) & (rows["control"] == claim["control"]) & (rows["cut"] == "mask") & rows["correct_clean"]
-        ]
-        rows = rows[rows["applicable"] & rows["route"].isin(claim["routes"])]
-        rows = rows.assign(change=100 * (np.exp(rows["logp_base"]) / rows["p_base_clean"] - 1))
+        rows = effects.changes(path, tables.models, tables.datasets[claim.get("data", "video")])
+        rows = rows[(rows["model"] == model) & (rows["control"] == claim["control"]) & rows["route"].isin(claim["routes"])]
         for _, here in rows.groupby(["group", "route", "draw"]):
-            curves.append(plots.curve(here, tables.draws, tables.seed))
+            curves.append(effects.pointwise(here, tables.draws, tables.seed))
     else:
-        rows = tables.changes(claim.get("analysis", "figure_4"), claim.get("data", "video"))
+        rows = tables.changes(claim)
         if rows is None:
             return NOTHING
         for group, routes in claim["cannot"].items():
             for route in routes:
                 here = rows[(rows["model"] == model) & (rows["group"] == group) & (rows["route"] == route)]
                 if len(here):
-                    curves.append(plots.curve(here, tables.draws, tables.seed))
+                    curves.append(effects.pointwise(here, tables.draws, tables.seed))
     if not curves:
         return NOTHING
-    found = np.concatenate([(np.abs(mean) > FOUND) & ((low > 0) | (high < 0)) for _, mean, low, high, _ in curves])
-    count = max(n for *_, n in curves)
+    found = np.concatenate([(np.abs(c.mean) > FOUND) & ((c.low > 0) | (c.high < 0)) for c in curves])
+    count = max(c.n for c in curves)
     # Wilson's interval of a share; centres next to each other are not independent, so it is too narrow rather than too wide.
     z, n, share = 1.96, len(found), found.mean()
     middle, half = (
@@ -239,7 +238,7 @@ def _false_positives(tables, claim, model):
 
 def _scrambled(tables, claim, model, times: int = 200):
     """At the centre where the two groups differ most: how often they differ once their labels are drawn anew."""
-    rows = tables.changes(claim.get("analysis", "figure_4"), claim.get("data", "video"))
+    rows = tables.changes(claim)
     if rows is None:
         return NOTHING
     rows = rows[(rows["model"] == model) & (rows["route"] == claim["route"]) & rows["group"].isin(claim["groups"])]

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from . import layouts
 from .plots import BLUE, CYAN, GREEN, ORANGE, PINK, PURPLE, RED, ordered, route_label, title
 from .plots_attention import rows_of
-from .statistics import cluster_bootstrap
+from .statistics import cluster_bootstrap, simultaneous_band
 
 LETTERS = "ABCD"
 KINDS = {"correct": ("correct option", GREEN), "wrong": ("mean of the wrong options", RED)}
@@ -19,7 +19,7 @@ DIRECTIONS = {"bottom_up": "Cut in layers 0 to l", "top_down": "Cut in layers l 
 def by_layer(path, models, datasets, draws: int, seed: int) -> pd.DataFrame:
     """Probability of the correct letter and of the mean wrong one, after every layer, on questions answered correctly.
 
-    By model, dataset, group, layer and kind (correct, wrong), with 95 % intervals over clips.
+    By model, dataset, group, layer and kind (correct, wrong), with 95 % bands over clips that hold all layers of a group at once.
     """
     found = []
     for dataset in dict.fromkeys(datasets):
@@ -30,12 +30,12 @@ def by_layer(path, models, datasets, draws: int, seed: int) -> pd.DataFrame:
         rows["right"] = [one[g] for one, g in zip(p, gold)]
         rows["wrong"] = [np.delete(one, g).mean() for one, g in zip(p, gold)]
         for (model, group), here in rows.groupby(["model", "group"], sort=False):
-            for kind, column in (("correct", "right"), ("wrong", "wrong")):
-                wide = here.pivot(index=["question_id", "cluster"], columns="layer", values=column)
-                curves = cluster_bootstrap(wide.to_numpy(), wide.index.get_level_values("cluster"), draws, seed)
-                for layer, mean, low, high in zip(wide.columns, *curves):
-                    entry = dict(model=model, dataset=dataset, group=group, layer=layer, kind=kind, n=len(wide))
-                    found.append(entry | dict(probability=mean, ci_low=low, ci_high=high))
+            here = here.rename(columns={"right": "correct"})
+            wide = here.pivot(index=["question_id", "cluster"], columns="layer", values=["correct", "wrong"])
+            curves = simultaneous_band(wide.to_numpy(), wide.index.get_level_values("cluster"), draws, seed)
+            for (kind, layer), mean, low, high in zip(wide.columns, *curves):
+                entry = dict(model=model, dataset=dataset, group=group, layer=layer, kind=kind, n=len(wide))
+                found.append(entry | dict(probability=mean, ci_low=max(low, 0.0), ci_high=min(high, 1.0)))
     columns = ["model", "dataset", "group", "layer", "kind", "n", "probability", "ci_low", "ci_high"]
     return pd.DataFrame(found, columns=columns)
 
@@ -71,8 +71,8 @@ def probability_panels(table: pd.DataFrame, models):
 def answers_kept(path, models, dataset: str, draws: int, seed: int) -> pd.DataFrame:
     """Accuracy and % change of the answer's probability under cumulative cuts, on questions answered correctly.
 
-    By model, group, route, style and centre, with 95 % intervals over clips. half: "first" or "second" where the cut is exactly
-    that half of the layers.
+    By model, group, route, style and centre, with 95 % bands over clips that hold all of a group's at once. half: "first" or
+    "second" where the cut is exactly that half of the layers.
     """
     columns = "model question_id cluster group route style centre window_start window_stop answer control logp_base p_base_clean"
     keep = [("model", "in", list(models)), ("dataset", "=", dataset), ("correct_clean", "=", True), ("applicable", "=", True)]
@@ -84,14 +84,19 @@ def answers_kept(path, models, dataset: str, draws: int, seed: int) -> pd.DataFr
     cut["kept"] = (cut["answer"] == base.reindex(pd.MultiIndex.from_frame(cut[key])).to_numpy()).astype(float)
     cut["change"] = 100 * (np.exp(cut["logp_base"]) / cut["p_base_clean"] - 1)
     found = []
-    for (model, group, route, style, centre), here in cut.groupby(["model", "group", "route", "style", "centre"], sort=False):
-        mean, low, high = cluster_bootstrap(here[["kept", "change"]], here["cluster"], draws, seed)
-        depth = cut.loc[cut["model"] == model, "window_stop"].max()
-        start, stop = here["window_start"].iloc[0], here["window_stop"].iloc[0]
-        half = {(0, depth // 2): "first", (depth // 2, depth): "second"}.get((start, stop), "")
-        entry = dict(model=model, group=group, route=route, style=style, centre=centre, half=half, n=len(here))
-        entry |= dict(accuracy=mean[0], accuracy_low=low[0], accuracy_high=high[0])
-        found.append(entry | dict(change=mean[1], change_low=low[1], change_high=high[1]))
+    for (model, group), here in cut.groupby(["model", "group"], sort=False):
+        columns, depth = ["route", "style", "centre", "window_start", "window_stop"], here["window_stop"].max()
+        wide = here.pivot(index=["question_id", "cluster"], columns=columns, values=["kept", "change"])
+        kept, change = (
+            simultaneous_band(wide[name].to_numpy(), wide.index.get_level_values("cluster"), draws, seed)
+            for name in ("kept", "change")
+        )
+        for i, (route, style, centre, start, stop) in enumerate(wide["kept"].columns):
+            half = {(0, depth // 2): "first", (depth // 2, depth): "second"}.get((start, stop), "")
+            n = int(wide["kept"].iloc[:, i].notna().sum())
+            entry = dict(model=model, group=group, route=route, style=style, centre=centre, half=half, n=n)
+            entry |= dict(accuracy=kept[0][i], accuracy_low=max(kept[1][i], 0.0), accuracy_high=min(kept[2][i], 1.0))
+            found.append(entry | dict(change=change[0][i], change_low=max(change[1][i], -100.0), change_high=change[2][i]))
     return pd.DataFrame(found)
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from . import layouts
-from .plots import BLUE, CYAN, GREEN, ORANGE, PINK, PURPLE, RED, curve, line_panel, route_label
+from .effects import Effects, Reading, noise_of, pointwise
+from .plots import BLUE, CYAN, GREEN, ORANGE, PINK, PURPLE, RED, explained, line_panel, route_label
 from .statistics import cluster_bootstrap
 
 TITLES = {
@@ -34,20 +35,21 @@ CLIP_GATHER = {"video->question": PURPLE, "audio->question": BLUE}
 
 
 def rows_by_order(path, models: dict, dataset: str) -> pd.DataFrame:
-    """Real cuts and null rows of the questions that were asked in several orders; `change` as in `plots.relative_change`.
+    """Real cuts and null rows of the questions that were asked in several orders; `change` as in `effects.changes`.
 
     models: name -> width of the window. No rows where path is empty.
     """
     columns = "model question_id cluster dataset group layout route style width centre control"
     columns += " logp_base p_base_clean correct_clean applicable"
     if not path:
-        return pd.DataFrame(columns=[*columns.split(), "change"])
+        return pd.DataFrame(columns=[*columns.split(), "change", "noise"])
     keep = [("model", "in", list(models)), ("dataset", "=", dataset), ("cut", "=", "mask"), ("control", "in", ("none", "null"))]
     rows = pq.read_table(path, columns=columns.split(), filters=keep).to_pandas()
     several = rows.groupby(["model", "question_id"])["layout"].transform("nunique") > 1
     real = (rows["style"] == "centred") & (rows["width"] == rows["model"].map(models)) & rows["applicable"].astype(bool)
     rows = rows[several & (real | (rows["control"] == "null"))]
-    return rows.assign(change=100 * (np.exp(rows["logp_base"]) / rows["p_base_clean"] - 1))
+    change = 100 * (np.exp(rows["logp_base"]) / rows["p_base_clean"] - 1)
+    return rows.assign(change=change, noise=noise_of(rows, rows[rows["control"] == "null"]))
 
 
 def orders_of(rows: pd.DataFrame) -> list[str]:
@@ -69,9 +71,9 @@ def summary(rows: pd.DataFrame, routes, draws: int, seed: int) -> pd.DataFrame:
             for route in routes:
                 cuts = some[(some["route"] == route) & (some["control"] == "none")]
                 if len(cuts):
-                    centres, mean, least, most, _ = curve(cuts, draws, seed)
-                    i = int(np.argmin(mean))
-                    effect = dict(centre=centres[i], change=mean[i], ci_low=least[i], ci_high=most[i])
+                    curve = pointwise(cuts, draws, seed)
+                    i = int(np.argmin(curve.mean))
+                    effect = dict(centre=curve.centres[i], change=curve.mean[i], ci_low=curve.low[i], ci_high=curve.high[i])
                 else:
                     effect = dict(centre=None, change=None, ci_low=None, ci_high=None)  # its queries come before its keys
                 found.append({**entry, "route": route, **effect})
@@ -94,6 +96,7 @@ def order_panels(models, items: pd.DataFrame, clips: pd.DataFrame, table: pd.Dat
         if len(models) > 1:
             block.suptitle(model, fontsize=10)
         _order_block(block, model, sides, widths, table[table["model"] == model], chance, draws, seed)
+    figure.legend(handles=explained(), loc="outside lower center", fontsize=7)
     return figure
 
 
@@ -108,7 +111,8 @@ def _order_block(block, model, sides, widths, table, chance, draws, seed) -> Non
         for band, routes in zip(grid, kinds):
             line = band.subplots(1, len(orders), sharey=True, squeeze=False)[0]
             for axis, order in zip(line, orders):
-                line_panel(axis, rows[(rows["layout"] == order) & (rows["control"] == "none")], routes, routes, draws, seed)
+                here = rows[(rows["layout"] == order) & (rows["control"] == "none")]
+                line_panel(axis, Effects(Reading("", draws=draws, seed=seed), here, here[:0], here[:0]), routes, routes)
                 if band is grid[0] and len(rows):
                     axis.set_title(f"{titles.get(order, usual)}\n{_how_often_right(table, rows, order, chance)}", fontsize=8)
                 axis.set_xlabel("Layer")

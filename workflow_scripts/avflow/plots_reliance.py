@@ -56,8 +56,8 @@ def reliance(path, evaluated, draws: int, seed: int, by: str = "task") -> pd.Dat
 def areas(rows: pd.DataFrame, table: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
     """Every sense's route beside what its absence costs, by model and group of tasks.
 
-    rows: from `plots.relative_change`, one width a model; table: rows of `reliance` by group, of the same dataset. area: the mean
-    change over all centres, so that of the whole depth; lost: accuracy as is minus accuracy without the sense, in points.
+    rows: from `effects.relative_change`, one width a model; table: rows of `reliance` by group, of the same dataset. area: the
+    mean change over all centres, so that of the whole depth; lost: accuracy as is minus accuracy without the sense, in points.
     Columns: model, group, route, n, area, low, high, lost.
     """
     found = []
@@ -75,8 +75,9 @@ def areas(rows: pd.DataFrame, table: pd.DataFrame, draws: int, seed: int) -> pd.
 def dial(table: pd.DataFrame, rows: pd.DataFrame, routes, draws: int, seed: int) -> pd.DataFrame:
     """The graded tasks' route effects by how many of their questions sound decides.
 
-    table: from `reliance`, the graded tasks; rows: from `relative_change` for their dataset. Each route is read at the centre
-    where it matters most to a model over all tasks together. Columns: model, task, needs_audio, route, centre, mean, low, high.
+    table: from `reliance`, the graded tasks; rows: from `effects.relative_change` for their dataset. Each route is read at the
+    centre where it matters most to a model over all tasks together. Columns: model, task, needs_audio, route, centre, mean, low,
+    high.
     """
     found = []
     for (model, route), one in rows[rows["route"].isin(routes)].groupby(["model", "route"], sort=False):

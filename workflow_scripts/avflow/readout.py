@@ -74,7 +74,8 @@ def compare(sequence: Sequence, logits: torch.Tensor, base: torch.Tensor) -> dic
     """Columns of cut runs (n, V) against the uncut row of the same batch (n, V): see interfaces, row columns.
 
     base_token: what the model says uncut; logp_base: its log-probability after the cut; p_base_clean: its probability uncut;
-    logp_gold: log-probability of the right letter after the cut; kl: KL(uncut || cut) in nats.
+    logp_gold: log-probability of the right letter after the cut; margin, margin_clean: logit of the right letter minus the best
+    other letter's, after the cut and uncut; kl: KL(uncut || cut) in nats.
     """
     cut, clean = logits.log_softmax(-1), base.log_softmax(-1)
     token = clean.argmax(-1)
@@ -85,6 +86,8 @@ def compare(sequence: Sequence, logits: torch.Tensor, base: torch.Tensor) -> dic
         "logp_base": cut.gather(1, token[:, None])[:, 0].tolist(),
         "logp_gold": cut[:, gold].tolist(),
         "p_base_clean": clean.gather(1, token[:, None])[:, 0].exp().tolist(),
+        "margin": margin(sequence, logits),
+        "margin_clean": margin(sequence, base),
         "kl": (clean.exp() * (clean - cut)).sum(-1).tolist(),
         "answer": answers(sequence, logits),
         "correct_clean": (token == gold).tolist(),

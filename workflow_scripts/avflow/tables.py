@@ -53,6 +53,8 @@ KNOCKOUT = rows.schema(
     logp_base="float32",
     logp_gold="float32",
     p_base_clean="float32",
+    margin="float32",
+    margin_clean="float32",
     kl="float32",
     answer="string",
     correct_clean="bool",
@@ -129,7 +131,6 @@ def answer_row(sequence, logits, model: str) -> dict:
     columns = {**readout.compare(sequence, logits, logits), **readout.masses(sequence, logits)}
     row = {name: values[0] for name, values in columns.items()}
     shared = about(sequence.question, model)
-    margin = readout.margin(sequence, logits)[0]
     gold = sequence.question.answer
     content = next(o.text for o in sequence.question.options if o.label == row["answer"])
     return {
@@ -139,7 +140,6 @@ def answer_row(sequence, logits, model: str) -> dict:
         "content": content,
         "gold": gold,
         "correct": row["correct_clean"],
-        "margin": margin,
     }
 
 
