@@ -301,8 +301,9 @@ def test_a_killed_knockout_goes_on_where_it_stopped_with_equal_rows(done):
         evaluate=source / f"evaluate/{MODEL}/mini-video/0.parquet", out=out, threads=1, device="cpu",
         spans='{"av_video": {"question": ["instruction", "question_text", "options", "tail"]}}',
     )  # fmt: skip
-    cuts = yaml.safe_load((done / "config.yaml").read_text())["knockout"]["cuts"]["figure_4"]
-    cuts = [{"routes": cuts["routes"], "stride": 5}]
+    routes = yaml.safe_load((done / "config.yaml").read_text())["knockout"]["cuts"]["figure_4"]["routes"]
+    controls = {"random_same": 1, "random_other": 1}  # of tests/small.yaml, for two questions a task
+    cuts = [{"routes": routes, "stride": 5}, {"routes": routes, "stride": 5, "controls": controls, "first": 2}]
     command = [sys.executable, "workflow_scripts/knockout.py", "--cuts", json.dumps(cuts)]
     command += [part for name, value in options.items() for part in (f"--{name}", str(value))]
     side = Path(f"{out}.partial")

@@ -154,9 +154,9 @@ def main(argv=None):
     parser.add_argument("--out", type=Path, required=True, help="checkpoint folder, written whenever the run stops")
     parser.add_argument("--minutes", type=float, default=9.0, help="stop and save after this long")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--smoke", action="store_true", help="9 steps in all with few rows, to see that it runs")
+    parser.add_argument("--smoke", action="store_true", help="5 steps in all with few rows, to see that it runs")
     arguments = parser.parse_args(argv)
-    schedule = Schedule(words=3, align=2, blocked=2, open=2, word_rows=14, media_rows=14) if arguments.smoke else Schedule()
+    schedule = Schedule(words=2, align=1, blocked=1, open=1, word_rows=14, media_rows=14) if arguments.smoke else Schedule()
     devices.claim()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     trainer = Trainer(device, arguments.seed, arguments.family)
