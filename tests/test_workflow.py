@@ -142,7 +142,9 @@ def test_fresh_results_equal_the_shipped_tables(done, name):
     for column, other in DIFFERENT.get(name, {}).items():
         fresh = fresh[~fresh[column].isin(other)]
     both = fresh.merge(shipped, on=SHIPPED[name], suffixes=("", "_shipped"), validate="one_to_one")
-    assert len(both) >= (0.3 if name == "pruning" else 0.99) * len(fresh) > 0
+    always = ("none", "FastV-0.5")  # other plans of discards follow from knockouts, of which the small run has fewer
+    sure, found = (t[t["discard"].isin(always)] if name == "pruning" else t for t in (fresh, both))
+    assert len(found) >= 0.99 * len(sure) > 0
     for column in ("logp_base", "p_base_clean", "margin", "margin_clean"):
         if f"{column}_shipped" in both:
             one, other = (both[c].to_numpy(dtype=float) for c in (column, f"{column}_shipped"))

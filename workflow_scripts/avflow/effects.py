@@ -51,15 +51,18 @@ def changes(path, models: dict, dataset: str, metric: str = "probability", style
     if metric == "probability":
         change, noise = 100 * (np.exp(rows["logp_base"]) / rows["p_base_clean"] - 1), noise_of(rows, null)
     else:
-        clean = null.drop_duplicates(KEY).set_index(KEY)["margin"].reindex(pd.MultiIndex.from_frame(rows[KEY]))
-        change, noise = rows["margin"] - rows["margin_clean"], rows["margin_clean"].to_numpy() - clean.to_numpy()
+        change, noise = rows["margin"] - rows["margin_clean"], rows["margin_clean"].to_numpy() - _clean(rows, null, "margin")
     return rows.assign(change=change, noise=noise)[COLUMNS].reset_index(drop=True)
 
 
 def noise_of(rows: pd.DataFrame, null: pd.DataFrame) -> np.ndarray:
     """% by which the null row of each row's batch differs from the clean forward of its question, in the answer's probability."""
-    clean = null.drop_duplicates(KEY).set_index(KEY)["logp_base"].reindex(pd.MultiIndex.from_frame(rows[KEY]))
-    return 100 * (rows["p_base_clean"].to_numpy() / np.exp(clean.to_numpy()) - 1)
+    return 100 * (rows["p_base_clean"].to_numpy() / np.exp(_clean(rows, null, "logp_base")) - 1)
+
+
+def _clean(rows: pd.DataFrame, null: pd.DataFrame, column: str) -> np.ndarray:
+    """A column of each row's question as the clean forward gave it (rows,)."""
+    return null.drop_duplicates(KEY).set_index(KEY)[column].reindex(pd.MultiIndex.from_frame(rows[KEY])).to_numpy()
 
 
 def relative_change(path, models: dict, dataset: str, cut: str = "mask") -> pd.DataFrame:
@@ -73,8 +76,8 @@ class Reading:
     """How figures read knockouts: `figures` of config.yaml, and the tables that stand beside.
 
     evaluated, reliance: paths of these tables; published: of the paper's curves, empty for none. metric: one of METRICS.
-    confident: the least margin in logits of the questions that are shown,
-    which must also be answered with the same content in every order of the options; None for no such choice.
+    confident: the least margin in logits of the questions that are shown, which must also be answered with the same content in
+    every order of the options; None for no such choice.
     """
 
     evaluated: str
@@ -149,9 +152,9 @@ class Effects:
     def counts(self) -> str:
         """How many questions are shown, of how many that were asked and answered correctly: "n = 20 (38 of 40 right)"."""
         shown = self.rows["question_id"].nunique()
-        return (
-            f"n = {shown} ({int(self.asked['correct'].sum())} of {len(self.asked)} right)" if len(self.asked) else f"n = {shown}"
-        )
+        if not len(self.asked):
+            return f"n = {shown}"
+        return f"n = {shown} ({int(self.asked['correct'].sum())} of {len(self.asked)} right)"
 
 
 def pointwise(rows: pd.DataFrame, draws: int, seed: int) -> Curve:
