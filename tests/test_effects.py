@@ -62,6 +62,12 @@ def test_the_papers_metric_is_of_right_answers_and_relative_to_the_null_row_of_t
     assert found.counts == "n = 11 (11 of 12 right)"
 
 
+def test_wrong_answers_are_counted_alone_for_they_may_be_of_other_orders(path, evaluated):
+    found = effects.read(path, {"m": 3}, "d", {"evaluated": evaluated, "metric": "logit_difference"}, answered="wrong")
+    assert set(found.rows["question_id"]) == {"q11"} and found.counts == "n = 1"
+    assert found.reading.words == "% Change in Probability", "of the wrong answer, whatever the others' metric"
+
+
 def test_the_logit_difference_is_of_all_questions(path, evaluated):
     found = effects.read(path, {"m": 3}, "d", {"evaluated": evaluated, "metric": "logit_difference", "draws": 200})
     assert found.rows["question_id"].nunique() == QUESTIONS and found.counts == "n = 12 (11 of 12 right)"

@@ -197,6 +197,8 @@ def read(path, models: dict, dataset: str, reading, answered: str | None = None)
     columns = ["model", "dataset", "question_id", "task", "group", "study_split", "correct"]
     asked = pq.read_table(reading.evaluated, columns=columns).to_pandas()
     asked = asked[asked["model"].isin(list(models)) & (asked["dataset"] == dataset) & (asked["study_split"] == "knockout")]
+    if answered == "wrong":
+        asked = asked[:0]  # of the default order; which answers are wrong in others, only the cuts know
     if reading.confident is not None:
         sure = confident(reading, dataset)
         rows, controls = (t[pd.MultiIndex.from_frame(t[["model", "question_id"]]).isin(sure)] for t in (rows, controls))

@@ -71,8 +71,8 @@ def probability_panels(table: pd.DataFrame, models):
 def answers_kept(path, models, dataset: str, draws: int, seed: int) -> pd.DataFrame:
     """Accuracy and % change of the answer's probability under cumulative cuts, on questions answered correctly.
 
-    By model, group, route, style and centre, with 95 % bands over clips that hold all of a group's at once. half: "first" or
-    "second" where the cut is exactly that half of the layers.
+    By model, group, route, style and centre, with 95 % intervals over clips, each for itself. half: "first" or "second" where the
+    cut is exactly that half of the layers.
     """
     columns = "model question_id cluster group route style centre window_start window_stop answer control logp_base p_base_clean"
     keep = [("model", "in", list(models)), ("dataset", "=", dataset), ("correct_clean", "=", True), ("applicable", "=", True)]
@@ -84,19 +84,14 @@ def answers_kept(path, models, dataset: str, draws: int, seed: int) -> pd.DataFr
     cut["kept"] = (cut["answer"] == base.reindex(pd.MultiIndex.from_frame(cut[key])).to_numpy()).astype(float)
     cut["change"] = 100 * (np.exp(cut["logp_base"]) / cut["p_base_clean"] - 1)
     found = []
-    for (model, group), here in cut.groupby(["model", "group"], sort=False):
-        columns, depth = ["route", "style", "centre", "window_start", "window_stop"], here["window_stop"].max()
-        wide = here.pivot(index=["question_id", "cluster"], columns=columns, values=["kept", "change"])
-        kept, change = (
-            simultaneous_band(wide[name].to_numpy(), wide.index.get_level_values("cluster"), draws, seed)
-            for name in ("kept", "change")
-        )
-        for i, (route, style, centre, start, stop) in enumerate(wide["kept"].columns):
-            half = {(0, depth // 2): "first", (depth // 2, depth): "second"}.get((start, stop), "")
-            n = int(wide["kept"].iloc[:, i].notna().sum())
-            entry = dict(model=model, group=group, route=route, style=style, centre=centre, half=half, n=n)
-            entry |= dict(accuracy=kept[0][i], accuracy_low=max(kept[1][i], 0.0), accuracy_high=min(kept[2][i], 1.0))
-            found.append(entry | dict(change=change[0][i], change_low=max(change[1][i], -100.0), change_high=change[2][i]))
+    for (model, group, route, style, centre), here in cut.groupby(["model", "group", "route", "style", "centre"], sort=False):
+        mean, low, high = cluster_bootstrap(here[["kept", "change"]], here["cluster"], draws, seed)
+        depth = cut.loc[cut["model"] == model, "window_stop"].max()
+        start, stop = here["window_start"].iloc[0], here["window_stop"].iloc[0]
+        half = {(0, depth // 2): "first", (depth // 2, depth): "second"}.get((start, stop), "")
+        entry = dict(model=model, group=group, route=route, style=style, centre=centre, half=half, n=len(here))
+        entry |= dict(accuracy=mean[0], accuracy_low=low[0], accuracy_high=high[0])
+        found.append(entry | dict(change=mean[1], change_low=low[1], change_high=high[1]))
     return pd.DataFrame(found)
 
 
