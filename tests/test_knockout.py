@@ -230,7 +230,7 @@ def test_widths_controls_and_value_zero_equal_full_forwards_in_one_run(model, se
     assert max(relative(a, b) for a, b in zip(of("value_zero", "none"), of("mask", "none"))) > 1e-4
 
 
-@pytest.mark.parametrize("route", ["correct_candidate->last", "correct_candidate->reference"])
+@pytest.mark.parametrize("route", ["correct_candidate->last", "correct_candidate->correct_option"])
 def test_controls_cut_as_many_random_keys_and_never_the_routes_own(sequences, route):
     sequence = sequences[MATCH]
     kinds = modalities(sequence)
@@ -264,11 +264,29 @@ def test_a_control_hides_as_many_keys_from_every_query_also_where_keys_and_queri
     assert Knockout(Route.parse("audio<->video"), ALL, "mask", "random_other").edges(sequence, 0).count == 0, "too little else"
 
 
-@pytest.mark.parametrize("route", ["candidates->last", "reference->reference"])
-def test_a_control_that_cannot_be_as_large_as_its_route_cuts_nothing(sequences, route):
-    """The whole modality is the source, or the route's keys lie among its queries."""
-    k = Knockout(Route.parse(route), ALL, "mask", "random_same")
-    assert k.edges(sequences[MATCH], 0).count == 0
+@pytest.mark.parametrize(
+    "i, route, control",
+    [
+        (MATCH, "candidates->last", "random_same"),  # the whole modality is the source
+        (MATCH, "reference->reference", "random_same"),  # the route's keys lie among its queries
+        (HEAR, "audio->last", "random_other"),  # 101 others for 100 keys: the control would cut all of the question
+    ],
+)
+def test_a_control_without_a_choice_of_keys_cuts_nothing(sequences, i, route, control):
+    assert Knockout(Route.parse(route), ALL, "mask", control).edges(sequences[i], 0).count == 0
+
+
+def test_a_control_needs_half_as_many_keys_again_as_it_hides(sequences):
+    """116 tokens of sound and sight can stand for 77 of text, but not for 78."""
+    sequence = sequences[HEAR]
+    kinds = modalities(sequence)
+    text = [i for i, kind in enumerate(kinds) if kind == "text"]
+    assert len(kinds) - len(text) == 116
+    for count, possible in ((77, True), (78, False)):
+        spans = copy.copy(sequence.spans)
+        spans.parts = {**spans.parts, "words": torch.tensor(text[:count])}
+        control = Knockout(Route.parse("words->last"), ALL, "mask", "random_other")
+        assert control.edges(dataclasses.replace(sequence, spans=spans), 0).count == count * possible
 
 
 @pytest.fixture(scope="module")

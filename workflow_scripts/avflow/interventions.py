@@ -20,6 +20,7 @@ from .errors import InputError
 from .spans import Spans
 
 CONTROLS = ("random_same", "random_other")
+CHOICE = 1.5  # other keys to draw from, for each key that a control hides: to take nearly all there are is no random choice
 STYLES = ("centred", "inverse", "top_down", "bottom_up")
 ROUTE = re.compile(r"([A-Za-z0-9_.]+)(<->|->)([A-Za-z0-9_.]+)")
 CROSS = {"cross_frame": "frame", "cross_audio_segment": "audio_segment", "cross_candidate": "candidate"}
@@ -187,8 +188,8 @@ class Knockout:
     def edges(self, sequence, seed: int) -> Edges:
         """The visible pairs that it cuts in a Sequence.
 
-        A control hides as many keys from every query as its route does, or cuts nothing, where a query has too few others before
-        it. Never the first token, which is an attention sink.
+        A control hides as many keys from every query as its route does, never the first token, which is an attention sink. It
+        cuts nothing where fewer than CHOICE times as many others stand before a query.
         """
         real = self.route.edges(sequence.spans)
         if self.control == "none":
@@ -204,7 +205,7 @@ class Knockout:
                     alike = queries[lost == count]
                     before = range(1, int(alike.min()))
                     pool = [i for i in before if i not in taken and (kinds[i] in same) == (self.control == "random_same")]
-                    if len(pool) < count:
+                    if len(pool) < CHOICE * count:
                         return Edges((), False, real.length)
                     blocks.append((alike, torch.tensor(sorted(rng.sample(pool, count)), dtype=torch.int64)))
         return Edges.visible(blocks, real.length)
