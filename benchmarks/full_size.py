@@ -7,10 +7,10 @@
 `prepare` makes a clip of 15 seconds in 720p with sound and a matching item of four pictures and one sound (Eq. 1 and Eq. 3), and
 decodes them as the rule preprocess_media does, with each model's own sampling. `run` writes every model's checkpoint to disk in
 its official layout, sharded, with random bf16 weights, loads it back through the workflow's own path, and calls the scripts of
-the rules extract_features, evaluate, knockout (the routes of Figure 4, every centre), discard_sweep (every fourth layer) and
-pruning (Table 4's layers, at the same depth in models of another) with the options that config.yaml gives
-them. Seconds are of one run; peaks are what torch allocated on the device, weights included. The tokenizer is the tiny models'.
-The committed file was measured with `--models`, each model in a process of its own, and joined.
+the rules extract_features, evaluate, knockout (each main figure's cuts with their controls, every centre), attention,
+discard_sweep (every fourth layer) and pruning (Table 4's layers, at the same depth in models of another) with the options that
+config.yaml gives them. Seconds are of one run; peaks are what torch allocated on the device, weights included. The tokenizer is
+the tiny models'. The committed file was measured with `--models`, each model in a process of its own, and joined.
 """
 
 import argparse
@@ -34,12 +34,10 @@ SCRIPTS = ROOT / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
 from avflow import adapters, benchmarks, tiny_omni, tiny_salmonn  # noqa: E402
 from avflow.questions import read_questions, split_for_knockout, write_questions  # noqa: E402
+from avflow.rows import read_metadata  # noqa: E402
 
 STUDY = "paper"
-ROUTES = {  # of Figures 4 and 5
-    "av_video": ["video->question", "audio->question", "question->last", "video->last", "audio->last"],
-    "items": ["candidates->reference", "question->reference", "candidates->question", "reference->last", "candidates->last"],
-}
+ANALYSES = {"av_video": ["figure_3", "figure_4", "value_zero"], "items": ["figure_5", "figure_6"]}
 SHARD_BYTES = 5 * 10**9
 DECODERS = {  # hidden, layers, heads, key-value heads, intermediate, vocabulary (from the checkpoints' config.json)
     "3b": (2048, 36, 16, 2, 11008, 151936),
@@ -113,10 +111,23 @@ def prepare(out: Path, seconds: int, config: Path) -> None:
                 subprocess.run([sys.executable, SCRIPTS / "preprocess_media.py", *options, "--out", target], check=True)
         (work / "models.json").write_text(json.dumps(models))
         (work / "spans.json").write_text(json.dumps(settings["spans"]))
+        (work / "asked.json").write_text(json.dumps(asked_of(settings)))
         with tarfile.open(out, "w:xz") as archive:
             for path in sorted(work.glob("*.json*")) + sorted(work.glob("*.safetensors")):
                 archive.add(path, path.name)
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
+
+
+def asked_of(settings: dict) -> dict:
+    """What the one question is asked: every main figure's cuts, controls with them, and the attention analyses."""
+    cuts = {}
+    for name in sum(ANALYSES.values(), []):
+        budget = {k: v for k, v in settings["knockout"]["cuts"][name].items() if k != "datasets"} | {"questions": "all"}
+        if "controls" in budget:
+            budget["controls"] = {k: draws for k, draws in budget["controls"].items() if k != "questions"}
+        cuts[name] = [budget]
+    looks = settings["attention"]
+    return {"cuts": cuts, "verify": settings["knockout"]["verify"]} | {k: looks[k] for k in ("maps", "bins", "masked", "change")}
 
 
 def omni_layout(size: str):
@@ -210,7 +221,8 @@ def write_checkpoint(folder: Path, family: str, size: str, device) -> dict:
     flush()
     index = {"metadata": {}, "weight_map": weight_map}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    (folder / "manifest.json").write_text(json.dumps({"family": family, "size": size}))  # as a download has: shards go unhashed
+    files = [{"path": path.name, "size": path.stat().st_size} for path in sorted(folder.iterdir())]
+    (folder / "manifest.json").write_text(json.dumps({"files": files}))  # as a download has: shards go unhashed
     return {"parameters": sum(s.numel() for s in shapes.values()), "tensors": len(shapes), "shards": number}
 
 
@@ -232,20 +244,21 @@ LOADED = Loaded()  # before any script imports what it replaces
 class Stages:
     """Times pieces of work one after another, with the device memory that each needed at most."""
 
-    def __init__(self, device):
-        self.device, self.found = device, {}
+    def __init__(self, device, without=()):
+        self.device, self.without, self.found = device, without, {}
 
     def time(self, name: str, work, *arguments):
+        if name.rsplit("/")[-1] in self.without:
+            return None
         if self.device == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         began, result, failed = time.perf_counter(), None, None
         try:
             result = work(*arguments)
-        except (
-            SystemExit,
-            torch.OutOfMemoryError,
-        ) as error:  # told in the table
+        except (SystemExit, torch.OutOfMemoryError) as error:  # told in the table
+            if getattr(error, "code", 2) != 2:  # a signal, not a script's own error
+                raise
             failed = str(error).splitlines()[0]
         if self.device == "cuda":
             torch.cuda.synchronize()
@@ -263,10 +276,10 @@ def script(name: str, *arguments) -> None:
     runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
 
 
-def rehearse(name: str, settings: dict, work: Path, device: str, smoke: bool) -> dict:
-    """One model: its checkpoint written, loaded, and asked both questions by every stage."""
+def rehearse(name: str, settings: dict, work: Path, device: str, smoke: bool, without=()) -> dict:
+    """One model: its checkpoint written, loaded, and asked both questions by every stage but those of `without`."""
     size, checkpoint = "tiny" if smoke else name.rsplit("-", 1)[1].lower(), work / name
-    stages = Stages(device)
+    stages = Stages(device, without)
     facts = stages.time("write", write_checkpoint, checkpoint, settings["family"], size, device)
     options = {k: settings[k] for k in ("family", "dtype", "system_prompt", "positions") if k in settings}
     options = [str(x) for k, v in options.items() for x in (f"--{k.replace('_', '-')}", v)] + ["--checkpoint", checkpoint]
@@ -274,18 +287,23 @@ def rehearse(name: str, settings: dict, work: Path, device: str, smoke: bool) ->
     adapters.model_arguments(parser)
     model = stages.time("load", LOADED.load, parser.parse_args([*map(str, options), "--device", device]))
     spans, tokens, counted, table_4 = (work / "spans.json").read_text(), {}, {}, {}
+    wanted = json.loads((work / "asked.json").read_text())
     try:
-        for setting, routes in ROUTES.items():
+        for setting, analyses in ANALYSES.items():
             part = lambda what, kind: work / f"{name}-{setting}-{what}.{kind}"  # noqa: B023, E731
             questions, features, answers = work / f"{setting}.jsonl", part("features", "safetensors"), part("evaluate", "parquet")
-            rows = part("knockout", "parquet")
             frames = work / f"{setting}-{settings['sampling']}.safetensors"
             asked = ["--model", name, *options, "--questions", questions, "--features", features, "--spans", spans]
-            cuts = json.dumps([{"routes": routes, "questions": "all"}])
-            cutting = ["--evaluate", answers, "--cuts", cuts, "--width", settings["window"], "--verify", 1]
+            cutting = ["--evaluate", answers, "--width", settings["window"], "--verify", wanted["verify"]]
+            looks = ("maps", "bins", "masked", "change") if setting == "av_video" else ("maps", "bins")
+            looking = [x for look in looks for x in (f"--{look}", as_argument(wanted[look]))]
             stages.time(f"{setting}/features", script, "extract_features", *options, "--frames", frames, "--out", features)
             stages.time(f"{setting}/evaluate", script, "evaluate", *asked, "--out", answers)
-            stages.time(f"{setting}/knockout", script, "knockout", *asked, *cutting, "--out", rows)
+            for analysis in analyses:
+                cuts, rows = as_argument(wanted["cuts"][analysis]), part(analysis, "parquet")
+                stages.time(f"{setting}/{analysis}", script, "knockout", *asked, *cutting, "--cuts", cuts, "--out", rows)
+                counted[analysis] = knockouts_of(rows)
+            stages.time(f"{setting}/attention", script, "attention", *asked, *looking, "--out", part("attention", "parquet"))
             layers, swept, pruned = part("layers", "json"), part("discard_sweep", "parquet"), part("pruning", "parquet")
             layers.write_text(json.dumps(discard_layers(len(model.decoder.layers))))
             kinds = json.dumps({s: {k: of["tokens"] for k, of in of_kind.items()} for s, of_kind in KINDS.items()})
@@ -295,11 +313,24 @@ def rehearse(name: str, settings: dict, work: Path, device: str, smoke: bool) ->
             stages.time(f"{setting}/pruning", script, "pruning", *discarding, "--out", pruned)
             table_4[setting] = costs_of(pruned)
             tokens[setting] = count_tokens(model, questions, features, json.loads(spans))
-            counted[setting] = pq.read_metadata(rows).num_rows - 1 if rows.exists() else None  # without the null row
     finally:
         LOADED.model = None
         shutil.rmtree(checkpoint)
     return {"model": name, **facts, "tokens": tokens, "knockouts": counted, "discards": table_4, "stages": stages.found}
+
+
+def as_argument(value) -> str:
+    return str(value) if isinstance(value, int) else json.dumps(value)
+
+
+def knockouts_of(path) -> dict:
+    """How many knockouts were run, and of which routes a control exists; how far rows are from full forwards, in the largest."""
+    if not path.exists():
+        return {}
+    table = pq.read_table(path, columns=["route", "control", "applicable"])
+    rows = [row for row in table.to_pylist() if row["applicable"] and row["control"] != "null"]
+    found = {"knockouts": len(rows), "controls": sorted({row["route"] for row in rows if row["control"] != "none"})}
+    return found | {"verified_difference": read_metadata(path)["verified_difference"]}
 
 
 def discard_layers(layers: int) -> dict:
@@ -351,6 +382,7 @@ def main():
     running.add_argument("--out", type=Path, required=True)
     running.add_argument("--smoke", action="store_true", help="tiny shapes")
     running.add_argument("--models", nargs="*", help="only these")
+    running.add_argument("--without", nargs="*", default=[], help="stages to leave out: pruning, figure_3, ..")
     arguments = parser.parse_args()
     if arguments.command == "prepare":
         prepare(arguments.out, arguments.seconds, arguments.config)
@@ -364,7 +396,7 @@ def main():
             archive.extractall(work, filter="data")
         for name, settings in json.loads((work / "models.json").read_text()).items():
             if arguments.models is None or name in arguments.models:
-                found.append(facts | rehearse(name, settings, work, device, arguments.smoke))
+                found.append(facts | rehearse(name, settings, work, device, arguments.smoke, arguments.without))
                 arguments.out.write_text(json.dumps(found, indent=1) + "\n")
 
 

@@ -78,6 +78,15 @@ def test_copies_multiply_what_a_budget_costs():
     assert costs.sweep(spans, 12, [{"routes": ["candidates->last"]}], 3) == (1, 0), "a route with nothing to cut"
 
 
+def test_controls_cost_nothing_where_there_is_too_little_else_to_cut():
+    """40 tokens of video have 60 of sound before the question and 61 of text; of the same modality nothing else stands there."""
+    spans = costs.skeleton("av_video", costs.Medium(8, 4, 10, 20, 0), None, None, {"question": ["question_text", "options"]})
+    assert (len(spans["video"]), len(spans["audio"]), spans.length) == (40, 20, 225)
+    count = lambda route, control: costs.sweep(spans, 12, [{"routes": [route], "controls": {control: 1}}], 3)[1]  # noqa: E731
+    assert count("video->question", "random_other") == 2 * 12 and count("video->question", "random_same") == 12
+    assert count("question->last", "random_other") == 12, "90 tokens of text, and 60 of all else"
+
+
 def test_discards_cost_the_rows_behind_the_first_token_that_leaves():
     spans = costs.skeleton("av_video", costs.Medium(8, 4, 10, 20, 0), None, None, {})
     length, video, first = spans.length, spans["video"], int(spans["video"][0])

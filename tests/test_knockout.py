@@ -230,6 +230,15 @@ def test_widths_controls_and_value_zero_equal_full_forwards_in_one_run(model, se
     assert max(relative(a, b) for a, b in zip(of("value_zero", "none"), of("mask", "none"))) > 1e-4
 
 
+def test_the_reference_of_value_zero_takes_queries_in_pieces_with_the_same_result(model, sequences, monkeypatch):
+    """At 11,404 tokens all its scores at once would take 29 GB a copy."""
+    ks = [Knockout(Route.parse("audio->question"), window, "value_zero") for window in windows(12, 3, stride=5)]
+    whole, base = naive(model, sequences[HEAR], ks)
+    monkeypatch.setattr(attention, "SCORES", 4 * 8 * len(sequences[HEAR]) * 7)  # so 7 or 14 rows, and a rest
+    parts, same = naive(model, sequences[HEAR], ks)
+    assert relative(parts, whole) < 1e-6 and relative(same, base) < 1e-6 and relative(whole, base) > 1e-3
+
+
 @pytest.mark.parametrize("route", ["correct_candidate->last", "correct_candidate->correct_option"])
 def test_controls_cut_as_many_random_keys_and_never_the_routes_own(sequences, route):
     sequence = sequences[MATCH]

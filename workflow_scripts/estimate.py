@@ -142,6 +142,9 @@ def gpu_table(study: Study, targets: dict[str, dict], pins: Path) -> list[list[s
     models, once, everything = list(study.settings["models"]), {}, []
     table = [["target", *models, "download", "frames"]]
 
+    def seconds_of_cuts(*of):
+        return study.cuts(*of)[0]
+
     def sizes(datasets):
         known = [pinned(pins, name) for name in (*models, *datasets)]
         least = [2 * study.shapes[m].parameters for m in models] + [1e9 * study.facts[d].gigabytes for d in datasets]
@@ -155,21 +158,22 @@ def gpu_table(study: Study, targets: dict[str, dict], pins: Path) -> list[list[s
         line, datasets = [], datasets_of(study, needs)
         everything += [d for d in datasets if d not in everything]
         for model in models:
-            parts = {}
+            work = {}  # (name, dataset) -> what says its seconds
             for dataset in datasets:
-                parts["answers", dataset] = study.answers(model, dataset)  # every figure rests on the features and answers
+                work["answers", dataset] = study.answers, model, dataset  # every figure rests on the features and answers
                 if needs["reliance"]:
-                    parts["reliance", dataset] = study.answers(model, dataset, study.settings["variants"])
+                    work["reliance", dataset] = study.answers, model, dataset, study.settings["variants"]
                 for name in needs.get("discards", []):
-                    parts[name, dataset] = getattr(study, name)(model, dataset)
+                    work[name, dataset] = getattr(study, name), model, dataset
                 for name in needs.get("looks", []):
                     if budget := study.settings["looks"][name].get(dataset):
-                        parts[name, dataset] = study.looks(model, dataset, budget)
+                        work[name, dataset] = study.looks, model, dataset, budget
                 for name in needs["cuts"]:
                     if budgets := study.settings["cuts"][name].get(dataset):
-                        parts[name, dataset] = study.cuts(model, dataset, budgets)[0]
-            once.setdefault(model, {}).update(parts)
-            line.append(hours(sum(parts.values())))
+                        work[name, dataset] = seconds_of_cuts, model, dataset, budgets
+            known = once.setdefault(model, {})
+            known |= {part: call(*arguments) for part, (call, *arguments) in work.items() if part not in known}
+            line.append(hours(sum(known[part] for part in work)))
         table.append([target, *line, *sizes(datasets)])
     return [*table, ["all of them", *(hours(sum(once[m].values())) for m in models), *sizes(everything)]]
 

@@ -17,6 +17,7 @@ from transformers import AttentionInterface, AttentionMaskInterface  # noqa: E40
 from transformers.integrations.sdpa_attention import sdpa_attention_forward  # noqa: E402
 from transformers.masking_utils import sdpa_mask  # noqa: E402
 
+SCORES = 2**27  # that the reference of value_zero holds at once: half a gigabyte in fp32, a few of which exist at a time
 KERNEL = "avflow"  # the attention implementation under which a decoder understands the objects below as masks
 
 
@@ -274,11 +275,15 @@ class ValueZero:
     kept: torch.Tensor
 
     def attend(self, q, k, v, scale: float):
-        """The reference, written out: (n, heads, S, d) -> (n, S, heads, d)."""
+        """The reference, written out for so many queries at once as SCORES allow: (n, heads, S, d) -> (n, S, heads, d)."""
         k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], 1) for x in (k, v))
-        scores = (q @ k.transpose(2, 3)).to(torch.promote_types(q.dtype, torch.float32)) * scale
-        weights = scores.masked_fill(~self.visible, -torch.inf).softmax(-1).masked_fill(~self.kept, 0)
-        return (weights.to(v.dtype) @ v).transpose(1, 2)
+        out, step = [], max(1, SCORES // (q.shape[0] * q.shape[1] * k.shape[2]))
+        for start in range(0, q.shape[2], step):
+            rows = slice(start, start + step)
+            scores = (q[:, :, rows] @ k.transpose(2, 3)).to(torch.promote_types(q.dtype, torch.float32)) * scale
+            weights = scores.masked_fill(~self.visible[..., rows, :], -torch.inf).softmax(-1)
+            out.append(weights.masked_fill(~self.kept[..., rows, :], 0).to(v.dtype) @ v)
+        return torch.cat(out, 2).transpose(1, 2)
 
 
 def forward(module, query, key, value, attention_mask, scaling=None, **kwargs):

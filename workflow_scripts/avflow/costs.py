@@ -6,6 +6,7 @@ measured on its GPU. A clean forward is its floating-point operations at the rat
 """
 
 import math
+import random
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ import torch
 
 from .errors import InputError
 from .features import resized_shape
-from .interventions import Route, windows
+from .interventions import Route, instead, windows
 from .sampling import most_pixels, sample_times
 from .spans import Spans
 
@@ -145,16 +146,24 @@ def skeleton(setting: str, video: Medium | None, candidate: Medium | None, refer
 
 
 def sweep(spans: Spans, layers: int, budgets: list[dict], width: int) -> tuple[float, int]:
-    """`ideal` clean forwards of a question's knockouts, its clean run included, and how many knockouts these are."""
+    """`ideal` clean forwards of a question's knockouts, its clean run included, and how many knockouts these are.
+
+    Controls count where they exist; in items, candidates are pictures and the reference is a sound.
+    """
     rows = count = 0
+    kinds = ["text"] * spans.length
+    for name, kind in {"video": "vision", "candidates": "vision", "audio": "audio", "reference": "audio"}.items():
+        for token in spans[name].tolist() if name in spans else ():
+            kinds[token] = kind
     for budget in budgets:
         widths = [w for w in budget.get("widths", [width]) if w <= layers]
-        draws = sum(budget.get("controls", {}).values())
-        copies = (1 + draws + bool(budget.get("value_zero"))) * len(budget.get("layouts", [0]))
+        controls = {name: draws for name, draws in budget.get("controls", {}).items() if draws}
         shapes = [(style, w) for style in budget.get("styles", ["centred"]) for w in widths]
         cut = [w for style, k in shapes for w in windows(layers, k, style, budget.get("stride", 1))]
-        for route in budget["routes"]:
-            losing = [queries[queries > keys.min()] for queries, keys in Route.parse(route).edges(spans).blocks]
+        for route in map(Route.parse, budget["routes"]):
+            draws = sum(n for name, n in controls.items() if instead(route, spans, kinds, name, random.Random(0)).count)
+            copies = (1 + draws + bool(budget.get("value_zero"))) * len(budget.get("layouts", [0]))
+            losing = [queries[queries > keys.min()] for queries, keys in route.edges(spans).blocks]
             losing = [queries for queries in losing if len(queries)]
             if losing:
                 first = min(int(queries.min()) for queries in losing)

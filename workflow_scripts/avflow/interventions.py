@@ -186,29 +186,34 @@ class Knockout:
         return self.route, self.control, self.draw
 
     def edges(self, sequence, seed: int) -> Edges:
-        """The visible pairs that it cuts in a Sequence.
-
-        A control hides as many keys from every query as its route does, never the first token, which is an attention sink. It
-        cuts nothing where fewer than CHOICE times as many others stand before a query.
-        """
-        real = self.route.edges(sequence.spans)
+        """The visible pairs that it cuts in a Sequence; for a control, random keys as `instead` draws them."""
         if self.control == "none":
-            return real
+            return self.route.edges(sequence.spans)
         rng = random.Random(f"{seed}/{sequence.question.question_id}/{self.route}/{self.control}/{self.draw}")
-        kinds, blocks = modalities(sequence), []
-        for queries, keys in real.blocks:
-            taken = set(keys.tolist())
-            same = {kinds[k] for k in taken}
-            lost = torch.searchsorted(keys.sort().values, queries)  # how many each query sees of them
-            for count in lost.unique().tolist():
-                if count:
-                    alike = queries[lost == count]
-                    before = range(1, int(alike.min()))
-                    pool = [i for i in before if i not in taken and (kinds[i] in same) == (self.control == "random_same")]
-                    if len(pool) < CHOICE * count:
-                        return Edges((), False, real.length)
-                    blocks.append((alike, torch.tensor(sorted(rng.sample(pool, count)), dtype=torch.int64)))
-        return Edges.visible(blocks, real.length)
+        return instead(self.route, sequence.spans, modalities(sequence), self.control, rng)
+
+
+def instead(route: Route, spans: Spans, kinds: list[str], control: str, rng: random.Random) -> Edges:
+    """A size-matched control of a route: it hides as many other keys from every query as the route does.
+
+    kinds: what every token is made of, as `modalities` says it; control: which of the others, as in Knockout. Never the first
+    token, which is an attention sink. Nothing is cut where fewer than CHOICE times as many others stand before a query.
+    """
+    real, blocks = route.edges(spans), []
+    names = sorted(set(kinds))
+    made_of = torch.tensor([names.index(kind) for kind in kinds])
+    for queries, keys in real.blocks:
+        others = torch.isin(made_of, made_of[keys]) == (control == "random_same")
+        others[keys], others[0] = False, False
+        lost = torch.searchsorted(keys.sort().values, queries)  # how many each query sees of them
+        for count in lost.unique().tolist():
+            if count:
+                alike = queries[lost == count]
+                pool = others[: alike.min()].nonzero()[:, 0].tolist()
+                if len(pool) < CHOICE * count:
+                    return Edges((), False, real.length)
+                blocks.append((alike, torch.tensor(sorted(rng.sample(pool, count)), dtype=torch.int64)))
+    return Edges.visible(blocks, real.length)
 
 
 def modalities(sequence) -> list[str]:
