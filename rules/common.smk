@@ -483,7 +483,7 @@ def discard_options(wildcards):
         "random": pruning["random"],
         "fastv": pruning["fastv"],
         "timed": dataset.get("timed_questions", pruning["timed"]),
-        "decoded": pruning["decoded"],
+        "repeats": pruning["repeats"],
     }
     return f"{shlex.join(['--tasks', *tasks])} {as_options(options | ({'first': first} if first else {}))}"
 

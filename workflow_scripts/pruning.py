@@ -49,16 +49,16 @@ def encode(model, question, media: dict) -> dict[str, dict]:
     return found
 
 
-def times(model, sequence, asked, tokens: int) -> dict:
+def times(model, sequence, asked, repeats: int) -> dict:
     """(name, draw) -> the columns of what a setting takes; random draws take what All takes."""
     timed = {(name, draw): drops for name, draw, drops in asked if name != "random"}
     runs = {key: (lambda drops=drops: pruning.prefill(model, sequence, drops)) for key, drops in timed.items()}
-    prefills, position, steps = timing.in_turns(runs, model.device), pruning.following(sequence), {}
+    prefills, position, steps = timing.in_turns(runs, model.device, repeats), pruning.following(sequence), {}
     for key, run in runs.items():
         state = run()
         token = state.logits.argmax()[None]
         steps[key] = lambda cache=state.cache, token=token: pruning.decode(model, cache.copy(), token, position)
-    decoded, found = timing.in_turns(steps, model.device, tokens), {}
+    decoded, found = timing.in_turns(steps, model.device, repeats), {}
     steps.clear()
     for key, (median, low, high) in prefills.items():
         found[key] = {"prefill_ms": median, "prefill_ms_low": low, "prefill_ms_high": high}
@@ -84,8 +84,9 @@ def discard_all(model, question, media, arguments, timed: set) -> list[dict]:
     columns["correct"] = readout.right(sequence, logits)
     taken, encoding = {}, math.nan
     if question.question_id in timed:
-        taken = times(model, sequence, asked, arguments.decoded)
-        encoding = timing.in_turns({"encoders": lambda: encode(model, question, media)}, model.device)["encoders"][0]
+        taken = times(model, sequence, asked, arguments.repeats)
+        encoders = {"encoders": lambda: encode(model, question, media)}
+        encoding = timing.in_turns(encoders, model.device, arguments.repeats)["encoders"][0]
     shape, shared = costs.shape_of(model.decoder.config), {**tables.about(question, arguments.model), "n_tokens": len(sequence)}
     nothing = dict.fromkeys(("prefill_ms", "prefill_ms_low", "prefill_ms_high", "decode_ms_per_token"), math.nan) | {
         "peak_bytes": None
@@ -110,7 +111,9 @@ def main():
     parser.add_argument("--random", type=int, default=5, help="draws of as many random tokens as All discards")
     parser.add_argument("--fastv", type=json.loads, default={"layer": 1, "keep": [0.5]}, help="layer and shares, JSON")
     parser.add_argument("--timed", type=int, default=2, help="questions of every task and direction whose times are measured")
-    parser.add_argument("--decoded", type=int, default=timing.REPEATS, help="times that a generated token is timed")
+    parser.add_argument(
+        "--repeats", type=int, default=timing.REPEATS, help="of each prefill, generated token and encoding that is timed"
+    )
     arguments = parser.parse_args()
     used = [q for q in read_questions(arguments.questions) if any(fnmatch.fnmatchcase(q.task, task) for task in arguments.tasks)]
     tasks = sorted({q.task for q in read_questions(arguments.questions)})
@@ -129,7 +132,7 @@ def main():
     timed = {i for ids in alike.values() for i in ids[: arguments.timed]}
 
     work = lambda model, question, media, _: discard_all(model, question, media, arguments, timed)
-    plan = {name: getattr(arguments, name) for name in ("tasks", "first", "random", "fastv", "timed", "decoded")}
+    plan = {name: getattr(arguments, name) for name in ("tasks", "first", "random", "fastv", "timed", "repeats")}
     plan["layers"] = provenance.file_hash(arguments.layers)
     traced.run(__file__, arguments, tables.PRUNING, choose, work, plan)
 
