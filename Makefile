@@ -22,7 +22,7 @@ publish: reproduce
 	.venv/bin/python workflow_scripts/publish.py --results results/miniature --out figures/published
 
 test: .venv/ready
-	.venv/bin/python -m pytest tests --numprocesses 2 --dist loadfile
+	.venv/bin/python -m pytest tests --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-slurm: .venv/ready
 	.venv/bin/python -m pytest tests/slurm -rs

@@ -9,7 +9,7 @@ rule claims:
         claims=STUDY.get("claims", []),
         tables=claimed_tables(),
     output:
-        report("<tables>/claims.csv", caption="../report/captions.rst", category="Claims"),
+        "<tables>/claims.csv",
     log:
         "<logs>/claims.log",
     localrule: True

@@ -419,7 +419,15 @@ def every_table():
     found += ["<tables>/tab1.csv", "<tables>/tab1.tex"] if "fig1" in drawable() else []
     found += [*discard_tables(), "<tables>/evaluate.parquet", "<tables>/reliance.parquet", *knockout_tables(*ANALYSES)]
     found += ["<tables>/attention.parquet"] if ATTENDED else []
-    return found + (["<tables>/sufficiency.parquet"] if KEPT_OPEN else [])
+    found += ["<tables>/sufficiency.parquet"] if KEPT_OPEN else []
+    return found + [path.replace(".csv", ".html") for path in found if path.endswith(".csv")]
+
+
+def title(wildcards):
+    """What stands above a table's page."""
+    number, _, block = wildcards.table.removeprefix("tab").partition("_")
+    of = {"video": ": audio-visual video", "items": ": interleaved items"}
+    return "Claims" if wildcards.table == "claims" else f"Table {number}{of.get(block, '')}"
 
 
 def claimed_tables():
@@ -432,7 +440,7 @@ def claimed_tables():
 
 def claims():
     """The verdicts, where the study makes claims."""
-    return ["<tables>/claims.csv"] if "claims" in STUDY and not PUBLISHED else []
+    return expand("<tables>/claims.{kind}", kind=["csv", "html"]) if "claims" in STUDY and not PUBLISHED else []
 
 
 def claims_options():

@@ -119,7 +119,7 @@ rule tab2:
         evaluated="<tables>/evaluate.parquet",
         published="resources/published/tasks.csv",
     output:
-        csv=report("<tables>/tab2.csv", caption="../report/captions.rst", category="Tables", labels={"table": "2"}),
+        csv="<tables>/tab2.csv",
         tex="<tables>/tab2.tex",
     log:
         "<logs>/tab2.log",
@@ -141,7 +141,7 @@ rule tab3:
         evaluated="<tables>/evaluate.parquet",
         published="resources/published/tasks.csv",
     output:
-        csv=report("<tables>/tab3.csv", caption="../report/captions.rst", category="Tables", labels={"table": "3"}),
+        csv="<tables>/tab3.csv",
         tex="<tables>/tab3.tex",
     log:
         "<logs>/tab3.log",
@@ -162,7 +162,7 @@ rule tab4:
         layers=expand("<results>/discard_layers/{model}.json", model=MODELS),
         published="resources/published/table_4.csv",
     output:
-        report(table_4("csv"), caption="../report/captions.rst", category="Tables", labels={"table": "4"}),
+        table_4("csv"),
         table_4("tex"),
     log:
         "<logs>/tab4.log",
@@ -490,7 +490,7 @@ rule tab1:
         attention="<tables>/attention.parquet",
         published="resources/published/masking.csv",
     output:
-        csv=report("<tables>/tab1.csv", caption="../report/captions.rst", category="Tables", labels={"table": "1"}),
+        csv="<tables>/tab1.csv",
         tex="<tables>/tab1.tex",
     log:
         "<logs>/tab1.log",

@@ -1,4 +1,4 @@
-"""Tables -> one page in which a reader looks behind every point of every curve."""
+"""Tables -> pages: each table for the report, and one page in which a reader looks behind every point of every curve."""
 
 
 rule explorer:
@@ -31,3 +31,29 @@ rule explorer:
         "python {input.script} {input.tables} --evaluated {input.evaluated} --questions {input.questions}"
         " --template {input.template} --library {input.library} --models {params.models:q} {params.options}"
         " --out {output.page} --report {output.reported} > {log} 2>&1"
+
+
+rule table_page:
+    """A table, or the verdicts on the claims, as a page that the report shows in place."""
+    input:
+        script="workflow_scripts/table_page.py",
+        lib=code("table_page"),
+        table="<tables>/{table}.csv",
+    output:
+        report(
+            "<tables>/{table}.html",
+            caption="../report/captions.rst",
+            category=lambda wildcards: "Claims" if wildcards.table == "claims" else "Tables",
+            labels=lambda wildcards: {"table": title(wildcards)},
+        ),
+    log:
+        "<logs>/table_page/{table}.log",
+    wildcard_constraints:
+        table="tab[1-4](_video|_items)?|claims",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        title=title,
+    shell:
+        "python {input.script} {input.table} --title {params.title:q} --out {output} > {log} 2>&1"

@@ -21,14 +21,14 @@ from test_workflow import copy, planned  # noqa: F401 (a fixture)
 
 SETTINGS = yaml.safe_load((ROOT / "config.yaml").read_text())
 STUDY = SETTINGS["studies"]["paper"]
-FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig5", "fig6", "app_order", "app_reliance", "app_baseline", "app_answer_probability")
-FIGURES += ("app_attention_change", "app_discard_layers", "app_pareto")
-MORE = ("app_window", "app_options", "app_cumulative", "app_sufficiency", "app_failed", "app_tasks", "app_models")
-# For time's sake one model, as the other family goes through the miniature in small, which alone makes the figures of other
-# knockouts and those that set all knockouts side by side. AVFLOW_REHEARSE=all takes all models and figures.
+FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig5", "fig6", "app_baseline", "app_reliance")
+MORE = ("app_order", "app_window", "app_options", "app_cumulative", "app_sufficiency", "app_failed", "app_tasks", "app_models")
+MORE += ("app_answer_probability", "app_attention_change", "app_discard_layers", "app_pareto")
+# For time's sake one model, as the other family goes through the miniature in small, and what shows the paper's numbers or is
+# held to them; the other figures are left to the miniature. AVFLOW_REHEARSE=all takes all models and figures.
 ALL = os.environ.get("AVFLOW_REHEARSE") == "all"
 FIGURES += MORE if ALL else ()
-TARGETS = ("all",) if ALL else (*FIGURES, "tables", "claims")
+TARGETS = ("all",) if ALL else (*FIGURES, "tab1", "tab2", "tab3", "tab4", "results/paper/tables/claims.html")
 MODELS = STUDY["models"] if ALL else [STUDY["main_model"]]
 CONFIG = ("--config", "study=paper", f"studies={json.dumps({'paper': {'models': MODELS}})}")
 CONFIG += ("--configfile", "config.yaml", "tests/paper.yaml")
@@ -68,7 +68,7 @@ def test_every_figure_and_table_of_the_paper_is_made(rehearsed):
     for name in FIGURES:
         assert (rehearsed / f"results/paper/figures/{name}.png").stat().st_size > 5000, name
         assert (rehearsed / f"results/paper/figures/{name}.pdf").stat().st_size > 5000, name
-    for name in ("tab1", "tab2", "tab3", "fig1", "fig2", "app_baseline", "app_reliance", "app_order"):
+    for name in ("tab1", "tab2", "tab3", "fig1", "fig2", "app_baseline", "app_reliance"):
         text = (rehearsed / f"results/paper/tables/{name}.csv").read_text()
         assert all(model in text for model in MODELS), name
     assert not list((rehearsed / "results").rglob("*.part")) and not list((rehearsed / "downloads").rglob("*.part"))

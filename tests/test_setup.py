@@ -126,7 +126,8 @@ def test_a_failed_installation_leaves_nothing_half_made(tmp_path):
 
 def test_ci_lints_and_the_catalog_says_how_the_workflow_is_used():
     makefile, catalog = (ROOT / "Makefile").read_text(), (ROOT / ".snakemake-workflow-catalog.yml").read_text()
-    assert re.search(r"^[^#]*make.* lint", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+    for target in ("lint", "test", "test-slurm"):
+        assert re.search(rf"^make.* {target}( |$)", (ROOT / ".ci/run").read_text(), re.MULTILINE), target
     linters = makefile.split("\nlint:")[1].split("\n\n")[0]
     for command in ("ruff check .", "ruff format --check .", "snakefmt --check Snakefile rules", "$(SNAKEMAKE) --lint"):
         assert f"{command}\n" in f"{linters}\n"

@@ -35,7 +35,7 @@ FAULTS = [
 ]
 
 
-def until(condition, what, seconds=150.0):
+def until(condition, what, seconds=300.0):
     """The first true value of condition(); fails when there is none in time."""
     end = time.monotonic() + seconds
     while not (found := condition()):
@@ -62,9 +62,12 @@ class Workflow:
 
     def start(self, program, *arguments) -> subprocess.Popen:
         command = [sys.executable, *program, *arguments, "--configfile", "config.yaml", "tests/gpus.yaml"]
+        heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs are deaf to Ctrl-C
         with open(self.where / "run.log", "a") as log:
             self.running.append(
-                subprocess.Popen(command, cwd=self.where, stdout=log, stderr=subprocess.STDOUT, env=self.environment)
+                subprocess.Popen(
+                    command, cwd=self.where, stdout=log, stderr=subprocess.STDOUT, env=self.environment, preexec_fn=heard
+                )
             )
         return self.running[-1]
 
@@ -106,8 +109,8 @@ def interrupt(workflow) -> list[str]:
     run = workflow.on_slurm(FEATURES)
     until(lambda: workflow.made(FEATURES), "features are extracted")
     run.send_signal(signal.SIGINT)
-    assert run.wait(timeout=60) != 0
-    until(lambda: jobs("extract")[-1]["JobState"] not in ACTIVE, "the job has ended", 20)
+    assert run.wait(timeout=120) != 0
+    until(lambda: jobs("extract")[-1]["JobState"] not in ACTIVE, "the job has ended", 60)
     return workflow.made(FEATURES)
 
 
@@ -120,7 +123,7 @@ def disturb(workflow) -> dict:
     subprocess.run(["scontrol", "update", f"JobId={fourth}", f"EndTime={soon}"], check=True)
     subprocess.run(["scancel", third], check=True)
     state = lambda: next(job["JobState"] for job in jobs("knockout") if job["JobId"] == third)
-    until(lambda: state() not in ACTIVE, "the cancelled job has ended", 20)
+    until(lambda: state() not in ACTIVE, "the cancelled job has ended", 60)
     return seen | {"left by the cancelled job": workflow.made(FIGURE_3)}
 
 
@@ -134,7 +137,7 @@ def story(slurm, copy):  # noqa: F811
         workflow.seen = {"left by the interrupted run": interrupt(workflow)}
         run = workflow.on_slurm(FIGURE_3, FIGURE_4)
         workflow.seen |= disturb(workflow)
-        assert run.wait(timeout=200) == 0, workflow.said()[-6000:]
+        assert run.wait(timeout=400) == 0, workflow.said()[-6000:]
     finally:
         for process in workflow.running:
             process.kill()

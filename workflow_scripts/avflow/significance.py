@@ -1,7 +1,7 @@
 """Tests of whether an effect is there: sign flips over clips, exact McNemar, and Holm's correction."""
 
 import numpy as np
-from scipy.stats import binom
+from scipy.special import bdtr
 
 from .errors import InputError
 from .statistics import Clustered, check_draws
@@ -63,7 +63,7 @@ def mcnemar(lost: int, won: int) -> float:
     """
     if min(lost, won) < 0:
         raise InputError(f"{lost} lost and {won} won answers: counts cannot be negative")
-    return min(1.0, 2 * float(binom.cdf(min(lost, won), lost + won, 0.5)))
+    return min(1.0, 2 * float(bdtr(min(lost, won), lost + won, 0.5)))
 
 
 def holm(p_values):

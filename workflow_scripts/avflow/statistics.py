@@ -8,8 +8,7 @@ import math
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtr, ndtri, stdtrit
 
 from .errors import InputError
 
@@ -105,14 +104,14 @@ def cluster_bootstrap(values, clusters, draws: int = 10_000, seed: int = 0, leve
 def _corrected_shares(data: Clustered, shifts, valid, level: float):
     """The shares of draws, two arrays (m,), below the ends of the BCa interval, widened for few clusters."""
     k = np.maximum((data.counts > 0).sum(0), 2)
-    reach = np.sqrt(k / (k - 1)) * student.ppf(0.5 + level / 2, k - 1)
+    reach = np.sqrt(k / (k - 1)) * stdtrit(k - 1, 0.5 + level / 2)
     tie = 1e-9 * data.error[:, None]
     below = ((shifts < -tie).sum(1) + 0.5 * (np.abs(shifts) <= tie).sum(1)) / valid
-    bias = norm.ppf(np.clip(below, 1 / (valid + 1), valid / (valid + 1)))
+    bias = ndtri(np.clip(below, 1 / (valid + 1), valid / (valid + 1)))
     squares = (data.off**2).sum(0)
     skew = (data.off**3).sum(0) / (6 * np.where(squares > 0, squares, 1.0) ** 1.5)
     ends = (bias - reach, bias + reach)
-    return tuple(norm.cdf(bias + end / np.maximum(1 - skew * end, 1e-9)) for end in ends)
+    return tuple(ndtr(bias + end / np.maximum(1 - skew * end, 1e-9)) for end in ends)
 
 
 def _quantiles(ordered, share, valid):
@@ -171,7 +170,7 @@ def paired_score_interval(lost: float, won: float, n: float, level: float = 0.95
     if n <= 0 or min(lost, won) < 0 or lost + won > n * (1 + 1e-9):
         raise InputError(f"{lost} lost and {won} won of {n} answers: neither may be negative, nor both more than there are")
     _check_level(level)
-    z = norm.ppf(0.5 + level / 2)
+    z = ndtri(0.5 + level / 2)
 
     def statistic(change):
         a, b, c = 2 * n, -won - lost + (2 * n - won + lost) * change, -lost * change * (1 - change)
