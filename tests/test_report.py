@@ -64,4 +64,4 @@ def test_a_page_shows_its_table_rounded_and_escaped_with_verdicts_counted():
 
 def test_a_table_without_verdicts_counts_none():
     page = table_page.page(pd.DataFrame({"task": ["agree"], "n": [3]}), "Table 2")
-    assert "<td>agree</td>" in page and '<td class="number">3</td>' in page and "<p>" not in page
+    assert '<td class="word">agree</td>' in page and '<td class="number">3</td>' in page and "<p>" not in page

@@ -22,7 +22,7 @@ table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
 th {{ position: sticky; top: 0; background: #fff; border-bottom: 2px solid #222; vertical-align: bottom; }}
 th, td {{ padding: 0.3em 0.7em; text-align: left; max-width: 32em; }}
 td {{ border-bottom: 1px solid #ddd; vertical-align: top; }}
-td.number {{ text-align: right; white-space: nowrap; }}
+td.number {{ text-align: right; }} td.number, td.word {{ white-space: nowrap; }} td.sentence {{ min-width: 22em; }}
 td.agree {{ color: #1a7f37; }} td.differ {{ color: #b3261e; font-weight: bold; }} td.untested {{ color: #777; }}
 </style></head><body>
 <h1>{title}</h1>
@@ -38,8 +38,8 @@ def cell(value, verdict: bool = False) -> str:
     if pd.isna(value):
         return "<td></td>"
     if isinstance(value, str):
-        kind = f' class="{VERDICTS[value]}"' if verdict else ""
-        return f"<td{kind}>{html.escape(value)}</td>"
+        kind = VERDICTS[value] if verdict else "word" if len(value) < 24 else "sentence"
+        return f'<td class="{kind}">{html.escape(value)}</td>'
     text = str(value) if float(value).is_integer() and abs(value) < 1e6 else f"{value:.4g}"
     return f'<td class="number">{text.removesuffix(".0")}</td>'
 
