@@ -197,10 +197,11 @@ def relative(path):
 
 
 @functools.cache
+@functools.cache
 def code(script, *also):
     """All modules that a script imports, as inputs: a changed line reruns the rule, a new date does not."""
     path = Path(workflow.basedir) / "workflow_scripts" / f"{script}.py"
-    return [relative(p) for p in provenance.sources(path, *also) if p != path]
+    return tuple(relative(p) for p in provenance.sources(path, *also) if p != path)
 
 
 def model_code(script):
@@ -570,24 +571,32 @@ def drawing():
     return {"draws": config["figures"]["bootstrap"], "seed": config["seed"]}
 
 
-def reading():
+def answers(*roles):
+    """The tables of answers in the study's datasets for some roles, "video" or "items"; shipped ones are all in one."""
+    if PUBLISHED:
+        return [drawn("tables/evaluate.parquet")]
+    return [drawn(f"tables/evaluate/{dataset}.parquet") for dataset in dict.fromkeys(STUDY[role] for role in roles)]
+
+
+def reading(*roles):
     """How figures read knockouts, for effects.Reading: `figures` of config.yaml, and the tables that stand beside."""
     settings = config["figures"]
-    found = {"evaluated": drawn("tables/evaluate.parquet"), "published": "resources/published/curves.csv", **drawing()}
+    found = {"evaluated": answers(*roles), "published": "resources/published/curves.csv", **drawing()}
     found["metric"] = settings.get("metric", "probability")
     if settings.get("confident", False) is not False:
         found |= {"confident": settings["confident"], "reliance": drawn("tables/reliance.parquet")}
     return found
 
 
-def beside():
+def beside(*roles):
     """The files that `reading` names, as inputs."""
-    return [reading()[name] for name in ("evaluated", "published", "reliance") if name in reading()]
+    found = reading(*roles)
+    return [*found["evaluated"], *(found[name] for name in ("published", "reliance") if name in found)]
 
 
 def figure_options(role):
     """The parameters of a figure of all models' knockouts in the study's dataset for a role, "video" or "items"."""
-    return as_parameters({"models": windows_of_models(), "dataset": STUDY[role], "reading": reading()})
+    return as_parameters({"models": windows_of_models(), "dataset": STUDY[role], "reading": reading(role)})
 
 
 def table_or_none(analysis):
@@ -624,7 +633,7 @@ def overview_options(**more):
     tables = {name: table_or_none(name) for name in FIGURES["app_models"]}
     roles = {"video": STUDY["video"], "items": STUDY["items"]}
     return as_parameters(
-        {"models": windows_of_models(), "tables": tables, "datasets": roles, "reading": reading(), **more}
+        {"models": windows_of_models(), "tables": tables, "datasets": roles, "reading": reading(*roles), **more}
     )
 
 

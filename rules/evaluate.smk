@@ -31,12 +31,31 @@ rule evaluate:
         " --spans {params.spans:q} --seed {params.seed} --out {output} 2>&1 | tee {log}"
 
 
+rule gather_answers:
+    """All models' answers to one dataset in one table: a figure waits for no other dataset's."""
+    input:
+        script="workflow_scripts/gather.py",
+        lib=code("gather"),
+        shards=lambda wildcards: shards(
+            "<results>/evaluate/{model}/{dataset}/{shard}.parquet", [wildcards.dataset], model=MODELS
+        ),
+    output:
+        ensure("<tables>/evaluate/{dataset}.parquet", non_empty=True),
+    log:
+        "<logs>/gather_answers/{dataset}.log",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    shell:
+        "python {input.script} {input.shards} --out {output} > {log} 2>&1"
+
+
 rule gather_evaluate:
     """All answers of all models in one table."""
     input:
         script="workflow_scripts/gather.py",
         lib=code("gather"),
-        shards=shards("<results>/evaluate/{model}/{dataset}/{shard}.parquet", model=MODELS),
+        tables=expand("<tables>/evaluate/{dataset}.parquet", dataset=DATASETS),
     output:
         ensure("<tables>/evaluate.parquet", non_empty=True),
     log:
@@ -45,4 +64,4 @@ rule gather_evaluate:
     conda:
         "../envs/figures.yaml"
     shell:
-        "python {input.script} {input.shards} --out {output} > {log} 2>&1"
+        "python {input.script} {input.tables} --out {output} > {log} 2>&1"

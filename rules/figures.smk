@@ -9,7 +9,7 @@ rule fig3:
         notebook="figures/fig3.ipynb",
         style="figures/style.mplstyle",
         table=knockout_table("figure_3"),
-        beside=beside(),
+        beside=beside("video"),
     output:
         png=report(
             "<results>/figures/fig3.png", caption="../report/captions.rst", category="Figures", labels={"figure": "3"}
@@ -36,7 +36,7 @@ rule fig4:
         notebook="figures/fig4.ipynb",
         style="figures/style.mplstyle",
         table=knockout_table("figure_4"),
-        beside=beside(),
+        beside=beside("video"),
     output:
         png=report(
             "<results>/figures/fig4.png", caption="../report/captions.rst", category="Figures", labels={"figure": "4"}
@@ -63,7 +63,7 @@ rule fig5:
         notebook="figures/fig5.ipynb",
         style="figures/style.mplstyle",
         table=knockout_table("figure_5"),
-        beside=beside(),
+        beside=beside("items"),
     output:
         png=report(
             "<results>/figures/fig5.png", caption="../report/captions.rst", category="Figures", labels={"figure": "5"}
@@ -90,7 +90,7 @@ rule fig6:
         notebook="figures/fig6.ipynb",
         style="figures/style.mplstyle",
         table=knockout_table("figure_6"),
-        beside=beside(),
+        beside=beside("items"),
     output:
         png=report(
             "<results>/figures/fig6.png", caption="../report/captions.rst", category="Figures", labels={"figure": "6"}
@@ -184,7 +184,7 @@ rule app_window:
         notebook="figures/app_window.ipynb",
         style="figures/style.mplstyle",
         table=knockout_table("windows"),
-        beside=beside(),
+        beside=beside("video"),
     output:
         png=report(
             "<results>/figures/app_window.png",
@@ -200,7 +200,7 @@ rule app_window:
     conda:
         "../envs/figures.yaml"
     params:
-        options=as_parameters({"models": MODELS, "dataset": STUDY["video"], "reading": reading()}),
+        options=as_parameters({"models": MODELS, "dataset": STUDY["video"], "reading": reading("video")}),
     shell:
         "python {input.script} {input.notebook} {log.notebook} -p table {input.table} {params.options}"
         " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
@@ -574,7 +574,7 @@ rule app_options:
         notebook="figures/app_options.ipynb",
         style="figures/style.mplstyle",
         table=knockout_table("options"),
-        beside=beside(),
+        beside=beside("video"),
     output:
         png=report(
             "<results>/figures/app_options.png",
@@ -664,7 +664,7 @@ rule app_failed:
         notebook="figures/app_failed.ipynb",
         style="figures/style.mplstyle",
         table=knockout_table("failed"),
-        beside=beside(),
+        beside=beside("video"),
     output:
         png=report(
             "<results>/figures/app_failed.png",
@@ -695,7 +695,7 @@ rule app_tasks:
         style="figures/style.mplstyle",
         attention="<drawn>/attention.parquet",
         tables=drawn_tables(*FIGURES["app_tasks"]),
-        beside=beside(),
+        beside=beside("video", "items"),
     output:
         png=report(
             "<results>/figures/app_tasks.png",
@@ -726,7 +726,7 @@ rule app_models:
         style="figures/style.mplstyle",
         attention="<drawn>/attention.parquet",
         tables=drawn_tables(*FIGURES["app_models"]),
-        beside=beside(),
+        beside=beside("video", "items"),
     output:
         png=report(
             "<results>/figures/app_models.png",

@@ -5,6 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.colors import to_hex
 
 from avflow import effects, plots, tables
 from avflow.errors import InputError
@@ -124,15 +125,16 @@ def test_a_panel_shows_the_band_the_controls_the_noise_and_how_many(path, evalua
     found = effects.read(path, {"m": 3}, "d", {"evaluated": evaluated, "draws": 200})
     figure = plots.route_panels(found, ["m"], [("Hear", "hear", ["audio->question"])], {"audio->question": plots.BLUE})
     (axis,) = figure.axes
-    assert [t.get_text() for t in axis.texts] == ["n = 11 (11 of 12 right)\nnoise floor 0.1 %"]
+    assert [t.get_text() for t in axis.texts] == ["n = 11 (11 of 12 right)\nrandom keys: n = 11\nnoise floor 0.1 %"]
     (dotted,) = [line for line in axis.lines if line.get_linestyle() == ":"]
     assert dotted.get_ydata() == pytest.approx([-5] * CENTRES, abs=1e-4)
     control, band = axis.collections
     assert control.get_facecolor()[0, :3] == pytest.approx([0.6] * 3)
+    assert to_hex(control.get_edgecolor()[0]) == to_hex(plots.BLUE) == to_hex(dotted.get_color())
     reach = lambda part: (part.get_paths()[0].vertices[:, 1].min(), part.get_paths()[0].vertices[:, 1].max())  # noqa: E731
     assert reach(control) == pytest.approx((-5, -5), abs=1e-3) and reach(band)[0] < -55 and reach(band)[1] >= 0
     said = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
-    assert said == ["95 %, all layers and routes of a panel at once", "as many random keys, 95 % (dotted: means)"]
+    assert said == ["95 %, all layers and routes of a panel at once", "as many random keys in a route's place, 95 % (dotted)"]
     alone = plots.route_panels(
         found.of(group="see"), ["m"], [("See", "see", ["audio->question"])], {"audio->question": plots.BLUE}
     )

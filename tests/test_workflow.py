@@ -224,6 +224,7 @@ def test_a_figure_is_a_target_of_its_own(copy):
     jobs = planned(snakemake(copy, "fig4", "--dry-run", "--cores", "2", "--forceall").stdout)
     assert jobs["fig4"] == 1 and "fig5" not in jobs and "app_baseline" not in jobs
     assert jobs["knockout"] == 1, "no other figure's knockouts are computed"
+    assert jobs["evaluate"] == jobs["extract_features"] == jobs["gather_answers"] == 1, "nor another dataset's answers"
     listed = snakemake(copy, "--list-target-rules").stdout
     assert all(re.search(rf"^{name}\n? +\S+", listed, re.MULTILINE) for name in FIGURES + TABLES)
 
@@ -273,6 +274,7 @@ def test_editing_a_knockout_module_reruns_only_knockouts_and_their_figures(done)
             "sufficiency",
             "gather_sufficiency",
             "app_sufficiency",
+            "table_page",
         }
     finally:
         module.write_text(before)

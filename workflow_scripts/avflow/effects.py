@@ -75,12 +75,12 @@ def relative_change(path, models: dict, dataset: str, cut: str = "mask") -> pd.D
 class Reading:
     """How figures read knockouts: `figures` of config.yaml, and the tables that stand beside.
 
-    evaluated, reliance: paths of these tables; published: of the paper's curves, empty for none. metric: one of METRICS.
-    confident: the least margin in logits of the questions that are shown, which must also be answered with the same content in
-    every order of the options; None for no such choice.
+    evaluated, reliance: paths of these tables, the former in one or several parts; published: of the paper's curves, empty for
+    none. metric: one of METRICS. confident: the least margin in logits of the questions that are shown, which must also be
+    answered with the same content in every order of the options; None for no such choice.
     """
 
-    evaluated: str
+    evaluated: str | list
     reliance: str = ""
     published: str = ""
     metric: str = "probability"

@@ -11,6 +11,7 @@ import string
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_rgba
 
 from . import plots_published
 from .effects import Effects
@@ -112,15 +113,15 @@ def share_limits(axes) -> None:
 def line_panel(axis, effects: Effects, routes, colours: dict) -> None:
     """The curves of one panel: means with their band, as many random keys in grey, the noise around 0, and n.
 
-    The band holds all layers and routes of the panel at once (95 %), and so does that of the controls, whose means are dotted.
+    The band holds all layers and routes of the panel at once (95 %), and so do those of the controls, whose means and edges are
+    dotted in the colour of the route in whose place they stand.
     The paper's values, where there are any, lie lightly behind.
     """
     axis.axhline(0, color="0.5", linestyle="--", linewidth=0.8, zorder=1)
     found, random = effects.curves(routes), effects.curves(routes, of_controls=True)
-    if random:
-        centres, low, high = envelope(random.values())
-        axis.fill_between(centres, low, high, color=CONTROL, alpha=0.35, linewidth=0, zorder=1)
     for route, curve in random.items():
+        edge = {"facecolor": to_rgba(CONTROL, 0.3), "edgecolor": colours[route], "linewidth": 0.5, "linestyle": ":"}
+        axis.fill_between(curve.centres, curve.low, curve.high, **edge, zorder=1)
         axis.plot(curve.centres, curve.mean, color=colours[route], linestyle=":", linewidth=1.2, zorder=2.5)
     for route, curve in found.items():
         axis.fill_between(curve.centres, curve.low, curve.high, color=colours[route], alpha=0.2, linewidth=0)
@@ -129,24 +130,21 @@ def line_panel(axis, effects: Effects, routes, colours: dict) -> None:
     if len(effects.published):
         plots_published.draw_curves(axis, effects.published, {route: colours[route] for route in routes})
     axis.xaxis.get_major_locator().set_params(integer=True)
-    said = f"{effects.counts}\nnoise floor {effects.noise:.1g}{' %' if effects.reading.metric == 'probability' else ''}"
-    axis.text(0.03, 0.03, said, transform=axis.transAxes, fontsize=6, color="0.35", linespacing=1.3)
+    said, controls = [effects.counts], effects.controls[effects.controls["route"].isin(list(random))]
+    said += [f"random keys: n = {controls['question_id'].nunique()}"] if random else []
+    said.append(f"noise floor {effects.noise:.1g}{' %' if effects.reading.metric == 'probability' else ''}")
+    axis.text(0.03, 0.03, "\n".join(said), transform=axis.transAxes, fontsize=6, color="0.35", linespacing=1.3)
     if not found:
         axis.text(0.5, 0.5, "no rows", transform=axis.transAxes, ha="center", fontsize=7)
-
-
-def envelope(curves):
-    """Centres, and from where to where the bands of all curves reach there."""
-    every = pd.concat([pd.DataFrame({"low": c.low, "high": c.high}, index=c.centres) for c in curves])
-    every = every.groupby(level=0).agg({"low": "min", "high": "max"})
-    return every.index.to_numpy(), every["low"].to_numpy(), every["high"].to_numpy()
 
 
 def explained(*effects: Effects) -> list:
     """Legend entries for what is not a route: the bands, and where there are any the controls and the paper's values."""
     handles = [plt.Rectangle((0, 0), 1, 1, color=BLUE, alpha=0.25, label="95 %, all layers and routes of a panel at once")]
     if any(len(e.controls) for e in effects):
-        handles.append(plt.Rectangle((0, 0), 1, 1, color=CONTROL, alpha=0.35, label="as many random keys, 95 % (dotted: means)"))
+        handles.append(
+            plt.Rectangle((0, 0), 1, 1, color=CONTROL, alpha=0.35, label="as many random keys in a route's place, 95 % (dotted)")
+        )
     if any(len(e.published) for e in effects):
         handles.append(plots_published.handle())
     return handles

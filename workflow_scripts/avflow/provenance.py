@@ -4,6 +4,7 @@ import ast
 import hashlib
 import json
 import platform
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -21,35 +22,39 @@ NO_NUMBERS = (
 )  # modules that cannot change a result's values
 
 
+@cache
+def _named(text: str) -> list[tuple[int, str, str]]:
+    """(dots, module, name) of a text's import statements, wherever they stand; once each, for rules share most modules."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found += [(0, name.name, "") for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found += [(node.level, node.module or "", name.name) for name in node.names]
+    return found
+
+
 def _imports(source: Path, text: str | None = None) -> set[Path]:
-    """The avflow modules that a file (or `text` in its place) names in import statements, wherever they stand in it."""
+    """The avflow modules that a file (or `text` in its place) names in import statements."""
     found = set()
 
     def add(folder: Path, dotted: str):
         path = folder.joinpath(*dotted.split(".")) if dotted else folder
-        if path.with_suffix(".py").is_file():
-            found.add(path.with_suffix(".py"))
-        elif (path / "__init__.py").is_file():
-            found.add(path / "__init__.py")
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file not in found and file.is_file():
+                found.add(file)
+                return
 
-    for node in ast.walk(ast.parse(text if text is not None else source.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            for name in node.names:
-                if name.name.split(".")[0] == "avflow":
-                    add(LIBRARY.parent, name.name)
-        elif isinstance(node, ast.ImportFrom):
-            if node.level:
-                folder = source.parent
-                for _ in range(node.level - 1):
-                    folder = folder.parent
-                base = node.module or ""
-            elif node.module and node.module.split(".")[0] == "avflow":
-                folder, base = LIBRARY.parent, node.module
-            else:
-                continue
-            add(folder, base)
-            for name in node.names:  # `from . import world` names a module, `from .world import Scenes` does not
-                add(folder, f"{base}.{name.name}".lstrip("."))
+    for dots, module, name in _named(text if text is not None else source.read_text(encoding="utf-8")):
+        if dots:
+            folder = source.parents[dots - 1]
+        elif module.split(".")[0] == "avflow":
+            folder = LIBRARY.parent
+        else:
+            continue
+        add(folder, module)
+        if name:  # `from . import world` names a module, `from .world import Scenes` does not
+            add(folder, f"{module}.{name}".lstrip("."))
     return {p.resolve() for p in found}
 
 
