@@ -11,7 +11,8 @@ from avflow import provenance
 
 
 @pytest.mark.parametrize("family", ["qwen_omni", "video_salmonn"])
-def test_a_smoke_run_passes_every_stage_and_resumes(tmp_path, family):
+def test_a_smoke_run_passes_every_stage_and_resumes(tmp_path, family, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # tests go on beside it
     options = ["--family", family, "--smoke", "--state", tmp_path / "state", "--out", tmp_path / "checkpoint"]
     first = script("train_tiny", *options, "--minutes", "0.02")
     assert first.stdout.strip().endswith("to be continued")
