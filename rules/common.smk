@@ -197,11 +197,10 @@ def relative(path):
 
 
 @functools.cache
-@functools.cache
 def code(script, *also):
     """All modules that a script imports, as inputs: a changed line reruns the rule, a new date does not."""
     path = Path(workflow.basedir) / "workflow_scripts" / f"{script}.py"
-    return tuple(relative(p) for p in provenance.sources(path, *also) if p != path)
+    return [relative(p) for p in provenance.sources(path, *also) if p != path]
 
 
 def model_code(script):

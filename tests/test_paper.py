@@ -68,7 +68,16 @@ def test_every_figure_and_table_of_the_paper_is_made(rehearsed):
     for name in FIGURES:
         assert (rehearsed / f"results/paper/figures/{name}.png").stat().st_size > 5000, name
         assert (rehearsed / f"results/paper/figures/{name}.pdf").stat().st_size > 5000, name
-    for name in ("tab1", "tab2", "tab3", "fig1", "fig2", "app_baseline", "app_reliance"):
+    for name in (
+        "tab1",
+        "tab2",
+        "tab3",
+        "fig1",
+        "fig2",
+        "app_baseline",
+        "app_reliance",
+        *(("app_models", "app_order") if ALL else ()),
+    ):
         text = (rehearsed / f"results/paper/tables/{name}.csv").read_text()
         assert all(model in text for model in MODELS), name
     assert not list((rehearsed / "results").rglob("*.part")) and not list((rehearsed / "downloads").rglob("*.part"))

@@ -8,12 +8,11 @@ Numbers are rounded to four digits; the csv has them whole.
 
 import argparse
 import html
-import os
 from pathlib import Path
 
 import pandas as pd
 
-from avflow import cli
+from avflow import cli, writing
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
@@ -66,9 +65,8 @@ def main():
     table = pd.read_csv(arguments.table)
     flags = table.select_dtypes(bool).columns
     text = page(table.assign(**{name: table[name].map({True: "yes", False: "no"}) for name in flags}), arguments.title)
-    part = Path(f"{arguments.out}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, arguments.out)
+    with writing.whole(arguments.out) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
