@@ -19,7 +19,7 @@ report: reproduce
 	@echo "Done: open results/miniature/report.html in a browser; it needs no network"
 
 publish: reproduce
-	.venv/bin/python workflow_scripts/publish.py --results results/miniature --out figures/published
+	.venv/bin/python workflow_scripts/ship.py --results results/miniature --out figures/published
 
 test: .venv/ready
 	.venv/bin/python -m pytest tests --numprocesses 2 --dist loadfile --no-loadscope-reorder

@@ -32,9 +32,10 @@ from safetensors.torch import save_file
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
-from avflow import adapters, benchmarks, tiny_omni, tiny_salmonn  # noqa: E402
-from avflow.questions import read_questions, split_for_knockout, write_questions  # noqa: E402
-from avflow.rows import read_metadata  # noqa: E402
+from avflow.miniature import tiny_omni, tiny_salmonn  # noqa: E402
+from avflow.models import families  # noqa: E402
+from avflow.questions import benchmark_rows, read_questions, split_for_knockout, write_questions  # noqa: E402
+from avflow.storage import read_metadata  # noqa: E402
 
 STUDY = "paper"
 ANALYSES = {"av_video": ["figure_3", "figure_4", "value_zero"], "items": ["figure_5", "figure_6"]}
@@ -71,7 +72,7 @@ def prepare(out: Path, seconds: int, config: Path) -> None:
     """Write media, questions and decoded shards, and pack what the GPU part needs."""
     import yaml
 
-    from avflow import media
+    from avflow.media import files
 
     settings = yaml.safe_load(config.read_text())
     models = {name: settings["models"][name] for name in settings["studies"][STUDY]["models"]}
@@ -94,13 +95,13 @@ def prepare(out: Path, seconds: int, config: Path) -> None:
         rate = 48000
         t = np.arange(seconds * rate) / rate
         sound = (0.2 * np.sin(2 * np.pi * 220 * t * (1 + t / seconds))).astype(np.float32)
-        media.write_clip(work / "media/clip.mp4", draw(seconds, 25, 720, 1280), 25, sound, rate)
-        media.write_wav(work / "media/r1.wav", sound[: 10 * rate], rate)
+        files.write_clip(work / "media/clip.mp4", draw(seconds, 25, 720, 1280), 25, sound, rate)
+        files.write_wav(work / "media/r1.wav", sound[: 10 * rate], rate)
         for number, picture in enumerate(draw(4, 1, 768, 1024), 1):
-            media.write_png(work / f"media/c{number}.png", picture)
+            files.write_png(work / f"media/c{number}.png", picture)
         made = {
-            "av_video": benchmarks.video_question(rows["av_video"], "clip", *VIDEO_PROMPT),
-            "items": benchmarks.items_question(rows["items"], "item", ITEMS_PROMPT),
+            "av_video": benchmark_rows.video_question(rows["av_video"], "clip", *VIDEO_PROMPT),
+            "items": benchmark_rows.items_question(rows["items"], "item", ITEMS_PROMPT),
         }
         for setting, question in made.items():
             write_questions(split_for_knockout([question], 1), work / f"{setting}.jsonl")
@@ -155,7 +156,7 @@ def omni_layout(size: str):
 
 def salmonn_layout(size: str):
     """The same of video-SALMONN 2+."""
-    from avflow.adapters.salmonn_port import SalmonnPort, official_name
+    from avflow.models import SalmonnPort, official_name
 
     made = tiny_salmonn.tokenizer()
     settings = tiny_salmonn.config(made)
@@ -227,11 +228,11 @@ def write_checkpoint(folder: Path, family: str, size: str, device) -> dict:
 
 
 class Loaded:
-    """Stands in for `adapters.load` in the scripts, so that each model is loaded once and not by every stage anew."""
+    """Stands in for `families.load_model` in the scripts, so that each model is loaded once and not by every stage anew."""
 
     def __init__(self):
-        self.really, self.model = adapters.load, None
-        adapters.load = lambda _: self.model
+        self.really, self.model = families.load_model, None
+        families.load_model = lambda _: self.model
 
     def load(self, arguments):
         self.model = self.really(arguments)
@@ -284,7 +285,7 @@ def rehearse(name: str, settings: dict, work: Path, device: str, smoke: bool, wi
     options = {k: settings[k] for k in ("family", "dtype", "system_prompt", "positions") if k in settings}
     options = [str(x) for k, v in options.items() for x in (f"--{k.replace('_', '-')}", v)] + ["--checkpoint", checkpoint]
     parser = argparse.ArgumentParser()
-    adapters.model_arguments(parser)
+    families.model_arguments(parser)
     model = stages.time("load", LOADED.load, parser.parse_args([*map(str, options), "--device", device]))
     spans, tokens, counted, table_4 = (work / "spans.json").read_text(), {}, {}, {}
     wanted = json.loads((work / "asked.json").read_text())
@@ -362,7 +363,7 @@ def costs_of(path) -> dict:
 
 def count_tokens(model, questions, features, spans) -> dict:
     """Tokens of the one question, in all and by modality."""
-    from avflow.features_store import FeatureStore
+    from avflow.storage import FeatureStore
 
     question = read_questions(questions)[0]
     sequence = model.sequence(question, FeatureStore(features).of(question), spans[question.setting])

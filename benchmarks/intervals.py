@@ -25,8 +25,16 @@ import numpy as np
 from scipy.stats import binom, norm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts"))
-from avflow.significance import mcnemar, sign_flip
-from avflow.statistics import Clustered, cluster_bootstrap, non_inferior, paired_change, paired_score_interval, simultaneous_band
+from avflow.results import (
+    Clustered,
+    cluster_bootstrap,
+    mcnemar,
+    non_inferior,
+    paired_change,
+    paired_score_interval,
+    sign_flip,
+    simultaneous_band,
+)
 
 CLUSTERS, QUESTIONS, DRAWS = (50, 200, 1000), ("1", "1-4"), 2000
 ROUTES, LAYERS = 6, 12

@@ -25,11 +25,9 @@ from transformers.models.qwen2_5_omni.configuration_qwen2_5_omni import Qwen2_5O
 from transformers.models.qwen2_5_omni.modeling_qwen2_5_omni import Qwen2_5OmniThinkerTextModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts"))
-from avflow import decoder, knockout
-from avflow.interventions import Knockout, Route, windows
+from avflow.models import Sequence, Spans
 from avflow.questions import MediaItem, Option, Question
-from avflow.sequence import Sequence
-from avflow.spans import Spans
+from avflow.tracing import Knockout, Route, decoder, knockout, windows
 
 SHAPES = {  # hidden, layers, heads, kv heads, intermediate, vocabulary (from the checkpoints' config.json)
     "7B": (3584, 28, 28, 4, 18944, 152064),

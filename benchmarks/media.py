@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts"))
-from avflow import media
+from avflow.media import files
 from avflow.questions import read_questions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,7 +59,7 @@ def make_clip(path, number: int) -> None:
         frames[k] = np.clip(wide[:, x : x + WIDTH] + grain[k % 8], 0, 255)
     t = np.arange(RATE * SECONDS) / RATE
     sound = 0.2 * np.sin(2 * np.pi * (200 + 50 * np.sin(t)) * t) + 0.02 * rng.normal(size=t.size)
-    media.write_clip(path, frames, FPS, sound.astype(np.float32), RATE)
+    files.write_clip(path, frames, FPS, sound.astype(np.float32), RATE)
 
 
 def questions_about(folder: Path, clips: int) -> None:

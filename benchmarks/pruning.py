@@ -23,9 +23,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # ahead, for both hold a knockout.py
-from avflow import costs, knockout, pruning, timing
-from avflow.decoder import clean_run
-from avflow.pruning import Discard
+from avflow.tracing import Discard, clean_run, costs, discards, knockout, timing
 from knockout import build, sequence
 
 DEPTHS = (0.25, 0.5, 0.75)
@@ -75,13 +73,13 @@ def measure(model, tokens: int, repeats: int, with_sweep: bool) -> dict:
     plans = {"clean": {}}
     for depth in DEPTHS:
         last_full = round(depth * layers) - 1
-        plans[str(depth)] = pruning.resolve(seq, [Discard("video", last_full), Discard("audio", last_full)], layers)
-    runs = {name: (lambda drops=drops: pruning.prefill(model, seq, drops)) for name, drops in plans.items()}
+        plans[str(depth)] = discards.resolve(seq, [Discard("video", last_full), Discard("audio", last_full)], layers)
+    runs = {name: (lambda drops=drops: discards.prefill(model, seq, drops)) for name, drops in plans.items()}
     times = timing.in_turns(runs, device, repeats)
     graphs = times
     if device.type == "cuda":
-        steps = {name: pruning.schedule(drops, len(seq), device) for name, drops in plans.items()}
-        whole = {n: graphed(lambda n=n: pruning.prefill(model, seq, plans[n], steps[n])) for n in plans}
+        steps = {name: discards.schedule(drops, len(seq), device) for name, drops in plans.items()}
+        whole = {n: graphed(lambda n=n: discards.prefill(model, seq, plans[n], steps[n])) for n in plans}
         graphs = timing.in_turns(whole, device, repeats)
         del whole
     states = {name: run() for name, run in runs.items()}
@@ -93,9 +91,9 @@ def measure(model, tokens: int, repeats: int, with_sweep: bool) -> dict:
 
     def decode_from(name):
         """Generate a token after the cache of this plan."""
-        state = pruning.prefill(model, seq, plans[name])
+        state = discards.prefill(model, seq, plans[name])
         token = state.logits.argmax()[None]
-        return lambda: pruning.decode(model, state.cache.copy(), token, pruning.following(seq))
+        return lambda: discards.decode(model, state.cache.copy(), token, discards.following(seq))
 
     steps = {name: decode_from(name) for name in plans}
     decoded = timing.in_turns(steps, device, repeats)
@@ -140,10 +138,10 @@ def sweep(model, seq, layers: int, repeats: int) -> dict:
     """All audio-visual tokens gone after every layer: incrementally, its clean run included, and by one prefill for each."""
     tokens = torch.cat([seq.spans["video"], seq.spans["audio"]]).sort().values
     after, plan = list(range(layers)), knockout.plan(model)
-    plans = [pruning.resolve(seq, [Discard("video", layer), Discard("audio", layer)], layers) for layer in after]
+    plans = [discards.resolve(seq, [Discard("video", layer), Discard("audio", layer)], layers) for layer in after]
     first = int(tokens[0])
-    swept = lambda: pruning.sweep(model, clean_run(model, seq, first), tokens, after, plan.rows)
-    naive = lambda: torch.stack([pruning.prefill(model, seq, drops).logits for drops in plans])
+    swept = lambda: discards.sweep(model, clean_run(model, seq, first), tokens, after, plan.rows)
+    naive = lambda: torch.stack([discards.prefill(model, seq, drops).logits for drops in plans])
     times = timing.in_turns({"sweep": swept, "naive": naive}, model.device, repeats, 1)
     a, b = swept(), naive()
     found = {"sweep_ms": times["sweep"][0], "naive_sweep_ms": times["naive"][0], "sweep_x": times["naive"][0] / times["sweep"][0]}

@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
-from avflow import provenance
+from avflow.storage import provenance
 
 validate(config, "../schemas/config.schema.yaml")
 
@@ -205,7 +205,7 @@ def code(script, *also):
 
 def model_code(script):
     """The same for a script that loads a model: with the adapter of the model's family."""
-    return lambda wildcards: code(script, f"adapters.{config['models'][wildcards.model]['family']}")
+    return lambda wildcards: code(script, f"models.{config['models'][wildcards.model]['family']}")
 
 
 def notebook_code(notebook):

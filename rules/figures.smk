@@ -485,8 +485,8 @@ rule fig2:
 rule tab1:
     """Table 1: accuracy with attention to video, or to video and sound, masked in the last layers."""
     input:
-        script="workflow_scripts/masking_table.py",
-        lib=code("masking_table"),
+        script="workflow_scripts/table_1.py",
+        lib=code("table_1"),
         attention="<tables>/attention.parquet",
         published="resources/published/masking.csv",
     output:

@@ -27,7 +27,7 @@ def model():
     """The shipped tiny Qwen2.5-Omni, fp32 on the CPU."""
     import torch
 
-    from avflow.adapters.qwen_omni import QwenOmni
+    from avflow.models.qwen_omni import QwenOmni
 
     torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
     return QwenOmni(ROOT / "resources/tiny-omni", "You are a helpful assistant.")
@@ -63,16 +63,16 @@ def sequences(model, questions, world_files):
     """question id -> Sequence, through the files: decoded, encoded and laid out."""
     import torch
 
-    from avflow import features, media
+    from avflow.media import encoder_inputs, files
 
     def encode(question, item):
         path = world_files / question.dataset / item.path
         if item.kind == "audio":
-            return model.encode("audio", audio=torch.from_numpy(media.read_audio(path)))
+            return model.encode("audio", audio=torch.from_numpy(files.read_audio(path)))
         if item.kind == "image":
-            return model.encode("image", frames=features.resize(torch.from_numpy(media.read_image(path).copy()), 56, 56))
-        frames, fps = media.read_frames(path, 2, 768)
-        frames, sound = features.resize_video(torch.from_numpy(frames), 56, 56), torch.from_numpy(media.read_audio(path))
+            return model.encode("image", frames=encoder_inputs.resize(torch.from_numpy(files.read_image(path).copy()), 56, 56))
+        frames, fps = files.read_frames(path, 2, 768)
+        frames, sound = encoder_inputs.resize_video(torch.from_numpy(frames), 56, 56), torch.from_numpy(files.read_audio(path))
         return model.encode("video", frames=frames, audio=sound, fps=fps)
 
     return {i: model.sequence(q, {m.media_id: encode(q, m) for m in q.media}, UNIONS[q.setting]) for i, q in questions.items()}

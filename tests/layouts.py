@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts"))
-from avflow import media, miniature, world
+from avflow.media import files
+from avflow.miniature import datasets, world
 from render_miniature import clip_scene, items_row, render_clip, render_items
 
 SPEAKER_TASKS = {  # task_id of the csv -> the world's task that stands in for it
@@ -55,7 +56,7 @@ def asked(task: str, scene, number: int) -> dict:
     g = world.generator("layouts", "question", task, number)
     answer, cue = world.answers(task, scene, g)
     order = torch.randperm(4, generator=g).tolist()
-    return miniature.video_row(task, number, "clip", order, int(answer), None if cue is None else int(cue))
+    return datasets.video_row(task, number, "clip", order, int(answer), None if cue is None else int(cue))
 
 
 def speakerbench(folder, clips: int = 3, archives: int = 2, tasks=SPEAKER_TASKS) -> list[dict]:
@@ -70,8 +71,8 @@ def speakerbench(folder, clips: int = 3, archives: int = 2, tasks=SPEAKER_TASKS)
             scene = world_clip(file.name, number)
             shipped[f"audiovisual/{name}"] = Path(file.name).read_bytes()
             mute = Path(f"{file.name}.mute")
-            frames = media.read_frames(file.name, 10, 768)[0].transpose(0, 2, 3, 1)
-            media.write_clip(mute, frames, 10, None, 0)
+            frames = files.read_frames(file.name, 10, 768)[0].transpose(0, 2, 3, 1)
+            files.write_clip(mute, frames, 10, None, 0)
             shipped[f"visual_only/{name}"] = mute.read_bytes()
             mute.unlink()
         for task_id, task in tasks.items():

@@ -13,29 +13,15 @@ from conftest import ROOT, UNIONS, script
 from test_salmonn import encoded, items_question, video_question
 
 from attention import change
-from avflow import (
-    effects,
-    knockout,
-    last_token,
-    late_layers,
-    masking_tables,
-    plots_answers,
-    plots_attention,
-    plots_change,
-    plots_overview,
-    published,
-    sinks,
-    statistics,
-    sufficiency,
-    tables,
-)
-from avflow.adapters.video_salmonn import VideoSalmonn
-from avflow.attention_maps import as_range, attention_maps, bin_classes, bins_of
-from avflow.decoder import causal_mask, clean_run, masked_run, uncut_logits
 from avflow.errors import InputError
-from avflow.interventions import Route
-from avflow.spans import Spans
-from avflow.token_classes import CLASSES, first_tokens, token_classes
+from avflow.models.spans import Spans
+from avflow.models.video_salmonn import VideoSalmonn
+from avflow.results import answers, attention, effects, overview, published, statistics, table_1
+from avflow.tracing import knockout, last_token, late_layers, row_schemas, sinks, sufficiency
+from avflow.tracing.decoder import causal_mask, clean_run, masked_run, uncut_logits
+from avflow.tracing.interventions import Route
+from avflow.tracing.pooled_maps import as_range, attention_maps, bin_classes, bins_of
+from avflow.tracing.token_classes import CLASSES, first_tokens, token_classes
 
 HEAR, MATCH = "mini_video__hear_0001", "mini_items__image-to-audio_0001"
 TEXT = ["system", "delimiter", "instruction", "question_text", "options", "tail", "last"]
@@ -94,7 +80,7 @@ def test_shares_sum_to_one_and_are_the_last_row_of_the_full_matrix(cases, case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_last_row_equals_the_full_matrixs_last_row(cases, case):
-    from avflow.decoder import last_row_attention
+    from avflow.tracing.decoder import last_row_attention
 
     model, sequence = cases[case]
     run = clean_run(model, sequence)
@@ -251,17 +237,15 @@ def test_late_masks_equal_full_masked_forwards(cases, case):
 
 def test_table_1_pairs_every_setting_with_the_same_questions(tmp_path):
     def row(i, name, correct, model="qwen2.5-omni-3b"):
-        empty = dict.fromkeys(tables.ATTENTION.names)
+        empty = dict.fromkeys(row_schemas.ATTENTION.names)
         asked = dict(question_id=f"q{i}", cluster=f"c{i}", dataset="av_speakerbench", model=model)
         return {**empty, **asked, "kind": "masked", "name": name, "layer": 31, "correct": correct, "values": [math.log(0.5)]}
 
     right = {"none": [1, 1, 0, 0], "video->last": [1, 1, 1, 0], "video->text": [1, 0, 0, 0]}
     rows = [row(i, name, bool(c)) for name, answers in right.items() for i, c in enumerate(answers)]
-    pq.write_table(pa.Table.from_pylist([*rows, row(0, "none", True, "other")], tables.ATTENTION), tmp_path / "a.parquet")
+    pq.write_table(pa.Table.from_pylist([*rows, row(0, "none", True, "other")], row_schemas.ATTENTION), tmp_path / "a.parquet")
     numbers = published.read(ROOT / "resources/published/masking.csv", "setting", "accuracy", "source")
-    table = masking_tables.masking_table(tmp_path / "a.parquet", "av_speakerbench", numbers, 500, 0).set_index(
-        ["model", "setting"]
-    )
+    table = table_1.masking_table(tmp_path / "a.parquet", "av_speakerbench", numbers, 500, 0).set_index(["model", "setting"])
     one = table.loc["qwen2.5-omni-3b"]
     assert (
         one["accuracy"].tolist() == [50, 75, 25] and one["change"].tolist()[1:] == [25, -25] and math.isnan(one["change"].iloc[0])
@@ -284,10 +268,12 @@ def knockout_table(path, changes, stride=1):
     rows = []
     for (group, route), by_layer in changes.items():
         for centre in range(0, len(by_layer), stride):
-            row = dict.fromkeys(tables.KNOCKOUT.names) | dict(question_id="q", dataset="d", model="m", group=group, route=route)
+            row = dict.fromkeys(row_schemas.KNOCKOUT.names) | dict(
+                question_id="q", dataset="d", model="m", group=group, route=route
+            )
             row |= dict(style="centred", width=3, centre=centre, cut="mask", control="none", layout="paper_eq1", applicable=True)
             rows.append(row | dict(logp_base=math.log(1 + by_layer[centre] / 100), p_base_clean=1.0, correct_clean=True))
-    pq.write_table(pa.Table.from_pylist(rows, tables.KNOCKOUT), path)
+    pq.write_table(pa.Table.from_pylist(rows, row_schemas.KNOCKOUT), path)
     return path
 
 
@@ -362,7 +348,7 @@ def test_random_edges_are_tested_ones_and_as_many(cases):
 
 
 def entry(i, kind, values, layer=None, name=None, number=None, model="m", **more):
-    empty = dict.fromkeys(tables.ATTENTION.names)
+    empty = dict.fromkeys(row_schemas.ATTENTION.names)
     asked = dict(question_id=f"q{i}", cluster=f"c{i}", dataset="d", model=model, task="hear", group="hear", gold="B")
     row = {
         **empty,
@@ -378,7 +364,7 @@ def entry(i, kind, values, layer=None, name=None, number=None, model="m", **more
 
 
 def written(path, rows):
-    pq.write_table(pa.Table.from_pylist(rows, tables.ATTENTION), path)
+    pq.write_table(pa.Table.from_pylist(rows, row_schemas.ATTENTION), path)
     return path
 
 
@@ -388,12 +374,10 @@ def test_shares_are_meaned_over_heads_and_questions_and_the_jump_is_found(tmp_pa
     rows += [
         entry(i, "shares", [1 - h for h in heads], layer, "last") for layer, by in video.items() for i, heads in enumerate(by)
     ]
-    table = plots_attention.shares(written(tmp_path / "a.parquet", rows), ["m"], "d", 200, 0)
+    table = attention.shares(written(tmp_path / "a.parquet", rows), ["m"], "d", 200, 0)
     assert table[table["name"] == "video"]["share"].tolist() == pytest.approx([0.15, 0.2, 0.8], abs=1e-6)
     assert table.groupby("layer")["share"].sum().tolist() == pytest.approx([1, 1, 1], abs=1e-6) and set(table["n"]) == {2}
-    assert plots_attention.map_layers(table) == {"m": [1, 2]} and plots_attention.map_layers(table, {"m": [0, 2]}) == {
-        "m": [0, 2]
-    }
+    assert attention.map_layers(table) == {"m": [1, 2]} and attention.map_layers(table, {"m": [0, 2]}) == {"m": [0, 2]}
 
 
 def test_sinks_are_counted_with_the_share_of_first_tokens(tmp_path):
@@ -403,7 +387,7 @@ def test_sinks_are_counted_with_the_share_of_first_tokens(tmp_path):
         rows += [entry(i, "sink_dimensions", [], layer=0), entry(i, "sink_dimensions", [7] if i else [7, 9], layer=1)]
         rows += [entry(i, "sinks", [0], layer=1, name="system", number=0)]
     rows += [entry(1, "sinks", [20, 24, 28, 29], layer=1, name="video", number=3)]
-    found = plots_attention.sinks(written(tmp_path / "a.parquet", rows), ["m"], "d").set_index(["layer", "name"])
+    found = attention.sinks(written(tmp_path / "a.parquet", rows), ["m"], "d").set_index(["layer", "name"])
     assert found.loc[(0, "none"), "sinks"] == 0
     video = found.loc[(1, "video")]
     assert (video["sinks"], video["first"], video["expected_first"]) == (2, 0.75, 0.25)
@@ -414,7 +398,7 @@ def test_the_right_letter_is_told_from_the_wrong_ones(tmp_path):
     lens = [[0.25, 0.25, 0.25, 0.25], [0.1, 0.7, 0.1, 0.1]]
     rows = [entry(0, "lens", [math.log(p) for p in one], layer) for layer, one in enumerate(lens)]
     rows += [entry(1, "lens", [-9.0, -9.0, -9.0, -9.0], layer, correct_clean=False) for layer in (0, 1)]
-    table = plots_answers.by_layer(written(tmp_path / "a.parquet", rows), ["m"], ["d"], 200, 0)
+    table = answers.by_layer(written(tmp_path / "a.parquet", rows), ["m"], ["d"], 200, 0)
     by = table.set_index(["layer", "kind"])["probability"]
     assert by[1, "correct"] == pytest.approx(0.7, abs=1e-6) and by[1, "wrong"] == pytest.approx(0.1, abs=1e-6)
     assert by[0, "correct"] == pytest.approx(0.25, abs=1e-6) and set(table["n"]) == {1}, "wrong answers are left out"
@@ -425,17 +409,17 @@ def test_flows_sum_to_one_and_follow_the_cut(tmp_path):
     squares = {"uncut": [[1, 0, 0], [0.6, 0.4, 0], [0.1, 0.7, 0.2]], "cut": [[1, 0, 0], [0, 1, 0], [0.3, 0.5, 0.2]]}
     rows += [entry(0, "map", line, 4, name, n) for name, square in squares.items() for n, line in enumerate(square)]
     path = written(tmp_path / "a.parquet", rows)
-    flows = plots_change.flows(plots_attention.rows_of(path, ["bins", "map"], ["m"], "d"))
+    flows = attention.flows(attention.rows_of(path, ["bins", "map"], ["m"], "d"))
     assert flows.groupby(["query", "variant"])["share"].sum().tolist() == pytest.approx([1] * 4, abs=1e-6)
     by = flows.set_index(["query", "name", "variant"])["share"]
     assert by["question", "audio", "uncut"] == pytest.approx(0.6) and by["question", "audio", "cut"] == 0
-    assert by["last", "question", "cut"] == 0.5 and plots_change.changed_layer(flows, "m") == 4
+    assert by["last", "question", "cut"] == 0.5 and attention.changed_layer(flows, "m") == 4
 
 
 def test_cumulative_cuts_name_the_halves_and_count_what_is_still_answered(tmp_path):
     rows = []
     for i in (0, 1):
-        base = dict.fromkeys(tables.KNOCKOUT.names) | dict(
+        base = dict.fromkeys(row_schemas.KNOCKOUT.names) | dict(
             question_id=f"q{i}", cluster=f"c{i}", dataset="d", model="m", group="hear"
         )
         base |= dict(layout="paper_eq1", cut="mask", applicable=True, correct_clean=True, width=3, p_base_clean=1.0)
@@ -446,8 +430,8 @@ def test_cumulative_cuts_name_the_halves_and_count_what_is_still_answered(tmp_pa
                 hurt = i == 0 and stop - start == 4
                 cut = dict(style=style, centre=c, window_start=start, window_stop=stop, route="audio->question", control="none")
                 rows.append(base | cut | dict(answer="B" if hurt else "A", logp_base=math.log(0.5) if hurt else 0.0))
-    pq.write_table(pa.Table.from_pylist(rows, tables.KNOCKOUT), tmp_path / "k.parquet")
-    table = plots_answers.answers_kept(tmp_path / "k.parquet", ["m"], "d", 200, 0).set_index(["style", "centre"])
+    pq.write_table(pa.Table.from_pylist(rows, row_schemas.KNOCKOUT), tmp_path / "k.parquet")
+    table = answers.answers_kept(tmp_path / "k.parquet", ["m"], "d", 200, 0).set_index(["style", "centre"])
     assert table.loc[("bottom_up", 3), "accuracy"] == 0.5 == table.loc[("top_down", 0), "accuracy"]
     assert table.loc[("bottom_up", 3), "change"] == pytest.approx(-25) and table.loc[("bottom_up", 0), "accuracy"] == 1
     assert table[table["half"] != ""]["half"].to_dict() == {("bottom_up", 1): "first", ("top_down", 2): "second"}
@@ -461,23 +445,23 @@ def test_models_of_other_depths_meet_on_one_normalised_depth():
     ]
     rows, none = pd.DataFrame(rows), pd.DataFrame(columns=["model", "route"])
     reading = effects.Reading("", draws=200)
-    found = {n: effects.Effects(reading, rows if n == "figure_4" else none, none, none) for n in plots_overview.FIGURES}
-    table = plots_overview.normalised(found, {"a": 12, "b": 36})
+    found = {n: effects.Effects(reading, rows if n == "figure_4" else none, none, none) for n in overview.FIGURES}
+    table = overview.normalised(found, {"a": 12, "b": 36})
     assert table.groupby("model")["depth"].agg(["min", "max", "size"]).values.tolist() == [[0, 1, 12], [0, 1, 36]]
     assert table.set_index(["model", "centre"]).loc[("b", 35), "change"] == -35
 
 
 def test_a_model_without_wrong_answers_has_an_empty_figure_and_no_error(tmp_path):
-    from avflow import plots
+    from avflow.figures.route_panels import route_panels
 
     shard = tmp_path / "shard.parquet"
-    pq.write_table(tables.KNOCKOUT.empty_table(), shard)
+    pq.write_table(row_schemas.KNOCKOUT.empty_table(), shard)
     refused = script("gather", shard, "--out", tmp_path / "k.parquet", check=False)
     assert refused.returncode == 2 and "none of 1 shards holds a row" in refused.stderr
     script("gather", shard, "--may-be-empty", "--out", tmp_path / "k.parquet")
-    pq.write_table(tables.EVALUATE.empty_table(), tmp_path / "e.parquet")
+    pq.write_table(row_schemas.EVALUATE.empty_table(), tmp_path / "e.parquet")
     found = effects.read(tmp_path / "k.parquet", {"m": 3}, "d", {"evaluated": tmp_path / "e.parquet"}, answered="wrong")
-    figure = plots.route_panels(found, ["m"], [], {"audio->last": plots.CYAN})
+    figure = route_panels(found, ["m"], [("", "", ["audio->last"])])
     assert any(text.get_text() == "no rows" for text in figure.axes[0].texts)
 
 
@@ -486,7 +470,7 @@ def test_wrong_answers_are_taken_in_every_order_and_right_ones_in_the_usual(tmp_
     rows = pq.read_table(path).to_pylist()
     other = {**rows[0], "layout": "question_first"}
     rows += [other, {**other, "question_id": "w", "correct_clean": False}, {**rows[0], "style": "top_down", "question_id": "t"}]
-    pq.write_table(pa.Table.from_pylist(rows, tables.KNOCKOUT), path)
+    pq.write_table(pa.Table.from_pylist(rows, row_schemas.KNOCKOUT), path)
     ids = lambda **more: effects.changes(path, {"m": 3}, "d", **more)["question_id"].tolist()
     assert (ids(), ids(answered="wrong"), ids(style="top_down")) == (["q"], ["w"], ["t"])
 

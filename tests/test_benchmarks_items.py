@@ -13,8 +13,8 @@ from conftest import ROOT, SCRIPTS
 from PIL import Image
 from test_benchmarks_video import options_of, prepare, reasons, table
 
-from avflow import av_odyssey, layouts
 from avflow.errors import InputError
+from avflow.questions import av_odyssey, layouts
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def large_rows(rows, megabytes: int):
 MEASURED = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from avflow import av_odyssey, preparation
+from avflow.questions import av_odyssey, preparation
 peak = lambda: next(1024 * int(x.split()[1]) for x in open('/proc/self/status') if x.startswith('VmHWM'))
 intake = preparation.Intake(preparation.parser("").parse_args(sys.argv[2:]))
 print(peak())

@@ -9,9 +9,10 @@ import layouts as shipped
 import numpy as np
 import pytest
 
-from avflow import av_odyssey, av_speakerbench, media, preparation, worldsense
 from avflow.errors import InputError
-from avflow.questions import read_questions
+from avflow.media import files
+from avflow.questions import av_odyssey, av_speakerbench, preparation, worldsense
+from avflow.questions.question import read_questions
 
 READERS = {"av_speakerbench": av_speakerbench, "worldsense": worldsense, "av_odyssey": av_odyssey}
 
@@ -69,7 +70,7 @@ def test_a_csv_with_clips_in_archives_becomes_questions_with_their_media_in_plac
     assert q.media[0].media_id == "av_speakerbench__-yt1_10_14"
     assert [s.get("text", s["seg"]) for s in q.layout] == ["media", "Choose.", q.question, "options", "The best answer is:"]
     assert {p.name for p in (tmp_path / "media").iterdir()} == {f"-yt{n}_{n}0_{n}4.mp4" for n in (1, 2, 3)}
-    facts = media.probe(tmp_path / q.media[0].path, "video", needs_audio=True)
+    facts = files.probe(tmp_path / q.media[0].path, "video", needs_audio=True)
     assert facts.audio_channels == 1, "the clip with sound, not the one of the same name without"
     assert {row["status"] for row in table(tmp_path / "m.tsv")} == {"ok"}
     assert found["av_speakerbench__0"].group == "speech_recognition", "a task in no group is one of its own"
@@ -123,8 +124,8 @@ def test_sound_that_ends_early_or_is_silent_is_flagged_and_kept(downloaded, tmp_
     folder, _ = downloaded
     frames = np.zeros((40, 48, 64, 3), np.uint8)
     short, silent = tmp_path / "short.mp4", tmp_path / "silent.mp4"
-    media.write_clip(short, frames, 10, 0.1 * np.random.default_rng(0).standard_normal(48000).astype(np.float32), 48000)
-    media.write_clip(silent, frames, 10, np.zeros(4 * 48000, np.float32), 48000)
+    files.write_clip(short, frames, 10, 0.1 * np.random.default_rng(0).standard_normal(48000).astype(np.float32), 48000)
+    files.write_clip(silent, frames, 10, np.zeros(4 * 48000, np.float32), 48000)
     members = {"audiovisual/-yt1_10_14.mp4": short.read_bytes(), "audiovisual/-yt3_30_34.mp4": silent.read_bytes()}
     shipped.write_zip(folder / "audiovisual_chunk_0.zip", members)
     found, dropped = prepare("av_speakerbench", folder, tmp_path / "out")

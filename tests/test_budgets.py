@@ -45,7 +45,7 @@ def test_wrong_takes_what_is_answered_wrongly_and_nothing_else(tmp_path, questio
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from avflow.questions import split_for_knockout, write_questions
+    from avflow.questions.question import split_for_knockout, write_questions
 
     pool = split_for_knockout([q for q in questions.values() if q.task == "hear"], 6)
     write_questions(pool, tmp_path / "q.jsonl")
@@ -63,7 +63,7 @@ def test_a_budget_with_layouts_cuts_the_first_questions_in_every_order(tmp_path,
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from avflow.questions import split_for_knockout, write_questions
+    from avflow.questions.question import split_for_knockout, write_questions
 
     pool = split_for_knockout([q for q in questions.values() if q.setting == "items"], 6)
     write_questions(pool, tmp_path / "q.jsonl")

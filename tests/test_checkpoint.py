@@ -12,10 +12,10 @@ from safetensors.torch import load_file, save_file
 from transformers import Qwen2_5OmniConfig, Qwen2_5OmniThinkerConfig, Qwen2_5OmniThinkerForConditionalGeneration
 from transformers.utils import logging
 
-from avflow import tiny_omni, tiny_salmonn
-from avflow.adapters.qwen_omni import QwenOmni
-from avflow.adapters.salmonn_port import SalmonnPort
 from avflow.errors import InputError
+from avflow.miniature import tiny_omni, tiny_salmonn
+from avflow.models.qwen_omni import QwenOmni
+from avflow.models.salmonn_port import SalmonnPort
 
 SECOND = "model-00002-of-00003.safetensors"
 logging.set_verbosity_error()
@@ -149,8 +149,8 @@ def test_faults_are_named_in_one_line(fault, full):
 MEASURE = """
 import json, os, resource, sys
 import torch
-from avflow.adapters.qwen_omni import QwenOmni
-from avflow.adapters.video_salmonn import VideoSalmonn
+from avflow.models.qwen_omni import QwenOmni
+from avflow.models.video_salmonn import VideoSalmonn
 
 def grown(family, folder, dtype):  # in a child, whose peak starts from what it has
     read, write = os.pipe()

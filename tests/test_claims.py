@@ -6,8 +6,10 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from avflow import claims, layouts, measures, tables
 from avflow.errors import InputError
+from avflow.questions import layouts
+from avflow.results import claims, measures
+from avflow.tracing import row_schemas
 
 LAYERS = 12
 PLANTED = {  # group -> route -> the mean change at its deepest centre, and that centre
@@ -20,7 +22,7 @@ PLANTED = {  # group -> route -> the mean change at its deepest centre, and that
 def folder(tmp_path):
     """Knockouts of 20 questions a group, answers and answers without a sense, as planted."""
     rng, cuts, answers, without = np.random.default_rng(0), [], [], []
-    empty = {name: None for name in tables.KNOCKOUT.names}
+    empty = {name: None for name in row_schemas.KNOCKOUT.names}
     for group, routes in PLANTED.items():
         for number in range(20):
             about = dict(

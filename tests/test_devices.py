@@ -14,7 +14,7 @@ import yaml
 from conftest import SCRIPTS
 from test_workflow import copy  # noqa: F401
 
-CLAIM = "import sys; from avflow import devices; print(devices.claim(0.05), flush=True); sys.stdin.read()"
+CLAIM = "import sys; from avflow.models import devices; print(devices.claim(0.05), flush=True); sys.stdin.read()"
 LISTED = """GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-5d1c3a52-0000-0000-0000-000000000000)
 GPU 1: NVIDIA H100 80GB HBM3 (UUID: GPU-5d1c3a52-0000-0000-0000-000000000001)
   MIG 1g.10gb     Device  0: (UUID: MIG-5d1c3a52-0000-0000-0000-000000000002)
@@ -89,13 +89,13 @@ def test_a_lock_is_seen_by_all_users_whatever_the_umask_of_the_first(claims, tmp
 
 
 def test_only_the_claimed_device_is_visible_to_cuda_and_a_second_claim_is_the_same(claims):
-    code = "import os; from avflow import devices; print(devices.claim(), devices.claim(), os.environ['CUDA_VISIBLE_DEVICES'])"
+    code = "import os; from avflow.models.devices import claim; print(claim(), claim(), os.environ['CUDA_VISIBLE_DEVICES'])"
     assert claimed(claims(code, CUDA_VISIBLE_DEVICES="GPU-5d1c3a52, GPU-77")) == "GPU-5d1c3a52 GPU-5d1c3a52 GPU-5d1c3a52"
 
 
 def test_all_installed_gpus_are_taken_in_the_order_of_nvidia_smi(claims, tmp_path):
     path = fake_nvidia_smi(tmp_path, LISTED)
-    code = "import os, sys; from avflow import devices; devices.claim()\n"
+    code = "import os, sys; from avflow.models import devices; devices.claim()\n"
     code += "print(os.environ['CUDA_VISIBLE_DEVICES'], os.environ['CUDA_DEVICE_ORDER'], flush=True); sys.stdin.read()"
     jobs = [claims(code, PATH=path) for _ in range(2)]
     assert sorted(map(claimed, jobs)) == ["0 PCI_BUS_ID", "1 PCI_BUS_ID"]
@@ -132,7 +132,8 @@ def test_an_allocation_of_several_gpus_shares_them_out_within_and_not_with_anoth
 def test_a_lock_that_cannot_be_made_is_one_line_with_the_remedy(claims, tmp_path):
     gone = tmp_path / "a-file"
     gone.write_text("")
-    code = f"import tempfile; from avflow import cli, devices; tempfile.tempdir = {str(gone)!r}; cli.run(devices.claim)"
+    code = "import tempfile; from avflow import cli; from avflow.models import devices; "
+    code += f"tempfile.tempdir = {str(gone)!r}; cli.run(devices.claim)"
     job = claims(code, CUDA_VISIBLE_DEVICES="0")
     assert job.wait() == 2
     why = "Not a directory; it keeps GPU jobs apart: remove it, or set TMPDIR to a folder"
@@ -145,13 +146,13 @@ import os, sys, types
 import torch
 torch.cuda.is_available = lambda: print("asked for", os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
 import evaluate, extract_features
-from avflow import adapters
+from avflow.models import families
 from avflow.errors import InputError
 for device in ("cpu", "auto"):
     arguments = types.SimpleNamespace(family="qwen_omni", checkpoint="nowhere", system_prompt="", dtype="float32", threads=1)
     arguments.device, arguments.positions = device, None
     try:
-        adapters.load(arguments)
+        families.load_model(arguments)
     except InputError:
         print("loaded on", device, os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
 """

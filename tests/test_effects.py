@@ -7,8 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 from matplotlib.colors import to_hex
 
-from avflow import effects, plots, tables
 from avflow.errors import InputError
+from avflow.figures import palette, route_panels
+from avflow.results import effects
+from avflow.tracing import row_schemas
 
 BASE = dict(dataset="d", model="m", layout="paper_eq1", group="hear", task="hear", style="centred", cut="mask", applicable=True)
 CENTRES, QUESTIONS = 6, 12
@@ -16,7 +18,7 @@ CENTRES, QUESTIONS = 6, 12
 
 def row(i, control="none", centre=0, after=0.9, margin=2.0, draw=0, route="audio->question", **more):
     """A cut of question i: the answer falls from 0.9 to `after`, the margin from 2 to `margin`; q11 is answered wrongly."""
-    found = dict.fromkeys(tables.KNOCKOUT.names) | BASE
+    found = dict.fromkeys(row_schemas.KNOCKOUT.names) | BASE
     found |= dict(question_id=f"q{i}", cluster=f"c{i // 2}", route=route, control=control, centre=centre, draw=draw, width=3)
     found |= dict(logp_base=float(np.log(after)), p_base_clean=0.9, margin=margin, margin_clean=2.0, correct_clean=i != 11)
     return found | more
@@ -31,7 +33,7 @@ def path(tmp_path):
         for c in range(CENTRES):
             rows.append(row(i, centre=c, after=0.45 - 0.01 * i if c == 2 else 0.9, margin=-2.0 if c == 2 else 2.0))
             rows += [row(i, "random_same", c, 0.1), row(i, "random_other", c, 0.81), row(i, "random_other", c, 0.9, draw=1)]
-    pq.write_table(pa.Table.from_pylist(rows, tables.KNOCKOUT), tmp_path / "k.parquet")
+    pq.write_table(pa.Table.from_pylist(rows, row_schemas.KNOCKOUT), tmp_path / "k.parquet")
     return tmp_path / "k.parquet"
 
 
@@ -39,15 +41,17 @@ def path(tmp_path):
 def evaluated(tmp_path):
     rows = []
     for i in range(QUESTIONS):
-        one = dict.fromkeys(tables.EVALUATE.names) | dict(question_id=f"q{i}", dataset="d", model="m", group="hear", task="hear")
+        one = dict.fromkeys(row_schemas.EVALUATE.names) | dict(
+            question_id=f"q{i}", dataset="d", model="m", group="hear", task="hear"
+        )
         rows.append(one | dict(study_split="knockout", correct=i != 11, margin=0.2 * i, content=f"sound {i}"))
     rows.append({**rows[0], "study_split": "accuracy", "question_id": "beside"})
-    pq.write_table(pa.Table.from_pylist(rows, tables.EVALUATE), tmp_path / "e.parquet")
+    pq.write_table(pa.Table.from_pylist(rows, row_schemas.EVALUATE), tmp_path / "e.parquet")
     return str(tmp_path / "e.parquet")
 
 
 def shuffled(tmp_path, contents):
-    schema = tables.EVALUATE.append(pa.field("variant", pa.string()))
+    schema = row_schemas.EVALUATE.append(pa.field("variant", pa.string()))
     blank = dict.fromkeys(schema.names)
     rows = [blank | dict(question_id=q, dataset="d", model="m", content=c, variant=v) for q, v, c in contents]
     pq.write_table(pa.Table.from_pylist(rows, schema), tmp_path / "r.parquet")
@@ -123,19 +127,17 @@ def test_what_cannot_be_read_is_one_line(path, evaluated, tmp_path):
 
 def test_a_panel_shows_the_band_the_controls_the_noise_and_how_many(path, evaluated):
     found = effects.read(path, {"m": 3}, "d", {"evaluated": evaluated, "draws": 200})
-    figure = plots.route_panels(found, ["m"], [("Hear", "hear", ["audio->question"])], {"audio->question": plots.BLUE})
+    figure = route_panels.route_panels(found, ["m"], [("Hear", "hear", ["audio->question"])])
     (axis,) = figure.axes
     assert [t.get_text() for t in axis.texts] == ["n = 11 (11 of 12 right)\nrandom keys: n = 11\nnoise floor 0.1 %"]
     (dotted,) = [line for line in axis.lines if line.get_linestyle() == ":"]
     assert dotted.get_ydata() == pytest.approx([-5] * CENTRES, abs=1e-4)
     control, band = axis.collections
     assert control.get_facecolor()[0, :3] == pytest.approx([0.6] * 3)
-    assert to_hex(control.get_edgecolor()[0]) == to_hex(plots.BLUE) == to_hex(dotted.get_color())
+    assert to_hex(control.get_edgecolor()[0]) == to_hex(palette.BLUE) == to_hex(dotted.get_color())
     reach = lambda part: (part.get_paths()[0].vertices[:, 1].min(), part.get_paths()[0].vertices[:, 1].max())  # noqa: E731
     assert reach(control) == pytest.approx((-5, -5), abs=1e-3) and reach(band)[0] < -55 and reach(band)[1] >= 0
     said = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     assert said == ["95 %, all layers and routes of a panel at once", "as many random keys in a route's place, 95 % (dotted)"]
-    alone = plots.route_panels(
-        found.of(group="see"), ["m"], [("See", "see", ["audio->question"])], {"audio->question": plots.BLUE}
-    )
+    alone = route_panels.route_panels(found.of(group="see"), ["m"], [("See", "see", ["audio->question"])])
     assert "no rows" in [t.get_text() for t in alone.axes[0].texts]

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from conftest import ROOT, script
 
-from avflow import costs
-from avflow.spans import Spans
+from avflow.models.spans import Spans
+from avflow.tracing import costs
 from estimate import Study, rows_of
 
 SWEEPS = json.loads((ROOT / "benchmarks/knockout.json").read_text())

@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 from conftest import ROOT, script
 
-from avflow import effects, explorer, explorer_page, plots, tables
 from avflow.errors import InputError
-from avflow.explorer import LETTERS
+from avflow.figures import explorer_page, palette
+from avflow.results import effects, explorer_data
+from avflow.results.explorer_data import LETTERS
+from avflow.tracing import row_schemas
 
 LIBRARY = ROOT / "resources/plotly/plotly-basic.min.js.gz"
 TEMPLATE = ROOT / "report/explorer.html"
@@ -23,7 +25,7 @@ def rows_of(model, dataset="clips", seed=0, layout="paper_eq1"):
 
     The cut of audio->question does not apply to the first question; nor does any in layer 0 to the second.
     """
-    rng, found, empty = np.random.default_rng(seed), [], {name: None for name in tables.KNOCKOUT.names}
+    rng, found, empty = np.random.default_rng(seed), [], {name: None for name in row_schemas.KNOCKOUT.names}
     for number in range(COUNT):
         about = dict(
             empty, question_id=f"q{number:02}", dataset=dataset, cluster=f"c{number // 2}", setting="av_video", model=model
@@ -167,7 +169,7 @@ def test_a_reader_can_choose_groups_tasks_and_how_a_question_was_answered(study)
     assert chosen["all", "", "correct"] == 8 and chosen["all", "", "wrong"] == 4 and chosen["all", "", "all"] == 12
     assert chosen["group", "hear", "correct"] == 4 and chosen["task", "see1", "all"] == 2
     assert [r["label"] for r in facts["routes"]] == ["Video ↛ Question", "Audio ↛ Question"]
-    assert [r["colour"] for r in facts["routes"]] == [plots.PURPLE.lower(), plots.BLUE.lower()]
+    assert [r["colour"] for r in facts["routes"]] == [palette.PURPLE.lower(), palette.BLUE.lower()]
 
 
 def test_equal_tables_give_equal_bytes_and_a_report_where_all_fits_the_same_page(study):
@@ -182,7 +184,7 @@ def test_orders_of_the_prompt_keep_their_own_uncut_answers(tmp_path):
     null = other["control"] == "null"
     other.loc[null, ["answer", "correct_clean"]] = ["B", False]
     write(tmp_path, "order_video", pd.concat([other, rows_of("small")]))
-    (block,) = explorer.read_blocks(
+    (block,) = explorer_data.read_blocks(
         tmp_path / "knockout_order_video.parquet", "order_video", {f"q{n:02}": "A" for n in range(COUNT)}
     )
     assert block.layouts == ["paper_eq1", "question_first"] and (block.clean[1] == 1).all() and not block.correct[1].any()
@@ -211,7 +213,7 @@ def test_orders_of_the_prompt_keep_their_own_uncut_answers(tmp_path):
 def test_a_bad_table_is_named_with_the_remedy(tmp_path, spoil, message):
     write(tmp_path, "figure_4", spoil(rows_of("small")))
     with pytest.raises(InputError, match=re.escape(message)):
-        explorer.read_blocks(tmp_path / "knockout_figure_4.parquet", "figure_4", {f"q{n:02}": "A" for n in range(COUNT)})
+        explorer_data.read_blocks(tmp_path / "knockout_figure_4.parquet", "figure_4", {f"q{n:02}": "A" for n in range(COUNT)})
 
 
 def test_another_table_and_too_small_a_budget_are_refused_in_one_line(study):
@@ -234,11 +236,11 @@ def synthetic(analysis, model, routes, questions, layers, rng):
     answer = np.where(rng.random(shape) < 0.05, rng.integers(4, size=shape), 0).astype(np.int8)
     ids = np.array([f"{'clips' if analysis < 'figure_5' else 'items'}_{n:04}" for n in range(questions)])
     groups = np.array(["ABCDE"[n % 5] for n in range(questions)])
-    names = [dict(zip(explorer.CURVE, ("paper", "centred", 7, "mask", "none", 0, f"a->b{n}"))) for n in range(routes)]
+    names = [dict(zip(explorer_data.CURVE, ("paper", "centred", 7, "mask", "none", 0, f"a->b{n}"))) for n in range(routes)]
     clean = np.zeros((1, questions), dtype=np.int8)
     tasks = np.char.add(groups, (np.arange(questions) % 3).astype(str))
     facts = (ids, ids, tasks, groups, names, np.arange(layers), ["paper"], clean, clean + 1)
-    return explorer.Block(analysis, model, "d", *facts, change, rng.normal(0, 0.3, shape).astype(np.float32), answer)
+    return explorer_data.Block(analysis, model, "d", *facts, change, rng.normal(0, 0.3, shape).astype(np.float32), answer)
 
 
 @pytest.fixture(scope="module")
@@ -314,7 +316,7 @@ def test_the_library_is_the_version_that_is_named_and_comes_with_its_licence():
 
 def test_an_empty_table_gives_no_block(tmp_path):
     write(tmp_path, "failed", rows_of("small")[:0])
-    assert explorer.read_blocks(tmp_path / "knockout_failed.parquet", "failed", {}) == []
+    assert explorer_data.read_blocks(tmp_path / "knockout_failed.parquet", "failed", {}) == []
     with pytest.raises(InputError, match="has no column"):
         pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "knockout_x.parquet")
-        explorer.read_blocks(tmp_path / "knockout_x.parquet", "x", {})
+        explorer_data.read_blocks(tmp_path / "knockout_x.parquet", "x", {})

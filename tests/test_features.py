@@ -6,8 +6,8 @@ import torch
 from transformers import WhisperFeatureExtractor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from avflow import features
-from avflow.adapters.qwen_omni import audio_tokens
+from avflow.media import encoder_inputs
+from avflow.models.qwen_omni import audio_tokens
 
 
 @pytest.mark.parametrize("samples", [16000, 64171, 15999, 8001, 161])
@@ -16,8 +16,8 @@ def test_log_mel_equals_whispers_extractor(samples):
     audio = 0.1 * np.random.default_rng(samples).standard_normal(samples).astype(np.float32)
     official = extractor(audio, sampling_rate=16000, return_attention_mask=True, return_tensors="pt")
     frames = int(official["attention_mask"].sum())
-    ours = features.log_mel(torch.from_numpy(audio))
-    assert ours.shape == (128, frames) and features.mel_frames(samples) == frames
+    ours = encoder_inputs.log_mel(torch.from_numpy(audio))
+    assert ours.shape == (128, frames) and encoder_inputs.mel_frames(samples) == frames
     assert (ours - official["input_features"][0, :, :frames]).abs().max() < 1e-5
 
 
@@ -26,10 +26,10 @@ def test_pixels_equal_the_official_image_processor(size):
     picture = np.random.default_rng(size).integers(0, 256, (*size, 3), dtype=np.uint8)
     official = Qwen2VLImageProcessorPil()(images=[picture], return_tensors="pt")
     frames = torch.from_numpy(picture.transpose(2, 0, 1)[None].copy())
-    shape = features.resized_shape(*size, 28, 56 * 56, 28 * 28 * 1280)
-    patches, grid = features.patchify(features.resize(frames, *shape), 14, 2, 2)
+    shape = encoder_inputs.resized_shape(*size, 28, 56 * 56, 28 * 28 * 1280)
+    patches, grid = encoder_inputs.patchify(encoder_inputs.resize(frames, *shape), 14, 2, 2)
     assert list(grid) == official["image_grid_thw"][0].tolist()
-    level = 1 / 255 / min(features.IMAGE_STD)  # Pillow and torch round a few pixels to neighbouring levels
+    level = 1 / 255 / min(encoder_inputs.IMAGE_STD)  # Pillow and torch round a few pixels to neighbouring levels
     difference = (patches - official["pixel_values"]).abs()
     assert difference.max() < 2.01 * level
     assert (difference > 0.5 * level).float().mean() < 0.05 and difference.mean() < 0.02 * level
@@ -37,9 +37,9 @@ def test_pixels_equal_the_official_image_processor(size):
 
 def test_an_odd_number_of_frames_is_padded_with_the_last_one():
     frames = torch.randint(0, 256, (3, 3, 28, 28), dtype=torch.uint8)
-    patches, grid = features.patchify(frames, 14, 2, 2)
+    patches, grid = encoder_inputs.patchify(frames, 14, 2, 2)
     assert grid == (2, 2, 2)
-    assert torch.equal(patches, features.patchify(torch.cat([frames, frames[-1:]]), 14, 2, 2)[0])
+    assert torch.equal(patches, encoder_inputs.patchify(torch.cat([frames, frames[-1:]]), 14, 2, 2)[0])
 
 
 def test_a_second_of_sound_is_25_tokens():
@@ -47,17 +47,17 @@ def test_a_second_of_sound_is_25_tokens():
 
 
 def test_batched_towers_equal_the_official_ones(model):
-    from avflow.tiny import batched_vision
-    from avflow.tiny_omni import batched_audio, projections
+    from avflow.miniature.tiny import batched_vision
+    from avflow.miniature.tiny_omni import batched_audio, projections
 
     torch.manual_seed(0)
     frames = torch.rand(6, 3, 56, 56)
-    patches, grid = features.patchify(frames, 14, 2, 2)
+    patches, grid = encoder_inputs.patchify(frames, 14, 2, 2)
     with torch.inference_mode():
         official = torch.cat(list(model.model.get_video_features(patches, torch.tensor([grid])).pooler_output))
         ours = batched_vision(model.model.visual, patches.unflatten(0, (3, 16)), grid[1:], projections)
         assert (ours.flatten(0, 1) - official).abs().max() < 1e-5
-        mel = features.log_mel(torch.randn(64000) * 0.1)
+        mel = encoder_inputs.log_mel(torch.randn(64000) * 0.1)
         official = model.model.get_audio_features(mel[None], torch.ones(1, 400, dtype=torch.long)).last_hidden_state
         ours = batched_audio(model.model.audio_tower, mel.unflatten(1, (2, 200)).transpose(0, 1))
         assert (ours.flatten(0, 1) - official).abs().max() < 1e-5

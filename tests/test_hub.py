@@ -18,10 +18,10 @@ from conftest import ROOT, SCRIPTS, script
 from hub import Fault, Hub, blob_id
 
 import pin as pin_script
-from avflow import downloads, fetch
 from avflow.errors import InputError
-from avflow.hub import Backoff, Source, describe, retry_after
-from avflow.pins import matches, read_pin
+from avflow.hub import downloads, fetch
+from avflow.hub.pins import matches, read_pin
+from avflow.hub.repository import Backoff, Source, describe, retry_after
 
 BIG = random.Random(0).randbytes(3_000_000)
 OTHER = random.Random(1).randbytes(50_000)
@@ -493,7 +493,7 @@ def test_a_killed_download_is_gone_on_with_by_the_next_process(hub, pin, tmp_pat
 
 
 def test_results_know_a_downloaded_checkpoint_by_its_manifest(pin, tmp_path):
-    from avflow.traced import checkpoint_files
+    from avflow.tracing.shard_job import checkpoint_files
 
     out = get(pin, tmp_path)
     assert checkpoint_files(out) == [out / "manifest.json"]
@@ -531,7 +531,7 @@ def copy(tmp_path):
 def test_the_rules_pin_and_download_and_every_other_job_is_offline(hub, copy, model):
     import torch
 
-    from avflow.adapters.qwen_omni import QwenOmni
+    from avflow.models.qwen_omni import QwenOmni
 
     hub.add("model", "owner/small", ROOT / "resources/tiny-omni", card={"license": "apache-2.0"})
     hub.add("dataset", "owner/clips", {"test.csv": b"question_id\n", "more.zip": OTHER})
@@ -551,7 +551,7 @@ def test_the_rules_pin_and_download_and_every_other_job_is_offline(hub, copy, mo
         "verified.jsonl",
     ]
 
-    module = copy / "workflow_scripts/avflow/fetch.py"
+    module = copy / "workflow_scripts/avflow/hub/fetch.py"
     module.write_text(module.read_text().replace("BLOCK = 1 << 20", "BLOCK = 1 << 21"))
     code, said = snakemake(copy, "downloads/models/small/manifest.json")
     assert code == 0 and "Nothing to be done" in said, said

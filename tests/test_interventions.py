@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from avflow.errors import InputError
-from avflow.interventions import Route, windows
-from avflow.spans import Spans
+from avflow.models.spans import Spans
+from avflow.tracing.interventions import Route, windows
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import math
 import pytest
 import torch
 
-from avflow import attention, decoder, knockout, readout
-from avflow.decoder import causal_mask, clean_run, masked_run, removed_mass
 from avflow.errors import InputError
-from avflow.interventions import Edges, Knockout, Route, Window, modalities, windows
+from avflow.tracing import decoder, knockout, readout, row_attention
+from avflow.tracing.decoder import causal_mask, clean_run, masked_run, removed_mass
+from avflow.tracing.interventions import Edges, Knockout, Route, Window, modalities, windows
 
 HEAR, SEE, MATCH = "mini_video__hear_0001", "mini_video__see_0001", "mini_items__image-to-audio_0001"
 ALL = Window(0, 12, 0, "bottom_up", 1)
@@ -234,7 +234,7 @@ def test_the_reference_of_value_zero_takes_queries_in_pieces_with_the_same_resul
     """At 11,404 tokens all its scores at once would take 29 GB a copy."""
     ks = [Knockout(Route.parse("audio->question"), window, "value_zero") for window in windows(12, 3, stride=5)]
     whole, base = naive(model, sequences[HEAR], ks)
-    monkeypatch.setattr(attention, "SCORES", 4 * 8 * len(sequences[HEAR]) * 7)  # so 7 or 14 rows, and a rest
+    monkeypatch.setattr(row_attention, "SCORES", 4 * 8 * len(sequences[HEAR]) * 7)  # so 7 or 14 rows, and a rest
     parts, same = naive(model, sequences[HEAR], ks)
     assert relative(parts, whole) < 1e-6 and relative(same, base) < 1e-6 and relative(whole, base) > 1e-3
 
@@ -343,19 +343,19 @@ def test_the_comparison_notices_mistakes(model, sequences, monkeypatch, mistake)
     ks = [Knockout(Route.parse("audio->question"), w) for w in windows(12, 3)]
     full, _ = naive(model, sequence, ks)
     if mistake == "stale keys":
-        own = attention.Block.attend
+        own = row_attention.Block.attend
 
         def stale(self, q, k, v, clean_k, clean_v, scale):
             k, v = (c[self.first :].expand_as(x) for c, x in ((clean_k, k), (clean_v, v)))
             return own(self, q, k, v, clean_k, clean_v, scale)
 
-        monkeypatch.setattr(attention.Block, "attend", stale)
+        monkeypatch.setattr(row_attention.Block, "attend", stale)
     elif mistake == "one row too few":
         classes = Edges.classes.func
         monkeypatch.setattr(Edges, "classes", property(lambda self: [(queries[1:], keys) for queries, keys in classes(self)]))
     else:
-        made = attention.Cut.__init__
-        monkeypatch.setattr(attention.Cut, "__init__", lambda self, edges, *rest: made(self, None, *rest))
+        made = row_attention.Cut.__init__
+        monkeypatch.setattr(row_attention.Cut, "__init__", lambda self, edges, *rest: made(self, None, *rest))
     swept, _ = sweep(model, sequence, ks)
     assert relative(swept, full) > 1e-3
 

@@ -14,11 +14,12 @@ from conftest import ROOT
 from PIL import Image
 from test_questions import video
 
-from avflow import features, media, sampling, world
-from avflow import video as video_module
 from avflow.errors import InputError
-from avflow.media import MediaError
-from avflow.media_table import keep_usable
+from avflow.media import encoder_inputs, files, sampling
+from avflow.media import video as video_module
+from avflow.media.files import MediaError
+from avflow.miniature import world
+from avflow.questions.media_table import keep_usable
 
 RATE = 48000
 
@@ -38,7 +39,7 @@ def tone(seconds, rate=RATE, hertz=440):
 @pytest.fixture
 def clip(tmp_path):
     path = tmp_path / "clip.mp4"
-    media.write_clip(path, pictures(), 10, tone(2.0), RATE)
+    files.write_clip(path, pictures(), 10, tone(2.0), RATE)
     return path
 
 
@@ -58,10 +59,10 @@ def reason(call, *arguments, **named):
 
 
 def test_a_clip_is_probed_and_decoded_at_exactly_half_seconds(clip):
-    facts = media.probe(clip, "video", needs_audio=True)
+    facts = files.probe(clip, "video", needs_audio=True)
     assert (facts.width, facts.height, facts.fps, facts.audio_rate, facts.audio_channels) == (64, 48, 10.0, RATE, 1)
     assert abs(facts.seconds - 2.0) < 1e-3
-    frames, fps = media.read_frames(clip, 2, 768)
+    frames, fps = files.read_frames(clip, 2, 768)
     assert frames.shape == (4, 3, 48, 64) and frames.dtype == np.uint8 and fps == 2
     assert np.allclose(frames[:, :, 30, 40].mean(1), 40 + 8 * np.array([0, 5, 10, 15]), atol=4)
 
@@ -72,7 +73,7 @@ def test_a_long_video_is_sampled_at_a_whole_fraction_of_the_rate():
 
 
 def test_sound_comes_back_in_time_and_pitch(clip):
-    samples = media.read_audio(clip)
+    samples = files.read_audio(clip)
     assert samples.dtype == np.float32 and abs(len(samples) - 32000) < 400
     spectrum = np.abs(np.fft.rfft(samples[8000:24000]))
     assert spectrum.argmax() == 440
@@ -83,17 +84,17 @@ def test_sound_comes_back_in_time_and_pitch(clip):
 
 
 def test_pyav_gives_the_frames_that_decord_gives(clip, monkeypatch):
-    frames, _ = media.read_frames(clip, 2, 768)
-    facts = media.probe(clip, "video")
+    frames, _ = files.read_frames(clip, 2, 768)
+    facts = files.probe(clip, "video")
     monkeypatch.setattr(video_module, "decord", None)
-    assert np.array_equal(frames, media.read_frames(clip, 2, 768)[0])
-    again = media.probe(clip, "video")
+    assert np.array_equal(frames, files.read_frames(clip, 2, 768)[0])
+    again = files.probe(clip, "video")
     assert (again.width, again.height, again.fps) == (facts.width, facts.height, facts.fps)
 
 
 def test_batches_change_no_frame_and_are_shrunk_one_by_one(clip, monkeypatch):
-    whole, _ = media.read_frames(clip, 4, 768)
-    spread, _ = media.read_spread_frames(clip, 0.1, 4, 768)
+    whole, _ = files.read_frames(clip, 4, 768)
+    spread, _ = files.read_spread_frames(clip, 0.1, 4, 768)
     monkeypatch.setattr(video_module, "BATCH", 3 * 48 * 64 * 3)  # three frames
     seen = []
 
@@ -101,19 +102,19 @@ def test_batches_change_no_frame_and_are_shrunk_one_by_one(clip, monkeypatch):
         seen.append((len(frames), count))
         return frames[:, :, ::2, ::2]
 
-    assert np.array_equal(media.read_frames(clip, 4, 768, shrink)[0], whole[:, :, ::2, ::2])
+    assert np.array_equal(files.read_frames(clip, 4, 768, shrink)[0], whole[:, :, ::2, ::2])
     assert seen == [(3, 8), (3, 8), (2, 8)]
-    assert np.array_equal(media.read_spread_frames(clip, 0.1, 4, 768)[0], spread)
+    assert np.array_equal(files.read_spread_frames(clip, 0.1, 4, 768)[0], spread)
 
 
 def test_what_decord_refuses_goes_through_pyav(clip, monkeypatch):
-    wanted, _ = media.read_frames(clip, 2, 768)
+    wanted, _ = files.read_frames(clip, 2, 768)
 
     def refuse(self, indices, count):
         raise MediaError("truncated", "refused")
 
     monkeypatch.setattr(video_module._Decord, "batches", refuse)
-    assert np.array_equal(media.read_frames(clip, 2, 768)[0], wanted)
+    assert np.array_equal(files.read_frames(clip, 2, 768)[0], wanted)
 
 
 def test_damage_in_the_middle_is_found_when_a_file_is_probed(clip):
@@ -122,7 +123,7 @@ def test_damage_in_the_middle_is_found_when_a_file_is_probed(clip):
     for offset in range(200, 3000, 50):
         data[start + offset] ^= 0x5A
     clip.write_bytes(data)
-    assert reason(media.probe, clip, "video") == "truncated"
+    assert reason(files.probe, clip, "video") == "truncated"
 
 
 def test_a_video_track_without_a_picture_has_a_reason_of_its_own(tmp_path):
@@ -133,7 +134,7 @@ def test_a_video_track_without_a_picture_has_a_reason_of_its_own(tmp_path):
         frame.rate, frame.pts = RATE, 0
         container.mux(sound.encode(frame))
         container.mux(sound.encode(None))
-    assert reason(media.probe, tmp_path / "none.mkv", "video") == "no_frames"
+    assert reason(files.probe, tmp_path / "none.mkv", "video") == "no_frames"
 
 
 @pytest.mark.parametrize("reader", ["decord", "pyav"])
@@ -146,11 +147,11 @@ def test_a_rotated_video_is_turned_upright(clip, reader, monkeypatch):
     data = clip.read_bytes()
     at = data.index(upright, data.index(b"tkhd"))
     clip.write_bytes(data[:at] + quarter + data[at + 36 :])
-    frames, _ = media.read_frames(clip, 2, 768)
+    frames, _ = files.read_frames(clip, 2, 768)
     assert frames.shape == (4, 3, 64, 48)
     corners = [frames[0, :, y, x].mean() for y, x in ((4, 4), (4, 44), (60, 44), (60, 4))]
     assert int(np.argmax(corners)) == 1, f"the white corner is at {corners}"
-    assert media.probe(clip, "video").width == 48
+    assert files.probe(clip, "video").width == 48
 
 
 def test_an_odd_size_is_decoded_as_it_is(tmp_path):
@@ -160,9 +161,9 @@ def test_an_odd_size_is_decoded_as_it_is(tmp_path):
         for frame in pictures(10, 47, 63):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode(None))
-    frames, _ = media.read_frames(tmp_path / "odd.mp4", 2, 768)
+    frames, _ = files.read_frames(tmp_path / "odd.mp4", 2, 768)
     assert frames.shape == (2, 3, 47, 63)
-    assert reason(media.probe, tmp_path / "odd.mp4", "video", needs_audio=True) == "no_audio"
+    assert reason(files.probe, tmp_path / "odd.mp4", "video", needs_audio=True) == "no_audio"
 
 
 @pytest.mark.parametrize("reader", ["decord", "pyav"])
@@ -179,25 +180,25 @@ def test_bad_videos_have_named_reasons(clip, tmp_path, reader, monkeypatch):
             if packet.dts is not None:
                 packet.stream = streams[packet.stream.index]
                 target.mux(packet)
-    assert media.probe(front, "video").fps == 10
+    assert files.probe(front, "video").fps == 10
     front.write_bytes(front.read_bytes()[: int(front.stat().st_size * 0.6)])  # here it is at the beginning
-    assert reason(media.probe, tmp_path / "none.mp4", "video") == "missing"
-    assert reason(media.probe, empty, "video") == "empty_file"
-    assert reason(media.probe, garbage, "video") == "unreadable"
-    assert reason(media.probe, cut, "video") == "unreadable"
-    assert reason(media.probe, front, "video") == "truncated"
+    assert reason(files.probe, tmp_path / "none.mp4", "video") == "missing"
+    assert reason(files.probe, empty, "video") == "empty_file"
+    assert reason(files.probe, garbage, "video") == "unreadable"
+    assert reason(files.probe, cut, "video") == "unreadable"
+    assert reason(files.probe, front, "video") == "truncated"
     soundfile.write(tmp_path / "sound.wav", tone(1.0), RATE)
-    assert reason(media.probe, tmp_path / "sound.wav", "video") == "no_video"
+    assert reason(files.probe, tmp_path / "sound.wav", "video") == "no_video"
 
 
 def test_a_stereo_wav_at_44100_becomes_mono_at_16000(tmp_path):
     left, right = tone(1.0, 44100, 440), tone(1.0, 44100, 880)
     soundfile.write(tmp_path / "s.wav", np.stack([left, right], 1), 44100)
-    samples = media.read_audio(tmp_path / "s.wav")
+    samples = files.read_audio(tmp_path / "s.wav")
     assert len(samples) == 16000
     spectrum = np.abs(np.fft.rfft(samples))
     assert sorted(spectrum.argsort()[-2:]) == [440, 880]
-    facts = media.probe(tmp_path / "s.wav", "audio")
+    facts = files.probe(tmp_path / "s.wav", "audio")
     assert (facts.audio_rate, facts.audio_channels, round(facts.seconds, 3)) == (44100, 2, 1.0)
 
 
@@ -207,25 +208,25 @@ def test_sound_is_resampled_from_every_rate(tmp_path, rate):
 
     soundfile.write(tmp_path / "s.wav", tone(1.0, rate)[:-3], rate, subtype="FLOAT")
     samples, _ = soundfile.read(tmp_path / "s.wav", dtype="float32")
-    assert np.array_equal(media.read_audio(tmp_path / "s.wav"), librosa.resample(samples, orig_sr=rate, target_sr=16000))
+    assert np.array_equal(files.read_audio(tmp_path / "s.wav"), librosa.resample(samples, orig_sr=rate, target_sr=16000))
 
 
 def test_transparency_lies_over_white_and_exif_turns(tmp_path):
     Image.new("RGBA", (8, 6), (255, 0, 0, 0)).save(tmp_path / "clear.png")
-    assert (media.read_image(tmp_path / "clear.png") == 255).all()
+    assert (files.read_image(tmp_path / "clear.png") == 255).all()
     picture = Image.new("RGB", (8, 6), "red")
     exif = Image.Exif()
     exif[0x0112] = 6
     picture.save(tmp_path / "turned.jpg", exif=exif)
-    assert media.read_image(tmp_path / "turned.jpg").shape == (1, 3, 8, 6)
+    assert files.read_image(tmp_path / "turned.jpg").shape == (1, 3, 8, 6)
     (tmp_path / "bad.png").write_bytes((tmp_path / "clear.png").read_bytes()[:40])
-    assert reason(media.probe, tmp_path / "bad.png", "image") in ("truncated", "unreadable")
+    assert reason(files.probe, tmp_path / "bad.png", "image") in ("truncated", "unreadable")
 
 
 def test_bad_media_drop_their_questions_with_a_counted_reason(tmp_path):
     (tmp_path / "clips").mkdir()
-    media.write_clip(tmp_path / "clips/good.mp4", pictures(), 10, tone(2.0), RATE)
-    media.write_clip(tmp_path / "clips/silent.mp4", pictures(), 10, None, RATE)
+    files.write_clip(tmp_path / "clips/good.mp4", pictures(), 10, tone(2.0), RATE)
+    files.write_clip(tmp_path / "clips/silent.mp4", pictures(), 10, None, RATE)
     (tmp_path / "clips/empty.mp4").touch()
     pool = [
         video(question_id=f"{name}_{i}", video_id=name, audio_visual_path=f"clips/{name}.mp4")
@@ -277,13 +278,13 @@ def test_decoded_clips_stay_close_to_what_training_sees(world_files):
     drawn = world.render_frames(scene, [k / 10 for k in range(40)], 112, g)[0][::5]
     sound = world.render_audio(scene, RATE, g)[0].numpy()
     path = world_files / "mini-video/media/single_0001.mp4"
-    decoded = torch.from_numpy(media.read_frames(path, 2, 768)[0]).float() / 255
+    decoded = torch.from_numpy(files.read_frames(path, 2, 768)[0]).float() / 255
     shrink = lambda x: torch.nn.functional.avg_pool2d(x, 4)  # noqa: E731
     assert (shrink(decoded) - shrink(drawn)).abs().mean() < 4 / 255
     import librosa
 
     want = librosa.resample(sound, orig_sr=RATE, target_sr=16000)
-    heard = media.read_audio(path)[: len(want)]
+    heard = files.read_audio(path)[: len(want)]
     assert np.mean((heard - want) ** 2) < 0.01 * np.mean(want**2)
 
 
@@ -291,5 +292,5 @@ def test_a_long_videos_pixels_are_shared_out_among_its_frames():
     most = lambda frames, total: sampling.most_pixels(frames, False, 768, 100352, 602112, total)  # noqa: E731
     assert most(30, 19267584) == 602112 and most(300, None) == 602112
     assert most(300, 19267584) == pytest.approx(2 * 19267584 / 300) and most(768, 19267584) == pytest.approx(1.05 * 100352)
-    height, width = features.resized_shape(720, 1280, 28, 100352, most(300, 19267584))
+    height, width = encoder_inputs.resized_shape(720, 1280, 28, 100352, most(300, 19267584))
     assert 150 * (height // 28) * (width // 28) <= 24576

@@ -8,10 +8,10 @@ import torch
 from conftest import ROOT
 from safetensors.torch import load_file, save_file
 
-from avflow import features, media
-from avflow.adapters.qwen_omni import QwenOmni
-from avflow.decoder import causal_mask, clean_run, last_logits, masked_run
 from avflow.errors import InputError
+from avflow.media import encoder_inputs, files
+from avflow.models.qwen_omni import QwenOmni
+from avflow.tracing.decoder import causal_mask, clean_run, last_logits, masked_run
 
 CHECKPOINT = ROOT / "resources/tiny-omni"
 
@@ -32,9 +32,9 @@ def test_logits_equal_the_official_forward_from_pixels_and_sound(model, sequence
     i = "mini_video__hear_0001"
     sequence = sequences[i]
     path = world_files / "mini-video" / sequence.question.media[0].path
-    frames, _ = media.read_frames(path, 2, 768)
-    patches, grid = features.patchify(features.resize_video(torch.from_numpy(frames), 56, 56), 14, 2, 2)
-    mel = features.log_mel(torch.from_numpy(media.read_audio(path)))
+    frames, _ = files.read_frames(path, 2, 768)
+    patches, grid = encoder_inputs.patchify(encoder_inputs.resize_video(torch.from_numpy(frames), 56, 56), 14, 2, 2)
+    mel = encoder_inputs.log_mel(torch.from_numpy(files.read_audio(path)))
     with torch.inference_mode():
         official = model.model(
             input_ids=sequence.ids[None],

@@ -33,9 +33,9 @@ def test_equal_tables_give_equal_figures(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from avflow import tables
+    from avflow.tracing import row_schemas
 
-    row = {name: None for name in tables.KNOCKOUT.names}
+    row = {name: None for name in row_schemas.KNOCKOUT.names}
     row.update(
         model="m",
         dataset="mini-video",
@@ -64,8 +64,8 @@ def test_equal_tables_give_equal_figures(tmp_path):
         for route in ("audio->question", "question->last")
         for c in range(5)
     ]
-    pq.write_table(pa.Table.from_pylist(rows, tables.KNOCKOUT), tmp_path / "t.parquet")
-    pq.write_table(tables.EVALUATE.empty_table(), tmp_path / "e.parquet")
+    pq.write_table(pa.Table.from_pylist(rows, row_schemas.KNOCKOUT), tmp_path / "t.parquet")
+    pq.write_table(row_schemas.EVALUATE.empty_table(), tmp_path / "e.parquet")
     for name in ("a", "b"):
         outputs = [part for kind in ("pdf", "png") for part in ("-p", kind, tmp_path / f"{name}.{kind}")]
         script(

@@ -13,9 +13,9 @@ from conftest import ROOT
 from test_benchmarks_video import reasons, table
 from test_workflow import copy, snakemake  # noqa: F401 (a fixture)
 
-from avflow import own_questions, preparation
 from avflow.errors import InputError
-from avflow.questions import read_questions
+from avflow.questions import own_questions, preparation
+from avflow.questions.question import read_questions
 
 DOCUMENT = (ROOT / "docs/adding_a_dataset.md").read_text()
 

@@ -96,7 +96,7 @@ def test_models_answer_through_downloads_archives_and_parquet_as_in_the_world(re
 
 
 def test_every_model_shows_the_routes_that_its_tasks_need(rehearsed):
-    from avflow import effects
+    from avflow.results import effects
 
     windows = dict.fromkeys(MODELS, 3)
     rows = effects.relative_change(rehearsed / "results/paper/tables/knockout_figure_4.parquet", windows, "av_speakerbench")

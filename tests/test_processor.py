@@ -15,11 +15,12 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_res
 import check_processor
 import extract_features
 import preprocess_media
-from avflow import features, media, parity
-from avflow.adapters.qwen_omni import LONGEST_SOUND, SHORTEST_SOUND
-from avflow.decoder import causal_mask, masked_run
 from avflow.errors import InputError
-from avflow.shard_writer import ShardWriter
+from avflow.media import encoder_inputs, files
+from avflow.miniature import processor_cases
+from avflow.models.qwen_omni import LONGEST_SOUND, SHORTEST_SOUND
+from avflow.storage.shard_writer import ShardWriter
+from avflow.tracing.decoder import causal_mask, masked_run
 
 RECORD = ROOT / "tests/data/qwen_omni_processor.npz"
 TOLERANCE = {"ids": 0, "positions": 0, "pixels": 1e-5, "mel": 1e-4}  # the fft's last digits vary from processor to processor
@@ -27,35 +28,35 @@ TOLERANCE = {"ids": 0, "positions": 0, "pixels": 1e-5, "mel": 1e-4}  # the fft's
 
 @pytest.fixture(scope="module")
 def record():
-    return parity.read_record(RECORD)
+    return processor_cases.read_record(RECORD)
 
 
 @pytest.fixture(scope="module")
 def adapter(tmp_path_factory):
-    return parity.random_adapter(tmp_path_factory.mktemp("random"))
+    return processor_cases.random_adapter(tmp_path_factory.mktemp("random"))
 
 
 @pytest.fixture(scope="module")
 def made(adapter):
     """case -> (Sequence, inputs), made once."""
-    return {case: parity.ours(adapter, case) for case in parity.CASES}
+    return {case: processor_cases.ours(adapter, case) for case in processor_cases.CASES}
 
 
 def test_the_record_is_small_and_holds_every_case(record):
-    assert list(record) == list(parity.CASES)
+    assert list(record) == list(processor_cases.CASES)
     assert RECORD.stat().st_size < 300e3
 
 
-@pytest.mark.parametrize("case", parity.CASES)
+@pytest.mark.parametrize("case", processor_cases.CASES)
 def test_inputs_equal_the_recorded_official_ones(case, made, record):
-    found = parity.differences(parity.as_recorded(made[case][1]), record[case])
+    found = processor_cases.differences(processor_cases.as_recorded(made[case][1]), record[case])
     assert {name: value for name, value in found.items() if value > TOLERANCE[name]} == {}
 
 
 @pytest.mark.parametrize("case", ["picture refers to sounds", "sound refers to pictures", "silent clips refer to a sound"])
 def test_media_encoded_one_by_one_give_the_logits_of_the_official_forward_over_all_at_once(case, adapter):
-    with parity.listening(adapter.model) as given:
-        sequence, _ = parity.ours(adapter, case)
+    with processor_cases.listening(adapter.model) as given:
+        sequence, _ = processor_cases.ours(adapter, case)
     kinds = [m.kind for m in sequence.question.media]
     longest = max(mel.shape[1] for mel in given.mel)
     batch = {"input_features": torch.stack([F.pad(mel, (0, longest - mel.shape[1])) for mel in given.mel])}
@@ -73,9 +74,11 @@ def test_media_encoded_one_by_one_give_the_logits_of_the_official_forward_over_a
 
 def test_other_frames_sounds_and_layouts_are_told_apart(adapter, record, monkeypatch):
     case = "sound is longer"
-    differences = lambda: parity.differences(parity.as_recorded(parity.ours(adapter, case)[1]), record[case])
+    differences = lambda: processor_cases.differences(
+        processor_cases.as_recorded(processor_cases.ours(adapter, case)[1]), record[case]
+    )
     with monkeypatch.context() as patch:
-        patch.setattr(features, "resize_video", features.resize)
+        patch.setattr(encoder_inputs, "resize_video", encoder_inputs.resize)
         assert differences()["pixels"] > 0.01, "whole-number resizing shows"
     with monkeypatch.context() as patch:
         patch.setattr(adapter.layout, "per_second", 24)
@@ -84,7 +87,7 @@ def test_other_frames_sounds_and_layouts_are_told_apart(adapter, record, monkeyp
         patch.setattr(adapter.layout, "chunk", 25)
         assert differences()["ids"] > 0
     with monkeypatch.context() as patch:
-        patch.setitem(parity.CASES, case, parity._video(6, 150007 - 160))
+        patch.setitem(processor_cases.CASES, case, processor_cases._video(6, 150007 - 160))
         assert differences()["mel"] >= 128, "a frame less"
 
 
@@ -123,8 +126,8 @@ def test_a_click_at_the_very_end_sets_the_floor(made):
     """The loudest frame is one of the two after the last that is kept, so quiet bins rise, as in the official extractor."""
     quiet = 1e-4 * torch.ones(16000)
     quiet[-1] = 0.9
-    mel = features.log_mel(quiet)
-    padded = features.log_mel(quiet, 480000)[:, :100]
+    mel = encoder_inputs.log_mel(quiet)
+    padded = encoder_inputs.log_mel(quiet, 480000)[:, :100]
     assert torch.allclose(mel, padded, atol=1e-5)
     assert mel.min() > padded.max() - 2 + 0.1, "above the floor that the kept frames alone would set"
 
@@ -140,29 +143,29 @@ def test_sizes_equal_the_official_smart_resize():
     rng = np.random.default_rng(0)
     for height, width in rng.integers(8, 1500, (300, 2)).tolist():
         for limits in ((3136, 12544), (3136, 12845056), (100352, 602112)):
-            assert features.resized_shape(height, width, 28, *limits) == smart_resize(height, width, 28, *limits)
+            assert encoder_inputs.resized_shape(height, width, 28, *limits) == smart_resize(height, width, 28, *limits)
     with pytest.raises(InputError, match="a picture of 9 x 2000 pixels is more than 200 times as long as wide; drop"):
-        features.resized_shape(9, 2000, 28, 3136, 12544)
+        encoder_inputs.resized_shape(9, 2000, 28, 3136, 12544)
 
 
 def test_files_are_resized_as_each_models_own_code_does(tmp_path):
     path, picture = tmp_path / "clip.mp4", tmp_path / "picture.png"
     grain = np.random.default_rng(0).integers(0, 256, (10, 112, 112, 3), dtype=np.uint8)
-    media.write_clip(path, grain, 10, None, 16000)
-    media.write_png(picture, grain[0])
+    files.write_clip(path, grain, 10, None, 16000)
+    files.write_png(picture, grain[0])
     limits = dict(multiple=28, min_pixels=3136, max_pixels=3136)
     omni = SimpleNamespace(fps=2.0, interval=None, max_frames=768, total_pixels=None, **limits)
     salmonn = SimpleNamespace(fps=None, interval=0.1, min_frames=4, max_frames=4, total_pixels=None, **limits)
     prepared = lambda *given: np.asarray(preprocess_media.prepare(*given)["frames"])
     resized = lambda how, frames: how(torch.from_numpy(np.ascontiguousarray(frames)), 56, 56).numpy()
-    still = media.read_image(picture)
-    clip, spread = media.read_frames(path, 2.0, 768)[0], media.read_spread_frames(path, 0.1, 4, 4)[0]
-    assert np.array_equal(prepared(path, "video", omni), resized(features.resize_video, clip))
-    assert np.array_equal(prepared(path, "video", salmonn), resized(features.resize, spread))
-    assert np.array_equal(prepared(picture, "image", omni), resized(features.resize, still))
-    assert np.array_equal(prepared(picture, "image", salmonn), resized(features.resize, still))
+    still = files.read_image(picture)
+    clip, spread = files.read_frames(path, 2.0, 768)[0], files.read_spread_frames(path, 0.1, 4, 4)[0]
+    assert np.array_equal(prepared(path, "video", omni), resized(encoder_inputs.resize_video, clip))
+    assert np.array_equal(prepared(path, "video", salmonn), resized(encoder_inputs.resize, spread))
+    assert np.array_equal(prepared(picture, "image", omni), resized(encoder_inputs.resize, still))
+    assert np.array_equal(prepared(picture, "image", salmonn), resized(encoder_inputs.resize, still))
     for frames in (clip, spread):
-        assert not np.array_equal(resized(features.resize_video, frames), resized(features.resize, frames)), (
+        assert not np.array_equal(resized(encoder_inputs.resize_video, frames), resized(encoder_inputs.resize, frames)), (
             "they can be told apart"
         )
 

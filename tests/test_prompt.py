@@ -8,20 +8,23 @@ import torch
 from conftest import UNIONS
 from transformers.models.qwen2_5_omni.processing_qwen2_5_omni import Qwen2_5OmniProcessor
 
-from avflow import benchmarks, layouts, miniature, parity, prompt, sampling, world
-from avflow.adapters.base import grid_positions
-from avflow.adapters.qwen_omni import TOKENS, OmniLayout, audio_tokens, chunks
 from avflow.errors import InputError
-from avflow.questions import Question
+from avflow.media import sampling
+from avflow.miniature import datasets, processor_cases, world
+from avflow.models import prompt
+from avflow.models.adapter import grid_positions
+from avflow.models.qwen_omni import TOKENS, OmniLayout, audio_tokens, chunks
+from avflow.questions import benchmark_rows, layouts
+from avflow.questions.question import Question
 
 
 def video_question(ending=world.VIDEO_ENDING):
-    row = miniature.video_row("while-see", 1, "c", [1, 0, 2, 3], 2, 0)
-    return benchmarks.video_question(row, miniature.VIDEO, world.VIDEO_INSTRUCTION, ending)
+    row = datasets.video_row("while-see", 1, "c", [1, 0, 2, 3], 2, 0)
+    return benchmark_rows.video_question(row, datasets.VIDEO, world.VIDEO_INSTRUCTION, ending)
 
 
 def items_question(task):
-    return benchmarks.items_question(miniature.items_row(task, 1, [1, 0, 3, 2], 2), miniature.ITEMS, world.ITEMS_INSTRUCTION)
+    return benchmark_rows.items_question(datasets.items_row(task, 1, [1, 0, 3, 2], 2), datasets.ITEMS, world.ITEMS_INSTRUCTION)
 
 
 def official(model, text, **lengths):
@@ -79,7 +82,7 @@ def test_video_with_audio_is_laid_out_as_officially(model, grid, samples, second
     made = prompt.build(question, model.tokenizer, world.SYSTEM_PROMPT, {"v1": layout}, UNIONS["av_video"])
     ids, positions = official(
         model,
-        parity.chat(question, world.SYSTEM_PROMPT, model.tokenizer),
+        processor_cases.chat(question, world.SYSTEM_PROMPT, model.tokenizer),
         grids=[grid],
         samples=[samples],
         seconds_per_grid=seconds_per_grid,
@@ -100,7 +103,9 @@ def test_interleaved_items_are_laid_out_as_officially(model, task, order):
         one = dict(grid=torch.tensor(next(grids))) if m.kind == "image" else dict(audio=0, samples=torch.tensor(next(samples)))
         media[m.id] = OmniLayout(model.model.config).of(m.role, m.index, m.kind, one)
     made = prompt.build(question, model.tokenizer, world.SYSTEM_PROMPT, media, UNIONS["items"])
-    ids, positions = official(model, parity.chat(question, world.SYSTEM_PROMPT, model.tokenizer), grids=images, samples=sounds)
+    ids, positions = official(
+        model, processor_cases.chat(question, world.SYSTEM_PROMPT, model.tokenizer), grids=images, samples=sounds
+    )
     assert torch.equal(made.ids, ids)
     assert torch.equal(made.positions, positions)
 

@@ -9,8 +9,8 @@ import sys
 import pytest
 from conftest import ROOT, SCRIPTS
 
-from avflow import provenance
-from avflow.adapters import FAMILIES
+from avflow.models.families import FAMILIES
+from avflow.storage import provenance
 
 LOADING = {"extract_features", "evaluate", "knockout", "reliance", "attention", "sufficiency"}
 ALL = sorted(p.stem for p in SCRIPTS.glob("*.py"))
@@ -27,7 +27,7 @@ for script, family in cases:
     if not os.fork():
         importlib.import_module(script)
         if family:
-            importlib.import_module(f"avflow.adapters.{family}")
+            importlib.import_module(f"avflow.models.{family}")
         files = [module.__file__ for name, module in list(sys.modules.items()) if name.split(".")[0] == "avflow"]
         print(json.dumps([script, family, files]), flush=True)
         os._exit(0)
@@ -47,7 +47,7 @@ def imported():
 
 @pytest.mark.parametrize(("script", "family"), CASES)
 def test_declared_sources_are_the_real_imports(imported, script, family):
-    also = [f"adapters.{family}"] if family else []
+    also = [f"models.{family}"] if family else []
     declared = {str(p) for p in provenance.sources(SCRIPTS / f"{script}.py", *also)} - {str(SCRIPTS / f"{script}.py")}
     real = imported[script, family]
     assert real <= declared, f"imported but not declared: {sorted(real - declared)}"
@@ -69,13 +69,13 @@ def edit(path, old, new):
 
 def test_comments_and_docstrings_keep_the_hash_and_code_changes_it(copy):
     script = copy / "knockout.py"
-    before = provenance.code_hash(script, "adapters.qwen_omni")
-    module = copy / "avflow/knockout.py"
+    before = provenance.code_hash(script, "models.qwen_omni")
+    module = copy / "avflow/tracing/knockout.py"
     module.write_text("# a remark\n" + module.read_text())
-    edit(copy / "avflow/decoder.py", '"""', '"""A new first sentence. ')
-    assert provenance.code_hash(script, "adapters.qwen_omni") == before
+    edit(copy / "avflow/tracing/decoder.py", '"""', '"""A new first sentence. ')
+    assert provenance.code_hash(script, "models.qwen_omni") == before
     edit(module, "batch: int = 16", "batch: int = 8")
-    assert provenance.code_hash(script, "adapters.qwen_omni") != before
+    assert provenance.code_hash(script, "models.qwen_omni") != before
 
 
 def test_modules_that_cannot_change_a_number_do_not_change_the_hash(copy):
@@ -85,11 +85,11 @@ def test_modules_that_cannot_change_a_number_do_not_change_the_hash(copy):
 
 
 def test_a_change_in_the_adapter_changes_the_hash_of_the_scripts_that_load_it(copy):
-    before = provenance.code_hash(copy / "evaluate.py", "adapters.qwen_omni")
-    edit(copy / "avflow/adapters/qwen_omni.py", "inner + 1", "inner + 2")
-    assert provenance.code_hash(copy / "evaluate.py", "adapters.qwen_omni") != before
+    before = provenance.code_hash(copy / "evaluate.py", "models.qwen_omni")
+    edit(copy / "avflow/models/qwen_omni.py", "inner + 1", "inner + 2")
+    assert provenance.code_hash(copy / "evaluate.py", "models.qwen_omni") != before
 
 
 def test_evaluation_does_not_depend_on_knockout_code():
-    names = {p.stem for p in provenance.sources(SCRIPTS / "evaluate.py", "adapters.qwen_omni")}
-    assert not names & {"knockout", "interventions", "plots", "statistics"}
+    names = {p.stem for p in provenance.sources(SCRIPTS / "evaluate.py", "models.qwen_omni")}
+    assert not names & {"knockout", "interventions", "route_panels", "statistics"}

@@ -7,10 +7,12 @@ from test_salmonn import encoded, items_question, video_question
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from avflow import costs, decoder, layouts, pruning, world
-from avflow.adapters.video_salmonn import VideoSalmonn
 from avflow.errors import InputError
-from avflow.pruning import Discard, Drop
+from avflow.miniature import world
+from avflow.models.video_salmonn import VideoSalmonn
+from avflow.questions import layouts
+from avflow.tracing import costs, decoder, discards
+from avflow.tracing.discards import Discard, Drop
 
 HEAR, MATCH = "mini_video__hear_0001", "mini_items__image-to-audio_0001"
 VIDEO = {"Ques": ["question_text"], "Audio": ["audio"], "Video": ["video"], "All": ["question_text", "audio", "video"]}
@@ -48,7 +50,7 @@ def kinds(case):
 
 
 def drops_of(sequence, spans, layers):
-    return pruning.resolve(sequence, [Discard(s, layer) for s, layer in zip(spans, layers)], LAYERS)
+    return discards.resolve(sequence, [Discard(s, layer) for s, layer in zip(spans, layers)], LAYERS)
 
 
 CASES = ["omni video", "omni items", "salmonn video", "salmonn items", "salmonn question first"]
@@ -59,10 +61,10 @@ def test_discarding_equals_masking_for_every_type_and_layer(cases, case):
     model, sequence = cases[case]
     for spans in kinds(case).values():
         plans = [drops_of(sequence, spans, [layer] * len(spans)) for layer in range(LAYERS)]
-        hidden = [pruning.masks(drops, len(sequence), "cpu") for drops in plans]
+        hidden = [discards.masks(drops, len(sequence), "cpu") for drops in plans]
         masked = decoder.masked_run(model, sequence, lambda number, hidden=hidden: torch.cat([of(number) for of in hidden]))
         for layer, (drops, expected) in enumerate(zip(plans, masked)):
-            gone = pruning.prefill(model, sequence, drops)
+            gone = discards.prefill(model, sequence, drops)
             assert (gone.logits - expected).abs().max() < 1e-5 * expected.abs().max(), (spans, layer)
             removed = sum(drop.count for drop in drops.values())
             assert gone.rows == tuple(len(sequence) - removed * (number > layer) for number in range(LAYERS))
@@ -73,21 +75,21 @@ def test_types_that_leave_at_their_own_layers_and_decoding_equal_masking_token_b
     model, sequence = cases[case]
     plans = [drops_of(sequence, kinds(case)["All"], layers) for layers in ((8, 5, 3), (4, 7, 4), (2, 2, 9))]
     for drops in plans:
-        ids, logits = pruning.generate(model, sequence, drops, 5)
-        others, masked = pruning.masked_generate(model, sequence, drops, 5)
+        ids, logits = discards.generate(model, sequence, drops, 5)
+        others, masked = discards.masked_generate(model, sequence, drops, 5)
         assert ids == others and len(ids) == 5
         assert (logits - masked).abs().max() < 1e-5 * masked.abs().max()
-    clean = pruning.masked_generate(model, sequence, {}, 5)[1]
-    changes = [(pruning.generate(model, sequence, drops, 5)[1] - clean).abs().max() / clean.abs().max() for drops in plans]
+    clean = discards.masked_generate(model, sequence, {}, 5)[1]
+    changes = [(discards.generate(model, sequence, drops, 5)[1] - clean).abs().max() / clean.abs().max() for drops in plans]
     assert max(changes) > 1e-2, "else nothing was tested"
 
 
 def test_decoding_goes_on_from_the_shrunk_caches(model, sequences):
     sequence = sequences[HEAR]
     drops = drops_of(sequence, ["audio", "video"], [6, 3])
-    state = pruning.prefill(model, sequence, drops)
+    state = discards.prefill(model, sequence, drops)
     token = state.logits.argmax()[None]
-    pruning.decode(model, state.cache, token, pruning.following(sequence))
+    discards.decode(model, state.cache, token, discards.following(sequence))
     held = [state.cache.layers[number][0].shape[2] for number in range(LAYERS)]
     assert held == [rows + 1 for rows in state.rows]
     audio, video = len(sequence.spans["audio"]), len(sequence.spans["video"])
@@ -98,9 +100,9 @@ def test_decoding_goes_on_from_the_shrunk_caches(model, sequences):
 def test_discarding_nothing_is_the_clean_run_bit_for_bit(cases, case):
     model, sequence = cases[case]
     clean = decoder.uncut_logits(model, [sequence])[0]
-    assert torch.equal(pruning.prefill(model, sequence, {}).logits, clean)
+    assert torch.equal(discards.prefill(model, sequence, {}).logits, clean)
     after_the_last = drops_of(sequence, kinds(case)["Ques"], [LAYERS - 1])
-    assert torch.equal(pruning.prefill(model, sequence, after_the_last).logits, clean)
+    assert torch.equal(discards.prefill(model, sequence, after_the_last).logits, clean)
 
 
 def test_generating_without_discards_equals_the_official_generate(model, sequences):
@@ -113,7 +115,7 @@ def test_generating_without_discards_equals_the_official_generate(model, sequenc
             states = model.decoder(inputs_embeds=embeds, position_ids=positions, use_cache=False).last_hidden_state
             ids.append(int(model.head(states[0, -1]).argmax()))
             embeds = torch.cat([embeds, model.decoder.get_input_embeddings()(torch.tensor([[ids[-1]]]))], 1)
-    assert pruning.generate(model, sequence, {}, 4)[0] == ids
+    assert discards.generate(model, sequence, {}, 4)[0] == ids
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -124,12 +126,12 @@ def test_the_sweep_equals_a_prefill_for_every_layer(cases, case, most_rows):
         for draw in (None, 0):
             drops = drops_of(sequence, spans, [3] * len(spans))
             if draw is not None:
-                drops = pruning.random_drops(sequence, drops, 0, draw)
+                drops = discards.random_drops(sequence, drops, 0, draw)
             tokens = drops[3].tokens
             run = decoder.clean_run(model, sequence, int(tokens[0]))
             after = [0, 3, 7, 10, 11]
-            swept = pruning.sweep(model, run, tokens, after, most_rows)
-            full = torch.stack([pruning.prefill(model, sequence, {layer: Drop(tokens)}).logits for layer in after])
+            swept = discards.sweep(model, run, tokens, after, most_rows)
+            full = torch.stack([discards.prefill(model, sequence, {layer: Drop(tokens)}).logits for layer in after])
             assert (swept - full).abs().max() < 1e-5 * full.abs().max(), (spans, draw)
             assert torch.equal(swept[-1], decoder.last_logits(model, run.final[-1:])[0])
 
@@ -137,21 +139,21 @@ def test_the_sweep_equals_a_prefill_for_every_layer(cases, case, most_rows):
 def test_random_discards_are_as_many_and_never_the_first_or_last(sequences):
     sequence = sequences[HEAR]
     drops = drops_of(sequence, VIDEO["All"], [8, 5, 3])
-    draws = [pruning.random_drops(sequence, drops, 0, draw) for draw in range(5)]
+    draws = [discards.random_drops(sequence, drops, 0, draw) for draw in range(5)]
     for drawn in draws:
         assert {layer: drop.count for layer, drop in drawn.items()} == {layer: drop.count for layer, drop in drops.items()}
         together = torch.cat([drop.tokens for drop in drawn.values()])
         assert len(together.unique()) == len(together) and 0 not in together and len(sequence) - 1 not in together
         assert all(torch.equal(d.tokens, d.tokens.sort().values) for d in drawn.values())
     assert len({tuple(drawn[3].tokens.tolist()) for drawn in draws}) == 5
-    again = pruning.random_drops(sequence, drops, 0, 1)
+    again = discards.random_drops(sequence, drops, 0, 1)
     assert all(torch.equal(again[layer].tokens, draws[1][layer].tokens) for layer in again)
 
 
 def test_ranked_tokens_are_those_that_the_last_token_attends_to_most(model, sequences):
     """By the official eager weights of that layer."""
     sequence = sequences[HEAR]
-    drops = pruning.resolve(sequence, [Discard("vision", 1, keep=0.5)], LAYERS)
+    drops = discards.resolve(sequence, [Discard("vision", 1, keep=0.5)], LAYERS)
     video = sequence.spans["video"]
     assert drops[1].kept == round(0.5 * len(video))
     seen = {}
@@ -170,18 +172,18 @@ def test_ranked_tokens_are_those_that_the_last_token_attends_to_most(model, sequ
     weights = seen["weights"][:, -1].mean(0)[video]
     best = video[weights.topk(drops[1].kept).indices]
     rest = video[~torch.isin(video, best)]
-    ranked = pruning.prefill(model, sequence, drops)
-    chosen = pruning.prefill(model, sequence, {1: Drop(rest)})
-    worst = pruning.prefill(model, sequence, {1: Drop(best)})
+    ranked = discards.prefill(model, sequence, drops)
+    chosen = discards.prefill(model, sequence, {1: Drop(rest)})
+    worst = discards.prefill(model, sequence, {1: Drop(best)})
     assert torch.equal(ranked.logits, chosen.logits) and ranked.rows == chosen.rows
     assert (worst.logits - chosen.logits).abs().max() > 1e-3
 
 
 def test_vision_is_the_pictures_of_either_role(sequences):
-    assert torch.equal(pruning.tokens_of(sequences[HEAR], "vision"), sequences[HEAR].spans["video"])
-    assert torch.equal(pruning.tokens_of(sequences[MATCH], "vision"), sequences[MATCH].spans["reference"])
+    assert torch.equal(discards.tokens_of(sequences[HEAR], "vision"), sequences[HEAR].spans["video"])
+    assert torch.equal(discards.tokens_of(sequences[MATCH], "vision"), sequences[MATCH].spans["reference"])
     other = sequences["mini_items__audio-to-image_0001"]
-    assert torch.equal(pruning.tokens_of(other, "vision"), other.spans["candidates"])
+    assert torch.equal(discards.tokens_of(other, "vision"), other.spans["candidates"])
 
 
 @pytest.mark.parametrize(
@@ -197,19 +199,19 @@ def test_vision_is_the_pictures_of_either_role(sequences):
 )
 def test_bad_discards_are_refused_with_the_reason(sequences, discard, reason):
     with pytest.raises(InputError, match=reason):
-        pruning.resolve(sequences[HEAR], [discard], LAYERS)
+        discards.resolve(sequences[HEAR], [discard], LAYERS)
 
 
 def test_ranked_tokens_have_no_mask_beforehand(sequences):
-    drops = pruning.resolve(sequences[HEAR], [Discard("vision", 3, 0.5)], LAYERS)
+    drops = discards.resolve(sequences[HEAR], [Discard("vision", 3, 0.5)], LAYERS)
     with pytest.raises(InputError, match="tokens that are ranked have no mask beforehand"):
-        pruning.masks(drops, len(sequences[HEAR]), "cpu")
+        discards.masks(drops, len(sequences[HEAR]), "cpu")
 
 
 def test_the_table_and_the_figure_take_kinds_that_the_paper_does_not_have():
     import pandas as pd
 
-    from avflow import plots_pruning, table_4
+    from avflow.results import kinds_of, table_4
 
     ways = ("none", "Tail", "Audio", "All", "random", "FastV-0.5", "VTW")
     about = dict(model="m", dataset="d", setting="av_video", task="t", group="t", device="cpu", draw=0)
@@ -221,12 +223,12 @@ def test_the_table_and_the_figure_take_kinds_that_the_paper_does_not_have():
     layers = {kind: {"tokens": kind, "layer": 3, "why": "x"} for kind in ("Audio", "Tail", "VTW")}
     block = table_4.table(pd.DataFrame(rows), {"knockout": {"d": ["*"]}}, ["m"], {"m": {"av_video": layers}}, None, 2, 100, 0)
     assert block["av_video"]["setting"].tolist() == ["none", "Audio", "Tail", "All"]
-    assert plots_pruning._kinds(pd.Series(ways)) == ["Audio", "Tail", "All"]
+    assert kinds_of(pd.Series(ways)) == ["Audio", "Tail", "All"]
 
 
 def test_ranking_and_removing_in_one_layer_is_refused(sequences):
     with pytest.raises(InputError, match="tokens that are ranked must leave alone"):
-        pruning.resolve(sequences[HEAR], [Discard("vision", 3, 0.5), Discard("audio", 3)], LAYERS)
+        discards.resolve(sequences[HEAR], [Discard("vision", 3, 0.5), Discard("audio", 3)], LAYERS)
 
 
 @pytest.mark.parametrize("case", ["omni video", "salmonn items"])
@@ -237,7 +239,7 @@ def test_operations_are_those_that_torch_counts(cases, case):
     for layer in (0, 5, 11):
         drops = drops_of(sequence, kinds(case)["All"], [layer] * 3)
         with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-            rows = pruning.prefill(model, sequence, drops).rows
+            rows = discards.prefill(model, sequence, drops).rows
         full = sum(costs.layer_flops(shape, n, n * n) for n in rows) + 2 * shape.hidden * vocabulary
         assert counter.get_total_flops() == pytest.approx(full, rel=1e-4)
         saved = sum(4 * (n * n - n * (n + 1) / 2) * shape.hidden for n in rows)
@@ -246,7 +248,7 @@ def test_operations_are_those_that_torch_counts(cases, case):
 
 def test_the_cache_holds_what_its_rows_take(model, sequences):
     sequence = sequences[HEAR]
-    state = pruning.prefill(model, sequence, drops_of(sequence, ["video"], [4]))
+    state = discards.prefill(model, sequence, drops_of(sequence, ["video"], [4]))
     shape = costs.shape_of(model.decoder.config)
     assert state.cache.bytes == costs.kv_bytes(shape, state.rows, 4)
 
@@ -254,20 +256,20 @@ def test_the_cache_holds_what_its_rows_take(model, sequences):
 def test_a_clip_without_sound_discards_none_and_a_type_that_was_never_there_is_unknown(sequences):
     import dataclasses
 
-    from avflow.spans import Spans
+    from avflow.models.spans import Spans
 
     sequence = sequences[HEAR]
     labels = ["system"] * 4 + ["video"] * 8 + ["question_text"] * 3 + ["tail", "last"]
     silent = dataclasses.replace(sequence, embeds=sequence.embeds[: len(labels)], spans=Spans(labels))
-    assert pruning.resolve(silent, [Discard("audio", 3)], LAYERS) == {}
-    assert pruning.resolve(silent, [Discard("audio", 3), Discard("video", 3)], LAYERS)[3].count == 8
+    assert discards.resolve(silent, [Discard("audio", 3)], LAYERS) == {}
+    assert discards.resolve(silent, [Discard("audio", 3), Discard("video", 3)], LAYERS)[3].count == 8
     with pytest.raises(InputError, match="span 'reference' does not exist"):
-        pruning.resolve(silent, [Discard("reference", 3)], LAYERS)
+        discards.resolve(silent, [Discard("reference", 3)], LAYERS)
 
 
 def test_a_copied_cache_grows_alone(model, sequences):
-    state = pruning.prefill(model, sequences[HEAR], {})
+    state = discards.prefill(model, sequences[HEAR], {})
     before, token = state.cache.bytes, state.logits.argmax()[None]
-    first = pruning.decode(model, state.cache.copy(), token, pruning.following(sequences[HEAR]))
+    first = discards.decode(model, state.cache.copy(), token, discards.following(sequences[HEAR]))
     assert state.cache.bytes == before
-    assert torch.equal(first, pruning.decode(model, state.cache.copy(), token, pruning.following(sequences[HEAR])))
+    assert torch.equal(first, discards.decode(model, state.cache.copy(), token, discards.following(sequences[HEAR])))

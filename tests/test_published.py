@@ -9,9 +9,10 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from avflow import claims, plots, plots_attention, plots_published, published
 from avflow.errors import InputError
-from avflow.interventions import Route
+from avflow.figures import attention_panels, palette, published_curves
+from avflow.results import claims, published, task_groups
+from avflow.tracing.interventions import Route
 
 FOLDER = ROOT / "resources/published"
 CURVES, ATTENTION = FOLDER / "curves.csv", FOLDER / "attention.csv"
@@ -130,7 +131,7 @@ def test_the_attention_is_that_of_figure_1():
     rows = published.attention(ATTENTION, "av_speakerbench", MODEL)
     written = rows[["class", "first", "last", "share_low", "share_high"]].to_numpy().tolist()
     assert written == [["video", 30, 30, 0.01, 0.01], ["video", 31, 35, 0.06, 0.09], ["last", 0, 0, 0.38, 0.38]]
-    assert set(rows["class"]) <= set(plots_attention.CLASSES) and set(rows["figure"]) == {"figure_1"}
+    assert set(rows["class"]) <= set(attention_panels.CLASSES) and set(rows["figure"]) == {"figure_1"}
 
 
 def test_the_maskings_are_those_of_table_1():
@@ -179,7 +180,7 @@ def test_every_curve_has_a_route_that_its_figure_cuts_and_a_group_of_its_dataset
     for row in every_curve().to_dict("records"):
         assert str(Route.parse(row["route"])) == row["route"]
         assert row["route"] in config["knockout"]["cuts"][row["figure"]]["routes"]
-        assert row["dataset"] == DATA[row["figure"]] and row["group"] in plots.TITLES
+        assert row["dataset"] == DATA[row["figure"]] and row["group"] in task_groups.TITLES
         if row["dataset"] == "av_speakerbench":
             assert row["group"] in config["datasets"]["av_speakerbench"]["groups"] or row["group"] in tasks
         else:
@@ -361,7 +362,7 @@ def test_a_bad_share_is_named(tmp_path):
 def test_nothing_is_drawn_where_nothing_is_published(dataset, model):
     rows = published.curves(CURVES, dataset, model)
     axis = plt.figure().subplots()
-    assert plots_published.draw_curves(axis, rows[rows["group"] == "hear"], {"video->last": "red"}) == 0
+    assert published_curves.draw_curves(axis, rows[rows["group"] == "hear"], {"video->last": "red"}) == 0
     assert not axis.patches and not len(rows) and not len(published.attention(ATTENTION, dataset, model))
     plt.close("all")
 
@@ -373,11 +374,11 @@ def test_boxes_lie_at_their_layers_and_changes_behind_the_curves():
     axis = figure.subplots()
     line = axis.plot([0, 35], [0, 0])[0]
     band = axis.fill_between([0, 35], -1, 1)
-    assert plots_published.draw_curves(axis, rows, {"question->last": plots.ORANGE, "audio->question": plots.BLUE}) == 4
+    assert published_curves.draw_curves(axis, rows, {"question->last": palette.ORANGE, "audio->question": palette.BLUE}) == 4
     boxes = sorted(tuple(box.get_bbox().extents) for box in axis.patches)
     assert boxes == [(1.5, -8, 8.5, -5), (18.5, -31, 20.5, -29), (23.5, -47, 30.5, -41), (30.5, -4, 31.5, -2)]
     assert all(box.get_zorder() < min(line.get_zorder(), band.get_zorder()) for box in axis.patches)
     axis.autoscale_view()
     assert axis.get_ylim()[0] < -47, "the axis reaches down to them"
-    assert plots_published.draw_curves(axis, rows, {"video->question": "0.35"}) == 2, "where it begins and jumps has no value"
+    assert published_curves.draw_curves(axis, rows, {"video->question": "0.35"}) == 2, "where it begins and jumps has no value"
     plt.close(figure)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from avflow import benchmarks, questions
 from avflow.errors import InputError
+from avflow.questions import benchmark_rows, question
 
 ROW = {
     "question_id": "7",
@@ -28,11 +28,11 @@ ITEMS = {
 
 
 def video(**changes):
-    return benchmarks.video_question({**ROW, **changes}, "mini-video", "Choose.", "The answer is:")
+    return benchmark_rows.video_question({**ROW, **changes}, "mini-video", "Choose.", "The answer is:")
 
 
 def items(**changes):
-    return benchmarks.items_question({**ITEMS, **changes}, "mini-items", "Answer with the letter.")
+    return benchmark_rows.items_question({**ITEMS, **changes}, "mini-items", "Answer with the letter.")
 
 
 def test_an_answer_that_is_not_among_the_options_is_refused():
@@ -86,23 +86,23 @@ def test_tags_are_taken_out_with_what_joins_them_and_kept_as_shipped():
 
 def test_questions_survive_a_round_trip_and_are_sorted(tmp_path):
     written = [video(question_id="9"), video(), items()]
-    questions.write_questions(written, tmp_path / "q.jsonl")
-    assert questions.read_questions(tmp_path / "q.jsonl") == sorted(written, key=lambda q: q.question_id)
+    question.write_questions(written, tmp_path / "q.jsonl")
+    assert question.read_questions(tmp_path / "q.jsonl") == sorted(written, key=lambda q: q.question_id)
 
 
 def test_a_damaged_line_names_file_and_line(tmp_path):
-    good = questions.to_json(video())
+    good = question.to_json(video())
     (tmp_path / "q.jsonl").write_text(good + "\n" + good.replace('"answer": "B"', '"answer": "Z"') + "\n")
     with pytest.raises(InputError, match=r"q\.jsonl, line 2: question mini_video__7: answer 'Z'"):
-        questions.read_questions(tmp_path / "q.jsonl")
+        question.read_questions(tmp_path / "q.jsonl")
     (tmp_path / "q.jsonl").write_text(good[:50])
     with pytest.raises(InputError, match=r"q\.jsonl, line 1: not a question of the documented shape"):
-        questions.read_questions(tmp_path / "q.jsonl")
+        question.read_questions(tmp_path / "q.jsonl")
 
 
 def test_an_id_that_occurs_twice_is_refused(tmp_path):
     with pytest.raises(InputError, match="mini_video__7 occurs twice"):
-        questions.write_questions([video(), video()], tmp_path / "q.jsonl")
+        question.write_questions([video(), video()], tmp_path / "q.jsonl")
 
 
 def test_questions_on_one_clip_share_a_shard_and_shards_partition():
@@ -114,6 +114,6 @@ def test_questions_on_one_clip_share_a_shard_and_shards_partition():
 
 def test_the_first_questions_of_each_task_are_for_knockouts():
     pool = [replace(video(question_id=f"{t}_{i}"), task=t) for t in ("see", "hear") for i in range(5)]
-    marked = questions.split_for_knockout(pool, 2)
+    marked = question.split_for_knockout(pool, 2)
     chosen = [q.question_id for q in marked if q.study_split == "knockout"]
     assert chosen == ["mini_video__hear_0", "mini_video__hear_1", "mini_video__see_0", "mini_video__see_1"]

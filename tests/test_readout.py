@@ -8,29 +8,34 @@ import pytest
 import torch
 
 import evaluate
-from avflow import benchmarks, parity, prompt, readout, tables
-from avflow.adapters.qwen_omni import OmniLayout
 from avflow.errors import InputError
-from avflow.questions import Option
-from avflow.sequence import Sequence
+from avflow.miniature import processor_cases
+from avflow.models import prompt
+from avflow.models.qwen_omni import OmniLayout
+from avflow.models.sequence import Sequence
+from avflow.questions import benchmark_rows
+from avflow.questions.question import Option
+from avflow.tracing import readout, row_schemas
 
 # what the real vocabulary merges, too, at ends of lines and before letters; 010a and 0120 stand for newline and space
 ENDS = [(".", "\u010a"), ("\u010a", "\u010a"), (".\u010a", "\u010a"), ("?", "\u010a")]
 MERGES = [*ENDS, ("\u0120", "A"), ("(", "A"), ("\u0120", "B")]
-TOKENIZER = parity.byte_tokenizer(MERGES)
+TOKENIZER = processor_cases.byte_tokenizer(MERGES)
 OPTIONS = ("A. the man.", "B. the woman", "C. none of them?", "D. 3")
 
 
 def built(options=OPTIONS, question="Who speaks?", tokenizer=TOKENIZER, change=lambda question: question):
     row = dict(question_id="1", question=question, choices=str(list(options)), answer="B", task_id="t", video_id="v")
-    made = benchmarks.video_question({**row, "audio_visual_path": "v.mp4"}, "d", "Answer with a letter.", "The best answer is:")
+    made = benchmark_rows.video_question(
+        {**row, "audio_visual_path": "v.mp4"}, "d", "Answer with a letter.", "The best answer is:"
+    )
     made = change(made)
     vision = SimpleNamespace(spatial_merge_size=2)
     layout = OmniLayout(SimpleNamespace(vision_config=vision, position_id_per_seconds=25, seconds_per_chunk=2))
     clip = dict(grid=torch.tensor([2, 4, 4]), seconds_per_grid=torch.tensor(1.0), audio=0, samples=torch.tensor(32000))
     media = {"v1": layout.of("video", 1, "video", clip)}
-    text, runs = prompt.render(made, parity.SYSTEM_PROMPT, media)
-    return made, prompt.build(made, tokenizer, parity.SYSTEM_PROMPT, media), text, runs
+    text, runs = prompt.render(made, processor_cases.SYSTEM_PROMPT, media)
+    return made, prompt.build(made, tokenizer, processor_cases.SYSTEM_PROMPT, media), text, runs
 
 
 def sequence(options=OPTIONS):
@@ -84,7 +89,7 @@ def test_a_letter_that_merges_with_its_bracket_is_refused():
 
     with pytest.raises(InputError, match="question d__1: letter A is not a token of its own in this prompt"):
         built(change=bracketed)
-    separate = built(change=bracketed, tokenizer=parity.byte_tokenizer(ENDS))[1]
+    separate = built(change=bracketed, tokenizer=processor_cases.byte_tokenizer(ENDS))[1]
     assert len(separate.letter_ids) == 4
 
 
@@ -137,7 +142,7 @@ class Partial:
 
 def test_answers_that_are_no_letters_are_reported_with_what_was_said(capsys):
     said = {"q1": logits_for(B=3.0), "q2": logits_for(_B=3.0, B=2.0), "q3": logits_for(T=3.0), "q4": logits_for(_B=4.0)}
-    rows = {name: tables.answer_row(sequence(), logits, "m") for name, logits in said.items()}
+    rows = {name: row_schemas.answer_row(sequence(), logits, "m") for name, logits in said.items()}
     assert [rows[n]["says_letter"] for n in said] == [True, False, False, False]
     assert [rows[n]["correct"] for n in said] == [True, False, False, False], "a space before the letter is another token"
     assert rows["q2"]["answer"] == "B" and rows["q2"]["p_variants"] > 0.7

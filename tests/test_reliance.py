@@ -2,8 +2,8 @@
 
 import torch
 
-from avflow.decoder import causal_mask, masked_run, uncut_logits
-from avflow.shard_writer import ShardWriter, room_for
+from avflow.storage.shard_writer import ShardWriter, room_for
+from avflow.tracing.decoder import causal_mask, masked_run, uncut_logits
 from reliance import Swaps, first_of_tasks, shuffled, variants
 
 

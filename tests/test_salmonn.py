@@ -16,12 +16,15 @@ from test_media import pictures, tone
 from transformers import WhisperFeatureExtractor
 
 import check_parity
-from avflow import benchmarks, features, layouts, media, miniature, readout, sampling, tiny_salmonn, world
-from avflow.adapters import load, model_arguments
-from avflow.adapters.salmonn_port import SalmonnPort, official_name, port_name
-from avflow.adapters.video_salmonn import POSITIONS, SalmonnLayout, VideoSalmonn, audio_after_grids, whole_chunks
-from avflow.decoder import causal_mask, masked_run
 from avflow.errors import InputError
+from avflow.media import encoder_inputs, files, sampling
+from avflow.miniature import datasets, tiny_salmonn, world
+from avflow.models.families import load_model, model_arguments
+from avflow.models.salmonn_port import SalmonnPort, official_name, port_name
+from avflow.models.video_salmonn import POSITIONS, SalmonnLayout, VideoSalmonn, audio_after_grids, whole_chunks
+from avflow.questions import benchmark_rows, layouts
+from avflow.tracing import readout
+from avflow.tracing.decoder import causal_mask, masked_run
 
 GOLDEN = ROOT / "tests/data/video_salmonn2_plus"
 
@@ -61,12 +64,12 @@ def clip(grid, seconds_per_grid, samples=None):
 
 
 def video_question(task="while-see"):
-    row = miniature.video_row(task, 1, "c", [0, 1, 2, 3], 0, 0)
-    return benchmarks.video_question(row, miniature.VIDEO, *miniature.INSTRUCTIONS["av_video"])
+    row = datasets.video_row(task, 1, "c", [0, 1, 2, 3], 0, 0)
+    return benchmark_rows.video_question(row, datasets.VIDEO, *datasets.INSTRUCTIONS["av_video"])
 
 
 def items_question(task):
-    return benchmarks.items_question(miniature.items_row(task, 1, [0, 1, 2, 3], 0), miniature.ITEMS, world.ITEMS_INSTRUCTION)
+    return benchmark_rows.items_question(datasets.items_row(task, 1, [0, 1, 2, 3], 0), datasets.ITEMS, world.ITEMS_INSTRUCTION)
 
 
 def encoded(model, question):
@@ -234,11 +237,11 @@ def test_positions_are_an_option_of_this_family_only(folder):
     parser = ArgumentParser()
     model_arguments(parser)
     options = ["--checkpoint", str(folder), "--device", "cpu", "--positions"]
-    assert load(parser.parse_args(["--family", "video_salmonn", *options, "training"])).layout.positions == "training"
+    assert load_model(parser.parse_args(["--family", "video_salmonn", *options, "training"])).layout.positions == "training"
     with pytest.raises(InputError, match="positions 'typo' are unknown; known: official_generate, training"):
-        load(parser.parse_args(["--family", "video_salmonn", *options, "typo"]))
+        load_model(parser.parse_args(["--family", "video_salmonn", *options, "typo"]))
     with pytest.raises(InputError, match="qwen_omni takes no positions"):
-        load(parser.parse_args(["--family", "qwen_omni", *options, "training"]))
+        load_model(parser.parse_args(["--family", "qwen_omni", *options, "training"]))
 
 
 # layout
@@ -349,7 +352,7 @@ def test_a_whole_forward_gives_finite_logits_and_the_modes_differ(salmonn, folde
 def test_chunks_of_sound_equal_whispers_extractor(samples):
     audio = 0.1 * np.random.default_rng(samples).standard_normal(samples).astype(np.float32)
     official = WhisperFeatureExtractor(feature_size=128, chunk_length=30)(audio, sampling_rate=16000, return_tensors="pt")
-    ours = features.log_mel(torch.from_numpy(audio), 480000)
+    ours = encoder_inputs.log_mel(torch.from_numpy(audio), 480000)
     assert (ours - official["input_features"][0]).abs().max() < 1e-4
 
 
@@ -369,17 +372,17 @@ def test_frames_are_spread_from_the_first_to_the_last():
     assert len(spread(9000, 300.0)) == 768
     most = lambda frames: sampling.most_pixels(frames, True, 768, 3136, 61250, None)
     assert most(768) == 61250 and round(most(100)) == 446880
-    assert features.resized_shape(720, 1280, 28, 3136, most(100)) == (476, 868)
+    assert encoder_inputs.resized_shape(720, 1280, 28, 3136, most(100)) == (476, 868)
 
 
 def test_a_clip_is_read_in_both_samplings(tmp_path):
     path = tmp_path / "clip.mp4"
-    media.write_clip(path, pictures(), 10, tone(2.0), 48000)
-    frames, fps = media.read_spread_frames(path, 0.1, 4, 8)
+    files.write_clip(path, pictures(), 10, tone(2.0), 48000)
+    frames, fps = files.read_spread_frames(path, 0.1, 4, 8)
     assert frames.shape == (8, 3, 48, 64) and fps == 4.0
     grey = frames[:, :, 30, 40].mean(1)
     assert np.allclose(grey, 40 + 8 * sampling.spread_indices(20, 2.0, 0.1, 4, 8), atol=4)
-    assert media.read_frames(path, 2, 768)[0].shape == (4, 3, 48, 64)
+    assert files.read_frames(path, 2, 768)[0].shape == (4, 3, 48, 64)
 
 
 def test_the_schema_knows_both_kinds_of_sampling_and_no_mixture():
@@ -397,7 +400,7 @@ def test_the_schema_knows_both_kinds_of_sampling_and_no_mixture():
 
 
 def test_the_trainings_templates_are_the_adapters_sequences(salmonn, trained):
-    from avflow.tiny_training import template
+    from avflow.miniature.training import template
 
     asked = [*((t, video_question(t)) for t in world.VIDEO_TASKS), *((t, items_question(t)) for t in world.ITEM_TASKS)]
     for task, question in asked:
@@ -412,9 +415,9 @@ def test_the_trainings_templates_are_the_adapters_sequences(salmonn, trained):
 
 def test_training_sees_the_frames_that_the_files_are_sampled_at(trained):
     settings = yaml.safe_load((ROOT / "config.yaml").read_text())["sampling"]["salmonn-56px"]
-    frames = miniature.CLIP_FPS * world.SECONDS
+    frames = datasets.CLIP_FPS * world.SECONDS
     indices = sampling.spread_indices(frames, world.SECONDS, settings["interval"], settings["min_frames"], settings["max_frames"])
-    assert np.allclose(trained.frame_times, indices / miniature.CLIP_FPS)
+    assert np.allclose(trained.frame_times, indices / datasets.CLIP_FPS)
     assert trained.clip["grid"].tolist() == [len(indices) // 2, 4, 4]
     assert float(trained.clip["seconds_per_grid"]) == 2 * world.SECONDS / len(indices)
     seconds = np.floor(trained.frame_times).reshape(-1, 2)
@@ -426,7 +429,7 @@ def test_batched_encoders_equal_those_of_the_adapter(salmonn):
     loaded.model.load_state_dict(salmonn.model.state_dict())
     g = torch.Generator().manual_seed(0)
     frames, waves = torch.randint(0, 256, (6, 3, 56, 56), generator=g, dtype=torch.uint8), torch.randn(2, 16000, generator=g) / 9
-    patches, grid = features.patchify(frames, 14, 2, 2)
+    patches, grid = encoder_inputs.patchify(frames, 14, 2, 2)
     with torch.inference_mode():
         vision, audio = loaded.vision(patches.unflatten(0, (3, 16)), grid[1:]), loaded.audio(waves)
     whole = salmonn.encode("video", frames=frames, fps=4.0)["vision"]
@@ -435,7 +438,7 @@ def test_batched_encoders_equal_those_of_the_adapter(salmonn):
         assert (ours - salmonn.encode("audio", audio=wave)["audio"]).abs().max() < 1e-5
     clips = torch.randn(1, 64000, generator=g) / 9
     mel = tiny_salmonn.padded_mel(clips, 160000)
-    assert (mel - features.log_mel(clips, 160000)).abs().max() < 1e-6
+    assert (mel - encoder_inputs.log_mel(clips, 160000)).abs().max() < 1e-6
 
 
 # the answer

@@ -69,7 +69,7 @@ def test_every_rule_but_those_that_only_name_targets_has_an_environment_that_exi
 
 @pytest.mark.parametrize(("rule", "source", "environment"), list(rules()))
 def test_an_environment_holds_what_its_rules_import(rule, source, environment):
-    from avflow import provenance
+    from avflow.storage import provenance
 
     path = ROOT / source
     if path.suffix == ".ipynb":
@@ -77,7 +77,7 @@ def test_an_environment_holds_what_its_rules_import(rule, source, environment):
         texts = ["\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")]
         texts += [p.read_text() for p in provenance.notebook_sources(path)]
     else:
-        also = ["adapters.qwen_omni", "adapters.video_salmonn"] if environment == "models" else []
+        also = ["models.qwen_omni", "models.video_salmonn"] if environment == "models" else []
         texts = [p.read_text() for p in provenance.sources(path, *also)]
     names = set()
     for text in texts:

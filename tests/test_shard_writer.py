@@ -9,8 +9,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from avflow.errors import InputError
-from avflow.features_store import FeatureStore
-from avflow.shard_writer import ShardWriter, room_for
+from avflow.storage.shard_reader import FeatureStore
+from avflow.storage.shard_writer import ShardWriter, room_for
 
 
 def tensors(pixels):

@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from avflow.errors import InputError
-from avflow.significance import holm, mcnemar, sign_flip
-from avflow.statistics import cluster_bootstrap, non_inferior, paired_change, paired_score_interval, simultaneous_band
+from avflow.results.significance import holm, mcnemar, sign_flip
+from avflow.results.statistics import cluster_bootstrap, non_inferior, paired_change, paired_score_interval, simultaneous_band
 
 
 def test_the_mean_and_a_95_percent_interval_match_theory_for_independent_questions():

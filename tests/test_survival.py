@@ -23,9 +23,10 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT
 
-from avflow import cli, manifest, rows, writing
+from avflow import cli
 from avflow.errors import InputError
-from avflow.features_store import FeatureStore
+from avflow.storage import manifest, partial_rows, whole_files
+from avflow.storage.shard_reader import FeatureStore
 
 QUESTIONS, MODEL = 8, "tiny-salmonn"
 STUDY = f"""
@@ -67,10 +68,10 @@ class Run:
 def asked(where: Path) -> Counter:
     """How often each question stands among the whole records of the side file."""
     side = where / f"{OUT}.partial"
-    data, at, found = side.read_bytes() if side.exists() else b"", len(rows.MAGIC), Counter()
-    while len(frame := data[at : at + rows.FRAME.size]) == rows.FRAME.size:
-        start = at + rows.FRAME.size
-        at = start + rows.FRAME.unpack(frame)[0]
+    data, at, found = side.read_bytes() if side.exists() else b"", len(partial_rows.MAGIC), Counter()
+    while len(frame := data[at : at + partial_rows.FRAME.size]) == partial_rows.FRAME.size:
+        start = at + partial_rows.FRAME.size
+        at = start + partial_rows.FRAME.unpack(frame)[0]
         name = data[start:at].partition(b"\0")[0]
         if at <= len(data) and name.startswith(b"mini_video"):
             found[name.decode()] += 1
@@ -227,15 +228,16 @@ def test_knockouts_on_a_full_disk_say_so_and_go_on_when_there_is_room(study, und
 SHARD_AND_TABLE = """
 import sys
 import numpy as np, pyarrow as pa
-from avflow import cli, rows
-from avflow.shard_writer import ShardWriter
+from avflow import cli
+from avflow.storage import partial_rows
+from avflow.storage import ShardWriter
 
 def shard():
     with ShardWriter("small/f.safetensors", 1000, {}) as out:
         out.add("m/frames", np.zeros(2_000_000, np.uint8))
 
 def table():
-    rows.write_parquet(pa.table({"x": np.random.default_rng(0).random(200_000)}), "small/t.parquet")
+    partial_rows.write_parquet(pa.table({"x": np.random.default_rng(0).random(200_000)}), "small/t.parquet")
 
 cli.run({"shard": shard, "table": table}[sys.argv[1]])
 """
@@ -353,8 +355,8 @@ def test_a_missing_input_names_the_rule_that_makes_or_fetches_it(study, monkeypa
 
 
 def test_a_downloaded_file_that_has_gone_names_the_rule_that_fetches_it(tmp_path):
-    from avflow import preparation
-    from avflow.adapters.checkpoint import read_config
+    from avflow.models.checkpoint import read_config
+    from avflow.questions import preparation
 
     for name, content in {"config.json": b"{}", "clips_2.zip": b"zip"}.items():
         (tmp_path / name).write_bytes(content)
@@ -399,7 +401,7 @@ def test_who_comes_second_waits_and_then_finds_a_whole_file(tmp_path, capsys):
     path, order = tmp_path / "t", []
 
     def write(name, go_on=None):
-        with writing.whole(path) as part:
+        with whole_files.whole(path) as part:
             order.append(f"{name} begins")
             if go_on:
                 go_on.wait(60)
@@ -419,7 +421,7 @@ def test_who_comes_second_waits_and_then_finds_a_whole_file(tmp_path, capsys):
     second.join()
     assert order == ["first begins", "first ends", "second begins", "second ends"]
     assert path.read_text() == "second" and [p.name for p in tmp_path.iterdir()] == ["t"]
-    with pytest.raises(KeyError), writing.whole(path):
+    with pytest.raises(KeyError), whole_files.whole(path):
         raise KeyError
     assert path.read_text() == "second" and [p.name for p in tmp_path.iterdir()] == ["t"]
 
@@ -463,7 +465,7 @@ def test_a_question_that_does_not_fit_is_one_line_and_what_was_finished_is_kept(
 def test_work_is_halved_until_it_fits_and_one_item_that_does_not_is_an_error():
     import torch
 
-    from avflow.gpu_memory import halving
+    from avflow.models.gpu_memory import halving
 
     tried = []
 

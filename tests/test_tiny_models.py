@@ -4,10 +4,10 @@ import pytest
 import torch
 from conftest import ROOT, UNIONS
 
-from avflow import features, media
-from avflow.adapters.qwen_omni import QwenOmni
-from avflow.adapters.video_salmonn import VideoSalmonn
-from avflow.decoder import uncut_logits
+from avflow.media import encoder_inputs, files
+from avflow.models.qwen_omni import QwenOmni
+from avflow.models.video_salmonn import VideoSalmonn
+from avflow.tracing.decoder import uncut_logits
 from reliance import shuffled, without
 
 MODELS = {"tiny-omni": QwenOmni, "tiny-salmonn": VideoSalmonn}
@@ -18,14 +18,14 @@ def encode(model, path, kind, spread):
     """One file's features, sampled as config.yaml has it for the model."""
     frames, audio, fps = None, None, None
     if kind == "video":
-        read = media.read_spread_frames(path, 0.1, 16, 16) if spread else media.read_frames(path, 2, 768)
+        read = files.read_spread_frames(path, 0.1, 16, 16) if spread else files.read_frames(path, 2, 768)
         frames, fps = torch.from_numpy(read[0]), read[1]
     elif kind == "image":
-        frames = torch.from_numpy(media.read_image(path).copy())
+        frames = torch.from_numpy(files.read_image(path).copy())
     if frames is not None:
-        frames = features.resize(frames.contiguous(), 56, 56)
+        frames = encoder_inputs.resize(frames.contiguous(), 56, 56)
     if kind != "image":
-        audio = torch.from_numpy(media.read_audio(path))
+        audio = torch.from_numpy(files.read_audio(path))
     return model.encode(kind, frames=frames, audio=audio, fps=fps)
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 from conftest import SCRIPTS, script
 
-from avflow import provenance
+from avflow.storage import provenance
 
 
 @pytest.mark.parametrize("family", ["qwen_omni", "video_salmonn"])
@@ -23,8 +23,8 @@ def test_a_smoke_run_passes_every_stage_and_resumes(tmp_path, family, monkeypatc
     assert log[-1]["total"] == 5
     assert all(0 <= log[-1][task] <= 1 for task in ("hear", "see", "while-hear", "while-see", "image-to-audio"))
 
-    from avflow.adapters.qwen_omni import QwenOmni
-    from avflow.adapters.video_salmonn import VideoSalmonn
+    from avflow.models.qwen_omni import QwenOmni
+    from avflow.models.video_salmonn import VideoSalmonn
 
     adapter = {"qwen_omni": QwenOmni, "video_salmonn": VideoSalmonn}[family]
     assert len(adapter(tmp_path / "checkpoint", "").decoder.layers) == 12
@@ -44,8 +44,8 @@ def test_training_imports_only_what_a_bare_gpu_machine_has():
 def test_templates_find_what_varies_in_a_prompt():
     import torch
 
-    from avflow import world
-    from avflow.tiny_training import TASKS, Trainer
+    from avflow.miniature import world
+    from avflow.miniature.training import TASKS, Trainer
 
     trainer = Trainer("cpu", 0, "qwen_omni")
     made = trainer.family.tokenizer

@@ -77,7 +77,7 @@ def test_everything_is_made_and_nothing_half_made_is_left(done):
 
 
 def test_the_small_run_shows_the_routes_that_the_world_plants(done):
-    from avflow.effects import relative_change
+    from avflow.results.effects import relative_change
 
     table = done / "results/miniature/tables/knockout_figure_4.parquet"
     rows = relative_change(table, {MODEL: 3}, "mini-video")
@@ -103,7 +103,7 @@ def test_every_row_carries_what_the_interface_promises(done):
     assert set(orders["layout"]) == {"paper_eq3", "original", "reference_first", "reference_last", "question_first"}
     assert (orders["control"] == "null").sum() == orders.groupby(["model", "question_id", "layout"]).ngroups
     assert table["removed_mass"].dropna().between(0, 1 + 1e-6).all()
-    from avflow.rows import read_metadata
+    from avflow.storage.partial_rows import read_metadata
 
     facts = read_metadata(done / f"results/miniature/knockout/{MODEL}/mini-video/figure_4/0.parquet")
     assert {"code", "checkpoint", "versions", "device", "dtype", "seed", "plan", "seconds", "peak_bytes"} <= set(facts)
@@ -197,7 +197,7 @@ def test_table_4_has_every_setting_of_every_part(done):
 
 
 def test_layers_follow_the_stated_rule(done):
-    from avflow.effects import relative_change
+    from avflow.results.effects import relative_change
 
     layers = json.loads((done / f"results/miniature/discard_layers/{MODEL}.json").read_text())
     rows = relative_change(done / "results/miniature/tables/knockout_figure_4.parquet", {MODEL: 3}, "mini-video")
@@ -242,7 +242,7 @@ def edited(path, old, new):
 
 
 def test_editing_a_knockout_module_reruns_only_knockouts_and_their_figures(done):
-    module = done / "workflow_scripts/avflow/interventions.py"
+    module = done / "workflow_scripts/avflow/tracing/interventions.py"
     before = edited(module, "half = width // 2", "half = int(width) // 2")
     try:
         jobs = planned(snakemake(done, "--dry-run", "--cores", "2").stdout)
@@ -281,7 +281,7 @@ def test_editing_a_knockout_module_reruns_only_knockouts_and_their_figures(done)
 
 
 def test_a_comment_reruns_jobs_but_keeps_their_finished_questions(done):
-    module = done / "workflow_scripts/avflow/interventions.py"
+    module = done / "workflow_scripts/avflow/tracing/interventions.py"
     before = edited(module, "half = width // 2", "half = width // 2  # layers on either side")
     table = done / f"results/miniature/knockout/{MODEL}/mini-video/figure_4/0.parquet"
     rows = pq.read_table(table)
@@ -325,12 +325,12 @@ def test_a_killed_knockout_goes_on_where_it_stopped_with_equal_rows(done):
 
 
 def test_verification_is_recorded_and_notices_a_wrong_row(done):
-    from avflow.rows import read_metadata
+    from avflow.storage.partial_rows import read_metadata
 
     shard = done / f"results/miniature/knockout/{MODEL}/mini-video/figure_4/0.parquet"
     facts = read_metadata(shard)
     assert facts["verified"] == 3 and facts["verified_difference"] < 1e-5 and facts["plan"]["engine"] == "sweep"
-    module = done / "workflow_scripts/avflow/knockout.py"
+    module = done / "workflow_scripts/avflow/tracing/knockout.py"
     before = edited(module, "now = [job.cuts(layer) is not None for job in jobs]", "now = [False for job in jobs]")
     try:
         run = snakemake(done, str(shard.relative_to(done)), "--cores", "2")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from avflow import miniature, world
 from avflow.errors import InputError
+from avflow.miniature import datasets, world
 
 
 def test_equal_seeds_draw_equal_scenes_and_other_paths_other_ones():
@@ -15,8 +15,8 @@ def test_equal_seeds_draw_equal_scenes_and_other_paths_other_ones():
 
 
 def test_seeds_of_training_and_of_files_never_meet():
-    files = {world.seed_of(miniature.VIDEO, 0, family, n) for family in ("single", "medley", "either") for n in range(1, 301)}
-    files |= {world.seed_of(miniature.ITEMS, 0, task, n) for task in world.ITEM_TASKS for n in range(1, 301)}
+    files = {world.seed_of(datasets.VIDEO, 0, family, n) for family in ("single", "medley", "either") for n in range(1, 301)}
+    files |= {world.seed_of(datasets.ITEMS, 0, task, n) for task in world.ITEM_TASKS for n in range(1, 301)}
     assert len(files) == 3 * 300 + 2 * 300
     assert not files & {world.seed_of("train", 0, step) for step in range(20000)}
 
@@ -74,6 +74,6 @@ def test_pictures_show_the_colour_and_sounds_are_louder_than_silence():
 
 
 def test_options_are_shuffled_so_that_letters_and_positions_are_even():
-    rows = [miniature.video_row("see", 1, "c", np.random.default_rng(i).permutation(4).tolist(), i % 4, None) for i in range(400)]
+    rows = [datasets.video_row("see", 1, "c", np.random.default_rng(i).permutation(4).tolist(), i % 4, None) for i in range(400)]
     share = np.array([sum(r["answer"] == letter for r in rows) for letter in "ABCD"]) / 400
     assert (abs(share - 0.25) < 0.08).all()

@@ -32,12 +32,25 @@ import json
 
 import torch
 
-from avflow import cli, knockout, last_token, late_layers, readout, sinks, tables, traced
-from avflow.attention_maps import as_range, attention_maps, bin_classes
-from avflow.decoder import clean_run, last_logits
-from avflow.interventions import Route
+from avflow import cli
 from avflow.questions import first_of_tasks, read_questions
-from avflow.token_classes import CLASSES, first_tokens, token_classes
+from avflow.tracing import (
+    Route,
+    as_range,
+    attention_maps,
+    bin_classes,
+    clean_run,
+    first_tokens,
+    knockout,
+    last_logits,
+    last_token,
+    late_layers,
+    readout,
+    row_schemas,
+    shard_job,
+    sinks,
+)
+from avflow.tracing.token_classes import CLASSES, token_classes
 
 
 def last_token_rows(model, sequence, run) -> list[dict]:
@@ -111,8 +124,8 @@ def look(model, question, features, partial, arguments, mapped: set) -> list[dic
         partial.remember("batch plan", batches.as_dict())
     if question.question_id in mapped:
         rows += map_rows(model, sequence, run, arguments)
-    shared = tables.about(question, arguments.model) | {"gold": question.answer, "correct_clean": right}
-    empty = dict.fromkeys(tables.ATTENTION.names)
+    shared = row_schemas.about(question, arguments.model) | {"gold": question.answer, "correct_clean": right}
+    empty = dict.fromkeys(row_schemas.ATTENTION.names)
     return [{**empty, **shared, **row} for row in rows]
 
 
@@ -131,7 +144,7 @@ def change(text: str) -> dict:
 
 
 def main():
-    parser = traced.parser(__doc__)
+    parser = shard_job.parser(__doc__)
     parser.add_argument("--first", type=int, help="only the first so many questions of every task")
     parser.add_argument("--maps", type=int, default=0, help="maps, norms and activations of the first so many of every task")
     parser.add_argument("--bins", type=int, default=64, help="bins of positions in a map")
@@ -144,7 +157,7 @@ def main():
     choose = lambda questions: [q for q in questions if q.question_id in chosen]
     work = lambda model, question, features, partial: look(model, question, features, partial, arguments, mapped)
     plan = {name: getattr(arguments, name) for name in ("first", "maps", "bins", "masked", "masked_layers", "change")}
-    traced.run(__file__, arguments, tables.ATTENTION, choose, work, plan)
+    shard_job.run(__file__, arguments, row_schemas.ATTENTION, choose, work, plan)
 
 
 if __name__ == "__main__":

@@ -17,11 +17,9 @@ import torch
 from safetensors.torch import load_file
 
 from avflow import cli
-from avflow.adapters.salmonn_port import SalmonnPort
-from avflow.adapters.video_salmonn import POSITIONS, SalmonnLayout
-from avflow.decoder import clean_run
 from avflow.errors import InputError
-from avflow.sequence import Sequence
+from avflow.models import POSITIONS, SalmonnLayout, SalmonnPort, Sequence
+from avflow.tracing import clean_run
 
 TOLERANCE = 1e-4
 FIXTURE_NAMES = {"official_generate": "generate", "training": "training"}

@@ -37,9 +37,10 @@ except RuntimeError:  # a CUDA build beside torch's CPU build lacks operators, w
 from PIL import Image  # noqa: E402 (transformers looks for torchvision when it is imported)
 from transformers import WhisperFeatureExtractor  # noqa: E402
 
-from avflow import cli, parity  # noqa: E402
-from avflow.decoder import causal_mask, masked_run  # noqa: E402
+from avflow import cli  # noqa: E402
 from avflow.errors import InputError  # noqa: E402
+from avflow.miniature import processor_cases  # noqa: E402
+from avflow.tracing import causal_mask, masked_run  # noqa: E402
 
 TOLERANCE = {"ids": 0, "positions": 0, "pixels": 1e-5, "mel": 1e-5, "logits": 1e-4}
 
@@ -66,22 +67,22 @@ def resized(frames: torch.Tensor) -> torch.Tensor:
     from torchvision.transforms import InterpolationMode, functional
     from transformers.models.qwen2_vl.video_processing_qwen2_vl import smart_resize
 
-    size = smart_resize(*frames.shape[-2:], factor=28, **parity.LIMITS)
+    size = smart_resize(*frames.shape[-2:], factor=28, **processor_cases.LIMITS)
     return functional.resize(frames, list(size), interpolation=InterpolationMode.BICUBIC, antialias=True).float()
 
 
 @torch.inference_mode()
 def officially(adapter, processor, case: str):
     """What the official code makes of a case: inputs by the names of `parity.ours`, and the forward's last logits."""
-    media = parity.CASES[case]
-    frames, sounds = zip(*(parity.generate(m, parity.seed_of(case, n)) for n, m in enumerate(media)))
+    media = processor_cases.CASES[case]
+    frames, sounds = zip(*(processor_cases.generate(m, processor_cases.seed_of(case, n)) for n, m in enumerate(media)))
     pictures = [Image.fromarray(f[0].transpose(1, 2, 0)) for m, f in zip(media, frames) if m.kind == "image"]
     videos = [resized(torch.from_numpy(f)) for m, f in zip(media, frames) if m.kind == "video"]
     interleaved = any(m.kind == "video" and m.samples for m in media)
-    size = {"shortest_edge": parity.LIMITS["min_pixels"], "longest_edge": parity.LIMITS["max_pixels"]}
+    size = {"shortest_edge": processor_cases.LIMITS["min_pixels"], "longest_edge": processor_cases.LIMITS["max_pixels"]}
     video = {"size": size, "fps": media[0].fps, "use_audio_in_video": interleaved, "cap_pixels_per_frame": False}
     batch = processor(
-        text=parity.chat(parity.question_of(case), parity.SYSTEM_PROMPT, processor.tokenizer),
+        text=processor_cases.chat(processor_cases.question_of(case), processor_cases.SYSTEM_PROMPT, processor.tokenizer),
         images=pictures or None,
         videos=videos or None,
         audio=[s for s in sounds if s is not None] or None,
@@ -108,13 +109,13 @@ def main():
     arguments = parser.parse_args()
     worst, record = dict.fromkeys(TOLERANCE, 0.0), {}
     with tempfile.TemporaryDirectory() as folder:
-        adapter = parity.random_adapter(folder)
+        adapter = processor_cases.random_adapter(folder)
     processor = official_processor(adapter.tokenizer)
-    for case in parity.CASES:
+    for case in processor_cases.CASES:
         expected, logits = officially(adapter, processor, case)
-        record[case] = parity.as_recorded(expected)
-        sequence, inputs = parity.ours(adapter, case)
-        found = parity.differences(inputs, expected)
+        record[case] = processor_cases.as_recorded(expected)
+        sequence, inputs = processor_cases.ours(adapter, case)
+        found = processor_cases.differences(inputs, expected)
         mask = causal_mask(len(sequence))[None]
         last = masked_run(adapter, sequence, lambda _, m=mask: m)[0]
         found["logits"] = float((last - logits).abs().max() / logits.abs().max())
@@ -122,7 +123,7 @@ def main():
         worst = {name: max(worst[name], found[name]) for name in worst}
     print(f"{'largest of all':42}" + "".join(f"  {name} {value:.1e}" for name, value in worst.items()))
     if arguments.record:
-        parity.write_record(arguments.record, record)
+        processor_cases.write_record(arguments.record, record)
         print(f"{arguments.record}: {len(record)} cases, {os.path.getsize(arguments.record)} bytes")
     if not all(worst[name] <= limit for name, limit in TOLERANCE.items()):  # also when a value is not a number
         sys.exit(1)

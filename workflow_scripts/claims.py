@@ -9,10 +9,11 @@ Prints the verdicts, too. See avflow/measures.py for the measures.
 
 import argparse
 import json
-import os
 from pathlib import Path
 
-from avflow import claims, cli, measures
+from avflow import cli
+from avflow.results import claims, measures
+from avflow.storage import whole
 
 
 def main():
@@ -29,9 +30,8 @@ def main():
     asked = claims.read(arguments.claims)
     tables = measures.Tables(arguments.tables, arguments.models, arguments.datasets, arguments.draws, arguments.seed)
     found = claims.judge(asked, tables, arguments.least)
-    part = Path(f"{arguments.out}.part")
-    found.to_csv(part, index=False, float_format="%.4f")
-    os.replace(part, arguments.out)
+    with whole(arguments.out) as part:
+        found.to_csv(part, index=False, float_format="%.4f")
     for model, here in found.groupby("model", sort=False):
         counted = here["verdict"].value_counts()
         print(f"{model}: {', '.join(f'{n} {verdict}' for verdict, n in counted.items())}")

@@ -11,13 +11,14 @@ Writes {setting: {kind: {"tokens": span, "layer": L, "why": ..}}, with VTW besid
 
 import argparse
 import json
-import os
 from pathlib import Path
 
 import pandas as pd
 
-from avflow import cli, discard_layers, effects
+from avflow import cli
 from avflow.errors import InputError
+from avflow.results import discard_rule, effects
+from avflow.storage import whole
 
 
 def main():
@@ -44,7 +45,7 @@ def main():
         found[setting] = {}
         for kind, about in arguments.kinds[setting].items():
             if given is None:
-                layer = discard_layers.last_needed(cut, about["routes"], arguments.window, layers, arguments.threshold)
+                layer = discard_rule.last_needed(cut, about["routes"], arguments.window, layers, arguments.threshold)
             elif kind not in given:
                 raise InputError(f"config.yaml: models/{arguments.model}/discard_layers/{setting} names no layer for {kind}")
             elif given[kind] >= layers:
@@ -56,11 +57,10 @@ def main():
                 layer = {"layer": given[kind], "why": "config.yaml"}
             found[setting][kind] = {"tokens": about["tokens"], **layer}
         here = swept[swept["dataset"] == dataset]
-        withdrawn = discard_layers.withdrawal(here, arguments.kl_questions, arguments.kl)
+        withdrawn = discard_rule.withdrawal(here, arguments.kl_questions, arguments.kl)
         found[setting]["VTW"] = {"tokens": "vision", **withdrawn}
-    part = Path(f"{arguments.out}.part")
-    part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, arguments.out)
+    with whole(arguments.out) as part:
+        part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

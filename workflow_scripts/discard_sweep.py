@@ -15,11 +15,10 @@ import json
 
 import torch
 
-from avflow import cli, costs, knockout, pruning, readout, tables, traced
-from avflow.decoder import clean_run
+from avflow import cli
 from avflow.errors import InputError
-from avflow.pruning import VISION, Discard
 from avflow.questions import first_of_tasks, read_questions
+from avflow.tracing import VISION, Discard, clean_run, costs, discards, knockout, readout, row_schemas, shard_job
 
 
 def kinds_of(discards: dict, setting: str) -> dict[str, list[str]]:
@@ -32,7 +31,7 @@ def kinds_of(discards: dict, setting: str) -> dict[str, list[str]]:
 
 def null_logits(model, run, length: int) -> torch.Tensor:
     """Logits (1, V) of the last token, recomputed from the first layer on by the sweep's kernels; nothing is discarded."""
-    return pruning.continued(model, run, torch.tensor([length - 1]), length - 1, [-1], 1)
+    return discards.continued(model, run, torch.tensor([length - 1]), length - 1, [-1], 1)
 
 
 def sweep_all(model, question, features, arguments) -> list[dict]:
@@ -42,21 +41,21 @@ def sweep_all(model, question, features, arguments) -> list[dict]:
     after = [*range(0, layers - 1, arguments.stride), layers - 1]
     asked = []  # (name, control, draw, tokens)
     for name, spans in kinds_of(arguments.discards, question.setting).items():
-        drops = pruning.resolve(sequence, [Discard(span, 0) for span in spans], layers)
+        drops = discards.resolve(sequence, [Discard(span, 0) for span in spans], layers)
         if not drops:
             continue
         asked.append((name, "none", 0, drops[0].tokens))
         for draw in range(arguments.random if name != VISION else 0):
-            asked.append((name, "random", draw, pruning.random_drops(sequence, drops, arguments.seed, draw)[0].tokens))
+            asked.append((name, "random", draw, discards.random_drops(sequence, drops, arguments.seed, draw)[0].tokens))
     run = clean_run(model, sequence, min((int(tokens[0]) for *_, tokens in asked), default=length - 1))
     null = null_logits(model, run, length)
     plan, shape, head = knockout.plan(model), costs.shape_of(model.decoder.config), model.head.out_features
-    swept = [pruning.sweep(model, run, tokens, after, plan.rows) for *_, tokens in asked]
+    swept = [discards.sweep(model, run, tokens, after, plan.rows) for *_, tokens in asked]
     # Behind the last layer nothing is discarded: the base itself, by the same kernels.
     logits = torch.cat([null, *(part for one in swept for part in (one[:-1], null))]).cpu()
     columns = readout.compare(sequence, logits, null.cpu().expand(len(logits), -1))
     columns["correct"] = readout.right(sequence, logits)
-    shared = {**tables.about(question, arguments.model), "n_tokens": length}
+    shared = {**row_schemas.about(question, arguments.model), "n_tokens": length}
     what = [("none", -1, "null", 0, 0)]
     what += [(name, layer, control, draw, len(tokens)) for name, control, draw, tokens in asked for layer in after]
     rows = []
@@ -69,7 +68,7 @@ def sweep_all(model, question, features, arguments) -> list[dict]:
 
 
 def main():
-    parser = traced.parser(__doc__)
+    parser = shard_job.parser(__doc__)
     parser.add_argument("--discards", type=json.loads, required=True, help="setting -> name -> span, JSON")
     parser.add_argument("--first", type=int, help="only the first so many questions of every task that has interventions")
     parser.add_argument("--random", type=int, default=5, help="draws of as many random tokens")
@@ -79,7 +78,7 @@ def main():
     choose = lambda questions: [q for q in questions if q.question_id in chosen]
     work = lambda model, question, features, _: sweep_all(model, question, features, arguments)
     plan = {name: getattr(arguments, name) for name in ("discards", "first", "random", "stride")}
-    traced.run(__file__, arguments, tables.DISCARD_SWEEP, choose, work, plan)
+    shard_job.run(__file__, arguments, row_schemas.DISCARD_SWEEP, choose, work, plan)
 
 
 if __name__ == "__main__":

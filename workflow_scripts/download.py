@@ -10,9 +10,7 @@ import argparse
 from pathlib import Path
 
 from avflow import cli
-from avflow.downloads import download
-from avflow.hub import Backoff
-from avflow.pins import read_pin
+from avflow.hub import Backoff, download, read_pin
 
 
 def main():

@@ -12,8 +12,9 @@ import json
 import math
 from pathlib import Path
 
-from avflow import cli, costs
+from avflow import cli
 from avflow.errors import InputError
+from avflow.tracing import costs
 
 
 def rows_of(path) -> list[dict]:

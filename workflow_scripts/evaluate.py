@@ -14,14 +14,14 @@ was said; the probability of the letters, of other ways to write them and of eve
 import sys
 from collections import Counter
 
-from avflow import cli, tables, traced
-from avflow.decoder import uncut_logits
+from avflow import cli
+from avflow.tracing import row_schemas, shard_job, uncut_logits
 
 
 def ask(model, question, features, arguments) -> list[dict]:
     """The row of one question."""
     sequence = model.sequence(question, features, arguments.spans.get(question.setting))
-    return [tables.answer_row(sequence, uncut_logits(model, [sequence]).cpu(), arguments.model)]
+    return [row_schemas.answer_row(sequence, uncut_logits(model, [sequence]).cpu(), arguments.model)]
 
 
 def count_letters(loaded, questions, partial) -> dict:
@@ -38,9 +38,9 @@ def count_letters(loaded, questions, partial) -> dict:
 
 
 def main():
-    arguments = traced.parser(__doc__).parse_args()
+    arguments = shard_job.parser(__doc__).parse_args()
     work = lambda model, question, features, _: ask(model, question, features, arguments)
-    traced.run(__file__, arguments, tables.EVALUATE, lambda q: q, work, {}, count_letters)
+    shard_job.run(__file__, arguments, row_schemas.EVALUATE, lambda q: q, work, {}, count_letters)
 
 
 if __name__ == "__main__":

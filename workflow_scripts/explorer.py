@@ -10,15 +10,18 @@ Takes 15 s for the miniature's 14 tables. See avflow/explorer.py for the numbers
 """
 
 import argparse
-import os
+import json
 import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from avflow import cli, explorer, explorer_page
+from avflow import cli
 from avflow.errors import InputError
+from avflow.figures import explorer_page
 from avflow.questions import read_questions
+from avflow.results import explorer_data
+from avflow.storage import whole
 
 
 def analysis_of(path: Path) -> str:
@@ -45,6 +48,7 @@ def main():
     parser.add_argument("--questions", nargs="+", type=Path, required=True, help="JSON Lines of every dataset in the tables")
     parser.add_argument("--template", type=Path, required=True)
     parser.add_argument("--library", type=Path, required=True, help="plotly.js, compressed by gzip")
+    parser.add_argument("--drawn", type=json.loads, default={}, help="analysis -> routes that its figure draws, JSON; all")
     parser.add_argument("--models", nargs="*", default=[], help="the order of the models; others come behind")
     parser.add_argument("--draws", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
@@ -55,11 +59,11 @@ def main():
     asked = [question for path in arguments.questions for question in read_questions(path)]
     gold = {q.question_id: q.answer for q in asked}
     texts = {q.question_id: [q.question, [[o.label, o.text] for o in q.options], q.answer] for q in asked}
-    blocks = [b for path in arguments.tables for b in explorer.read_blocks(path, analysis_of(path), gold)]
+    blocks = [b for path in arguments.tables for b in explorer_data.read_blocks(path, analysis_of(path), gold)]
     prepared = []
     progress = cli.Progress("curves of models", len(blocks))
     for block in blocks:
-        prepared.append(explorer_page.prepare(block, arguments.draws, arguments.seed))
+        prepared.append(explorer_page.prepare(block, arguments.draws, arguments.seed, arguments.drawn.get(block.analysis, ())))
         progress.step()
     models = list(dict.fromkeys([*arguments.models, *sorted(block.model for block in blocks)]))
     about = {"study": arguments.study, "models": models, "accuracy": accuracies(arguments.evaluated)}
@@ -70,9 +74,8 @@ def main():
         pages.append((arguments.report, explorer_page.REPORT, f"More is in {arguments.out.name} beside the folder of tables."))
     for out, budget, elsewhere in pages:
         text = explorer_page.page(template, library, prepared, texts, about, budget, elsewhere)
-        part = Path(f"{out}.part")
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, out)
+        with whole(out) as part:
+            part.write_text(text, encoding="utf-8")
         print(f"{out}: {len(text.encode()) / 1e6:.2f} MB")
 
 

@@ -10,12 +10,11 @@ import json
 import sys
 from pathlib import Path
 
-from avflow import cli, gpu_memory
-from avflow.adapters import load, model_arguments
+from avflow import cli
 from avflow.errors import InputError
-from avflow.features import SAMPLE_RATE
-from avflow.features_store import FeatureStore
-from avflow.shard_writer import ShardWriter, room_for
+from avflow.media import SAMPLE_RATE
+from avflow.models import gpu_memory, load_model, model_arguments
+from avflow.storage import FeatureStore, ShardWriter, room_for
 
 OUTPUTS = ("vision", "audio", "grid", "seconds_per_grid", "samples")
 
@@ -46,7 +45,7 @@ def main():
     frames = FeatureStore(arguments.frames)
     kinds = json.loads(frames.metadata["kinds"])
     with gpu_memory.holding(f"the model of {arguments.checkpoint}"):
-        model = load(arguments)
+        model = load_model(arguments)
     progress = cli.Progress(f"encoding {arguments.frames.stem}", len(kinds))
     room = room_for(f"{media_id}/{name}" for media_id in kinds for name in OUTPUTS)
     with ShardWriter(arguments.out, room, {}) as shard:

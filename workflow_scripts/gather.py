@@ -5,13 +5,13 @@ python workflow_scripts/gather.py results/miniature/knockout/*/*/figure_4/*.parq
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from avflow import cli
 from avflow.errors import InputError
+from avflow.storage import whole
 
 
 def main():
@@ -21,20 +21,19 @@ def main():
     parser.add_argument("--may-be-empty", action="store_true", help="no row at all is no error")
     arguments = parser.parse_args()
     schema = pq.read_schema(arguments.shards[0]).remove_metadata()
-    part, rows = Path(f"{arguments.out}.part"), 0
-    with pq.ParquetWriter(part, schema, compression="zstd") as writer:
-        for shard in arguments.shards:
-            table = pq.read_table(shard).replace_schema_metadata()
-            if table.schema != schema:
-                raise InputError(f"{shard}: its columns differ from those of {arguments.shards[0]}; delete it and run again")
-            writer.write_table(table)
-            rows += len(table)
-    if not rows and not arguments.may_be_empty:
-        part.unlink()
-        raise InputError(
-            f"{arguments.out}: none of {len(arguments.shards)} shards holds a row; is any question answered correctly?"
-        )
-    os.replace(part, arguments.out)
+    rows = 0
+    with whole(arguments.out) as part:
+        with pq.ParquetWriter(part, schema, compression="zstd") as writer:
+            for shard in arguments.shards:
+                table = pq.read_table(shard).replace_schema_metadata()
+                if table.schema != schema:
+                    raise InputError(f"{shard}: its columns differ from those of {arguments.shards[0]}; delete it and run again")
+                writer.write_table(table)
+                rows += len(table)
+        if not rows and not arguments.may_be_empty:
+            raise InputError(
+                f"{arguments.out}: none of {len(arguments.shards)} shards holds a row; is any question answered correctly?"
+            )
 
 
 if __name__ == "__main__":

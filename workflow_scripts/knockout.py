@@ -21,10 +21,10 @@ import random
 
 import pyarrow.parquet as pq
 
-from avflow import cli, knockout, layouts, readout, tables, traced
+from avflow import cli
 from avflow.errors import InputError
-from avflow.interventions import CONTROLS, STYLES, Knockout, Route, windows
-from avflow.questions import read_questions
+from avflow.questions import layouts, read_questions
+from avflow.tracing import CONTROLS, STYLES, Knockout, Route, knockout, readout, row_schemas, shard_job, windows
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5, "bfloat16": 5e-2, "float16": 1e-2}  # of the largest logit, against naive
 
@@ -128,7 +128,7 @@ def cut_all(model, question, features, partial, asked) -> list[dict]:
         table = knockout.rows(model, sequence, cuts, batches, arguments.seed)
         if batches and batches.as_dict() != kept:
             partial.remember("batch plan", batches.as_dict())
-        shared = tables.about(arranged, arguments.model)
+        shared = row_schemas.about(arranged, arguments.model)
         found += [{**shared, **row} for row in table]
     return found
 
@@ -170,7 +170,7 @@ def verify(loaded, questions, partial, asked) -> dict:
 
 
 def main():
-    parser = traced.parser(__doc__)
+    parser = shard_job.parser(__doc__)
     parser.add_argument("--evaluate", type=cli.made_by("the rule evaluate"), required=True, help="this shard's answers")
     parser.add_argument("--cuts", type=cuts, required=True, help="budgets of routes, JSON; see above")
     parser.add_argument("--width", type=int, required=True, help="layers in a window where a budget names none (the paper's k)")
@@ -181,7 +181,7 @@ def main():
     asked = Asked(arguments)
     work = lambda model, question, features, partial: cut_all(model, question, features, partial, asked)
     check = lambda loaded, questions, partial: verify(loaded, questions, partial, asked)
-    traced.run(__file__, arguments, tables.KNOCKOUT, asked.choose, work, plan, check)
+    shard_job.run(__file__, arguments, row_schemas.KNOCKOUT, asked.choose, work, plan, check)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,9 @@ import json
 from pathlib import Path
 
 from avflow import cli
-from avflow.downloads import size
 from avflow.errors import InputError
-from avflow.hub import Backoff, Source, describe
-from avflow.pins import Pin, change, select, write_json
+from avflow.hub import Backoff, Pin, change, describe, select, size, write_json
+from avflow.hub.repository import Source
 
 
 def pin(name: str, target: dict, out: Path) -> None:

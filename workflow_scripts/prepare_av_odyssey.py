@@ -6,7 +6,8 @@
         --dropped results/paper/questions/av_odyssey.dropped.tsv
 """
 
-from avflow import av_odyssey, cli, preparation
+from avflow import cli
+from avflow.questions import av_odyssey, preparation
 
 
 def main():

@@ -6,7 +6,8 @@
         --dropped results/paper/questions/av_speakerbench.dropped.tsv
 """
 
-from avflow import av_speakerbench, cli, preparation
+from avflow import cli
+from avflow.questions import av_speakerbench, preparation
 
 
 def main():

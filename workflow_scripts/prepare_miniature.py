@@ -10,8 +10,9 @@ import csv
 import json
 from pathlib import Path
 
-from avflow import benchmarks, cli, miniature, preparation
-from avflow.questions import Question
+from avflow import cli
+from avflow.miniature import datasets
+from avflow.questions import Question, benchmark_rows, preparation
 
 
 def read_rows(path: Path, dataset: str, setting: str) -> list[Question]:
@@ -19,10 +20,10 @@ def read_rows(path: Path, dataset: str, setting: str) -> list[Question]:
     with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     if setting == "av_video":
-        return [benchmarks.video_question(row, dataset, *miniature.INSTRUCTIONS[setting]) for row in rows]
+        return [benchmark_rows.video_question(row, dataset, *datasets.INSTRUCTIONS[setting]) for row in rows]
     lists = ("options", "image_path", "audio_path")
     rows = [{**row, **{name: json.loads(row[name]) for name in lists}} for row in rows]
-    return [benchmarks.items_question(row, dataset, *miniature.INSTRUCTIONS[setting]) for row in rows]
+    return [benchmark_rows.items_question(row, dataset, *datasets.INSTRUCTIONS[setting]) for row in rows]
 
 
 def main():

@@ -9,7 +9,8 @@ docs/adding_a_dataset.md says what stands in a line of the questions file.
 
 from pathlib import Path
 
-from avflow import cli, own_questions, preparation
+from avflow import cli
+from avflow.questions import own_questions, preparation
 
 
 def main():

@@ -6,7 +6,8 @@
         --dropped results/paper/questions/worldsense.dropped.tsv
 """
 
-from avflow import cli, preparation, worldsense
+from avflow import cli
+from avflow.questions import preparation, worldsense
 
 
 def main():

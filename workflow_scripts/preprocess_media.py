@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from avflow import cli, features, media, sampling
+from avflow import cli
 from avflow.errors import InputError
+from avflow.media import encoder_inputs, files, sampling
 from avflow.questions import read_questions
-from avflow.shard_writer import ShardWriter, room_for
+from avflow.storage import ShardWriter, room_for
 
 
 def prepare(path, kind: str, wanted) -> dict[str, np.ndarray]:
@@ -29,22 +30,24 @@ def prepare(path, kind: str, wanted) -> dict[str, np.ndarray]:
         limits = wanted.max_frames, wanted.min_pixels, wanted.max_pixels, wanted.total_pixels
         most = sampling.most_pixels(count, bool(wanted.interval), *limits) if kind == "video" else wanted.max_pixels
         try:
-            size = features.resized_shape(*frames.shape[-2:], wanted.multiple, wanted.min_pixels, most)
+            size = encoder_inputs.resized_shape(*frames.shape[-2:], wanted.multiple, wanted.min_pixels, most)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        resize = features.resize_video if kind == "video" and wanted.fps else features.resize  # as each model's own code does
+        resize = (
+            encoder_inputs.resize_video if kind == "video" and wanted.fps else encoder_inputs.resize
+        )  # as each model's own code does
         return resize(torch.from_numpy(frames), *size).numpy()
 
     if kind == "video":
         if wanted.fps:
-            frames, fps = media.read_frames(path, wanted.fps, wanted.max_frames, shrink)
+            frames, fps = files.read_frames(path, wanted.fps, wanted.max_frames, shrink)
         else:
-            frames, fps = media.read_spread_frames(path, wanted.interval, wanted.min_frames, wanted.max_frames, shrink)
+            frames, fps = files.read_spread_frames(path, wanted.interval, wanted.min_frames, wanted.max_frames, shrink)
         out["frames"], out["fps"] = frames, np.array(fps, np.float64)
     elif kind == "image":
-        out["frames"] = shrink(media.read_image(path).copy(), 1)
-    if kind == "audio" or kind == "video" and media.has_audio(path):
-        out["audio"] = media.read_audio(path)
+        out["frames"] = shrink(files.read_image(path).copy(), 1)
+    if kind == "audio" or kind == "video" and files.has_audio(path):
+        out["audio"] = files.read_audio(path)
     return out
 
 
@@ -85,7 +88,7 @@ def main():
                     for name, array in decoded.items():
                         shard.add(f"{media_id}/{name}", array)
                     progress.step()
-        except media.MediaError as error:
+        except files.MediaError as error:
             pool.shutdown(cancel_futures=True)
             raise InputError(f"{error}; it was whole when it was probed: run the prepare rule of its dataset again") from None
 

@@ -21,19 +21,20 @@ import math
 
 import torch
 
-from avflow import cli, costs, provenance, pruning, readout, tables, timing, traced
+from avflow import cli
 from avflow.errors import InputError
-from avflow.pruning import VISION, Discard
 from avflow.questions import first_of_tasks, read_questions
+from avflow.storage import provenance
+from avflow.tracing import VISION, Discard, costs, discards, readout, row_schemas, shard_job, timing
 
 
 def plans(sequence, layers: dict, fastv: dict, draws: int, seed: int, depth: int) -> list[tuple[str, int, dict]]:
     """(name, draw, drops) of every setting. layers: kind -> {tokens, layer}, with VTW among them."""
     kinds = {kind: Discard(about["tokens"], about["layer"]) for kind, about in layers.items() if kind != "VTW"}
-    resolve = lambda *discards: pruning.resolve(sequence, list(discards), depth)  # noqa: E731
+    resolve = lambda *some: discards.resolve(sequence, list(some), depth)  # noqa: E731
     together = resolve(*kinds.values())
     found = [("none", 0, {}), *((kind, 0, resolve(discard)) for kind, discard in kinds.items()), ("All", 0, together)]
-    found += [("random", draw, pruning.random_drops(sequence, together, seed, draw)) for draw in range(draws)]
+    found += [("random", draw, discards.random_drops(sequence, together, seed, draw)) for draw in range(draws)]
     found += [(f"FastV-{keep:g}", 0, resolve(Discard(VISION, fastv["layer"], keep))) for keep in fastv["keep"]]
     return [*found, ("VTW", 0, resolve(Discard(VISION, layers["VTW"]["layer"])))]
 
@@ -52,12 +53,12 @@ def encode(model, question, media: dict) -> dict[str, dict]:
 def times(model, sequence, asked, repeats: int) -> dict:
     """(name, draw) -> the columns of what a setting takes; random draws take what All takes."""
     timed = {(name, draw): drops for name, draw, drops in asked if name != "random"}
-    runs = {key: (lambda drops=drops: pruning.prefill(model, sequence, drops)) for key, drops in timed.items()}
-    prefills, position, steps = timing.in_turns(runs, model.device, repeats), pruning.following(sequence), {}
+    runs = {key: (lambda drops=drops: discards.prefill(model, sequence, drops)) for key, drops in timed.items()}
+    prefills, position, steps = timing.in_turns(runs, model.device, repeats), discards.following(sequence), {}
     for key, run in runs.items():
         state = run()
         token = state.logits.argmax()[None]
-        steps[key] = lambda cache=state.cache, token=token: pruning.decode(model, cache.copy(), token, position)
+        steps[key] = lambda cache=state.cache, token=token: discards.decode(model, cache.copy(), token, position)
     decoded, found = timing.in_turns(steps, model.device, repeats), {}
     steps.clear()
     for key, (median, low, high) in prefills.items():
@@ -76,7 +77,7 @@ def discard_all(model, question, media, arguments, timed: set) -> list[dict]:
     asked = plans(sequence, layers[question.setting], arguments.fastv, arguments.random, arguments.seed, depth)
     states, held = [], []
     for _, _, drops in asked:
-        state = pruning.prefill(model, sequence, drops)
+        state = discards.prefill(model, sequence, drops)
         states.append((state.logits, state.rows))
         held.append(state.cache.bytes)
     logits = torch.stack([found for found, _ in states]).cpu()
@@ -87,7 +88,10 @@ def discard_all(model, question, media, arguments, timed: set) -> list[dict]:
         taken = times(model, sequence, asked, arguments.repeats)
         encoders = {"encoders": lambda: encode(model, question, media)}
         encoding = timing.in_turns(encoders, model.device, arguments.repeats)["encoders"][0]
-    shape, shared = costs.shape_of(model.decoder.config), {**tables.about(question, arguments.model), "n_tokens": len(sequence)}
+    shape, shared = (
+        costs.shape_of(model.decoder.config),
+        {**row_schemas.about(question, arguments.model), "n_tokens": len(sequence)},
+    )
     nothing = dict.fromkeys(("prefill_ms", "prefill_ms_low", "prefill_ms_high", "decode_ms_per_token"), math.nan) | {
         "peak_bytes": None
     }
@@ -104,7 +108,7 @@ def discard_all(model, question, media, arguments, timed: set) -> list[dict]:
 
 
 def main():
-    parser = traced.parser(__doc__, reads="frames")
+    parser = shard_job.parser(__doc__, reads="frames")
     parser.add_argument("--layers", type=cli.made_by("the rule discard_layers"), required=True, help="JSON")
     parser.add_argument("--tasks", nargs="+", default=["*"], help="patterns over the tasks in use")
     parser.add_argument("--first", type=int, help="only the first so many questions of every task")
@@ -134,7 +138,7 @@ def main():
     work = lambda model, question, media, _: discard_all(model, question, media, arguments, timed)
     plan = {name: getattr(arguments, name) for name in ("tasks", "first", "random", "fastv", "timed", "repeats")}
     plan["layers"] = provenance.file_hash(arguments.layers)
-    traced.run(__file__, arguments, tables.PRUNING, choose, work, plan)
+    shard_job.run(__file__, arguments, row_schemas.PRUNING, choose, work, plan)
 
 
 if __name__ == "__main__":

@@ -18,14 +18,14 @@ from dataclasses import replace
 import pyarrow as pa
 import torch
 
-from avflow import cli, tables, traced
-from avflow.decoder import uncut_logits
-from avflow.features_store import FeatureStore
+from avflow import cli
 from avflow.questions import Question, first_of_tasks, read_questions
+from avflow.storage import FeatureStore
+from avflow.tracing import row_schemas, shard_job, uncut_logits
 
 GREY = 128
 KEPT = 32  # silences and blanks that are kept encoded; real clips come in many lengths and shapes
-SCHEMA = tables.EVALUATE.append(pa.field("variant", pa.string()))
+SCHEMA = row_schemas.EVALUATE.append(pa.field("variant", pa.string()))
 
 
 def without(model, features: dict, kind: str, sense: str, cache: dict) -> dict:
@@ -114,13 +114,13 @@ def ask_all(model, question, features, arguments, cache, swaps) -> list[dict]:
     sequences = [model.sequence(q, given, arguments.spans.get(q.setting)) for _, q, given in asked]
     rows = []
     for (name, _, _), sequence, logits in zip(asked, sequences, uncut_logits(model, sequences).cpu()):
-        row = tables.answer_row(sequence, logits[None], arguments.model)
+        row = row_schemas.answer_row(sequence, logits[None], arguments.model)
         rows.append({**row, "variant": name})
     return rows
 
 
 def main():
-    parser = traced.parser(__doc__)
+    parser = shard_job.parser(__doc__)
     parser.add_argument("--shuffles", type=int, default=1, help="orders of the options besides their own")
     parser.add_argument("--first", type=int, help="only the first so many questions of every task")
     arguments = parser.parse_args()
@@ -128,7 +128,7 @@ def main():
     work = lambda model, question, features, _: ask_all(model, question, features, arguments, cache, swaps)
     chosen = first_of_tasks(read_questions(arguments.questions), arguments.first)
     choose = lambda questions: [q for q in questions if q.question_id in chosen]
-    traced.run(__file__, arguments, SCHEMA, choose, work, {"shuffles": arguments.shuffles, "first": arguments.first})
+    shard_job.run(__file__, arguments, SCHEMA, choose, work, {"shuffles": arguments.shuffles, "first": arguments.first})
 
 
 if __name__ == "__main__":

@@ -17,8 +17,10 @@ from pathlib import Path
 
 import torch
 
-from avflow import cli, media, miniature, world
+from avflow import cli
 from avflow.errors import InputError
+from avflow.media import files
+from avflow.miniature import datasets, world
 
 CLIP_SIZE, CLIP_RATE, ITEM_RATE = 112, 48000, 16000
 
@@ -43,9 +45,9 @@ def bytes_of(frames: torch.Tensor):
 def render_clip(job) -> None:
     *scene, path = job
     scene, g = clip_scene(*scene)
-    times = [k / miniature.CLIP_FPS for k in range(miniature.CLIP_FPS * world.SECONDS)]
+    times = [k / datasets.CLIP_FPS for k in range(datasets.CLIP_FPS * world.SECONDS)]
     frames = world.render_frames(scene, times, CLIP_SIZE, g)[0]
-    media.write_clip(path, bytes_of(frames), miniature.CLIP_FPS, world.render_audio(scene, CLIP_RATE, g)[0].numpy(), CLIP_RATE)
+    files.write_clip(path, bytes_of(frames), datasets.CLIP_FPS, world.render_audio(scene, CLIP_RATE, g)[0].numpy(), CLIP_RATE)
 
 
 def video_rows(dataset: str, tasks, questions: int, seed: int) -> list[dict]:
@@ -63,20 +65,20 @@ def video_rows(dataset: str, tasks, questions: int, seed: int) -> list[dict]:
                 needs = "V" if scene.sound[0, 0] == world.NOTHING else "A"
             clip = f"{family}_{number:04d}"
             cue = None if cue is None else int(cue)
-            rows.append(miniature.video_row(task, number, clip, order, int(answer), cue, needs))
+            rows.append(datasets.video_row(task, number, clip, order, int(answer), cue, needs))
     return rows
 
 
 def items_question(dataset: str, seed: int, task: str, number: int):
     """Which kinds the candidates are (4,), which one matches, the options' order, and the generator to render with."""
     g = world.generator(dataset, seed, task, number)
-    kinds, answer = miniature.draw_items(1, g)
+    kinds, answer = datasets.draw_items(1, g)
     return kinds[0], int(answer), torch.randperm(4, generator=g).tolist(), g
 
 
 def items_row(*question) -> dict:
     _, answer, order, _ = items_question(*question)
-    return miniature.items_row(*question[2:], order, answer)
+    return datasets.items_row(*question[2:], order, answer)
 
 
 def render_items(job) -> None:
@@ -89,10 +91,10 @@ def render_items(job) -> None:
     for kind, path in zip(pictured, row["image_path"]):
         scene = world.draw_scenes("items", 1, g)
         scene = world.Scenes(kind.view(1, 1), scene.colour, kind.view(1, 1))
-        media.write_png(f"{folder}/{path}", bytes_of(world.render_frames(scene, [0.0], CLIP_SIZE, g)[0])[0])
+        files.write_png(f"{folder}/{path}", bytes_of(world.render_frames(scene, [0.0], CLIP_SIZE, g)[0])[0])
     for kind, path in zip(sounding, row["audio_path"]):
         scene = world.Scenes(kind.view(1, 1), kind.view(1, 1), kind.view(1, 1))
-        media.write_wav(f"{folder}/{path}", world.render_audio(scene, ITEM_RATE, g)[0].numpy(), ITEM_RATE)
+        files.write_wav(f"{folder}/{path}", world.render_audio(scene, ITEM_RATE, g)[0].numpy(), ITEM_RATE)
 
 
 def render_all(work, jobs, what: str, processes: int) -> None:

@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from avflow import cli, provenance, sufficiency, tables, traced
+from avflow import cli
 from avflow.questions import first_of_tasks, read_questions
+from avflow.storage import provenance
+from avflow.tracing import row_schemas, shard_job, sufficiency
 
 
 def choose(questions, arguments) -> list:
@@ -28,7 +30,7 @@ def choose(questions, arguments) -> list:
 
 
 def main():
-    parser = traced.parser(__doc__)
+    parser = shard_job.parser(__doc__)
     parser.add_argument("--evaluate", type=cli.made_by("the rule evaluate"), required=True, help="this shard's answers")
     parser.add_argument("--knockouts", type=Path, nargs="+", required=True, help="tables that say which routes matter where")
     parser.add_argument("--width", type=int, required=True, help="layers in the windows that are read from them")
@@ -45,12 +47,12 @@ def main():
             changes.update(found)
         sequence = model.sequence(question, features, arguments.spans.get(question.setting))
         rows = sufficiency.keep_only(model, sequence, changes, arguments.thresholds, arguments.draws, arguments.seed)
-        shared = tables.about(question, arguments.model)
+        shared = row_schemas.about(question, arguments.model)
         return [{**shared, **row} for row in rows]
 
     plan = {name: getattr(arguments, name) for name in ("width", "thresholds", "draws", "first")}
     plan["knockouts"] = provenance.file_hash(*arguments.knockouts)
-    traced.run(__file__, arguments, tables.SUFFICIENCY, lambda q: choose(q, arguments), work, plan)
+    shard_job.run(__file__, arguments, row_schemas.SUFFICIENCY, lambda q: choose(q, arguments), work, plan)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,13 @@
 
 import argparse
 import json
-import os
 from pathlib import Path
 
 import pandas as pd
 
-from avflow import cli, published, table_4
+from avflow import cli
+from avflow.results import published, table_4
+from avflow.storage import whole
 
 
 def main():
@@ -48,8 +49,8 @@ def main():
                 (path, blocks[setting].to_csv(index=False)),
                 (path.with_suffix(".tex"), table_4.to_tex(blocks[setting])),
             ):
-                Path(f"{file}.part").write_text(text, encoding="utf-8")
-                os.replace(f"{file}.part", file)
+                with whole(file) as part:
+                    part.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from avflow import cli, writing
+from avflow import cli
+from avflow.storage import whole
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
@@ -65,7 +66,7 @@ def main():
     table = pd.read_csv(arguments.table)
     flags = table.select_dtypes(bool).columns
     text = page(table.assign(**{name: table[name].map({True: "yes", False: "no"}) for name in flags}), arguments.title)
-    with writing.whole(arguments.out) as part:
+    with whole(arguments.out) as part:
         part.write_text(text, encoding="utf-8")
 
 

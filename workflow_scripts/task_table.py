@@ -8,13 +8,14 @@ Counts are what was prepared; the paper's stand beside them.
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import pandas as pd
 
-from avflow import cli, published, task_tables
+from avflow import cli
 from avflow.questions import read_questions
+from avflow.results import published, task_table
+from avflow.storage import whole
 
 
 def main():
@@ -29,10 +30,10 @@ def main():
     answers = pd.read_parquet(arguments.evaluated, columns=["dataset", "model", "question_id", "correct"])
     dropped = pd.read_csv(arguments.dropped, sep="\t", dtype=str, keep_default_na=False)
     counts = published.read(arguments.published, "dataset", "task", "group", "n", "source")
-    table = task_tables.task_table(read_questions(arguments.questions), dropped, answers, counts)
-    for path, text in ((arguments.csv, table.to_csv(index=False)), (arguments.tex, task_tables.to_tex(table))):
-        Path(f"{path}.part").write_text(text, encoding="utf-8")
-        os.replace(f"{path}.part", path)
+    table = task_table.task_table(read_questions(arguments.questions), dropped, answers, counts)
+    for path, text in ((arguments.csv, table.to_csv(index=False)), (arguments.tex, task_table.to_tex(table))):
+        with whole(path) as part:
+            part.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

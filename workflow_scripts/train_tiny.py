@@ -37,8 +37,9 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from avflow import devices, world
-from avflow.tiny_training import FAMILIES, TASKS, Trainer
+from avflow.miniature import TASKS, Trainer, world
+from avflow.miniature.training import FAMILIES
+from avflow.models import devices
 
 AUXILIARY = 0.5  # weight of predicting the answer word at the question's (or the reference's) last token
 BINDING = 0.25  # weight of predicting, at a clip's audio tokens after READ_FROM layers, the colour that is shown meanwhile

@@ -1,0 +1,28 @@
+"""Names that a package offers to others, each loaded when it is first used: importing one costs what that one needs.
+
+Standard library only, for the workflow reads it too.
+"""
+
+import importlib
+import sys
+
+
+def attach(package: str, names: dict[str, list[str]], rooms: tuple[str, ...] = ()):
+    """`__getattr__`, `__dir__` and `__all__` of a package. names: module -> what it offers; rooms: packages inside, by name.
+
+    `provenance` reads the mapping from the source text, so it must be written out.
+    """
+    home = {name: module for module, offered in names.items() for name in offered}
+
+    def load(name: str):
+        if name in home:
+            value = getattr(importlib.import_module(f"{package}.{home[name]}"), name)
+        elif name in rooms:
+            value = importlib.import_module(f"{package}.{name}")
+        else:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        setattr(sys.modules[package], name, value)
+        return value
+
+    offered = sorted([*home, *rooms])
+    return load, lambda: offered, offered

@@ -1,0 +1,133 @@
+"""What the model would answer by layer, and how much of its answers survives cumulative cuts and keeping only found routes."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from ..results import ordered, title
+from ..results.answers import DIRECTIONS
+from . import palette
+from .route_styles import colours, route_label
+
+KINDS = {"correct": ("correct option", palette.CORRECT), "wrong": ("mean of the wrong options", palette.WRONG)}
+
+
+def probability_panels(table: pd.DataFrame, models):
+    """A row a model, a panel a group of tasks: what each layer would answer. table: from `by_layer`."""
+    groups = ordered(table["group"]) or [""]
+    figure, axes = plt.subplots(
+        len(models),
+        len(groups),
+        squeeze=False,
+        sharex="row",
+        sharey=True,
+        figsize=(2.1 * len(groups) + 0.6, 0.7 + 1.9 * len(models)),
+    )
+    for model, line in zip(models, axes):
+        for axis, group in zip(line, groups):
+            here = table[(table["model"] == model) & (table["group"] == group)]
+            for kind, (label, colour) in KINDS.items():
+                one = here[here["kind"] == kind]
+                axis.fill_between(one["layer"], one["ci_low"], one["ci_high"], color=colour, alpha=0.2, linewidth=0)
+                axis.plot(one["layer"], one["probability"], color=colour, label=label)
+            axis.set(title=title(group), ylim=(-0.03, 1.05), xlabel="After layer")
+            axis.xaxis.get_major_locator().set_params(integer=True)
+            axis.text(
+                0.04,
+                0.9,
+                f"n = {int(here['n'].max()) if len(here) else 0}",
+                transform=axis.transAxes,
+                fontsize=7,
+                color=palette.NOTE,
+            )
+        line[0].set_ylabel(f"{model}\nProbability of the letter")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def cumulative_panels(table: pd.DataFrame, models, routes):
+    """Two rows a model, cut up to a layer and from one on; a panel a group, a line a route. table: from `answers_kept`."""
+    groups, colour_of = ordered(table["group"]) or [""], colours(routes)
+    figure, axes = plt.subplots(
+        2 * len(models),
+        len(groups),
+        squeeze=False,
+        sharex="row",
+        sharey=True,
+        figsize=(2.4 * len(groups) + 0.8, 0.7 + 3.5 * len(models)),
+    )
+    rows = [(model, style) for model in models for style in DIRECTIONS]
+    for (model, style), line in zip(rows, axes):
+        for axis, group in zip(line, groups):
+            here = table[(table["model"] == model) & (table["group"] == group) & (table["style"] == style)].sort_values("centre")
+            for route, colour in colour_of.items():
+                one = here[here["route"] == route]
+                axis.fill_between(
+                    one["centre"], 100 * one["accuracy_low"], 100 * one["accuracy_high"], color=colour, alpha=0.2, linewidth=0
+                )
+                axis.plot(one["centre"], 100 * one["accuracy"], color=colour, linewidth=1.6)
+            axis.xaxis.get_major_locator().set_params(integer=True)
+            axis.set(ylim=(-3, 105))
+            axis.text(
+                0.03,
+                0.05,
+                f"n = {int(here['n'].max()) if len(here) else 0}",
+                transform=axis.transAxes,
+                fontsize=7,
+                color=palette.NOTE,
+            )
+            if axis in axes[0]:
+                axis.set_title(title(group))
+            axis.set_xlabel(f"{DIRECTIONS[style]}: l", fontsize=8)
+        line[0].set_ylabel(f"{model}\nAccuracy (%)")
+    handles = [plt.Line2D([], [], color=colour, label=route_label(route)) for route, colour in colour_of.items()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    return figure
+
+
+def sufficiency_panels(table: pd.DataFrame, models):
+    """A panel a model: accuracy against the share of tested edges that are kept open. table: from `sufficiency`."""
+    figure, axes = plt.subplots(1, len(models), squeeze=False, sharey=True, figsize=(3.6 * len(models) + 0.5, 3.2))
+    for model, axis in zip(models, axes[0]):
+        mine = table[table["model"] == model]
+        ends = mine[mine["kind"].isin(["all", "none"])].sort_values("share")
+        axis.plot(
+            100 * ends["share"],
+            100 * ends["accuracy"],
+            color=palette.NEUTRAL,
+            marker="s",
+            linestyle="",
+            label="all or none of the edges",
+        )
+        for kind, colour, label in (
+            ("random", palette.RANDOM_EDGES, "as many random edges"),
+            ("found", palette.FOUND, "only the found routes"),
+        ):
+            one = mine[mine["kind"] == kind].sort_values("share")
+            error = 100 * np.stack([one["accuracy"] - one["ci_low"], one["ci_high"] - one["accuracy"]]).clip(min=0)
+            axis.errorbar(
+                100 * one["share"],
+                100 * one["accuracy"],
+                error,
+                color=colour,
+                marker="o",
+                markersize=4,
+                linewidth=1.2,
+                label=label,
+            )
+        found = mine[mine["kind"] == "found"].assign(place=lambda t: t["share"].round(2))
+        for number, (_, here) in enumerate(found.groupby("place")):  # one label where points lie on each other
+            named = ", ".join(f"{t:g}" for t in sorted(here["threshold"]))
+            at = (100 * here["share"].iloc[0], 100 * here["accuracy"].iloc[0])
+            axis.annotate(
+                named + " %",
+                at,
+                fontsize=6.5,
+                xytext=(6, -10 + 15 * (number % 2)),
+                textcoords="offset points",
+                color=palette.FOUND,
+            )
+        axis.set(xlabel="Tested edges that stay open (%)", title=f"{model}, n = {int(mine['n'].max())}", ylim=(0, 109))
+    axes[0, 0].set_ylabel("Accuracy (%)")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure

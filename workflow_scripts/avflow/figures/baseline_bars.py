@@ -1,0 +1,70 @@
+"""Accuracy before anything is cut, by model and task, beside what is published; and what was dropped on the way."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from . import palette
+
+
+def accuracy_bars(table: pd.DataFrame, dropped: pd.DataFrame):
+    """A panel a dataset: bars by task and model with intervals, the level of chance, and a diamond where a value is published.
+
+    Below each: how many questions were dropped, for which reason, and how many answers were no letter.
+    """
+    datasets, models = list(pd.unique(table["dataset"])), list(pd.unique(table["model"]))
+    widest = max(len(_labels(table[table["dataset"] == d])) for d in datasets)
+    size = (min(16, max(6, 0.55 * widest * len(models) ** 0.5 + 1.2)), 2.5 * len(datasets) + 0.4)
+    figure, axes = plt.subplots(len(datasets), 1, figsize=size, squeeze=False)
+    for axis, dataset in zip(axes[:, 0], datasets):
+        _dataset_bars(axis, table[table["dataset"] == dataset], models)
+        lost = dropped[dropped["dataset"] == dataset].groupby("reason")["n"].sum()
+        reasons = f" ({', '.join(f'{n} {reason}' for reason, n in lost.items())})" if len(lost) else ""
+        silent = table[(table["dataset"] == dataset) & (table["level"] == "task")].groupby("model", sort=False)["no_letter"].sum()
+        answers = ", ".join(f"{n}" if len(silent) == 1 else f"{n} ({model})" for model, n in silent.items())
+        note = f"{dataset}: {int(lost.sum())} questions dropped{reasons}; answers that are no letter: {answers}"
+        axis.set_title(note, fontsize=8, loc="left")
+    handles = axes[0, 0].get_legend_handles_labels()[0]
+    if table["published"].notna().any():
+        handles.append(
+            plt.Line2D([], [], linestyle="", marker="D", color=palette.MARK, markerfacecolor=palette.PAPER, label="published")
+        )
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    return figure
+
+
+def _labels(here: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """The places on the axis: (level, task, group) in order, tasks first."""
+    keys = here[["level", "task", "group"]].drop_duplicates()
+    return [tuple(key) for level in ("task", "group", "all") for key in keys[keys["level"] == level].to_numpy()]
+
+
+def _dataset_bars(axis, here: pd.DataFrame, models) -> None:
+    places = _labels(here)
+    at, width = np.arange(len(places)), 0.8 / len(models)
+    keyed = here.set_index(["model", "level", "task", "group"])
+    for i, (model, colour) in enumerate(zip(models, palette.MODELS)):
+        mine = keyed.reindex([(model, *place) for place in places])
+        x = at + (i - (len(models) - 1) / 2) * width
+        error = 100 * np.stack([mine["accuracy"] - mine["ci_low"], mine["ci_high"] - mine["accuracy"]]).astype(float)
+        bars = axis.bar(x, 100 * mine["accuracy"], 0.92 * width, color=colour, label=model, yerr=error, error_kw={"linewidth": 1})
+        axis.bar_label(bars, ["" if np.isnan(a) else f"{100 * a:.0f}" for a in mine["accuracy"]], fontsize=6, padding=1)
+        shown = mine["published"].notna().to_numpy()
+        values = 100 * mine["published"].to_numpy(dtype=float)[shown]
+        axis.plot(x[shown], values, "D", color=palette.MARK, markersize=4, markerfacecolor=palette.PAPER, zorder=4)
+    chance = here.groupby(["level", "task", "group"])["chance"].mean().reindex(places)
+    axis.hlines(100 * chance, at - 0.45, at + 0.45, color=palette.CHANCE, linestyle="--", linewidth=1, label="chance")
+    axis.set_xticks(at, [_name(place, here) for place in places], fontsize=6)
+    axis.set_ylim(0, 114)
+    axis.set_ylabel("Accuracy (%)")
+
+
+def _name(place, here) -> str:
+    """A place's label: the task, its direction where that is not the task itself, and what it needs."""
+    level, task, group = place
+    if level != "task":
+        return f"{group.replace('_', chr(10), 1)}\n(mean of tasks)" if level == "group" else "all"
+    needs = here[(here["task"] == task) & (here["level"] == level)]["needs"].iloc[0]
+    direction = f" {group}" if group in ("A2I", "I2A") else ""
+    known = "" if needs == "unknown" else f"\n(needs {needs})"
+    return f"{task.replace('_', ' ').replace(' ', chr(10), 1)}{direction}{known}"

@@ -1,0 +1,240 @@
+"""The explorer as one HTML file: the data (`explorer`) as compressed text inside it, as much of them as a size allows.
+
+Numbers are rounded to a quantum, written as unsigned codes (0, -1, 1, -2, .. as 0, 1, 2, 3, ..; the largest code is a missing
+value), low bytes apart from high ones, and compressed by gzip, which every browser unpacks. Parts stand alone, so that a page
+unpacks only what it shows. Nothing is loaded from elsewhere: the page forbids itself to.
+"""
+
+import base64
+import gzip
+import hashlib
+import html
+import json
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+from matplotlib.colors import to_hex
+
+from ..errors import InputError
+from ..questions import layouts
+from ..results import Block, curves_of, subsets, title
+from ..results.explorer_data import LETTERS
+from ..results.overview import FIGURES
+from . import route_styles
+
+QUANTA = {"questions": (0.1, 0.01), "curves": (0.01, 0.001)}  # of the two measures, % and logits
+WIDTHS = {"questions": 2, "curves": 4}  # bytes
+FULL, REPORT = 10_000_000, 1_550_000  # bytes of a page; Chromium opens no data URI above 2 MiB, of which base64 takes a quarter
+TITLES = {
+    "figure_3": "Figure 3: within and between modalities",
+    "figure_4": "Figure 4: video, routes to the answer",
+    "figure_5": "Figure 5: items, gathering in the reference",
+    "figure_6": "Figure 6: items, selecting the option",
+    "graded": "Graded need for sound",
+    "options": "Parts of the question",
+    "failed": "Wrong answers",
+    "windows": "Appendix E: width of the window",
+    "order_video": "Appendix D.3.1: order of the prompt, video",
+    "order_items": "Appendix D.3.1: order of the prompt, items",
+    "cumulative": "Cuts up to a layer, and from one on",
+    "value_zero": "Figure 4 without renormalisation",
+}
+STYLES = {
+    "centred": "window",
+    "inverse": "all layers but the window",
+    "top_down": "from layer l on",
+    "bottom_up": "up to layer l",
+}
+CONTROLS = {"none": "real cut", "random_same": "as many random keys of its modality", "random_other": "as many other random keys"}
+SHARES = tuple(0.5**n for n in range(1, 9))
+WHOLE, CURVES, NOTHING = 2, 1, 0  # what a page holds of an analysis
+
+
+def encoded(values, quantum: float, width: int) -> bytes:
+    """Values (any shape, NaN: missing) as the planes of their codes, the low bytes first. Clipped to what `width` bytes hold."""
+    most = 2 ** (8 * width - 1) - 1
+    with np.errstate(invalid="ignore"):
+        steps = np.clip(np.rint(np.asarray(values, dtype=np.float64).ravel() / quantum), -most, most)
+    missing = np.isnan(steps)
+    steps = np.where(missing, 0, steps).astype(np.int64)
+    codes = np.where(missing, 2 ** (8 * width) - 1, np.where(steps < 0, -2 * steps - 1, 2 * steps))
+    return codes.astype(f"<u{width}").view(np.uint8).reshape(-1, width).T.tobytes()
+
+
+def decoded(data: bytes, quantum: float, width: int) -> np.ndarray:
+    """What `encoded` wrote, as the page reads it: values (n,)."""
+    codes = np.frombuffer(data, dtype=np.uint8).reshape(width, -1).T.copy().view(f"<u{width}").ravel().astype(np.int64)
+    values = np.where(codes % 2, -(codes // 2) - 1, codes // 2) * quantum
+    return np.where(codes == 2 ** (8 * width) - 1, np.nan, values)
+
+
+def packed(data) -> str:
+    """Bytes, or what JSON can say, as the text of a part; equal input gives equal text."""
+    if not isinstance(data, bytes):
+        data = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+    return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode()
+
+
+def unpacked(text: str) -> bytes:
+    """What `packed` packed."""
+    return gzip.decompress(base64.b64decode(text))
+
+
+@dataclass
+class Prepared:
+    """A block with its curves: facts for the page (JSON), their part, and those of its questions by the share kept."""
+
+    block: Block
+    facts: dict
+    curves: str
+    questions: dict = field(default_factory=dict)
+
+    def members(self, share: float, seed: int) -> list[str]:
+        """The ids of the questions of a share; every block takes the same ones."""
+        return [name for name in self.block.questions.tolist() if share >= 1 or _place(name, seed) < share]
+
+    def of(self, share: float, seed: int) -> tuple[str, str]:
+        """Who the questions of a share are, and what the cuts did to them: two parts."""
+        if share not in self.questions:
+            block, members = self.block, np.flatnonzero(np.isin(self.block.questions, self.members(share, seed)))
+            who = {"ids": block.questions[members].tolist(), "tasks": block.tasks[members].tolist()}
+            who |= {"groups": block.groups[members].tolist(), "clean": block.clean[:, members].tolist()}
+            who |= {"correct": block.correct[:, members].tolist()}
+            measures = zip((block.change, block.difference), QUANTA["questions"])
+            cuts = [encoded(of[:, members], quantum, WIDTHS["questions"]) for of, quantum in measures]
+            letters = block.answer[:, members].astype(np.uint8).tobytes()  # 255: missing
+            self.questions[share] = packed(who), packed(b"".join([*cuts, letters]))
+        return self.questions[share]
+
+
+def _place(name: str, seed: int) -> float:
+    """A question's place between 0 and 1 when some are chosen by chance."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:8], "big") / 2**64
+
+
+def prepare(block: Block, draws: int, seed: int, drawn=()) -> Prepared:
+    """Compute a block's curves for all its subsets and describe it; drawn: the routes that its figure draws, all where empty."""
+    chosen = subsets(block)
+    found = [curves_of(block, subset, draws, seed) for subset in chosen]
+    shape = (0, 2, 3, len(block.curves), len(block.centres))
+    curves = np.stack([values for values, _ in found]) if found else np.zeros(shape)  # (subsets, 2, 3, C, L)
+    data = [encoded(curves[:, n], quantum, WIDTHS["curves"]) for n, quantum in enumerate(QUANTA["curves"])]
+    data.append(np.array([counts for _, counts in found], dtype="<u2").tobytes())
+    routes = list(dict.fromkeys(curve["route"] for curve in block.curves))
+    labels = [variant(block, curve) for curve in block.curves]
+    variants = list(dict.fromkeys(labels))
+    drawn = [route for route in routes if route in drawn] or routes
+    colour = route_styles.colours(routes)
+    facts = {"analysis": block.analysis, "model": block.model, "dataset": block.dataset, "centres": block.centres.tolist()}
+    facts["routes"] = [{"name": r, "label": words(r), "colour": to_hex(colour[r]), "drawn": r in drawn} for r in routes]
+    facts["variants"] = variants
+    facts["curves"] = [[routes.index(c["route"]), variants.index(v), block.order_of(c)] for c, v in zip(block.curves, labels)]
+    facts["subsets"] = [
+        {"kind": s.kind, "name": str(s.name), "title": plain(title(s.name)), "population": s.population} for s in chosen
+    ]
+    facts |= {"orders": block.layouts, "unusual": any(name in layouts.NAMES for name in block.layouts)}
+    facts["population"] = (
+        "wrong" if block.analysis == "failed" else "all" if len(block.layouts) > 1 else "correct"
+    )  # as in figures
+    facts["tasks"] = {task: str(group) for task, group in sorted(set(zip(block.tasks.tolist(), block.groups.tolist())))}
+    limit = (2 ** (8 * WIDTHS["questions"] - 1) - 1) * np.array(QUANTA["questions"])
+    facts["clipped"] = [int((np.abs(of) > most).sum()) for of, most in zip((block.change, block.difference), limit)]
+    return Prepared(block, facts, packed(b"".join(data)))
+
+
+def words(route: str) -> str:
+    """A route as the page writes it."""
+    ends = [end.strip().replace("_", " ") for end in re.split("([↛↮])", plain(route_styles.route_label(route)))]
+    return " ".join(end[:1].upper() + end[1:] for end in ends)
+
+
+def plain(label: str) -> str:
+    """A figure's label without mathtext."""
+    for written, sign in ((r"$\nleftrightarrow$", "↮"), (r"$\nrightarrow$", "↛"), (r"$\rightarrow$", "→")):
+        label = label.replace(written, sign)
+    return label
+
+
+def variant(block: Block, curve: dict) -> str:
+    """What tells a curve from the block's others of the same route, in words; empty where nothing does."""
+    differs = {key for key in curve if len({c[key] for c in block.curves}) > 1}
+    said = [f"k = {curve['width']}"] if "width" in differs else []
+    said += [STYLES[curve["style"]]] if "style" in differs else []
+    said += [f"order {curve['layout']}"] if "layout" in differs else []
+    if {"cut", "control"} & differs:
+        dropped = curve["cut"] == "value_zero"
+        said.append("values dropped, not renormalised" if dropped else CONTROLS.get(curve["control"], curve["control"]))
+    if "draw" in differs and curve["control"] != "none":
+        said.append(f"draw {curve['draw'] + 1}")
+    return ", ".join(said)
+
+
+def plans(analyses):
+    """What to leave out, step by step: analysis -> what a page holds of it, and the share of questions.
+
+    First the questions of analyses that are no main figure's, from the last one on, then these analyses altogether; then more and
+    more questions of the rest, by chance.
+    """
+    levels = dict.fromkeys(analyses, WHOLE)
+    yield dict(levels), 1.0
+    others = [name for name in reversed(analyses) if name not in FIGURES]
+    for level in (CURVES, NOTHING):
+        for name in others:
+            levels[name] = level
+            yield dict(levels), 1.0
+    for share in SHARES:
+        yield dict(levels), share
+    yield dict.fromkeys(levels, CURVES) | {name: NOTHING for name in others}, 1.0
+
+
+def page(
+    template: str, library: bytes, prepared: list[Prepared], texts: dict, about: dict, budget: int, elsewhere: str = ""
+) -> str:
+    """The HTML file, at most `budget` bytes. Raises InputError where not even the main figures' curves fit.
+
+    library: plotly.js, compressed by gzip; texts: question id -> what the table says of it; about: study, models in their order,
+    draws, seed and accuracy; elsewhere: a sentence for a page that leaves something out.
+    """
+    order = [*TITLES, *sorted({p.block.analysis for p in prepared} - set(TITLES))]
+    prepared = sorted(prepared, key=lambda p: (order.index(p.block.analysis), about["models"].index(p.block.model)))
+    analyses = list(dict.fromkeys(p.block.analysis for p in prepared))
+    shared = {"library": base64.b64encode(library).decode()}
+    facts = {**about, "titles": {a: title_of(a) for a in analyses}, "letters": LETTERS, "quanta": QUANTA, "widths": WIDTHS}
+    for levels, share in plans(analyses):
+        parts, blocks, used = dict(shared), [], set()
+        for number, one in enumerate(p for p in prepared if levels[p.block.analysis] > NOTHING):
+            parts[f"{number}-curves"] = one.curves
+            whole = levels[one.block.analysis] == WHOLE
+            if whole:
+                parts[f"{number}-who"], parts[f"{number}-cuts"] = one.of(share, about["seed"])
+                used.update(one.members(share, about["seed"]))
+            blocks.append({**one.facts, "whole": whole})
+        if sum(map(len, parts.values())) > budget:
+            continue
+        said = left_out(levels, share, budget)
+        parts["texts"] = packed({name: texts[name] for name in sorted(used)})
+        parts["about"] = packed({**facts, "blocks": blocks, "share": share, "left_out": [*said, elsewhere] if said else []})
+        scripts = [f'<script type="text/plain" id="{name}">{text}</script>' for name, text in sorted(parts.items())]
+        found = template.replace("{{study}}", html.escape(about["study"])).replace("{{parts}}", "\n".join(scripts))
+        if len(found.encode()) <= budget:
+            return found
+    raise InputError(f"the explorer's page does not fit into {budget} bytes; give --budget more, or fewer tables")
+
+
+def title_of(analysis: str) -> str:
+    return TITLES.get(analysis, analysis.replace("_", " ").capitalize())
+
+
+def left_out(levels: dict, share: float, budget: int) -> list[str]:
+    """What a page of this size does not hold, in sentences."""
+    named = {level: [title_of(a) for a, of in levels.items() if of == level] for level in (CURVES, NOTHING)}
+    said = []
+    if named[NOTHING]:
+        said.append(f"Left out: {'; '.join(named[NOTHING])}.")
+    if named[CURVES]:
+        said.append(f"With their curves but without the questions behind them: {'; '.join(named[CURVES])}.")
+    if share < 1:
+        listed = f"{100 * share:.3g} % are listed, chosen by chance"
+        said.append(f"Of the questions behind the curves {listed}; curves are of all questions.")
+    return [*said, f"The page is to stay below {budget / 1e6:g} MB."] if said else []

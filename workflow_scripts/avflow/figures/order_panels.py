@@ -1,0 +1,79 @@
+"""Appendix D.3.1: do the routes move when the parts of the prompt stand in another order?
+
+Cuts are read on all questions and follow the answer that the model gives in that order, right or wrong, since in orders that it
+does not expect it is seldom right; so every panel says how often it is right, and whether that is more than chance.
+"""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from ..results import Effects, Reading
+from ..results.orders import orders_of
+from .route_panels import by_target, explained, line_panel
+from .route_styles import colours, route_label
+
+TITLES = {
+    "original": "as shipped",
+    "reference_first": "R, C, Q, O",
+    "reference_last": "C, Q, O, R",
+    "question_first": "Q, C, R, O",
+}
+CLIP_TITLES = {"question_first": "question, clip"}
+
+
+def order_panels(
+    models, items: pd.DataFrame, clips: pd.DataFrame, table: pd.DataFrame, routes: dict, chance: float, draws: int, seed: int
+):
+    """One column an order; above what the last token reads, below what gathers where. Left the items, right the clips.
+
+    A block of panels a model. items, clips: from `rows_by_order`; table: the two summaries. routes: of the items
+    and of the clips. chance: the accuracy of guessing.
+    """
+    sides = [
+        (items, TITLES, "C, Q, R, O (Eq. 3)", *by_target(routes["items"])),
+        (clips, CLIP_TITLES, "clip, question (Eq. 1)", *by_target(routes["clips"])),
+    ]
+    sides = [side for side in sides if len(side[0])]
+    widths = [len(orders_of(rows)) for rows, *_ in sides] or [1]
+    figure = plt.figure(figsize=(1.9 * sum(widths) + 1.2, 5.4 * len(models)))
+    for model, block in zip(models, figure.subfigures(len(models), 1, squeeze=False)[:, 0]):
+        if len(models) > 1:
+            block.suptitle(model, fontsize=10)
+        _order_block(block, model, sides, widths, table[table["model"] == model], chance, draws, seed)
+    figure.legend(handles=explained(), loc="outside lower center", fontsize=7)
+    return figure
+
+
+def _order_block(block, model, sides, widths, table, chance, draws, seed) -> None:
+    """The panels of one model, under one y axis."""
+    axes = []
+    for part, (rows, titles, usual, *kinds) in zip(
+        block.subfigures(1, len(widths), width_ratios=widths, squeeze=False)[0], sides
+    ):
+        orders, rows = orders_of(rows), rows[rows["model"] == model]
+        grid = part.subfigures(2, 1)
+        for band, routes in zip(grid, reversed(kinds)):
+            colour_of = colours(routes)
+            line = band.subplots(1, len(orders), sharey=True, squeeze=False)[0]
+            for axis, order in zip(line, orders):
+                here = rows[(rows["layout"] == order) & (rows["control"] == "none")]
+                line_panel(axis, Effects(Reading("", draws=draws, seed=seed), here, here[:0], here[:0]), colour_of)
+                if band is grid[0] and len(rows):
+                    axis.set_title(f"{titles.get(order, usual)}\n{_how_often_right(table, rows, order, chance)}", fontsize=8)
+                axis.set_xlabel("Layer")
+            line[0].set_ylabel("% Change in Probability")
+            handles = [plt.Line2D([], [], color=colour, label=route_label(route)) for route, colour in colour_of.items()]
+            band.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 1 + len(line)), fontsize=7)
+            axes += list(line)
+    if axes:
+        low = min(axis.get_ylim()[0] for axis in axes)
+        high = min(60, max(axis.get_ylim()[1] for axis in axes))  # an answer that was unlikely can become many times as likely
+        for axis in axes:
+            axis.set_ylim(low, high)
+
+
+def _how_often_right(table, rows, order, chance: float) -> str:
+    """ "right 45 %", and "chance" where the interval holds it."""
+    one = table[(table["layout"] == order) & (table["group"] == "all") & (table["dataset"] == rows["dataset"].iloc[0])].iloc[0]
+    guessing = one["accuracy_low"] <= chance <= one["accuracy_high"]
+    return f"accuracy {100 * one['accuracy']:.0f} %{', chance' if guessing else ''}"

@@ -1,0 +1,133 @@
+"""Appendix F and G to I: every main figure by task and by model in small multiples, and all models on one normalised depth."""
+
+import math
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from ..results import rank, title
+from ..results.overview import FIGURES
+from . import palette
+from .attention_panels import CLASSES, share_bars
+from .route_panels import explained, line_panel
+from .route_styles import colours, route_label
+
+COLUMNS = 7
+
+
+def _legend(part, colour_of: dict) -> None:
+    handles = [plt.Line2D([], [], color=colour, label=route_label(route)) for route, colour in colour_of.items()]
+    part.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 5), fontsize=7)
+
+
+def _tasks_of(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """(group, task) pairs, groups in the order of the main figures."""
+    pairs = rows[["group", "task"]].drop_duplicates().itertuples(index=False)
+    return sorted(map(tuple, pairs), key=lambda pair: (rank(pair[0]), pair))
+
+
+def _task_title(group: str, task: str) -> str:
+    return title(task) if group == task else f"{title(task)}\n{title(group)}"
+
+
+def task_panels(model: str, found: dict, shares: pd.DataFrame, routes: dict):
+    """A block a main figure, a panel a task (Appendix F). found: from `read`; shares: from `task_shares`; routes: by figure."""
+    shares = shares[shares["model"] == model]
+    blocks = [("Fig. 1: attention of the last token", shares, None)] if len(shares) else []
+    for name, (words, _) in FIGURES.items():
+        here = found[name].of(model=model)
+        blocks += [(words, here, colours(routes.get(name, ())))] if len(here.rows) else []
+    tasks_of = lambda content: _tasks_of(content if isinstance(content, pd.DataFrame) else content.rows)  # noqa: E731
+    lines = [math.ceil(len(tasks_of(content)) / COLUMNS) for _, content, _ in blocks] or [1]
+    most = max([min(COLUMNS, len(tasks_of(content))) for _, content, _ in blocks] or [1])
+    figure = plt.figure(figsize=(1.9 * max(4, most) + 0.6, sum(1.7 * n + 0.9 for n in lines) + 0.3))
+    parts = figure.subfigures(len(lines), 1, height_ratios=[1.7 * n + 0.9 for n in lines], squeeze=False)[:, 0]
+    for part, (words, content, colour_of), height in zip(parts, blocks, lines):
+        tasks = tasks_of(content)
+        grid = part.subplots(height, min(COLUMNS, len(tasks)), sharex=True, sharey=True, squeeze=False)
+        for axis, (group, task) in zip(grid.flat, tasks):
+            if colour_of:
+                here = content.of(task=task, group=group)
+                line_panel(axis, here, {r: c for r, c in colour_of.items() if r in set(here.rows["route"])})
+            else:
+                share_bars(axis, content[(content["task"] == task) & (content["group"] == group)])
+            axis.set_title(_task_title(group, task), fontsize=7.5)
+        for axis in list(grid.flat)[len(tasks) :]:
+            axis.set_visible(False)
+        for axis in grid[-1]:
+            axis.set_xlabel("Layer", fontsize=8)
+        part.supylabel(f"{words}\n{content.reading.words}" if colour_of else words, fontsize=8)
+        if colour_of:
+            _legend(part, colour_of)
+        else:
+            _class_legend(part, set(shares["name"]))
+    figure.legend(handles=explained(*found.values()), loc="outside lower center", ncols=3, fontsize=7)
+    return figure
+
+
+def _classes(names) -> list:
+    return [plt.Rectangle((0, 0), 1, 1, color=palette.TOKENS[n], label=label) for n, label in CLASSES.items() if n in names]
+
+
+def _class_legend(part, names) -> None:
+    part.legend(handles=_classes(names), loc="outside upper center", ncols=9, fontsize=7)
+
+
+def model_panels(models, found: dict, shares: pd.DataFrame, table: pd.DataFrame, routes: dict):
+    """A row a model of all main figures, tasks together; below, the main routes of all models on normalised depth.
+
+    found: from `read`; shares: from `task_shares`; table: from `normalised`; routes: by figure.
+    """
+    models, words = list(models), next(iter(found.values())).reading.words
+    figure = plt.figure(figsize=(13.5, 1.3 + 2.3 * len(models) + 5.2))
+    upper, lower = figure.subfigures(2, 1, height_ratios=[1.0 + 2.3 * len(models), 5.2])
+    parts = upper.subfigures(1, 1 + len(FIGURES))
+    for axis, model in zip(_column(parts[0], len(models), "Fig. 1: attention of the last token"), models):
+        mine = shares[shares["model"] == model].groupby(["layer", "name"], sort=False)["share"].mean().reset_index()
+        if len(mine):
+            share_bars(axis, mine)
+        axis.set_ylabel(model)
+    _stacked_legend(parts[0], _classes(set(shares["name"])))
+    for part, (name, (heading, _)) in zip(parts[1:], FIGURES.items()):
+        colour_of = colours(routes.get(name, ()))
+        for axis, model in zip(_column(part, len(models), heading), models):
+            line_panel(axis, found[name].of(model=model), colour_of)
+            if part is parts[1]:
+                axis.set_ylabel(words)
+        _stacked_legend(part, [plt.Line2D([], [], color=c, label=route_label(route)) for route, c in colour_of.items()])
+    _compare(lower, models, table, words)
+    figure.legend(handles=explained(*found.values()), loc="outside lower center", ncols=3, fontsize=7)
+    return figure
+
+
+def _column(part, count: int, words: str):
+    """A column of panels under a heading, with its legend below."""
+    axes = part.subplots(count, 1, sharex=False, squeeze=False)[:, 0]
+    axes[0].set_title(words, fontsize=9)
+    axes[-1].set_xlabel("Layer")
+    return axes
+
+
+def _stacked_legend(part, handles) -> None:
+    part.legend(handles=handles, loc="outside lower center", ncols=1 if len(handles) < 6 else 2, fontsize=6, columnspacing=0.8)
+
+
+def _compare(part, models, table, words: str) -> None:
+    routes = list(dict.fromkeys(table["route"]))
+    columns = max(1, math.ceil(len(routes) / 2))
+    axes = part.subplots(2, columns, sharex=True, squeeze=False)
+    for axis, route in zip(axes.flat, routes):
+        axis.axhline(0, color=palette.ZERO, linestyle="--", linewidth=0.8, zorder=1)
+        for model, colour in zip(models, palette.MODELS):
+            one = table[(table["route"] == route) & (table["model"] == model)]
+            axis.fill_between(one["depth"], one["ci_low"], one["ci_high"], color=colour, alpha=0.15, linewidth=0)
+            axis.plot(one["depth"], one["change"], color=colour, linewidth=1.6)
+        low, high = axis.get_ylim()
+        axis.set_ylim(min(low, -5), max(high, 2))  # so that what is next to nothing looks like it
+        axis.set_title(route_label(route), fontsize=8)
+    for axis in list(axes.flat)[len(routes) :]:
+        axis.set_visible(False)
+    part.supxlabel("Depth: centre of the window over the last layer", fontsize=8)
+    part.supylabel(f"{words}, all tasks", fontsize=8)
+    handles = [plt.Line2D([], [], color=colour, label=model) for model, colour in zip(models, palette.MODELS)]
+    part.legend(handles=handles, loc="outside upper center", ncols=len(handles))

@@ -1,0 +1,41 @@
+"""Every colour that figures use, by what it stands for; those of routes are in `route_styles`."""
+
+PURPLE, BLUE, ORANGE, PINK, CYAN = "#9C27B0", "#1565C0", "#FF7F00", "#F00FCB", "#00C1F1"
+RED, GREEN, BROWN, OCHRE, GREY = "#E31A1C", "#2CA02C", "#8C564B", "#B8860B", "0.35"
+
+# Greys, from light to dark. What is measured has a colour; what helps to read it is grey.
+SHADE = CONTROL = "0.6"  # random controls
+ZERO = "0.5"  # lines at zero, or at the value without a cut
+RANDOM = "0.45"  # means of random controls
+NEUTRAL = "0.4"  # what is neither found nor random
+NOTE = "0.35"  # text inside a panel
+CHANCE = "0.3"  # the accuracy of guessing, and the noise floor
+INK = "0.2"  # a legend's line that stands for every colour
+MARK, PAPER = "black", "white"  # outlined marks, such as published values
+SINK = "red"
+
+MODELS = (BLUE, ORANGE, GREEN, PURPLE, CYAN, RED)  # in the study's order
+TASKS = (BLUE, PURPLE, CYAN, PINK, NEUTRAL, GREEN, ORANGE)  # of the miniature, while its models are trained
+CORRECT, WRONG = GREEN, RED  # options
+FOUND, RANDOM_EDGES = PINK, CYAN  # edges that stay open
+FIRST_TOKEN, MEDIAN_TOKEN = BLUE, ORANGE
+VARIANTS = {  # questions without a sense, or with another clip's sound
+    "as_is": GREEN,
+    "muted": BLUE,
+    "blanked": PURPLE,
+    "text_only": CONTROL,
+    "swapped": ORANGE,
+}
+DISCARDS = {"Ques": ORANGE, "Audio": BLUE, "Video": PURPLE, "Ref": PINK, "Cand": CYAN, "All": RED}
+OTHER_DISCARD = WITHIN_MARGIN = GREEN
+TOKENS = {  # classes of tokens, the paper's palette of Figure 1 with finer classes
+    "system": "#8BC34A",
+    "delimiter": "#9E9E9E",
+    "video": "#2196F3",
+    "candidates": "#2196F3",
+    "audio": "#FF9800",
+    "reference": "#FF9800",
+    "question": "#4CAF50",
+    "options": "#00695C",
+    "last": "#9C27B0",
+}

@@ -1,0 +1,111 @@
+"""What answers rest on: accuracy with a sense taken away, beside the effect of cutting each sense's route to the question."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from ..results import SENSES, title
+from . import palette
+from .route_styles import colours, route_label
+
+VARIANTS = {  # colours: `palette.VARIANTS`
+    "as_is": "as it is",
+    "muted": "sounds muted",
+    "blanked": "pictures blanked",
+    "text_only": "both",
+    "swapped": "another clip's sound",
+}
+
+
+def reliance_panels(models, table: pd.DataFrame, sides: pd.DataFrame, graded: pd.DataFrame, effects: pd.DataFrame):
+    """A row of panels a model: (a) accuracy by task in every variant; (b) a route's effect by what its sense's absence costs;
+
+    where there are graded tasks also (c) accuracy over them and (d) route effects over them.
+    table: rows of `reliance` without the graded tasks; sides: from `areas`; graded: the graded tasks' rows; effects: from `dial`.
+    """
+    colour_of = colours(SENSES)
+    models, of = list(models), lambda rows, model: rows[rows["model"] == model]
+    most = max((len(of(table, model)) for model in models), default=1)
+    widths = [min(max(3.6, 0.75 * most), 10), 2.8, *([2.6, 2.8] if len(graded) else [])]
+    size = (sum(widths) + 0.4, 0.5 + 2.6 * len(models))
+    figure, grid = plt.subplots(len(models), len(widths), figsize=size, width_ratios=widths, squeeze=False)
+    for model, axes in zip(models, grid):
+        _variant_bars(axes[0], of(table, model))
+        _area_points(axes[1], of(sides, model), colour_of)
+        if len(models) > 1:
+            axes[0].set_ylabel(f"{model}\nAccuracy (%)")
+        if len(graded):
+            _graded_accuracy(axes[2], of(graded, model))
+            _graded_effects(axes[3], of(effects, model), colour_of)
+            for axis in axes[2:]:
+                axis.set_xlabel("Clips in which only sound tells, as drawn (%)")
+    headings = ("Accuracy without a sense; dashed: chance", "Effect of each sense's route", "Accuracy, graded")
+    for axis, letter, heading in zip(grid[0], "abcd", (*headings, "Effect of a route, graded")):
+        axis.set_title(f"({letter}) {heading}")
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(VARIANTS))
+    return figure
+
+
+def _variant_bars(axis, table) -> None:
+    at = np.arange(len(table))
+    for i, (variant, label) in enumerate(VARIANTS.items()):
+        error = 100 * np.stack([table[variant] - table[f"{variant}_low"], table[f"{variant}_high"] - table[variant]])
+        x = at + 0.17 * (i - 2)
+        axis.bar(
+            x, 100 * table[variant], 0.16, yerr=error, color=palette.VARIANTS[variant], label=label, error_kw={"linewidth": 0.8}
+        )
+    axis.hlines(100 * table["chance"], at - 0.45, at + 0.45, color=palette.CHANCE, linestyle="--", linewidth=1)
+    names = [t if t == g or g not in ("A2I", "I2A") or "-to-" in t else f"{t} {g}" for t, g in zip(table["task"], table["group"])]
+    labels = [name.replace("_", " ").replace("-to-", " to ") for name in names]
+    if len(table) < 9:
+        axis.set_xticks(at, [f"{label}\n(needs {needs})" for label, needs in zip(labels, table["needs"])], fontsize=6)
+    else:
+        axis.set_xticks(at, labels, fontsize=6, rotation=35, ha="right")
+    axis.set(ylim=(0, 109), ylabel="Accuracy (%)")
+
+
+def _area_points(axis, sides, colour_of) -> None:
+    axis.axhline(0, color=palette.ZERO, linestyle="--", linewidth=0.8)
+    for route, here in sides.groupby("route", sort=False) if len(sides) else []:
+        error = np.stack([here["area"] - here["low"], here["high"] - here["area"]])
+        axis.errorbar(
+            here["lost"],
+            here["area"],
+            error,
+            color=colour_of[route],
+            marker="o",
+            markersize=4,
+            linestyle="",
+            label=route_label(route),
+        )
+    near = sides.groupby([(sides["lost"] / 4).round(), sides["area"].round()]) if len(sides) else []
+    for _, here in near:  # one label where points lie on each other
+        names = ", ".join(dict.fromkeys(title(group) for group in here["group"]))
+        place = here[["lost", "area"]].iloc[0]
+        axis.annotate(names, place, fontsize=5.5, xytext=(3, 2), textcoords="offset points", color=palette.CHANCE)
+    axis.set(xlabel="Accuracy lost without the sense (points)", ylabel="Mean % change over the depth")
+    if len(sides):
+        axis.legend(loc="lower left", fontsize=6.5)
+
+
+def _graded_accuracy(axis, graded) -> None:
+    order = graded.sort_values("needs_audio")
+    share = 100 * order["needs_audio"]
+    for variant, colour in palette.VARIANTS.items():
+        axis.plot(share, 100 * order[variant], color=colour, marker="o", markersize=4)
+        axis.fill_between(share, 100 * order[f"{variant}_low"], 100 * order[f"{variant}_high"], color=colour, alpha=0.2, lw=0)
+    axis.axhline(25, color=palette.CHANCE, linestyle="--", linewidth=1)
+    axis.set(ylim=(0, 109), ylabel="Accuracy (%)")
+
+
+def _graded_effects(axis, effects, colour_of) -> None:
+    drawn = effects.sort_values("needs_audio").groupby("route", sort=False) if len(effects) else []
+    for route, here in drawn:
+        share = 100 * here["needs_audio"]
+        slope, start = np.polyfit(share, here["mean"], 1)
+        axis.plot(share, start + slope * share, color=colour_of[route], linewidth=1, linestyle="--")
+        error = np.stack([here["mean"] - here["low"], here["high"] - here["mean"]])
+        label = f"{route_label(route)} (layer {here['centre'].iloc[0]})"
+        axis.errorbar(share, here["mean"], error, color=colour_of[route], marker="o", markersize=4, linestyle="", label=label)
+    axis.set(ylim=(-125, 8), ylabel="% Change in Probability")
+    axis.legend(loc="lower center", fontsize=7)

@@ -1,0 +1,137 @@
+"""The figures' drawing functions; notebooks only load a table, call one of these, and save.
+
+The look follows the paper: one row of panels with a shared y axis, ticks inward on all four sides, a dashed zero line, one
+legend above, thick lines with a translucent band (95 %, over clips; see `statistics.simultaneous_band`).
+"""
+
+import itertools
+import string
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import to_rgba
+
+from ..results import Effects, ordered, title
+from . import palette, published_curves
+from .route_styles import colours, route_label
+
+
+def by_target(routes) -> list[list[str]]:
+    """The routes into other spans, and those into the last token; a list that would be empty is left out."""
+    sides = [[r for r in routes if r.endswith(">last") == last] for last in (False, True)]
+    return [side for side in sides if side]
+
+
+def route_panels(effects: Effects, models, panels, words: str = ""):
+    """One row of panels a model, one panel a (title, group, routes) entry, one line a route; returns the figure.
+
+    Neighbouring panels with the same routes stand under one legend, and the panels of a model share
+    the y axis, named by `words` or the metric.
+    """
+    models = list(models)
+    colour_of = colours(dict.fromkeys(route for *_, routes in panels for route in routes))
+    blocks = [list(block) for _, block in itertools.groupby(panels, key=lambda panel: panel[2])]
+    figure = plt.figure(figsize=(2.6 * len(panels) + 0.6, 1.2 + 2.0 * len(models)))
+    parts = figure.subfigures(1, len(blocks), width_ratios=[len(block) for block in blocks], squeeze=False)[0]
+    letters, lines = iter(string.ascii_lowercase), {model: [] for model in models}
+    for part, block in zip(parts, blocks):
+        grid = part.subplots(len(models), len(block), sharex="row", sharey="row", squeeze=False)
+        for model, line in zip(models, grid):
+            for axis, (_, group, routes) in zip(line, block):
+                line_panel(axis, effects.of(model=model, group=group), {route: colour_of[route] for route in routes})
+            line[0].set_ylabel((f"{model}\n" if len(models) > 1 else "") + (words or effects.reading.words))
+            lines[model] += list(line)
+        for axis, (heading, _, _) in zip(grid[0], block):
+            axis.set_title(f"({next(letters)}) {heading}")
+        for axis in grid[-1]:
+            axis.set_xlabel("Layer")
+        handles = [plt.Line2D([], [], color=colour_of[route], label=route_label(route)) for route in block[0][2]]
+        part.legend(handles=handles, loc="outside upper center", ncols=len(handles) if len(block) > 2 else 2)
+    for axes in lines.values():
+        share_limits(axes)
+    figure.legend(handles=explained(effects), loc="outside lower center", ncols=3, fontsize=7)
+    return figure
+
+
+def share_limits(axes) -> None:
+    """One y axis for all, as wide as the widest of their curves."""
+    limits = [axis.get_ylim() for axis in axes]
+    for axis in axes:
+        axis.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+
+
+def line_panel(axis, effects: Effects, colour_of: dict) -> None:
+    """The curves of one panel: means with their band, random controls in grey, the noise around 0, and n.
+
+    colour_of: route -> colour, of the routes that are drawn. A band holds all layers and routes of the panel at once (95 %), so
+    does that of the controls; the mean and the edge of a control are dotted in the colour of its route.
+    The paper's values, where there are any, lie lightly behind.
+    """
+    axis.axhline(0, color=palette.ZERO, linestyle="--", linewidth=0.8, zorder=1)
+    found, random = effects.curves(list(colour_of)), effects.curves(list(colour_of), of_controls=True)
+    for route, curve in random.items():
+        edge = {"facecolor": to_rgba(palette.CONTROL, 0.3), "edgecolor": colour_of[route], "linewidth": 0.5, "linestyle": ":"}
+        axis.fill_between(curve.centres, curve.low, curve.high, **edge, zorder=1)
+        axis.plot(curve.centres, curve.mean, color=colour_of[route], linestyle=":", linewidth=1.2, zorder=2.5)
+    for route, curve in found.items():
+        axis.fill_between(curve.centres, curve.low, curve.high, color=colour_of[route], alpha=0.2, linewidth=0)
+        axis.plot(curve.centres, curve.mean, color=colour_of[route])
+    axis.axhspan(-effects.noise, effects.noise, color=palette.CHANCE, alpha=0.3, linewidth=0, zorder=1)
+    if len(effects.published):
+        published_curves.draw_curves(axis, effects.published, colour_of)
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    said, controls = [effects.counts], effects.controls[effects.controls["route"].isin(list(random))]
+    said += [f"random keys: n = {controls['question_id'].nunique()}"] if random else []
+    said.append(f"noise floor {effects.noise:.1g}{' %' if effects.reading.metric == 'probability' else ''}")
+    axis.text(0.03, 0.03, "\n".join(said), transform=axis.transAxes, fontsize=6, color=palette.NOTE, linespacing=1.3)
+    if not found:
+        axis.text(0.5, 0.5, "no rows", transform=axis.transAxes, ha="center", fontsize=7)
+
+
+def explained(*effects: Effects) -> list:
+    """Legend entries for what is not a route: the bands, and where there are any the controls and the paper's values."""
+    handles = [
+        plt.Rectangle((0, 0), 1, 1, color=palette.BLUE, alpha=0.25, label="95 %, all layers and routes of a panel at once")
+    ]
+    if any(len(e.controls) for e in effects):
+        handles.append(
+            plt.Rectangle(
+                (0, 0), 1, 1, color=palette.CONTROL, alpha=0.35, label="as many random keys in a route's place, 95 % (dotted)"
+            )
+        )
+    if any(len(e.published) for e in effects):
+        handles.append(published_curves.handle())
+    return handles
+
+
+def window_panels(effects: Effects, models, routes: list):
+    """A grid of panels a model: rows are routes, columns groups, lines window widths k, the darker the wider (Appendix E).
+
+    Means only: the bands of so many lines would hide each other.
+    """
+    rows = effects.rows
+    models, groups, widths = list(models), ordered(rows["group"]) or [""], sorted(rows["width"].unique())
+    figure = plt.figure(figsize=(2.2 * len(groups) + 0.8, (1.7 * len(routes) + 0.3) * len(models) + 0.4))
+    shades = dict(zip(widths, plt.get_cmap("viridis_r")(np.linspace(0.1, 1, len(widths)))))
+    for model, part in zip(models, figure.subfigures(len(models), 1, squeeze=False)[:, 0]):
+        grid = part.subplots(len(routes), len(groups), sharex=True, sharey=True, squeeze=False)
+        for line, route in zip(grid, routes):
+            for axis, group in zip(line, groups):
+                axis.axhline(0, color=palette.ZERO, linestyle="--", linewidth=0.8, zorder=1)
+                here = rows[(rows["model"] == model) & (rows["route"] == route) & (rows["group"] == group)]
+                for width, one in here.groupby("width"):
+                    mean = one.groupby("centre")["change"].mean()
+                    axis.plot(mean.index, mean, color=shades[width], linewidth=1.4)
+                counts = effects.of(model=model, route=route, group=group).counts
+                axis.text(0.03, 0.05, counts, transform=axis.transAxes, fontsize=6, color=palette.NOTE)
+            line[0].set_ylabel(route_label(route) + f"\n{effects.reading.words}")
+        for axis, group in zip(grid[0], groups):
+            axis.set_title(title(group))
+        for axis in grid[-1]:
+            axis.set_xlabel("Layer")
+            axis.xaxis.get_major_locator().set_params(integer=True)
+        if len(models) > 1:
+            part.suptitle(model)
+    handles = [plt.Line2D([], [], color=shades[w], label=f"k = {w}") for w in widths]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    return figure

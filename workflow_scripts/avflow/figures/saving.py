@@ -1,0 +1,11 @@
+"""Write a figure's files."""
+
+from ..storage import whole
+
+
+def save(figure, *paths) -> None:
+    """Write a figure to each path, the same bytes for the same figure; a file appears only when it is whole."""
+    for path in map(str, paths):
+        kind = path.rsplit(".", 1)[1]
+        with whole(path) as part:
+            figure.savefig(part, format=kind, metadata={"CreationDate": None} if kind == "pdf" else None)

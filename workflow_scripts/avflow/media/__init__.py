@@ -1,0 +1,17 @@
+"""Files become frames and sound: probing, reading, sampling, and what an encoder is given.
+
+Every fault of a file is a `MediaError` with a reason. Nothing here knows a question or a model.
+"""
+
+from ..exports import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "containers": ["MediaError"],
+        "encoder_inputs": ["HOP", "log_mel", "mel_frames", "patchify", "resized_shape"],
+        "files": ["MediaFacts", "probe", "read_audio", "read_image"],
+        "sampling": ["SAMPLE_RATE", "most_pixels", "sample_times"],
+        "video": ["read_frames", "read_spread_frames"],
+    },
+)

@@ -1,0 +1,106 @@
+"""From decoded media to encoder inputs, as the Qwen processors make them, without torchvision.
+
+`resized_shape`, `patchify` and `log_mel` restate Qwen2-VL's video processor and Whisper's feature extractor (transformers
+5.17) in plain torch on any device, so that training, the miniature and the real models share one path; tests hold them equal
+to the official classes.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from transformers.audio_utils import mel_filter_bank
+
+from ..errors import InputError
+from .sampling import SAMPLE_RATE
+
+IMAGE_MEAN = (0.48145466, 0.4578275, 0.40821073)  # OpenAI CLIP, as in Qwen2-VL's preprocessor_config.json
+IMAGE_STD = (0.26862954, 0.26130258, 0.27577711)
+FFT, HOP, MELS = 400, 160, 128
+
+
+def resized_shape(height: int, width: int, multiple: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
+    """(height, width) after Qwen's smart resize: multiples of `multiple`, pixels within the limits, aspect ratio kept.
+
+    Raises InputError, as the official code does, where one side is more than 200 times the other.
+    """
+    if max(height, width) > 200 * min(height, width):
+        raise InputError(f"a picture of {height} x {width} pixels is more than 200 times as long as wide; drop its question")
+    h, w = round(height / multiple) * multiple, round(width / multiple) * multiple
+    if h * w > max_pixels:
+        shrink = math.sqrt(height * width / max_pixels)
+        h = max(multiple, math.floor(height / shrink / multiple) * multiple)
+        w = max(multiple, math.floor(width / shrink / multiple) * multiple)
+    elif h * w < min_pixels:
+        grow = math.sqrt(min_pixels / (height * width))
+        h = math.ceil(height * grow / multiple) * multiple
+        w = math.ceil(width * grow / multiple) * multiple
+    return h, w
+
+
+def resize(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Bicubic, antialiased resize of uint8 frames (T, 3, H, W) on the CPU, bit for bit as torchvision in the official processors.
+
+    On uint8 torch rounds and clips between its two passes, as Pillow does: the two differ by at most 2 levels of 255.
+    """
+    if frames.shape[-2:] == (height, width):
+        return frames
+    return F.interpolate(frames, (height, width), mode="bicubic", antialias=True, align_corners=False)
+
+
+def resize_video(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """The same in floats, rounded once at the end: bit for bit as qwen-omni-utils resizes a video before the processor sees it.
+
+    `resize` differs from it by up to 10 levels of 255 at edges.
+    """
+    if frames.shape[-2:] == (height, width):
+        return frames
+    shape = dict(size=(height, width), mode="bicubic", antialias=True, align_corners=False)
+    few = frames.split(8)  # a whole video in floats may not fit into memory
+    return torch.cat([F.interpolate(f.float(), **shape).clamp_(0, 255).round_().to(torch.uint8) for f in few])
+
+
+def patchify(frames: torch.Tensor, patch: int, merge: int, temporal: int) -> tuple[torch.Tensor, tuple[int, int, int]]:
+    """Normalised patches of uint8 or 0..1 float frames (T, 3, H, W): (grid_t * grid_h * grid_w, 3 * temporal * patch^2).
+
+    Returns the patches, in the order the vision encoder merges them, and (grid_t, grid_h, grid_w). An odd number of frames is
+    padded by repeating the last one; a single image is repeated likewise.
+    """
+    x = frames.float() / 255 if frames.dtype == torch.uint8 else frames
+    mean, std = (torch.tensor(v, device=x.device)[:, None, None] for v in (IMAGE_MEAN, IMAGE_STD))
+    x = (x - mean) / std
+    if missing := -x.shape[0] % temporal:
+        x = torch.cat([x, x[-1:].expand(missing, -1, -1, -1)])
+    t, channels, height, width = x.shape
+    grid = (t // temporal, height // patch, width // patch)
+    x = x.view(grid[0], temporal, channels, grid[1] // merge, merge, patch, grid[2] // merge, merge, patch)
+    x = x.permute(0, 3, 6, 4, 7, 2, 1, 5, 8)  # (t, h/merge, w/merge, merge, merge, channels, temporal, patch, patch)
+    return x.reshape(math.prod(grid), -1), grid
+
+
+def mel_frames(samples: int) -> int:
+    """Number of log-mel frames (100 a second) of `samples` at 16 kHz."""
+    return -(-samples // HOP)
+
+
+def log_mel(audio: torch.Tensor, length: int | None = None, within: int | None = None) -> torch.Tensor:
+    """Whisper's log-mel spectrogram: (..., samples) at 16 kHz -> (..., 128, ceil(samples / 160)).
+
+    Equal to the official extractor, which first pads with zeros to 30 or 300 seconds: only the zeros within reach of the last
+    window matter, so only those are added. With `length`, the sound is padded to so many samples, and their frames are kept.
+    within: where the official padding ends, in samples; a sound that reaches it is reflected there and not followed by zeros.
+    """
+    frames = mel_frames(length or audio.shape[-1])
+    total = length or min((frames + 3) * HOP, within or math.inf)
+    padded = F.pad(audio.reshape(-1, audio.shape[-1]), (0, total - audio.shape[-1]))
+    window = torch.hann_window(FFT, device=audio.device)
+    # two frames more than are kept still hear the sound's end, and count when everything is floored relative to the loudest
+    heard = frames if length else min(frames + 2, total // HOP)
+    spectrum = torch.stft(padded, FFT, HOP, window=window, return_complex=True)[..., :heard].abs() ** 2
+    filters = torch.tensor(
+        mel_filter_bank(1 + FFT // 2, MELS, 0.0, 8000.0, SAMPLE_RATE, norm="slaney", mel_scale="slaney"),
+        dtype=torch.float32,
+        device=audio.device,
+    )
+    mel = (filters.T @ spectrum).clamp(min=1e-10).log10().view(*audio.shape[:-1], MELS, heard)
+    return (torch.maximum(mel[..., :frames], mel.amax((-2, -1), keepdim=True) - 8.0) + 4.0) / 4.0

@@ -1,0 +1,254 @@
+"""Generated media of every awkward kind through the Qwen2.5-Omni adapter, to hold against the official processor.
+
+`ours` gives what the adapter makes of a case: tokens, positions, and the pixels and spectrograms that the encoders are given.
+`check_processor.py` gives what transformers' processor makes of it, and records that, so that tests need no torchvision.
+"""
+
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from tokenizers import pre_tokenizers
+from transformers import Qwen2_5OmniThinkerForConditionalGeneration, Qwen2Tokenizer
+from transformers.utils import logging
+
+from ..media import encoder_inputs
+from ..models import QwenOmni, prompt
+from ..questions import MediaItem, Option, Question
+from ..storage import whole
+from . import tiny_omni
+
+SYSTEM_PROMPT = "You are a helpful assistant."
+SAMPLE = 400  # values that are recorded of every array of pixels or spectrograms
+
+
+@dataclass(frozen=True)
+class Medium:
+    """A medium to generate: pictures (frames, height, width) or None, samples of sound or None; `fps` of the pictures."""
+
+    kind: str
+    shape: tuple[int, int, int] | None = None
+    samples: int | None = None
+    fps: float = 2.0
+
+
+def _video(frames, samples, fps=2.0, size=(90, 160)):
+    return (Medium("video", (frames, *size), samples, fps),)
+
+
+_picture = lambda *size: Medium("image", (1, *size))
+_sound = lambda samples: Medium("audio", None, samples)
+CASES = {
+    "sound and pictures are equally long": _video(8, 64000),
+    "sound is longer": _video(6, 150007),
+    "sound is shorter": _video(16, 40000),
+    "sound is a frame longer than two seconds": _video(4, 32161),
+    "an odd number of frames": _video(7, 64171),
+    "one frame": _video(1, 8000),
+    "tall and narrow": _video(6, 48000, size=(211, 67)),
+    "smaller than a patch": _video(4, 32000, size=(9, 40)),
+    "4 frames a second": _video(14, 56000, 4.0),
+    "1 frame a second": _video(7, 112000, 1.0),
+    "a frame every 1.5 s": _video(7, 168000, 2 / 3),
+    "a frame every 2 s": _video(6, 192000, 1 / 2),
+    "a frame every 3.5 s": _video(5, 280000, 2 / 7),
+    "no sound": _video(9, None),
+    "no sound, 1 frame a second": _video(9, None, 1.0),
+    "sound reaches 300 s": _video(4, 4800000 - 50, size=(56, 56)),
+    "sound beyond 300 s": _video(4, 4900000, size=(56, 56)),
+    "picture refers to sounds": (*map(_sound, (16000, 1600, 1599, 481234)), _picture(300, 420)),
+    "sound refers to pictures": (*(_picture(*s) for s in ((224, 224), (97, 301), (640, 360), (28, 28))), _sound(20001)),
+    "sounds alone": tuple(map(_sound, (321, 480, 641, 16001, 31999))),
+    "pictures alone": tuple(_picture(*s) for s in ((100, 130), (130, 100), (61, 200), (30, 30), (90, 90))),
+    "silent clips refer to a sound": (*_video(4, None), *_video(6, None, size=(120, 60)), _sound(16000)),
+    "clips with sound refer to each other": (*_video(4, 32000), *_video(6, 60000, size=(120, 60))),
+}
+LIMITS = dict(min_pixels=56 * 56, max_pixels=112 * 112)  # of a picture, after resizing
+
+
+def generate(medium: Medium, seed: int):
+    """uint8 (T, 3, H, W) or None, float32 (samples,) or None: edges with grain; noise, silence, noise that ends on a click.
+
+    Drawn as whole numbers, so that every platform makes the same.
+    """
+    rng = np.random.default_rng(seed)
+    frames = sound = None
+    if medium.shape:
+        count, height, width = medium.shape
+        coarse = rng.integers(0, 192, (count, 3, -(-height // 12), -(-width // 12)))
+        edges = coarse.repeat(12, 2).repeat(12, 3)[:, :, :height, :width]
+        frames = (edges + rng.integers(0, 64, (count, 3, height, width))).astype(np.uint8)
+    if medium.samples:
+        n = medium.samples
+        sound = rng.integers(-3000, 3000, n).astype(np.float32) / 32768
+        sound[n // 3 : n // 2] = 0
+        sound[-1] = 0.9
+    return frames, sound
+
+
+def question_of(case: str) -> Question:
+    """A question that asks about a case's media: Eq. 1 for one clip, otherwise Eq. 3 with the last medium as reference."""
+    kinds = [m.kind for m in CASES[case]]
+    options = tuple(Option(label, text) for label, text in zip("ABCD", ("cat", "dog", "owl", "none\u2019s")))
+    text = {"instruction": "Answer with a letter.", "question": "Which one is it?", "ending": "The best answer is:"}
+    placed = lambda items: [{"seg": "media", "id": m.id} for m in items]
+    said = lambda name: {"seg": "question" if name == "question" else "instruction", "text": text[name]}
+    if len(kinds) == 1:
+        media = [MediaItem("v1", "v1", kinds[0], "video", "")]
+        layout = [*placed(media), said("instruction"), said("question"), {"seg": "options"}, said("ending")]
+    else:
+        media = [MediaItem(f"c{i}", f"c{i}", kind, "candidate", "", i) for i, kind in enumerate(kinds[:-1], 1)]
+        media.append(MediaItem("r1", "r1", kinds[-1], "reference", ""))
+        layout = [*placed(media[:-1]), said("question"), *placed(media[-1:]), {"seg": "options"}, said("ending")]
+    return Question(
+        question_id="q",
+        dataset="d",
+        setting="av_video",
+        layout_name="made_up",
+        task="t",
+        group="t",
+        needs="AV",
+        question=text["question"],
+        options=options,
+        answer="A",
+        media=tuple(media),
+        layout=tuple(layout),
+    )
+
+
+def chat(question: Question, system_prompt: str, tokenizer) -> str:
+    """The question through the chat template, media as the template writes them."""
+    content, text = [], ""
+    for piece in prompt._pieces(question, "")[1:-1]:
+        if isinstance(piece, tuple):
+            text += piece[1]
+        else:
+            content += [{"type": "text", "text": text}] if text else []
+            content.append({"type": piece.kind, piece.kind: "file"})
+            text = ""
+    content.append({"type": "text", "text": text})
+    messages = [{"role": "system", "content": system_prompt}, {"role": "user", "content": content}]
+    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+
+
+def byte_tokenizer(merges=()) -> Qwen2Tokenizer:
+    """A Qwen2Tokenizer whose tokens are bytes, besides the special ones and what `merges`, pairs of tokens, make of them.
+
+    It stays the same whatever the world's words are.
+    """
+    tokens = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *("".join(pair) for pair in merges)]
+    return Qwen2Tokenizer(
+        vocab={token: i for i, token in enumerate(tokens)},
+        merges=list(merges),
+        unk_token="<|endoftext|>",
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        extra_special_tokens={"im_start_token": "<|im_start|>", **tiny_omni.SPECIAL_TOKENS},
+        chat_template=tiny_omni.CHAT_TEMPLATE,
+    )
+
+
+def random_adapter(folder) -> QwenOmni:
+    """The adapter with a tiny network of random weights, written to `folder` and loaded from it."""
+    logging.disable_progress_bar()
+    made = byte_tokenizer()
+    torch.manual_seed(0)
+    network = Qwen2_5OmniThinkerForConditionalGeneration._from_config(tiny_omni.config(made))
+    for name, parameter in network.named_parameters():
+        if parameter.ndim > 1 and "embed" not in name:
+            parameter.data.mul_(4)  # as drawn, attention is nearly even and hides misplaced tokens
+    network.save_pretrained(folder)
+    made.save_pretrained(folder)
+    return QwenOmni(folder, SYSTEM_PROMPT)
+
+
+@contextmanager
+def listening(network):
+    """Keeps what the encoders are given, in order: yields pixels and grids, mel; (patches, pixels), (3,), (128, frames)."""
+    given = SimpleNamespace(pixels=[], grids=[], mel=[])
+    originals = {name: getattr(network, f"get_{name}_features") for name in ("image", "video", "audio")}
+
+    def keep(name):
+        def call(inputs, fact):
+            if name == "audio":
+                given.mel.append(inputs[0])
+            else:
+                given.pixels.append(inputs)
+                given.grids.append(fact[0])
+            return originals[name](inputs, fact)
+
+        return call
+
+    for name in originals:
+        setattr(network, f"get_{name}_features", keep(name))
+    try:
+        yield given
+    finally:
+        for name, original in originals.items():
+            setattr(network, f"get_{name}_features", original)
+
+
+def ours(adapter: QwenOmni, case: str):
+    """The `Sequence` of a case by the project's own path, and what it gives the network: ids, positions, pixels, mel."""
+    question, found = question_of(case), {}
+    with listening(adapter.model) as given:
+        for n, (item, medium) in enumerate(zip(question.media, CASES[case])):
+            frames, sound = generate(medium, seed_of(case, n))
+            if frames is not None:
+                size = encoder_inputs.resized_shape(*frames.shape[-2:], 28, **LIMITS)
+                resize = encoder_inputs.resize_video if item.kind == "video" else encoder_inputs.resize
+                frames = resize(torch.from_numpy(frames), *size)
+            sound = None if sound is None else torch.from_numpy(sound)
+            found[item.media_id] = adapter.encode(item.kind, frames=frames, audio=sound, fps=medium.fps)
+    sequence = adapter.sequence(question, found)
+    inputs = dict(ids=sequence.ids, positions=sequence.positions)
+    inputs["pixels"] = torch.cat([p.flatten() for p in given.pixels]) if given.pixels else torch.zeros(0)
+    inputs["mel"] = torch.cat([m.flatten() for m in given.mel]) if given.mel else torch.zeros(0)
+    return sequence, inputs
+
+
+def seed_of(case: str, number: int) -> int:
+    return zlib.crc32(f"{case}/{number}".encode())
+
+
+def sampled(values) -> np.ndarray:
+    """Of a long array: its length, its mean and `SAMPLE` of its values, spread evenly; float64 (2 + SAMPLE,) or less."""
+    values = np.asarray(values, dtype=np.float64)
+    if not len(values):
+        return np.zeros(1)
+    at = np.unique(np.linspace(0, len(values) - 1, SAMPLE).round().astype(int))
+    return np.concatenate([[len(values), values.mean()], values[at]])
+
+
+def differences(found: dict, expected: dict) -> dict[str, float]:
+    """Largest absolute difference by name; infinite where shapes differ."""
+    largest = {}
+    for name, value in expected.items():
+        one, other = (np.asarray(x, dtype=np.float64) for x in (found[name], value))
+        largest[name] = np.abs(one - other).max(initial=0.0) if one.shape == other.shape else np.inf
+    return largest
+
+
+def as_recorded(inputs: dict) -> dict[str, np.ndarray]:
+    """What of a case goes into the record: tokens and positions whole, pixels and spectrograms sampled."""
+    whole = {name: np.asarray(inputs[name], dtype=np.int16) for name in ("ids", "positions")}
+    return {**whole, **{name: sampled(inputs[name]).astype(np.float32) for name in ("pixels", "mel")}}
+
+
+def write_record(path, cases: dict) -> None:
+    """An npz of case/name arrays; the file appears only when it is whole."""
+    with whole(path) as part, open(part, "wb") as file:
+        np.savez_compressed(file, **{f"{case}/{name}": a for case, arrays in cases.items() for name, a in arrays.items()})
+
+
+def read_record(path) -> dict[str, dict]:
+    """case -> name -> array, as `write_record` was given them."""
+    cases = {}
+    with np.load(path) as stored:
+        for key in stored.files:
+            case, name = key.rsplit("/", 1)
+            cases.setdefault(case, {})[name] = stored[key]
+    return cases

@@ -1,0 +1,87 @@
+"""What the adapters of all families share: a question and its encoded media become the decoder's input."""
+
+import torch
+
+from ..errors import InputError
+from ..media import patchify
+from ..questions import Question
+from .prompt import build
+from .sequence import Sequence
+
+
+def grid_positions(grid, merge: int, seconds_per_grid: float, per_second: int) -> torch.Tensor:
+    """(3, n) temporal, height and width ids of a (t, h, w) patch grid after merging, counted from 0."""
+    t, h, w = grid[0], grid[1] // merge, grid[2] // merge
+    time = (torch.arange(t) * seconds_per_grid * per_second).long()
+    return torch.stack(
+        [
+            time[:, None, None].expand(t, h, w),
+            torch.arange(h)[None, :, None].expand(t, h, w),
+            torch.arange(w)[None, None, :].expand(t, h, w),
+        ]
+    ).reshape(3, -1)
+
+
+class Adapter:
+    """A loaded model. A family sets:
+
+    folder, system_prompt, device, dtype, tokenizer; decoder, the HF text model; head, (.., D) to logits; layout, whose
+    `of(role, index, kind, features)` gives a `MediaLayout`; tokens, the placeholder token of each kind of medium; patch and
+    temporal, the vision encoder's patch size in pixels and in frames; longest_sound, in samples, where the encoder has a limit;
+    vision(kind, patches, grid) -> (n, D) and audio(sound) -> (m, D), the encoders.
+    """
+
+    longest_sound: int | None = None
+
+    def check(self) -> None:
+        """Raise InputError for what cannot be traced or read: sliding windows, placeholders that the tokenizer lacks."""
+        if "sliding_attention" in self.decoder.config.layer_types:
+            raise InputError(
+                f"{self.folder}: sliding-window layers cannot be traced; set use_sliding_window to false in config.json"
+            )
+        for token in self.tokens.values():
+            if len(self.tokenizer(token, add_special_tokens=False)["input_ids"]) != 1:
+                raise InputError(
+                    f"{self.folder}: {token} is not a token of its own; use the tokenizer that came with the checkpoint"
+                )
+
+    @torch.inference_mode()
+    def encode(self, kind: str, frames=None, audio=None, fps: float | None = None) -> dict[str, torch.Tensor]:
+        """Encoder outputs of one medium, which never depend on other media.
+
+        kind: "video" (frames uint8 (T, 3, H, W), audio (samples,) or None, fps), "image" (frames (1, 3, H, W)) or "audio".
+        Returns any of vision (n, D), audio (m, D), grid (3,) int64 patches, seconds_per_grid (), samples ().
+        """
+        out = {}
+        if frames is not None:
+            patches, grid = patchify(frames.to(self.device), self.patch, self.layout.merge, self.temporal)
+            out["grid"] = torch.tensor(grid)
+            out["vision"] = self.vision(kind, patches, out["grid"])
+            if kind == "video":
+                out["seconds_per_grid"] = torch.tensor(self.temporal / fps, dtype=torch.float64)
+        if audio is not None:
+            audio = audio[: self.longest_sound]
+            out["audio"] = self.audio(audio.to(self.device).float())
+            out["samples"] = torch.tensor(len(audio))
+        return out
+
+    @torch.inference_mode()
+    def sequence(self, question: Question, features: dict[str, dict], unions=None) -> Sequence:
+        """The decoder's input for one question. features: media_id -> what `encode` gave."""
+        media = {m.id: self.layout.of(m.role, m.index, m.kind, features[m.media_id]) for m in question.media}
+        prompt = build(question, self.tokenizer, self.system_prompt, media, unions)
+        embeds = self.decoder.get_input_embeddings()(prompt.ids.to(self.device))
+        placed = [question.item(s["id"]).media_id for s in question.layout if s["seg"] == "media"]
+        for kinds, part in ((("image", "video"), "vision"), (("audio",), "audio")):
+            token_ids = torch.tensor([self.tokenizer.convert_tokens_to_ids(self.tokens[k]) for k in kinds])
+            at = torch.isin(prompt.ids, token_ids).nonzero()[:, 0]
+            found = [features[m][part] for m in placed if part in features[m]]
+            if found:
+                found = torch.cat(found).to(self.device, embeds.dtype)
+                if len(found) != len(at):
+                    raise InputError(
+                        f"question {question.question_id}: {len(at)} {part} placeholders but {len(found)} features;"
+                        " delete the features and extract them again"
+                    )
+                embeds[at.to(self.device)] = found
+        return Sequence(question, prompt.ids, embeds, prompt.positions, prompt.spans, prompt.letter_ids, prompt.variant_ids)

@@ -1,0 +1,107 @@
+"""One module per model family: load a checkpoint folder, encode media, lay out a question as a `Sequence`.
+
+A family is chosen by name, and everything else about a model is an argument, so that a new model is a new class and an entry
+in config.yaml and never an `if` on a model's name.
+"""
+
+import importlib
+import json
+from pathlib import Path
+
+from ..errors import InputError
+from . import devices
+
+FAMILIES = {"qwen_omni": "QwenOmni", "video_salmonn": "VideoSalmonn"}
+OPTIONS = {"video_salmonn": ("positions",)}  # what only some families take
+SYSTEM_PROMPT = "You are a helpful assistant."
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+def model_arguments(parser) -> None:
+    """Add the options that say which model to load and how."""
+    parser.add_argument("--family", required=True, help=f"one of {', '.join(FAMILIES)}")
+    parser.add_argument("--checkpoint", required=True, help="checkpoint folder")
+    parser.add_argument("--system-prompt", default=SYSTEM_PROMPT)
+    parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16", "float16", "float64"])
+    parser.add_argument("--positions", help="video_salmonn: official_generate (the default) or training")
+    parser.add_argument("--device", default="auto", help="auto takes a GPU that no other job holds, where there is one")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves it to torch")
+
+
+def load_model(arguments):
+    """Load the model that the options of `model_arguments` name. Raises InputError for an unknown family or a bad checkpoint."""
+    names = {name for some in OPTIONS.values() for name in some}
+    options = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    about = (arguments.system_prompt, arguments.device, arguments.dtype)
+    return _build(arguments.family, arguments.checkpoint, *about, arguments.threads, options)
+
+
+def load(folder_or_name, device: str = "auto", dtype: str | None = None, family: str | None = None, **options):
+    """Load a model: a checkpoint folder, or the name of a model in config.yaml, with what stands there.
+
+    device: "auto" takes a GPU that no other job holds, where there is one. dtype: "float32", "bfloat16", ..; left out, that of
+    config.yaml, or of the folder's config.json. family: one of `FAMILIES`; left out, it follows from config.json. options:
+    system_prompt, threads, and what the family takes (positions).
+
+    Raises InputError where the name or folder is unknown, or the checkpoint is not whole.
+    """
+    folder, known = Path(folder_or_name), {}
+    if not (folder / "config.json").is_file():
+        folder, known = _configured(str(folder_or_name))
+    family = family or known.get("family") or _family_of(folder)
+    dtype = dtype or known.get("dtype") or _dtype_of(folder)
+    known |= options
+    takes = {name: known[name] for names in OPTIONS.values() for name in names if name in known}
+    return _build(family, folder, known.get("system_prompt", SYSTEM_PROMPT), device, dtype, known.get("threads", 0), takes)
+
+
+def _configured(name: str) -> tuple[Path, dict]:
+    """The folder of a model that config.yaml names, and what is said of it there."""
+    import yaml
+
+    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
+    if name not in config["models"]:
+        known = ", ".join(config["models"])
+        raise InputError(f"{name} is neither a folder with a config.json nor a model of config.yaml; known: {known}")
+    about = config["models"][name]
+    if "checkpoint" in about:
+        return REPOSITORY / about["checkpoint"], about
+    downloads = config.get("pathvars", {}).get("downloads", "downloads")
+    return REPOSITORY / downloads / "models" / name, about
+
+
+def _family_of(folder: Path) -> str:
+    """The family whose checkpoint a folder holds, by its config.json."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if str(config.get("model_type", "")).startswith("qwen2_5_omni"):
+        return "qwen_omni"
+    if "audio_config" in config:
+        return "video_salmonn"
+    kind = config.get("model_type")
+    raise InputError(f"{folder}: no family is known for model_type {kind!r}; give family, one of {', '.join(FAMILIES)}")
+
+
+def _dtype_of(folder: Path) -> str:
+    """What a checkpoint's weights are stored in, by its config.json; float32 where it does not say."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    found = [of.get(key) for of in (config, config.get("thinker_config", {})) for key in ("dtype", "torch_dtype")]
+    return next((name for name in found if name), "float32")
+
+
+def _build(family: str, checkpoint, system_prompt: str, device: str, dtype: str, threads: int, options: dict):
+    """The adapter of a family with its model on a device. Raises InputError."""
+    import torch
+
+    if family not in FAMILIES:
+        raise InputError(f"model family {family!r} is unknown; known: {', '.join(FAMILIES)}")
+    for name in options.keys() - set(OPTIONS.get(family, ())):
+        raise InputError(f"model family {family} takes no {name}; leave it out")
+    if threads:
+        torch.set_num_threads(threads)
+    claimed = devices.claim() if device in ("auto", "cuda") else None
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if claimed is not None and device == "cpu":
+        devices.say(f"torch sees no CUDA in GPU {claimed}; the model runs on the CPU")
+    adapter = getattr(importlib.import_module(f".{family}", __package__), FAMILIES[family])
+    return adapter(checkpoint, system_prompt, device, getattr(torch, dtype), **options)

@@ -1,0 +1,183 @@
+"""From a question to token ids and spans, in the layouts of the paper's Eq. 1 and Eq. 3.
+
+Eq. 1, audio-visual video:  [system ; video and audio interleaved in time ; instruction, question, options, ending] -> last
+Eq. 3, interleaved items:   [system ; C_1 .. C_4 ; question ; reference ; options, instruction]                      -> last
+
+The text is put together exactly as the chat template would, tokenised in one piece, and every token then belongs to the
+segment in which its first character lies; so the spans cost nothing in fidelity. What a medium's placeholder expands to is
+the model's affair: adapters hand in a `MediaLayout` per item.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from ..errors import InputError
+from ..questions import Question
+from .spans import Spans
+
+VARIANTS = (" {}", "({}", "{}.", "{})", "{}:")  # other ways to write an option's letter in one token
+TAIL = "<|im_end|>\n<|im_start|>assistant\n"
+
+
+@dataclass(frozen=True)
+class Block:
+    """`count` repeats of one special token; `atom` as in `spans`, `part` e.g. "frame_0" or None."""
+
+    token: str
+    count: int
+    atom: str
+    part: str | None = None
+
+
+@dataclass(frozen=True)
+class MediaLayout:
+    """What one medium becomes in the sequence: blocks in order, their (3, n) positions from 0, and where text resumes."""
+
+    blocks: tuple[Block, ...]
+    positions: torch.Tensor
+    advance: int
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Token ids (S,), positions (3, S) and spans of one question; letter_ids (options,) in the options' order.
+
+    variant_ids (n,): the tokens of `VARIANTS` for these letters, as far as the vocabulary has them.
+    """
+
+    ids: torch.Tensor
+    positions: torch.Tensor
+    spans: Spans
+    letter_ids: torch.Tensor
+    variant_ids: torch.Tensor
+
+
+def system_turn(system_prompt: str) -> str:
+    return f"<|im_start|>system\n{system_prompt}<|im_end|>\n<|im_start|>user\n"
+
+
+def _pieces(question: Question, system_prompt: str):
+    """The prompt as (atom, text) and MediaItem pieces; text ends in a newline where more text follows in the user's turn."""
+    pieces = [("system", system_turn(system_prompt))]
+    segments = list(question.layout)
+    for here, following in zip(segments, segments[1:] + [None]):
+        newline = "\n" if following is not None and following["seg"] != "media" else ""
+        if here["seg"] == "media":
+            pieces.append(question.item(here["id"]))
+            if following is not None and following["seg"] == "options":
+                pieces.append(("delimiter", "\n"))
+        elif here["seg"] == "options":
+            form = _option_format(question)
+            lines = [(f"option_{o.label}", form.format(label=o.label, text=o.text)) for o in question.options]
+            pieces += [(atom, line + "\n") for atom, line in lines[:-1]] + [(lines[-1][0], lines[-1][1] + newline)]
+        else:
+            atom = "question_text" if here["seg"] == "question" else "instruction"
+            pieces.append((atom, here["text"] + newline))
+    return pieces + [("tail", TAIL)]
+
+
+def _option_format(question: Question) -> str:
+    """How the layout writes an option: "{label}. {text}" unless it says otherwise."""
+    return next(s for s in question.layout if s["seg"] == "options").get("format", "{label}. {text}")
+
+
+def render(question: Question, system_prompt: str, media: dict[str, MediaLayout]):
+    """The prompt's text with placeholders expanded, and its runs: (start, end, atom, part or None, media id or None)."""
+    text, runs = "", []
+
+    def add(string, atom, part=None, item=None):
+        nonlocal text
+        runs.append((len(text), len(text) + len(string), atom, part, item))
+        text += string
+
+    for piece in _pieces(question, system_prompt):
+        if isinstance(piece, tuple):
+            add(piece[1], piece[0])
+        else:
+            for block in media[piece.id].blocks:
+                add(block.token * block.count, block.atom, block.part, piece.id)
+    return text, runs
+
+
+def build(question: Question, tokenizer, system_prompt: str, media: dict[str, MediaLayout], unions=None) -> Prompt:
+    """Lay out one question. media: one `MediaLayout` per media id; unions: name -> span names, for this setting.
+
+    Raises InputError when an option's letter is not a token of its own or a medium's tokens do not match its layout.
+    """
+    text, runs = render(question, system_prompt, media)
+    encoded = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
+    ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
+    labels, parts, owners, run = [], {}, [], 0
+    for index, (start, _) in enumerate(offsets):
+        while start >= runs[run][1]:
+            run += 1
+        _, _, atom, part, item = runs[run]
+        labels.append(atom)
+        owners.append(item)
+        if part is not None:
+            parts.setdefault(part, []).append(index)
+    labels[-1] = "last"
+
+    letter_ids = []
+    for option in question.options:
+        start = next(s for s, _, atom, *_ in runs if atom == f"option_{option.label}") + _option_format(question).index("{label}")
+        index = next(i for i, (s, _) in enumerate(offsets) if s >= start)
+        alone = tokenizer(option.label, add_special_tokens=False)["input_ids"]
+        if alone != [ids[index]]:
+            raise InputError(f"question {question.question_id}: letter {option.label} is not a token of its own in this prompt")
+        parts[f"option_{option.label}.letter"] = [index]
+        letter_ids.append(ids[index])
+
+    return Prompt(
+        ids=torch.tensor(ids),
+        positions=_positions(owners, media, question),
+        spans=Spans(labels, parts, unions, _aliases(question)),
+        letter_ids=torch.tensor(letter_ids),
+        variant_ids=_variant_ids(question, tokenizer),
+    )
+
+
+def _variant_ids(question, tokenizer) -> torch.Tensor:
+    """(n,) int64 ids of the options' letters written otherwise, where that is a single token."""
+    written = [form.format(option.label) for option in question.options for form in VARIANTS]
+    encoded = tokenizer(written, add_special_tokens=False)["input_ids"]
+    return torch.tensor([ids[0] for ids in encoded if len(ids) == 1], dtype=torch.int64)
+
+
+def _positions(owners, media, question):
+    """(3, S) position ids: text counts on by one, a medium brings its own, text resumes where the medium says."""
+    columns, start, i = [], 0, 0
+    while i < len(owners):
+        j = i
+        while j < len(owners) and owners[j] == owners[i]:
+            j += 1
+        if owners[i] is None:
+            columns.append(torch.arange(start, start + j - i).expand(3, -1))
+            start += j - i
+        else:
+            layout = media[owners[i]]
+            if layout.positions.shape[1] != j - i:
+                raise InputError(
+                    f"question {question.question_id}: medium {owners[i]} has {j - i} tokens in the prompt but"
+                    f" {layout.positions.shape[1]} positions; its placeholder tokens are missing from the tokenizer"
+                )
+            columns.append(layout.positions + start)
+            start += layout.advance
+        i = j
+    return torch.cat(columns, 1)
+
+
+def _aliases(question: Question) -> dict[str, list[str]]:
+    """Spans that only this question's answer can resolve."""
+    correct = f"option_{question.answer}"
+    aliases = {
+        "correct_option": [correct],
+        "incorrect_options": [f"option_{o.label}" for o in question.options if f"option_{o.label}" != correct],
+    }
+    candidates = {m.id: f"candidate_{m.index}" for m in question.media if m.role == "candidate"}
+    if question.correct_candidate is not None:
+        right = candidates[question.correct_candidate]
+        aliases["correct_candidate"] = [right]
+        aliases["incorrect_candidates"] = [name for name in candidates.values() if name != right]
+    return aliases

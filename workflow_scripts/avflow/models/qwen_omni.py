@@ -1,0 +1,170 @@
+"""Qwen2.5-Omni: the Thinker only, with video and audio interleaved in two-second chunks and TMRoPE positions.
+
+Works on the full checkpoints (talker tensors are not read into memory) and on the shipped tiny one alike, through the
+interfaces that stay put in transformers 5.17 to 5.20: `get_decoder`, `get_video_features`, `get_audio_features`, `lm_head`.
+Layout and positions follow arXiv 2503.20215, section 2.2, and are tested equal to the official processor and get_rope_index.
+"""
+
+import math
+from pathlib import Path
+
+import torch
+from transformers import Qwen2_5OmniThinkerForConditionalGeneration
+from transformers.utils import logging
+
+from ..errors import InputError
+from ..media import HOP, SAMPLE_RATE, log_mel, mel_frames
+from .adapter import Adapter, grid_positions
+from .checkpoint import read_config, read_tokenizer, shards
+from .prompt import Block, MediaLayout
+
+TOKENS = {
+    "audio": "<|AUDIO|>",
+    "image": "<|IMAGE|>",
+    "video": "<|VIDEO|>",
+    "audio_start": "<|audio_bos|>",
+    "audio_end": "<|audio_eos|>",
+    "vision_start": "<|vision_bos|>",
+    "vision_end": "<|vision_eos|>",
+}
+MODEL_TYPES = ("qwen2_5_omni", "qwen2_5_omni_thinker")
+LONGEST_SOUND = 300 * SAMPLE_RATE  # the official feature extractor cuts off the rest (chunk_length in preprocessor_config.json)
+SHORTEST_SOUND = 2 * HOP + 1  # samples that make one audio token
+
+
+def audio_tokens(samples: int) -> int:
+    """Audio tokens of `samples` at 16 kHz: two strides of two over 100 mel frames a second, so 25 a second."""
+    return ((mel_frames(samples) - 1) // 2 + 1 - 2) // 2 + 1
+
+
+def chunks(times: torch.Tensor, length: int) -> list[tuple[int, int]]:
+    """Split sorted position ids (n,) into (start, end) runs, a new one wherever an id reaches the next multiple of `length`.
+
+    As the official code does, one token advances by at most one chunk, so grids longer than a chunk give runs of one.
+    """
+    runs, start, limit = [], 0, length
+    for i, t in enumerate(times.tolist()):
+        if t >= limit:
+            runs.append((start, i))
+            start, limit = i, limit + length
+    return runs + [(start, len(times))]
+
+
+class OmniLayout:
+    """Which tokens and positions a medium becomes, from the Thinker's config alone."""
+
+    def __init__(self, config):
+        self.merge, self.per_second = config.vision_config.spatial_merge_size, config.position_id_per_seconds
+        self.chunk = config.position_id_per_seconds * config.seconds_per_chunk
+
+    def of(self, role: str, index: int, kind: str, features: dict) -> MediaLayout:
+        """The blocks and positions of one encoded medium; `role` and `index` name its atom."""
+        atom = {"video": None, "candidate": f"candidate_{index}", "reference": "reference"}[role]
+        if kind == "video" and "audio" in features:
+            return self._interleaved(features, atom)
+        start, end = ("audio_start", "audio_end") if kind == "audio" else ("vision_start", "vision_end")
+        if kind == "audio":
+            inner = torch.arange(audio_tokens(int(features["samples"]))).expand(3, -1)
+            blocks = [Block(TOKENS["audio"], inner.shape[1], atom or "audio")]
+        else:
+            grid = features["grid"].tolist()
+            inner = grid_positions(grid, self.merge, float(features.get("seconds_per_grid", 1.0)), self.per_second)
+            per_grid = inner.shape[1] // grid[0]
+            frames = [Block(TOKENS[kind], per_grid, atom or "video", None if atom else f"frame_{g}") for g in range(grid[0])]
+            blocks = frames if atom is None else [Block(TOKENS[kind], inner.shape[1], atom)]
+        inner = inner + 1
+        last = int(inner.max()) + 1
+        bos, eos = torch.zeros(3, 1, dtype=torch.int64), torch.full((3, 1), last)
+        blocks = (Block(TOKENS[start], 1, "delimiter"), *blocks, Block(TOKENS[end], 1, "delimiter"))
+        return MediaLayout(blocks, torch.cat([bos, inner, eos], 1), last + 1)
+
+    def _interleaved(self, features, atom: str | None) -> MediaLayout:
+        """Video with its sound: [V of 2 s][A of 2 s].. between both start and both end marks, each pair sharing one id.
+
+        atom: of a candidate or the reference, which stays one group; otherwise pictures and sound are told apart.
+        """
+        grid = features["grid"].tolist()
+        video = grid_positions(grid, self.merge, float(features["seconds_per_grid"]), self.per_second)
+        audio = torch.arange(audio_tokens(int(features["samples"]))).expand(3, -1)
+        per_grid = math.prod(grid[1:]) // self.merge**2
+        video_runs, audio_runs = chunks(video[0], self.chunk), chunks(audio[0], self.chunk)
+        blocks = [Block(TOKENS["vision_start"], 1, "delimiter"), Block(TOKENS["audio_start"], 1, "delimiter")]
+        columns = [torch.zeros(3, 2, dtype=torch.int64)]
+        for j in range(max(len(video_runs), len(audio_runs))):
+            if j < len(video_runs):
+                a, b = video_runs[j]
+                for g in range(a // per_grid, -(-b // per_grid)):
+                    inside = min(b, (g + 1) * per_grid) - max(a, g * per_grid)
+                    blocks.append(Block(TOKENS["video"], inside, atom or "video", None if atom else f"frame_{g}"))
+                columns.append(video[:, a:b] + 1)
+            if j < len(audio_runs):
+                a, b = audio_runs[j]
+                blocks.append(Block(TOKENS["audio"], b - a, atom or "audio", None if atom else f"audio_segment_{j}"))
+                columns.append(audio[:, a:b] + 1)
+        last = int(columns[-1].max()) + 1  # text goes on after the last chunk, as in get_rope_index
+        blocks += [Block(TOKENS["audio_end"], 1, "delimiter"), Block(TOKENS["vision_end"], 1, "delimiter")]
+        columns.append(torch.full((3, 2), last))
+        return MediaLayout(tuple(blocks), torch.cat(columns, 1), last + 1)
+
+
+def load_thinker(folder: Path, dtype) -> Qwen2_5OmniThinkerForConditionalGeneration:
+    """The Thinker of a full checkpoint, or of one that holds nothing else, on the CPU. Raises InputError."""
+    config = read_config(folder, "Qwen2.5-Omni")
+    kind = config.get("model_type")
+    if kind not in MODEL_TYPES:
+        raise InputError(f"{folder}: config.json is of model_type {kind!r}; give the folder of a Qwen2.5-Omni checkpoint")
+    shards(folder)
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    model, info = Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(
+        str(folder),
+        dtype=dtype,
+        attn_implementation="sdpa",
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # they are named below
+        local_files_only=True,
+    )
+    missing = sorted(info["missing_keys"])
+    text = config.get("thinker_config", config).get("text_config", {})
+    if missing == ["lm_head.weight"] and text.get("tie_word_embeddings"):  # what tied it when the checkpoints were released
+        model.lm_head.weight = model.get_decoder().get_input_embeddings().weight
+    elif missing:
+        raise InputError(f"{folder}: tensor {missing[0]} is missing ({len(missing)} in all); download the checkpoint again")
+    if info["mismatched_keys"]:
+        name = sorted(info["mismatched_keys"])[0][0]
+        raise InputError(f"{folder}: tensor {name} does not fit config.json; use the two together")
+    return model
+
+
+class QwenOmni(Adapter):
+    """A loaded Thinker."""
+
+    longest_sound = LONGEST_SOUND
+
+    def __init__(self, folder, system_prompt: str, device="cpu", dtype=torch.float32):
+        """Load a checkpoint folder. Raises InputError when the folder, a file or a tensor in it is missing or broken."""
+        self.folder, self.system_prompt = Path(folder), system_prompt
+        self.device, self.dtype = torch.device(device), dtype
+        self.model = load_thinker(self.folder, dtype).to(device).eval().requires_grad_(False)
+        self.tokenizer = read_tokenizer(self.folder)
+        config = self.model.config
+        self.patch, self.temporal = config.vision_config.patch_size, config.vision_config.temporal_patch_size
+        self.layout = OmniLayout(config)
+        self.decoder, self.head = self.model.get_decoder(), self.model.lm_head
+        self.tokens = {kind: TOKENS[kind] for kind in ("video", "image", "audio")}
+        self.check()
+
+    def vision(self, kind: str, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+        """Patches of one medium (t * h * w, pixels) -> (tokens, D)."""
+        features = self.model.get_image_features if kind == "image" else self.model.get_video_features
+        return torch.cat(list(features(patches.to(self.dtype), grid[None].to(self.device)).pooler_output))
+
+    def audio(self, sound: torch.Tensor) -> torch.Tensor:
+        """A sound (samples,) -> (tokens, D). Raises InputError when it is too short for a token."""
+        if audio_tokens(len(sound)) < 1:
+            raise InputError(
+                f"a sound of {len(sound)} samples at 16 kHz is too short for an audio token; give at least {SHORTEST_SOUND}"
+            )
+        mel = log_mel(sound, within=LONGEST_SOUND)  # (128, frames)
+        mask = torch.ones(1, mel.shape[1], dtype=torch.long, device=self.device)
+        return self.model.get_audio_features(mel[None].to(self.dtype), mask).last_hidden_state

@@ -1,0 +1,75 @@
+"""Token groups of a sequence: atoms that partition it, parts inside atoms, and unions named over atoms.
+
+Atoms: system, delimiter, video, audio, candidate_1.., reference, instruction, question_text, option_A.., tail, last.
+Parts: frame_0.. inside video, audio_segment_0.. inside audio, option_A.letter.. inside the option.
+Unions: `question` and others from the configuration; options, candidates, and per question correct_option,
+incorrect_options, correct_candidate, incorrect_candidates.
+
+A partition matters: a text token in no group would stay unblocked and let information pass every knockout.
+"""
+
+import re
+
+import torch
+
+from ..errors import InputError
+
+OPTION = re.compile(r"option_[A-Z]")
+CANDIDATE = re.compile(r"candidate_\d+")
+ATOM = re.compile(r"system|delimiter|video|audio|candidate_\d+|reference|instruction|question_text|option_[A-Z]|tail|last")
+
+
+class Spans:
+    """Maps a span's name to the sorted token indices (n,) int64 that it covers in a sequence of `length` tokens."""
+
+    def __init__(self, labels, parts=None, unions=None, aliases=None):
+        """labels: the atom of every token, in order. parts: name -> indices. unions: name -> atom names.
+
+        aliases: name -> list of atom names, resolved for this question (correct_option and so on).
+        """
+        self.length = len(labels)
+        self.atoms = {}
+        for index, label in enumerate(labels):
+            if not label:
+                raise InputError(f"token {index} belongs to no span; every token needs exactly one atom")
+            self.atoms.setdefault(label, []).append(index)
+        self.atoms = {name: torch.tensor(indices) for name, indices in self.atoms.items()}
+        self.parts = {name: torch.as_tensor(indices) for name, indices in (parts or {}).items()}
+        self.unions = {
+            "options": [a for a in self.atoms if OPTION.fullmatch(a)],
+            "candidates": [a for a in self.atoms if CANDIDATE.fullmatch(a)],
+            **(aliases or {}),
+        }
+        for name, members in (unions or {}).items():
+            for member in members:
+                if member not in self.unions and not ATOM.fullmatch(member):
+                    raise InputError(
+                        f"spans: {name} names {member!r}, which is no span; a union is made of system, delimiter, video, audio,"
+                        f" candidate_1.., reference, instruction, question_text, option_A.., tail, last, {', '.join(self.unions)}"
+                    )
+            self.unions[name] = [a for m in members for a in self.unions.get(m, [m])]
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        if name in self.atoms:
+            return self.atoms[name]
+        if name in self.parts:
+            return self.parts[name]
+        if name in self.unions:
+            found = [self.atoms[a] for a in self.unions[name] if a in self.atoms]
+            return torch.cat(found).sort().values if found else torch.empty(0, dtype=torch.int64)
+        if name in ("audio", "video") and {"audio", "video"} & self.atoms.keys():  # a clip without sound
+            return torch.empty(0, dtype=torch.int64)
+        raise InputError(f"span {name!r} does not exist; this sequence has {', '.join(self.names())}")
+
+    def __contains__(self, name):
+        return name in self.atoms or name in self.parts or name in self.unions
+
+    def names(self) -> list[str]:
+        return [*self.atoms, *self.unions, *self.parts]
+
+    def group(self, across: str) -> list[torch.Tensor]:
+        """The parts that a within-modality route runs across, in order: 'frame', 'audio_segment' or 'candidate'."""
+        pattern = re.compile(rf"{re.escape(across)}_\d+")
+        pool = self.parts if across in ("frame", "audio_segment") else self.atoms
+        names = sorted((n for n in pool if pattern.fullmatch(n)), key=lambda n: int(n.rsplit("_", 1)[1]))
+        return [pool[n] for n in names]

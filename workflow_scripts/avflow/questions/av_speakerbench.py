@@ -1,0 +1,27 @@
+"""AV-SpeakerBench (arXiv 2512.02231): a csv of questions and clips cut out of longer videos, in zip archives or as files.
+
+`choices` is the text of a Python list. One video gives several clips, so a medium is a file and not a `video_id`. Every
+question is made to need both senses: it names what is seen and asks for what is heard, or the reverse.
+"""
+
+import csv
+
+from ..hub import Shipped
+from .benchmark_rows import safe
+from .preparation import Intake, find_one, require_columns
+
+COLUMNS = ("question_id", "question", "choices", "answer", "task_id", "audio_visual_path")
+ARCHIVES = "audiovisual*.zip"  # beside them lie the same clips without sound, and without pictures
+
+
+def collect(intake: Intake) -> None:
+    """Take in the questions of test.csv. Raises InputError for a file, a column or a task that is not there."""
+    folder = intake.arguments.folder
+    where = find_one(folder, "test.csv")
+    with open(where, newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+    require_columns(where, rows, COLUMNS)
+    rows = [{"needs": "AV", **row, "question_id": safe(row["question_id"])} for row in rows]
+    shipped = Shipped(folder, ARCHIVES)
+    for row in intake.rows(rows, "task_id", where):
+        intake.take_clip(row, row["audio_visual_path"], shipped)

@@ -1,0 +1,143 @@
+"""From a benchmark's own rows to `Question`s: two shapes cover what the paper uses, and the miniature ships in the same two.
+
+Video questions come with `choices` that may be the text of a Python list, as AV-SpeakerBench's; matching items come with
+inline media tags such as [audio1] and options that name an ordinal ("the third audio"), as AV-Odyssey's. In Eq. 3 the question
+stands between the candidates and the reference, so its tags are taken out, and with them what joins them ("[img1], [img2] or
+[img3]"); `question_raw` keeps it as shipped.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+from ..errors import Unusable
+from .layouts import KINDS, TAG
+from .question import MediaItem, Option, Question
+
+RUN = re.compile(rf"\s*{TAG.pattern}(?:\s*,?\s*(?:(?:or|and)\s+)?{TAG.pattern})*")
+ORDINAL = re.compile(r"\b(first|second|third|fourth)\s+(image|picture|audio|sound|video|clip)\b", re.IGNORECASE)
+ORDINALS = ("first", "second", "third", "fourth")
+LETTERED = re.compile(r"([A-Z])\s*[.:)]\s*(.+)", re.DOTALL)
+UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+def safe(name) -> str:
+    """A name with everything replaced that a file name cannot hold."""
+    return UNSAFE.sub("_", str(name))
+
+
+def slug(name) -> str:
+    """A task's name in one spelling: "Speech Recognition" -> "speech_recognition"."""
+    return re.sub(r"[^a-z0-9]+", "_", str(name).lower()).strip("_")
+
+
+def lettered_options(choices, where: str) -> list[tuple[str, str]]:
+    """[("A", "circle"), ..] from ["A. circle", ..] or from the text of such a list. Raises Unusable naming `where`."""
+    if isinstance(choices, str):
+        try:
+            choices = ast.literal_eval(choices)
+        except (ValueError, SyntaxError):
+            raise Unusable("bad_options", f"{where}: choices {choices!r} are not a list") from None
+    matches = [LETTERED.fullmatch(str(c).strip()) for c in choices]
+    if not all(matches):
+        raise Unusable("bad_options", f"{where}: choices {choices!r} do not all begin with a letter such as 'A.'")
+    return [(m[1], m[2].strip()) for m in matches]
+
+
+def video_question(row: dict, dataset: str, instruction: str, ending: str = "", option_format: str = "") -> Question:
+    """A row of an AV-SpeakerBench-like file in the layout of Eq. 1: video, instruction, question, options, ending.
+
+    row: question_id, question, choices, answer, task_id, audio_visual_path, and optionally needs and group. Raises Unusable.
+    """
+    prefix = dataset.replace("-", "_")
+    question_id = f"{prefix}__{row['question_id']}"
+    options = tuple(Option(label, text) for label, text in lettered_options(row["choices"], question_id))
+    path = row["audio_visual_path"]
+    media = MediaItem("v1", f"{prefix}__{safe(Path(path).stem)}", "video", "video", path)
+    layout = (
+        {"seg": "media", "id": "v1"},
+        {"seg": "instruction", "text": instruction},
+        {"seg": "question", "text": row["question"]},
+        options_segment(option_format),
+        *([{"seg": "instruction", "text": ending}] if ending else []),
+    )
+    return Question(
+        question_id=question_id,
+        dataset=dataset,
+        setting="av_video",
+        layout_name="paper_eq1",
+        task=row["task_id"],
+        group=row.get("group") or row["task_id"],
+        needs=row.get("needs") or "unknown",
+        question=row["question"],
+        options=options,
+        answer=row["answer"],
+        media=(media,),
+        layout=layout,
+    )
+
+
+def items_question(row: dict, dataset: str, instruction: str, option_format: str = "") -> Question:
+    """A row of an AV-Odyssey-like file in the layout of Eq. 3: four candidates, question, reference, options, instruction.
+
+    row: question_id, task, question with inline tags, options, answer, image_path and audio_path (lists), optionally needs.
+    The direction follows from the media counts, the correct candidate from the option's ordinal. Raises Unusable.
+    """
+    prefix = dataset.replace("-", "_")
+    question_id = f"{prefix}__{row['question_id']}"
+    paths = {"image": list(row["image_path"]), "audio": list(row["audio_path"])}
+    direction = direction_of(question_id, {kind: len(found) for kind, found in paths.items()})
+    one, many = ("image", "audio") if direction == "I2A" else ("audio", "image")
+    tags = sorted(TAG.findall(row["question"]))
+    if tags != sorted((tag, str(i + 1)) for tag, kind in KINDS.items() for i in range(len(paths.get(kind, ())))):
+        raise Unusable("bad_tags", f"{question_id}: tags {tags} in the question do not name its media one to one")
+
+    def item(id, kind, role, index, path):
+        return MediaItem(id, f"{prefix}__{safe(Path(path).stem)}", kind, role, path, index)
+
+    candidates = [item(f"c{i}", many, "candidate", i, p) for i, p in enumerate(paths[many], 1)]
+    reference = item("r1", one, "reference", 1, paths[one][0])
+    options = []
+    for label, text in lettered_options(row["options"], question_id):
+        named = ORDINAL.search(text)
+        if not named:
+            raise Unusable("bad_options", f"{question_id}: option {label} {text!r} names no candidate such as 'the third audio'")
+        options.append(Option(label, text, f"c{ORDINALS.index(named[1].lower()) + 1}"))
+    text = re.sub(r"\s+([,.?!])", r"\1", RUN.sub("", row["question"])).strip()
+    layout = (
+        *({"seg": "media", "id": c.id} for c in candidates),
+        {"seg": "question", "text": text},
+        {"seg": "media", "id": "r1"},
+        options_segment(option_format),
+        {"seg": "instruction", "text": instruction},
+    )
+    return Question(
+        question_id=question_id,
+        dataset=dataset,
+        setting="items",
+        layout_name="paper_eq3",
+        task=row["task"],
+        group=direction,
+        needs=row.get("needs") or "unknown",
+        question=text,
+        options=tuple(options),
+        answer=row["answer"],
+        correct_candidate=next((o.candidate for o in options if o.label == row["answer"]), None),
+        media=(*candidates, reference),
+        layout=layout,
+        question_raw=row["question"],
+    )
+
+
+def direction_of(question_id: str, counts: dict[str, int]) -> str:
+    """ "I2A" for one image and four sounds, "A2I" for the reverse. Raises Unusable for anything else."""
+    pair = counts.get("image", 0), counts.get("audio", 0)
+    if pair not in ((1, 4), (4, 1)) or sum(counts.values()) != 5:
+        found = ", ".join(f"{n} {kind}" for kind, n in counts.items())
+        raise Unusable("not_matching", f"{question_id}: {found}; a matching question needs one reference and four candidates")
+    return "I2A" if pair == (1, 4) else "A2I"
+
+
+def options_segment(option_format: str) -> dict:
+    """The options' place in a layout, and how they are written where it is not "A. text"."""
+    return {"seg": "options", "format": option_format} if option_format else {"seg": "options"}

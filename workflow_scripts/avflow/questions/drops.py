@@ -1,0 +1,25 @@
+"""Questions that are not used, each with its reason: every benchmark has some, and a count that nobody sees is a wrong count."""
+
+import csv
+from dataclasses import astuple, dataclass, fields
+
+from ..storage import whole
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A question that was left out. `reason` is one word, `detail` a sentence that names the file or the value."""
+
+    question_id: str
+    task: str
+    reason: str
+    detail: str
+
+
+def write_drops(dropped: list[Dropped], path) -> None:
+    """Write a tsv sorted by question; also an empty one, so that nothing dropped is a statement."""
+    with whole(path) as part, open(part, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow([f.name for f in fields(Dropped)])
+        for one in sorted(dropped, key=astuple):
+            writer.writerow([" ".join(str(value).split()) for value in astuple(one)])

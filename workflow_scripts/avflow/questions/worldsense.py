@@ -1,0 +1,58 @@
+"""WorldSense (arXiv 2502.04326): questions by video in a json file, or as rows of a parquet; videos with sound in zip archives.
+
+Both hubs are read: the authors', with `worldsense_qa.json` ({video: {"task0": {..}, ..}}), and the mirror with a parquet that has
+a row a question. Some questions have three options.
+"""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from ..errors import InputError
+from ..hub import Shipped
+from .benchmark_rows import safe
+from .preparation import Intake, find_one, require_columns
+
+COLUMNS = ("index", "video", "task_type", "question", "candidates", "answer")
+ARCHIVES = "*video*.zip"  # beside them lie sound tracks and subtitles
+FIELDS = ("task_type", "question", "candidates", "answer")
+
+
+def _from_json(path: Path) -> list[dict]:
+    """A row a question from the authors' file."""
+    try:
+        videos = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}); delete it and download it again") from None
+    if not isinstance(videos, dict) or not all(isinstance(entry, dict) for entry in videos.values()):
+        raise InputError(f"{path}: not an object of videos with their tasks; delete it and download it again")
+    rows = []
+    for video, entry in videos.items():
+        for name, task in entry.items():
+            if name.startswith("task") and isinstance(task, dict):
+                rows.append({"question_id": safe(f"{video}_{name}"), "video": video, **task})
+    require_columns(path, rows, FIELDS)
+    return rows
+
+
+def _from_parquet(path: Path) -> list[dict]:
+    """A row a question from the mirror's table."""
+    table = pq.ParquetFile(path)
+    require_columns(path, [dict.fromkeys(table.schema_arrow.names)], COLUMNS)
+    rows = table.read(columns=list(COLUMNS)).to_pylist()
+    return [{**row, "question_id": safe(f"{row['video']}_{row['index']}")} for row in rows]
+
+
+def collect(intake: Intake) -> None:
+    """Take in the questions of either file. Raises InputError for a file, a column or a task that is not there."""
+    folder = intake.arguments.folder
+    if any(folder.rglob("worldsense_qa.json")):
+        where = find_one(folder, "worldsense_qa.json")
+        rows = _from_json(where)
+    else:
+        where = find_one(folder, "*.parquet")
+        rows = _from_parquet(where)
+    shipped = Shipped(folder, ARCHIVES)
+    for row in intake.rows(rows, "task_type", where):
+        intake.take_clip({**row, "choices": row["candidates"]}, f"{row['video']}.mp4", shipped)

@@ -1,0 +1,27 @@
+"""From rows to numbers: effects, intervals, tests, claims, Tables 1 to 4, and the numbers that the paper published.
+
+Nothing here draws.
+"""
+
+from ..exports import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "attention": ["rows_of"],
+        "discard_effects": ["kinds_of"],
+        "effects": ["Effects", "Reading", "relative_change"],
+        "explorer_data": ["Block", "curves_of", "subsets"],
+        "reliance": ["SENSES"],
+        "significance": ["mcnemar", "sign_flip"],
+        "statistics": [
+            "Clustered",
+            "cluster_bootstrap",
+            "non_inferior",
+            "paired_change",
+            "paired_score_interval",
+            "simultaneous_band",
+        ],
+        "task_groups": ["ordered", "rank", "title"],
+    },
+)

@@ -1,0 +1,85 @@
+"""What each layer would answer, and how many answers survive cumulative cuts and keeping only found routes."""
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from ..questions import layouts
+from .attention import rows_of
+from .statistics import cluster_bootstrap, simultaneous_band
+
+LETTERS = "ABCD"
+
+
+DIRECTIONS = {"bottom_up": "Cut in layers 0 to l", "top_down": "Cut in layers l to the last"}
+
+
+def by_layer(path, models, datasets, draws: int, seed: int) -> pd.DataFrame:
+    """Probability of the correct letter and of the mean wrong one, after every layer, on questions answered correctly.
+
+    By model, dataset, group, layer and kind (correct, wrong), with 95 % bands over clips that hold all layers of a group at once.
+    """
+    found = []
+    for dataset in dict.fromkeys(datasets):
+        rows = rows_of(path, ["lens"], models, dataset)
+        rows = rows[rows["correct_clean"].astype(bool)]
+        gold = rows["gold"].map(LETTERS.index).to_numpy(dtype=int)
+        p = [np.exp(np.asarray(v, dtype=float)) for v in rows["values"]]
+        rows["right"] = [one[g] for one, g in zip(p, gold)]
+        rows["wrong"] = [np.delete(one, g).mean() for one, g in zip(p, gold)]
+        for (model, group), here in rows.groupby(["model", "group"], sort=False):
+            here = here.rename(columns={"right": "correct"})
+            wide = here.pivot(index=["question_id", "cluster"], columns="layer", values=["correct", "wrong"])
+            curves = simultaneous_band(wide.to_numpy(), wide.index.get_level_values("cluster"), draws, seed)
+            for (kind, layer), mean, low, high in zip(wide.columns, *curves):
+                entry = dict(model=model, dataset=dataset, group=group, layer=layer, kind=kind, n=len(wide))
+                found.append(entry | dict(probability=mean, ci_low=max(low, 0.0), ci_high=min(high, 1.0)))
+    columns = ["model", "dataset", "group", "layer", "kind", "n", "probability", "ci_low", "ci_high"]
+    return pd.DataFrame(found, columns=columns)
+
+
+def answers_kept(path, models, dataset: str, draws: int, seed: int) -> pd.DataFrame:
+    """Accuracy and % change of the answer's probability under cumulative cuts, on questions answered correctly.
+
+    By model, group, route, style and centre, with 95 % intervals over clips, each for itself. half: "first" or "second" where the
+    cut is exactly that half of the layers.
+    """
+    columns = "model question_id cluster group route style centre window_start window_stop answer control logp_base p_base_clean"
+    keep = [("model", "in", list(models)), ("dataset", "=", dataset), ("correct_clean", "=", True), ("applicable", "=", True)]
+    keep += [("cut", "=", "mask"), ("control", "in", ("none", "null")), ("layout", "not in", layouts.NAMES)]
+    rows = pq.read_table(path, columns=columns.split(), filters=keep).to_pandas()
+    key = ["model", "question_id"]
+    base = rows[rows["control"] == "null"].set_index(key)["answer"]
+    cut = rows[(rows["control"] == "none") & rows["style"].isin(list(DIRECTIONS))].copy()
+    cut["kept"] = (cut["answer"] == base.reindex(pd.MultiIndex.from_frame(cut[key])).to_numpy()).astype(float)
+    cut["change"] = 100 * (np.exp(cut["logp_base"]) / cut["p_base_clean"] - 1)
+    found = []
+    for (model, group, route, style, centre), here in cut.groupby(["model", "group", "route", "style", "centre"], sort=False):
+        mean, low, high = cluster_bootstrap(here[["kept", "change"]], here["cluster"], draws, seed)
+        depth = cut.loc[cut["model"] == model, "window_stop"].max()
+        start, stop = here["window_start"].iloc[0], here["window_stop"].iloc[0]
+        half = {(0, depth // 2): "first", (depth // 2, depth): "second"}.get((start, stop), "")
+        entry = dict(model=model, group=group, route=route, style=style, centre=centre, half=half, n=len(here))
+        entry |= dict(accuracy=mean[0], accuracy_low=low[0], accuracy_high=high[0])
+        found.append(entry | dict(change=mean[1], change_low=low[1], change_high=high[1]))
+    return pd.DataFrame(found)
+
+
+def sufficiency(path, models, dataset: str, draws: int, seed: int) -> pd.DataFrame:
+    """Share of tested edges that stay open and of answers that stay the same, by model, kind and threshold, with 95 % intervals.
+
+    On questions that are answered correctly; random draws of a question are meaned first.
+    """
+    keep = [("model", "in", list(models)), ("dataset", "=", dataset), ("correct_clean", "=", True)]
+    rows, found = pq.read_table(path, filters=keep).to_pandas(), []
+    for (model, kind, threshold), here in rows.groupby(["model", "kind", "threshold"], sort=False):
+        one = (
+            here.assign(kept=here["kept"].astype(float))
+            .groupby(["question_id", "cluster"])[["kept", "share"]]
+            .mean()
+            .reset_index()
+        )
+        mean, low, high = cluster_bootstrap(one[["kept", "share"]], one["cluster"], draws, seed)
+        entry = dict(model=model, kind=kind, threshold=threshold, n=len(one), share=mean[1], accuracy=mean[0])
+        found.append(entry | dict(ci_low=low[0], ci_high=high[0]))
+    return pd.DataFrame(found)

@@ -1,0 +1,66 @@
+"""Findings as rules: each claim names a number of our tables and where it must lie; the number and its interval give the verdict.
+
+A claim is an entry of a file in resources/claims: what is claimed, its source, a measure with its arguments (`measures.py`), and
+what is expected ("below -20", "above 0", "within -2 2"). The verdict is "agree" or "differ" by the number alone, "not testable"
+where there are fewer than `least` questions or nothing was computed; `clear`: the whole interval lies on the same side.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from ..errors import InputError
+from .measures import MEASURES, Tables
+
+COLUMNS = ["claim", "source", "model", "rule", "value", "ci_low", "ci_high", "expected", "verdict", "clear", "n", "paper"]
+EXPECTED = re.compile(r"(below|above) (-?[\d.]+)|within (-?[\d.]+) (-?[\d.]+)")
+
+
+def read(path) -> list[dict]:
+    """The claims of a file. Raises InputError with the line's claim, the key and what is known."""
+    found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    for claim in found:
+        if claim.get("measure") not in MEASURES:
+            raise InputError(
+                f"{path}: claim {claim.get('claim')!r} has measure {claim.get('measure')!r}; known: {', '.join(MEASURES)}"
+            )
+        if not EXPECTED.fullmatch(str(claim.get("expected"))):
+            raise InputError(
+                f"{path}: claim {claim['claim']!r} expects {claim.get('expected')!r}; write below x, above x or within x y"
+            )
+    return found
+
+
+def bounds(expected: str) -> tuple[float, float]:
+    """Between what a value must lie: "below -20" is (-inf, -20)."""
+    side, limit, low, high = EXPECTED.fullmatch(expected).groups()
+    if side:
+        return (-np.inf, float(limit)) if side == "below" else (float(limit), np.inf)
+    return float(low), float(high)
+
+
+def rule_of(claim: dict) -> str:
+    """The measure and its arguments, as text."""
+    names = "cut route then variant setting block control routes cannot tasks groups group centres"
+    said = [f"{name} {claim[name]}" for name in names.split() if name in claim]
+    return ", ".join([claim["measure"], *said])
+
+
+def judge(claims: list[dict], tables: Tables, least: int) -> pd.DataFrame:
+    """A row a claim and model: COLUMNS."""
+    found = []
+    for claim in claims:
+        low, high = bounds(claim["expected"])
+        for model in [m for m in tables.models if m in claim.get("models", tables.models)]:
+            value, ci_low, ci_high, n = MEASURES[claim["measure"]](tables, claim, model)
+            testable = n >= least and not np.isnan(value)
+            agrees = testable and low <= value <= high
+            clear = testable and (low <= ci_low and ci_high <= high if agrees else ci_high < low or high < ci_low)
+            verdict = ("agree" if agrees else "differ") if testable else "not testable"
+            entry = {"claim": claim["claim"], "source": claim.get("source", "planted"), "model": model, "rule": rule_of(claim)}
+            entry |= {"value": value, "ci_low": ci_low, "ci_high": ci_high, "expected": claim["expected"], "verdict": verdict}
+            found.append({**entry, "clear": bool(clear), "n": n, "paper": claim.get("paper")})
+    return pd.DataFrame(found, columns=COLUMNS)

@@ -1,0 +1,175 @@
+"""What the results explorer shows: the questions behind every point of a curve, and the curves with their bands.
+
+A knockout table becomes one block a model and dataset, dense arrays (curves, questions, centres); a curve is a route under one
+kind of cut. Two measures: the % change of the answer's probability (the paper's, section 2.1), and the change of the logit
+difference, the right option's logit minus the best other one's. What does not apply is missing and never 0.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..errors import InputError
+from ..questions.layouts import NAMES
+from .statistics import cluster_bootstrap
+from .task_groups import ordered
+
+LETTERS = "ABCD"
+CURVE = ("layout", "style", "width", "cut", "control", "draw", "route")  # what tells one curve of a block from another
+ABOUT = ("question_id", "cluster", "task", "group", "model", "dataset", "answer")
+VALUES = ("centre", "logp_base", "p_base_clean", "margin", "margin_clean", "correct_clean", "applicable")
+COLUMNS = (*ABOUT, *CURVE, *VALUES)
+POPULATIONS = ("correct", "wrong", "all")
+
+
+@dataclass
+class Block:
+    """One analysis of one model in one dataset: C curves, Q questions, L centres (layers), O orders of the prompt.
+
+    change (C, Q, L) in %, difference (C, Q, L) in logits, NaN where there is no row or the cut does not apply; answer (C, Q, L)
+    the place of the letter after the cut in LETTERS, -1 likewise. clean (O, Q): of the letter before it, -1 where not asked
+    in that order; correct (O, Q): 1 if that was right, 0 if not, -1 likewise.
+    """
+
+    analysis: str
+    model: str
+    dataset: str
+    questions: np.ndarray  # ids (Q,), sorted; clusters, tasks and groups likewise
+    clusters: np.ndarray
+    tasks: np.ndarray
+    groups: np.ndarray
+    curves: list[dict]  # with the keys of CURVE
+    centres: np.ndarray  # (L,)
+    layouts: list[str]
+    clean: np.ndarray
+    correct: np.ndarray
+    change: np.ndarray
+    difference: np.ndarray
+    answer: np.ndarray
+
+    def order_of(self, curve: dict) -> int:
+        """Which of the block's orders of the prompt a curve is in."""
+        return self.layouts.index(curve["layout"])
+
+
+def read_blocks(path, analysis: str, gold: dict[str, str]) -> list[Block]:
+    """The blocks of a knockout table, sorted by dataset and model. gold: question id -> the right letter.
+
+    Raises InputError where the table lacks a column, a question its text or uncut row, or where two rows are of one cut.
+    """
+    missing = sorted(set(COLUMNS) - set(pq.read_schema(path).names))
+    if missing:
+        raise InputError(f"{path}: has no column {', '.join(missing)}; delete it and make it anew with gather_knockout")
+    words = [field.name for field in pq.read_schema(path) if pa.types.is_string(field.type) and field.name in COLUMNS]
+    rows = pq.read_table(path, columns=list(COLUMNS), read_dictionary=words).to_pandas()
+    unknown = sorted(set(rows["question_id"].unique()) - set(gold))
+    if unknown:
+        raise InputError(
+            f"{path}: question {unknown[0]} ({len(unknown)} in all) is in none of the files of questions; give its dataset's, too"
+        )
+    parts = rows.groupby(["dataset", "model"], observed=True, sort=True)
+    return [_block(path, analysis, model, dataset, here, gold) for (dataset, model), here in parts]
+
+
+def _block(path, analysis, model, dataset, rows, gold) -> Block:
+    """One block from its rows."""
+    first = rows.drop_duplicates("question_id").sort_values("question_id", key=lambda ids: ids.astype(str))
+    ids, *about = (first[name].to_numpy(dtype=str) for name in ("question_id", "cluster", "task", "group"))
+    layouts = sorted(rows["layout"].unique(), key=lambda name: (name in NAMES, name))  # the dataset's own first
+    place, order, letter = (
+        pd.Categorical(rows[name], categories=known).codes
+        for name, known in (("question_id", ids), ("layout", layouts), ("answer", list(LETTERS)))
+    )
+    null = (rows["control"] == "null").to_numpy()
+
+    clean, correct = (np.full((len(layouts), len(ids)), -1, dtype=np.int8) for _ in range(2))
+    at = (order[null], place[null])
+    clean[at], correct[at] = letter[null], rows["correct_clean"].to_numpy(dtype=bool)[null]
+    lost = correct[order, place] < 0
+    if lost.any():
+        raise InputError(f"{path}: question {ids[place[lost][0]]} of {model} has no uncut row; delete {path} and its shards")
+
+    cut, place, letter = (x[~null] for x in (rows, place, letter))
+    number = cut.groupby(list(CURVE), observed=True, sort=False).ngroup().to_numpy()
+    curves = cut.drop_duplicates(list(CURVE))[list(CURVE)].to_dict("records")  # in the order of their numbers
+    centres, layer = np.unique(cut["centre"].to_numpy(), return_inverse=True)
+    shape = (len(curves), len(ids), len(centres))
+    cell = (number * shape[1] + place.astype(np.int64)) * shape[2] + layer
+    _check_single(path, model, curves, ids, centres, cell)
+    fits = cut["applicable"].to_numpy(dtype=bool)
+    relative = 100 * (np.exp(cut["logp_base"].to_numpy(dtype=float)) / cut["p_base_clean"].to_numpy(dtype=float) - 1)
+
+    def dense(values, empty, kind):
+        found = np.full(shape, empty, dtype=kind)
+        found.reshape(-1)[cell[fits]] = values[fits]
+        return found
+
+    arrays = (
+        dense(relative, np.nan, np.float32),
+        dense((cut["margin"] - cut["margin_clean"]).to_numpy(), np.nan, np.float32),
+        dense(letter, -1, np.int8),
+    )
+    return Block(analysis, model, dataset, ids, *about, curves, centres, layouts, clean, correct, *arrays)
+
+
+def _check_single(path, model, curves, ids, centres, cell) -> None:
+    """Raise InputError where two rows lie in one cell of an array (curves, questions, centres)."""
+    counts = np.bincount(cell, minlength=1)
+    if counts.max() > 1:
+        curve, rest = divmod(int(counts.argmax()), len(ids) * len(centres))
+        question, centre = divmod(rest, len(centres))
+        where = f"route {curves[curve]['route']}, centre {centres[centre]}, question {ids[question]} of {model}"
+        raise InputError(f"{path}: two rows of one cut ({where}); delete it and make it anew with gather_knockout")
+
+
+@dataclass
+class Subset:
+    """Some questions of a block: all, a group of tasks or a task; answered correctly, wrongly, or both."""
+
+    kind: str  # all | group | task
+    name: str
+    population: str
+    members: np.ndarray  # places in the block's questions
+
+    def of(self, block: Block, curve: dict) -> np.ndarray:
+        """The members that the curve's population holds: whether an answer is right depends on the order of the prompt."""
+        if self.population == "all":
+            return self.members
+        return self.members[block.correct[block.order_of(curve), self.members] == (self.population == "correct")]
+
+
+def subsets(block: Block) -> list[Subset]:
+    """All subsets that a reader can choose; a task that is its group's only one is not repeated, nor a population that is all."""
+    found = [("all", "", np.arange(len(block.questions)))]
+    found += [("group", name, np.flatnonzero(block.groups == name)) for name in ordered(block.groups)]
+    known = [set(members) for _, _, members in found]
+    tasks = [("task", name, np.flatnonzero(block.tasks == name)) for name in sorted(set(block.tasks))]
+    found += [task for task in tasks if set(task[2]) not in known]
+    states = set(block.correct[block.correct >= 0].tolist())
+    populations = POPULATIONS if len(states) == 2 else ["correct" if states == {1} else "wrong"]
+    return [Subset(*entry[:2], population, entry[2]) for entry in found for population in populations]
+
+
+def curves_of(block: Block, subset: Subset, draws: int, seed: int):
+    """The curves of a subset with their bands: (2 measures, 3, C, L), mean, low and high, and the number of questions (C, L).
+
+    Means over questions with 95 % intervals over clips, `statistics.cluster_bootstrap`, as every figure draws them. NaN where
+    no question has a value.
+    """
+    values = np.stack([block.change, block.difference])  # (2, C, Q, L)
+    found = np.full((2, 3, len(block.curves), len(block.centres)), np.nan)
+    counts, alike = np.zeros(found.shape[2:], dtype=int), {}
+    for number, curve in enumerate(block.curves):
+        members = subset.of(block, curve)
+        members = members[~np.isnan(values[0, number, members]).all(1)]
+        if len(members):
+            counts[number] = (~np.isnan(values[0, number, members])).sum(0)
+            alike.setdefault(members.tobytes(), (members, []))[1].append(number)
+    for members, numbers in alike.values():  # curves of the same questions share their resamples
+        here = values[:, numbers][:, :, members].transpose(2, 0, 1, 3)  # (questions, 2, some curves, L)
+        for place, part in enumerate(cluster_bootstrap(here, block.clusters[members], draws, seed)):
+            found[:, place, numbers] = part
+    return found, counts

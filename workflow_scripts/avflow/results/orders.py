@@ -1,0 +1,55 @@
+"""Appendix D.3.1: effects and accuracy when the parts of the prompt stand in another order."""
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from ..questions import layouts
+from .effects import noise_of, pointwise
+from .statistics import cluster_bootstrap
+
+
+def rows_by_order(path, models: dict, dataset: str) -> pd.DataFrame:
+    """Real cuts and null rows of the questions that were asked in several orders; `change` as in `effects.changes`.
+
+    models: name -> width of the window. No rows where path is empty.
+    """
+    columns = "model question_id cluster dataset group layout route style width centre control"
+    columns += " logp_base p_base_clean correct_clean applicable"
+    if not path:
+        return pd.DataFrame(columns=[*columns.split(), "change", "noise"])
+    keep = [("model", "in", list(models)), ("dataset", "=", dataset), ("cut", "=", "mask"), ("control", "in", ("none", "null"))]
+    rows = pq.read_table(path, columns=columns.split(), filters=keep).to_pandas()
+    several = rows.groupby(["model", "question_id"])["layout"].transform("nunique") > 1
+    real = (rows["style"] == "centred") & (rows["width"] == rows["model"].map(models)) & rows["applicable"].astype(bool)
+    rows = rows[several & (real | (rows["control"] == "null"))]
+    change = 100 * (np.exp(rows["logp_base"]) / rows["p_base_clean"] - 1)
+    return rows.assign(change=change, noise=noise_of(rows, rows[rows["control"] == "null"]))
+
+
+def orders_of(rows: pd.DataFrame) -> list[str]:
+    """The orders that occur, the default one first."""
+    found = list(pd.unique(rows["layout"]))
+    return sorted(found, key=lambda name: (name in layouts.NAMES, layouts.NAMES.index(name) if name in layouts.NAMES else 0))
+
+
+def summary(rows: pd.DataFrame, routes, draws: int, seed: int) -> pd.DataFrame:
+    """By model, order and group: n, accuracy with its interval, and the deepest mean change of every route with its centre."""
+    found = []
+    for (model, order), mine in rows.groupby(["model", "layout"], sort=False):
+        for group, some in [("all", mine), *mine.groupby("group")]:
+            asked = some[some["control"] == "null"].drop_duplicates("question_id")
+            right, low, high = cluster_bootstrap(asked[["correct_clean"]].astype(float), asked["cluster"], draws, seed)
+            entry = dict(model=model, dataset=rows["dataset"].iloc[0], layout=order, group=group)
+            entry.update(n=len(asked), accuracy=right[0])
+            entry.update(accuracy_low=low[0], accuracy_high=high[0])
+            for route in routes:
+                cuts = some[(some["route"] == route) & (some["control"] == "none")]
+                if len(cuts):
+                    curve = pointwise(cuts, draws, seed)
+                    i = int(np.argmin(curve.mean))
+                    effect = dict(centre=curve.centres[i], change=curve.mean[i], ci_low=curve.low[i], ci_high=curve.high[i])
+                else:
+                    effect = dict(centre=None, change=None, ci_low=None, ci_high=None)  # its queries come before its keys
+                found.append({**entry, "route": route, **effect})
+    return pd.DataFrame(found)

@@ -1,0 +1,53 @@
+"""Appendices F to I: the effects of every main figure by task and by model, and all models on one normalised depth."""
+
+import numpy as np
+import pandas as pd
+
+from . import effects
+from .attention import rows_of
+
+FIGURES = {  # main figure -> what it is about, and the role of its dataset
+    "figure_3": ("Fig. 3: interactions", "video"),
+    "figure_4": ("Fig. 4: routes to the answer", "video"),
+    "figure_5": ("Fig. 5: gathering in the reference", "items"),
+    "figure_6": ("Fig. 6: selecting the option", "items"),
+}
+COMPARED = {  # routes that all models are compared in
+    "figure_3": ["cross_frame", "audio<->video"],
+    "figure_4": ["video->question", "audio->question", "question->last"],
+    "figure_5": ["candidates->reference", "reference->last"],
+    "figure_6": ["correct_candidate->correct_option", "reference->correct_option", "correct_option->last"],
+}
+
+
+def read(tables: dict, models: dict, datasets: dict, reading) -> dict[str, effects.Effects]:
+    """Main figure -> its effects. tables: figure -> path, empty for none; models: name -> width; datasets: role -> name.
+
+    Without the paper's curves, which are of groups of tasks: here panels are of single tasks or of all.
+    """
+    reading = {**reading, "published": ""}
+    roles = {name: role for name, (_, role) in FIGURES.items()}
+    return {name: effects.read(tables.get(name, ""), models, datasets[role], reading) for name, role in roles.items()}
+
+
+def task_shares(path, models, dataset: str) -> pd.DataFrame:
+    """Mean share of the last token's attention by model, task, group, layer and class (name)."""
+    rows = rows_of(path, ["shares"], models, dataset)
+    rows["share"] = [np.mean(heads) for heads in rows["values"]]
+    return rows.groupby(["model", "task", "group", "layer", "name"], sort=False)["share"].mean().reset_index()
+
+
+def normalised(found: dict, depths: dict) -> pd.DataFrame:
+    """Mean change by model, figure, route and depth, over all groups, with 95 % bands over all layers and routes of a figure.
+
+    depth: the window's centre over the model's last layer, 0 to 1. depths: model -> layers.
+    """
+    table = []
+    for figure, routes in COMPARED.items():
+        for model in dict.fromkeys(found[figure].rows["model"]):
+            for route, curve in found[figure].of(model=model).curves(routes).items():
+                points = zip(curve.centres, curve.centres / (depths[model] - 1), curve.mean, curve.low, curve.high)
+                names = ("centre", "depth", "change", "ci_low", "ci_high")
+                table += [dict(model=model, figure=figure, route=route, n=curve.n) | dict(zip(names, p)) for p in points]
+    columns = ["model", "figure", "route", "n", "centre", "depth", "change", "ci_low", "ci_high"]
+    return pd.DataFrame(table, columns=columns)

@@ -1,0 +1,84 @@
+"""What answers rest on: accuracy with a sense taken away, and the effect of cutting each sense's route to the question."""
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from .baseline import needs_of
+from .statistics import cluster_bootstrap
+from .task_groups import rank
+
+VARIANTS = ("as_is", "muted", "blanked", "text_only", "swapped")
+SENSES = {"audio->question": "muted", "video->question": "blanked"}  # a sense's route, and the variant without that sense
+
+
+def reliance(path, evaluated, draws: int, seed: int, by: str = "task") -> pd.DataFrame:
+    """By model, dataset and task (or `by` "group"): accuracy as is (table `evaluated`) and in every variant (table `path`);
+
+    use of the letters; effect of shuffling. swapped_n: questions that another clip's sound could be found for. share_A ..
+    share_D: how often each letter is answered as is. same_content: share of questions whose answered content is the same in every
+    order of the options. needs_audio: share of questions that sound decides alone or with the picture.
+    """
+    changed, as_is = pq.read_table(path).to_pandas(), pq.read_table(evaluated).to_pandas().assign(variant="as_is")
+    key = ["model", "dataset", "question_id"]
+    asked = as_is.merge(changed[key].drop_duplicates(), on=key)  # of those that were asked again
+    rows = pd.concat([asked, changed])
+    found = []
+    for (model, dataset, *keys), here in rows.groupby(
+        ["model", "dataset", *(["task", "group"] if by == "task" else ["group"])], sort=False
+    ):
+        wide = here.pivot(index=["question_id", "cluster"], columns="variant", values="correct").astype(float)
+        clusters = wide.index.get_level_values("cluster")
+        as_is = here[here["variant"] == "as_is"]
+        entry = {"model": model, "dataset": dataset, "task": keys[0], "group": keys[-1], "n": len(wide)}
+        entry["needs"] = needs_of(as_is["needs"])
+        entry["needs_audio"] = as_is["needs"].str.contains("A").mean()
+        for variant in VARIANTS:
+            values = wide[[variant]].to_numpy() if variant in wide else np.full((len(wide), 1), np.nan)
+            mean, low, high = cluster_bootstrap(values, clusters, draws, seed)
+            entry.update({variant: mean[0], f"{variant}_low": low[0], f"{variant}_high": high[0]})
+        entry["swapped_n"] = int(wide["swapped"].notna().sum()) if "swapped" in wide else 0
+        entry.update({f"share_{x}": (as_is["answer"] == x).mean() for x in "ABCD"})
+        orders = here[(here["variant"] == "as_is") | here["variant"].str.startswith("shuffled")]
+        entry["same_content"] = (orders.groupby("question_id")["content"].nunique() == 1).mean()
+        entry["chance"] = (1 / as_is[[f"logit_{x}" for x in "ABCD"]].notna().sum(axis=1)).mean()
+        found.append(entry)
+    return pd.DataFrame(sorted(found, key=lambda one: (one["model"], rank(one["group"]))))
+
+
+def areas(rows: pd.DataFrame, table: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
+    """Every sense's route beside what its absence costs, by model and group of tasks.
+
+    rows: from `effects.relative_change`, one width a model; table: rows of `reliance` by group, of the same dataset. area: the
+    mean change over all centres, so that of the whole depth; lost: accuracy as is minus accuracy without the sense, in points.
+    Columns: model, group, route, n, area, low, high, lost.
+    """
+    found = []
+    for route, variant in SENSES.items():
+        for (model, group), here in rows[rows["route"] == route].groupby(["model", "group"], sort=False):
+            mine = here.groupby(["question_id", "cluster"])["change"].mean()
+            mean, low, high = cluster_bootstrap(mine.to_numpy()[:, None], mine.index.get_level_values("cluster"), draws, seed)
+            one = table[(table["model"] == model) & (table["group"] == group)]
+            lost = 100 * float((one["as_is"] - one[variant]).iloc[0]) if len(one) else np.nan
+            entry = dict(model=model, group=group, route=route, n=len(mine), area=mean[0], low=low[0], high=high[0], lost=lost)
+            found.append(entry)
+    return pd.DataFrame(found, columns=["model", "group", "route", "n", "area", "low", "high", "lost"])
+
+
+def dial(table: pd.DataFrame, rows: pd.DataFrame, routes, draws: int, seed: int) -> pd.DataFrame:
+    """The graded tasks' route effects by how many of their questions sound decides.
+
+    table: from `reliance`, the graded tasks; rows: from `effects.relative_change` for their dataset. Each route is read at the
+    centre where it matters most to a model over all tasks together. Columns: model, task, needs_audio, route, centre, mean, low,
+    high.
+    """
+    found = []
+    for (model, route), one in rows[rows["route"].isin(routes)].groupby(["model", "route"], sort=False):
+        centre = one.groupby("centre")["change"].mean().idxmin()
+        mine = table[table["model"] == model]
+        for task, needs_audio in zip(mine["task"], mine["needs_audio"]):
+            here = one[(one["task"] == task) & (one["centre"] == centre)]
+            mean, low, high = cluster_bootstrap(here[["change"]].to_numpy(), here["cluster"], draws, seed)
+            entry = {"model": model, "task": task, "needs_audio": needs_audio, "route": route, "centre": centre}
+            found.append({**entry, "mean": mean[0], "low": low[0], "high": high[0]})
+    return pd.DataFrame(found, columns=["model", "task", "needs_audio", "route", "centre", "mean", "low", "high"])

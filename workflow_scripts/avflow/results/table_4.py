@@ -1,0 +1,136 @@
+"""Table 4: accuracy when a kind of token is discarded, its change with an interval, and what is saved.
+
+A row a model, task and setting. A group of several tasks, such as Visual Recognition, has the mean of their accuracies, by which
+the paper's numbers are explained (resources/published/table_4.csv); tasks of the items setting are split by direction.
+"""
+
+import fnmatch
+import re
+
+import pandas as pd
+
+from . import published
+from .statistics import non_inferior, paired_change
+from .task_groups import rank
+
+PARTS = ("knockout", "cross_task", "cross_dataset")
+ORDER = ("none", "Ques", "Audio", "Video", "Ref", "Cand")  # of the paper's settings; All comes last
+COLUMNS = ["model", "setting", "task", "n", "accuracy", "change", "ci_low", "ci_high", "flops_llm", "kv_bytes", "prefill_ms"]
+COLUMNS += ["encoder_ms", "decode_ms_per_token", "part", "dataset", "token_layers", "peak_bytes", "llm_share", "non_inferior"]
+COLUMNS += ["layers", "accuracy_paper", "prefill_ms_low", "prefill_ms_high", "device"]
+
+
+def task_name(row) -> str:
+    """How a question's task is called in the table: by its group where that gathers several, by both for items."""
+    if row["setting"] == "items":
+        return f"{row['task']} {row['group']}"
+    return row["group"]
+
+
+def table(rows: pd.DataFrame, parts: dict, models: list[str], layers: dict, known, margin: float, draws: int, seed: int):
+    """Both blocks, setting -> DataFrame of COLUMNS.
+
+    rows: of the rule pruning. parts: part -> dataset -> patterns over tasks. layers: model -> contents of discard_layers. known:
+    resources/published/table_4.csv, or None. flops_llm, kv_bytes and token_layers are means over questions; times are means of
+    those questions' medians that were timed, and NaN where none was; llm_share is the prompt's part of encoders and prompt;
+    non_inferior: shown to lose at most `margin` points, for which 2 points need 189 unchanged answers; false shows nothing.
+    """
+    rows = rows[~rows["discard"].str.fullmatch(r"random|VTW|FastV-.*")]
+    rows = rows.assign(shown=rows.apply(task_name, axis=1))
+    blocks = {}
+    for kind, of_kind in rows.groupby("setting", sort=False):
+        found = []
+        for model in models:
+            for part in PARTS:
+                for dataset, patterns in parts.get(part, {}).items():
+                    here = of_kind[(of_kind["model"] == model) & (of_kind["dataset"] == dataset)]
+                    here = here[here["task"].map(lambda task, patterns=patterns: _fits(task, patterns)).astype(bool)]
+                    for shown in sorted(here["shown"].unique(), key=lambda name: (rank(name), name)):
+                        one = here[here["shown"] == shown]
+                        about = {"model": model, "task": shown, "part": part, "dataset": dataset}
+                        found += _settings(one, about, layers[model][kind], known, margin, draws, seed)
+        blocks[kind] = pd.DataFrame(found, columns=COLUMNS)
+    return blocks
+
+
+def _fits(task: str, patterns) -> bool:
+    return any(fnmatch.fnmatchcase(task, pattern) for pattern in patterns)
+
+
+def _settings(one: pd.DataFrame, about: dict, layers: dict, known, margin, draws, seed) -> list[dict]:
+    """The rows of one model and task."""
+    base = one[one["discard"] == "none"].set_index("question_id")
+    counts = base.groupby("task").size()
+    weights = base["task"].map(len(base) / (len(counts) * counts))  # so that every task counts alike
+    found = []
+    place = {setting: number for number, setting in enumerate(ORDER)} | {"All": len(ORDER) + 1}
+    for setting in sorted(one["discard"].unique(), key=lambda name: place.get(name, len(ORDER))):
+        mine = one[one["discard"] == setting].set_index("question_id").loc[base.index]
+        change, low, high = paired_change(base["correct"], mine["correct"], base["cluster"], draws, seed, weights)
+        if setting == "none":
+            change = low = high = float("nan")
+        entry = {**about, "setting": setting, "n": len(mine), "accuracy": 100 * (mine["correct"] * weights).mean()}
+        entry |= {"change": change, "ci_low": low, "ci_high": high}
+        entry |= {"non_inferior": setting != "none" and non_inferior(low, margin)}
+        for column in ("flops_llm", "kv_bytes", "token_layers", "prefill_ms", "encoder_ms", "decode_ms_per_token", "peak_bytes"):
+            entry[column] = mine[column].mean()
+        entry |= {column: mine[column].mean() for column in ("prefill_ms_low", "prefill_ms_high")}
+        entry["device"] = "; ".join(sorted(mine["device"].unique()))
+        entry["llm_share"] = entry["prefill_ms"] / (entry["prefill_ms"] + entry["encoder_ms"])
+        entry["layers"] = _layers(setting, layers)
+        entry["accuracy_paper"] = _paper(known, about, setting, base)
+        found.append(entry)
+    return found
+
+
+def _layers(setting: str, layers: dict) -> str:
+    """After which layers tokens leave, and by which rule."""
+    kinds = {kind: of for kind, of in layers.items() if kind != "VTW" and setting in (kind, "All")}
+    return "; ".join(f"{kind} {of['layer']} ({of['why']})" for kind, of in kinds.items())
+
+
+def _paper(known, about: dict, setting: str, base) -> float | None:
+    """The paper's accuracy, where it has one for this model, task and setting."""
+    if known is None:
+        return None
+    task, group = base["task"].iloc[0], base["group"].iloc[0]
+    rows = published.find(known, about["dataset"], task, group, discard=setting)
+    rows = rows[rows["model"].map(lambda other: published.same_model(about["model"], other)).astype(bool)]
+    return float(rows["accuracy"].iloc[0]) if len(rows) else None
+
+
+def to_tex(block: pd.DataFrame) -> str:
+    """A block as LaTeX (booktabs): a line a model and setting, a column a task, accuracy with its change and interval below."""
+    escape = lambda text: str(text).replace("_", r"\_").replace("%", r"\%")  # noqa: E731
+    tasks = list(dict.fromkeys(zip(block["part"], block["dataset"], block["task"])))
+    spans = {}
+    for part, dataset, _ in tasks:
+        spans[part, dataset] = spans.get((part, dataset), 0) + 1
+    head = [
+        rf"\multicolumn{{{n}}}{{c}}{{{escape(part.replace('_', ' '))}: {escape(dataset)}}}"
+        for (part, dataset), n in spans.items()
+    ]
+    lines = [rf"\begin{{tabular}}{{ll{'r' * len(tasks)}rrrr}}", r"\toprule"]
+    lines.append(r" & & " + " & ".join(head) + r" & \multicolumn{4}{c}{per question} \\")
+    names = ["model", "discard (after layer)", *(task for *_, task in tasks), "TFLOP", "prefill ms", "encoders ms", "ms a token"]
+    lines += [" & ".join(map(escape, names)) + r" \\", r"\midrule"]
+    for (model, setting), mine in block.groupby(["model", "setting"], sort=False):
+        by_task = {(r["part"], r["dataset"], r["task"]): r for _, r in mine.iterrows()}
+        cells, below = [], []
+        for key in tasks:
+            row = by_task.get(key)
+            cells.append("--" if row is None else f"{row['accuracy']:.2f}")
+            bare = row is None or setting == "none"
+            below.append("" if bare else rf"\tiny {row['change']:+.1f} [{row['ci_low']:.1f}, {row['ci_high']:.1f}]")
+        weight = mine["n"] / mine["n"].sum()
+        costs = [f"{(mine['flops_llm'] * weight).sum() / 1e12:.3g}"]
+        costs += [
+            f"{mine[c].mean():.1f}" if mine[c].notna().any() else "--"
+            for c in ("prefill_ms", "encoder_ms", "decode_ms_per_token")
+        ]
+        after = re.findall(r"(?:^|; )\w+ (\d+) \(", mine["layers"].iloc[0])
+        named = f"{setting} ({', '.join(after)})" if after else setting
+        lines.append(" & ".join([escape(model), named, *cells, *costs]) + r" \\")
+        if any(below):
+            lines.append(" & ".join(["", "", *below, "", "", "", ""]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])

@@ -1,0 +1,74 @@
+"""Tables 2 and 3: the tasks that questions come from, how many there are and how many a model answers, and an example of each."""
+
+import pandas as pd
+
+from ..questions import Question
+from . import published
+from .task_groups import ordered
+
+TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\n": " "}
+TEX |= {letter: f"\\{letter}" for letter in "&%$#_{}"}
+
+
+def example(question: Question) -> str:
+    """A question as one line, the right option in brackets."""
+    options = [f"{o.label}. {o.text}" for o in question.options]
+    marked = [f"[{text}]" if o.label == question.answer else text for o, text in zip(question.options, options)]
+    return f"{question.question_raw or question.question} {' '.join(marked)}"
+
+
+def task_table(questions: list[Question], dropped: pd.DataFrame, answers: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
+    """A row a task and group, and one of all: n, those for knockouts, those of the paper, and correct ones by model.
+
+    dropped: `drops.Dropped` as a table; answers: rows of `evaluate`; counts: resources/published/tasks.csv. n_paper_task is the
+    paper's number for both directions of a task, where it is known only so; n_dropped is left open where a task has both, for a
+    dropped question has none.
+    """
+    dataset = questions[0].dataset
+    answers = answers[answers["dataset"] == dataset]
+    models = list(pd.unique(answers["model"]))
+    found = []
+
+    def row(task, group, chosen, lost, n_paper, n_both=None):
+        ids = {q.question_id for q in chosen}
+        right = answers[answers["question_id"].isin(ids)].groupby("model")["correct"].sum()
+        shown = min(chosen, key=lambda q: q.question_id)
+        shown = (None, None) if group == "all" else (shown.question_id, example(shown))
+        entry = {"group": group, "task": task, "n": len(chosen), "n_knockout": sum(q.study_split == "knockout" for q in chosen)}
+        entry |= {"n_dropped": lost, "n_paper": n_paper, "n_paper_task": n_both}
+        entry |= {f"correct_{model}": int(right.get(model, 0)) for model in models}
+        found.append({**entry, "example_id": shown[0], "example": shown[1]})
+
+    pairs = {(q.task, q.group) for q in questions}
+    for group in ordered(pd.Series(sorted({group for _, group in pairs}))):
+        for task in sorted(task for task, other in pairs if other == group):
+            chosen = [q for q in questions if (q.task, q.group) == (task, group)]
+            paper = [_number(published.find(counts, dataset, task, g)) for g in (group, "both")]
+            lost = int((dropped["task"] == task).sum()) if sum(task == other for other, _ in pairs) == 1 else None
+            row(task, group, chosen, lost, paper[0], paper[1] if paper[0] is None else None)
+    row("all", "all", questions, len(dropped), _number(published.find(counts, dataset, "all", "all")))
+    used = [q for q in questions if q.study_split == "knockout"]
+    if used:
+        row("knockout", "all", used, None, _number(published.find(counts, dataset, "knockout", "all")))
+    numbers = ["n_dropped", "n_paper", "n_paper_task"]
+    return pd.DataFrame(found).astype(dict.fromkeys(numbers, "Int64"))
+
+
+def _number(rows: pd.DataFrame) -> int | None:
+    """The first row's n, where there is one."""
+    rows = rows[rows["n"] != ""]
+    return int(rows["n"].iloc[0]) if len(rows) else None
+
+
+def to_tex(table: pd.DataFrame, wide: bool = True) -> str:
+    """The table as a LaTeX tabular (booktabs); column names and cells escaped, empty where nothing is known.
+
+    wide: the last column holds sentences.
+    """
+    escape = lambda cell: "".join(TEX.get(c, c) for c in ("" if pd.isna(cell) else str(cell)))  # noqa: E731
+    shown = table.drop(columns="example_id", errors="ignore")
+    layout = "".join("r" if pd.api.types.is_numeric_dtype(shown[c]) else "l" for c in shown.columns)
+    layout = layout[:-1] + "p{0.4\\linewidth}" if wide else layout
+    lines = [" & ".join(map(escape, cells)) + r" \\" for cells in shown.itertuples(index=False)]
+    body = [rf"\begin{{tabular}}{{{layout}}}", r"\toprule", " & ".join(map(escape, shown.columns)) + r" \\", r"\midrule", *lines]
+    return "\n".join([*body, r"\bottomrule", r"\end{tabular}", ""])

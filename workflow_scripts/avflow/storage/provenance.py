@@ -1,0 +1,144 @@
+"""Which code a script's numbers come from, and the versions it ran with. Standard library only: the workflow reads it too."""
+
+import ast
+import hashlib
+import json
+import platform
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+LIBRARY = Path(__file__).resolve().parents[1]
+NO_NUMBERS = (  # modules that cannot change a result's values; so are all `__init__`
+    "cli",
+    "errors",
+    "exports",
+    "models/devices",
+    "storage/manifest",
+    "storage/partial_rows",
+    "storage/provenance",
+    "storage/whole_files",
+)
+
+
+@cache
+def _named(text: str) -> list[tuple[int, str, str]]:
+    """(dots, module, name) of a text's import statements, wherever they stand; once each, for rules share most modules."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found += [(0, name.name, "") for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found += [(node.level, node.module or "", name.name) for name in node.names]
+    return found
+
+
+@cache
+def _offered(text: str) -> dict[str, str]:
+    """Name -> module, from the call of `exports.attach` in a package's `__init__`."""
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    calls = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "attach"]
+    return {name: module for call in calls for module, names in ast.literal_eval(call.args[1]).items() for name in names}
+
+
+def _imports(source: Path, text: str | None = None) -> set[Path]:
+    """The avflow modules that a file (or `text` in its place) names in import statements."""
+    found = set()
+
+    def add(folder: Path, dotted: str):
+        path = folder.joinpath(*dotted.split(".")) if dotted else folder
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.is_file():
+                found.add(file)
+                return True
+        return False
+
+    def take(folder: Path, dotted: str, name: str):
+        """What `from dotted import name` loads: a module, or a name that a package offers from one of its modules."""
+        if add(folder, f"{dotted}.{name}".lstrip(".")):
+            return
+        package = folder.joinpath(*dotted.split(".")) if dotted else folder
+        if (package / "__init__.py").is_file():
+            module = _offered((package / "__init__.py").read_text(encoding="utf-8")).get(name)
+            if module and add(package, module):
+                take(package, module, name)
+
+    for dots, module, name in _named(text if text is not None else source.read_text(encoding="utf-8")):
+        if dots:
+            folder = source.parents[dots - 1]
+        elif module.split(".")[0] == "avflow":
+            folder = LIBRARY.parent
+        else:
+            continue
+        add(folder, module)
+        if name:  # `from . import world` names a module, `from .world import Scenes` does not
+            take(folder, module, name)
+    return {p.resolve() for p in found}
+
+
+def sources(script, *also: str) -> list[Path]:
+    """The script and every avflow module that it imports, directly or not, with the packages they lie in; sorted.
+
+    also: modules that it loads by name while it runs, such as "models.qwen_omni".
+    """
+    return _closure([Path(script).resolve(), *(LIBRARY.joinpath(*name.split(".")).with_suffix(".py") for name in also)])
+
+
+def notebook_sources(notebook) -> list[Path]:
+    """The avflow modules that a notebook's code cells import, directly or not; sorted."""
+    cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    return _closure(_imports(Path(notebook), code))
+
+
+def _closure(start) -> list[Path]:
+    waiting = list(start)
+    seen = set(waiting)
+    while waiting:
+        module = waiting.pop()
+        packages = [p / "__init__.py" for p in module.parents if p == LIBRARY or LIBRARY in p.parents]
+        for path in (*_imports(module), *packages):
+            if path not in seen:
+                seen.add(path)
+                waiting.append(path)
+    return sorted(seen)
+
+
+class _WithoutDocstrings(ast.NodeTransformer):
+    def _strip(self, node):
+        self.generic_visit(node)
+        first = node.body[0] if node.body else None
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            node.body = node.body[1:] or [ast.Pass()]
+        return node
+
+    visit_Module = visit_ClassDef = visit_FunctionDef = visit_AsyncFunctionDef = _strip
+
+
+def code_hash(script, *also: str) -> str:
+    """sha256 over the syntax trees of `sources(script, *also)`, without comments and docstrings.
+
+    A comment or a new sentence in a docstring keeps finished questions; anything that could change a number starts them anew.
+    """
+    digest = hashlib.sha256()
+    for path in sources(script, *also):
+        name = str(path.relative_to(LIBRARY).with_suffix("")) if LIBRARY in path.parents else path.stem
+        if path.stem != "__init__" and name not in NO_NUMBERS:
+            tree = _WithoutDocstrings().visit(ast.parse(path.read_text(encoding="utf-8")))
+            digest.update(f"{name}\n{ast.dump(tree)}\n".encode())
+    return digest.hexdigest()
+
+
+def file_hash(*paths) -> str:
+    """sha256 over the bytes of files, in the given order."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            for block in iter(lambda: file.read(1 << 20), b""):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Versions of Python and of installed packages."""
+    return {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}}

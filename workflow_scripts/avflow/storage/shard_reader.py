@@ -1,0 +1,61 @@
+"""Reading the shards that `preprocess_media` and `extract_features` wrote, each tensor held against its checksum."""
+
+import hashlib
+import json
+import mmap
+import struct
+import zlib
+
+from safetensors import SafetensorError, safe_open
+
+from ..errors import InputError
+
+
+class FeatureStore:
+    """Tensors of one shard by media id, read when they are asked for.
+
+    identity: a hash of the file's header, which holds every tensor's name, shape and checksum, so that no other content has it.
+    """
+
+    def __init__(self, path, framework: str = "pt"):
+        """framework: "pt" gives torch tensors, "np" numpy arrays. Raises InputError for a file that is not there or not whole."""
+        self.path = path
+        try:
+            self.file = safe_open(str(path), framework)
+            with open(path, "rb") as file:
+                self.bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            (length,) = struct.unpack_from("<Q", self.bytes)
+            self.first, header = 8 + length, self.bytes[8 : 8 + length]
+            self.identity, self.entries = hashlib.sha256(header).hexdigest(), json.loads(header)
+            self.metadata = self.entries.pop("__metadata__", {})
+            self.sums = json.loads(self.metadata.get("crc32", "{}"))
+        except FileNotFoundError:
+            raise InputError(f"{path} is not there; make it with: snakemake {path} --cores all") from None
+        except (SafetensorError, ValueError) as error:
+            raise InputError(self._damaged(f"it is not a whole safetensors file ({error})")) from None
+        self.names = {}
+        for key in self.entries:
+            media_id, name = key.rsplit("/", 1)
+            self.names.setdefault(media_id, []).append(name)
+
+    def _damaged(self, why: str) -> str:
+        return f"{self.path} is damaged: {why}; delete it and make it anew: snakemake {self.path} --cores all"
+
+    def has(self, media_id: str, name: str) -> bool:
+        return name in self.names.get(media_id, ())
+
+    def get(self, media_id: str, name: str):
+        """One tensor of one medium. Raises InputError where it is not what was written."""
+        key = f"{media_id}/{name}"
+        start, end = self.entries[key]["data_offsets"]
+        with memoryview(self.bytes)[self.first + start : self.first + end] as written:
+            if zlib.crc32(written) != self.sums.get(key):
+                raise InputError(self._damaged(f"the checksum of {key} is wrong"))
+        return self.file.get_tensor(key)
+
+    def of(self, question) -> dict[str, dict]:
+        """media_id -> {name: tensor} for every medium of a `Question`."""
+        missing = [m.media_id for m in question.media if m.media_id not in self.names]
+        if missing:
+            raise InputError(f"{self.path}: nothing of {missing[0]}; delete the file, it belongs to other questions")
+        return {m.media_id: {n: self.get(m.media_id, n) for n in self.names[m.media_id]} for m in question.media}

@@ -1,0 +1,247 @@
+"""What tracing costs before it starts: tokens from the way media are sampled, seconds from what was measured.
+
+A question's knockouts take f * ideal * (one clean forward) + c * knockouts seconds: `ideal` counts the rows that must be
+computed again, in clean forwards; f and c are fitted to the sweeps of benchmarks/knockout.json, so estimates follow what was
+measured on its GPU. A clean forward is its floating-point operations at the rate of the measured one nearest in size.
+"""
+
+import math
+import random
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from ..errors import InputError
+from ..media import most_pixels, resized_shape, sample_times
+from ..models import Spans
+from .interventions import Route, instead, windows
+
+TEXT = {"system": 40, "instruction": 30, "question_text": 30, "option": 15, "tail": 4}  # tokens, about those of the benchmarks
+AUDIO_PER_SECOND = {"qwen_omni": 25, "video_salmonn": 2}
+CHUNK_SECONDS = 30  # video-SALMONN 2+ pads every sound to whole chunks
+PATCH = 28  # pixels a token, along each side
+ROW_BYTES = 39  # of a knockout's row in a parquet file, as measured in the miniature
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A decoder's size, from resources/published/models.csv."""
+
+    size: str
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    intermediate: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Medium:
+    """One clip, picture or sound: frames and the tokens of one temporal grid, sound tokens, pixels a frame."""
+
+    frames: int
+    grids: int
+    per_grid: int
+    audio: int
+    pixels: int
+
+    @property
+    def tokens(self) -> int:
+        return self.grids * self.per_grid + self.audio
+
+
+def layer_flops(shape: Shape, rows: int, pairs: float | None = None) -> float:
+    """Floating-point operations of one decoder layer on `rows` tokens: projections, SwiGLU, attention; a multiply-add is two.
+
+    Queries and outputs are hidden x heads x head_dim, keys and values hidden x kv heads x head_dim (grouped queries), SwiGLU
+    three times hidden x intermediate. pairs: of queries and keys that attend, by default the causal rows (rows + 1) / 2.
+    """
+    head = shape.hidden // shape.heads
+    weights = 2 * shape.hidden * head * (shape.heads + shape.kv_heads) + 3 * shape.hidden * shape.intermediate
+    pairs = rows * (rows + 1) / 2 if pairs is None else pairs
+    return 2 * rows * weights + 4 * pairs * shape.heads * head
+
+
+def flops(shape: Shape, tokens: int) -> float:
+    """Floating-point operations of one forward over the decoder's layers."""
+    return shape.layers * layer_flops(shape, tokens)
+
+
+def prefill_flops(shape: Shape, rows, vocabulary: int) -> float:
+    """Those of a prompt with `rows` tokens in each layer, and of the head on the last one."""
+    return sum(layer_flops(shape, n) for n in rows) + 2 * shape.hidden * vocabulary
+
+
+def kv_bytes(shape: Shape, rows, item_bytes: int) -> int:
+    """Of the keys and values of a prompt with `rows` tokens in each layer."""
+    return 2 * sum(rows) * shape.kv_heads * (shape.hidden // shape.heads) * item_bytes
+
+
+def shape_of(config, size: str = "") -> Shape:
+    """The Shape of a Hugging Face text config; parameters are left 0."""
+    names = ("num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads", "intermediate_size")
+    return Shape(size, *(getattr(config, name) for name in names), 0)
+
+
+def audio_tokens(family: str, seconds: float) -> int:
+    """Tokens of a sound, padding included. Raises InputError for a family whose rate is not known here."""
+    if family not in AUDIO_PER_SECOND:
+        raise InputError(f"tokens a second of the family {family!r} are not known; add it to costs.AUDIO_PER_SECOND")
+    if family == "video_salmonn":
+        seconds = math.ceil(max(seconds, 1) / CHUNK_SECONDS) * CHUNK_SECONDS
+    return round(AUDIO_PER_SECOND[family] * seconds)
+
+
+def medium(family: str, sampling: dict, kind: str, seconds: float, width: int, height: int) -> Medium:
+    """What one medium becomes. kind: video (with sound), image or audio; `seconds` of it, and its size in pixels."""
+    audio = 0 if kind == "image" else audio_tokens(family, seconds)
+    if kind == "audio":
+        return Medium(0, 0, 0, audio, 0)
+    frames, most, spread = 1, sampling["max_pixels"], "interval" in sampling
+    if kind == "video":
+        if spread:
+            frames = min(max(round(seconds / sampling["interval"]), sampling["min_frames"]), sampling["max_frames"])
+        else:
+            frames = len(sample_times(seconds, sampling["fps"], sampling["max_frames"])[0])
+        limits = (sampling.get(k) for k in ("max_frames", "min_pixels", "max_pixels", "total_pixels"))
+        most = most_pixels(frames, spread, *limits)
+    h, w = resized_shape(height, width, sampling["multiple"], sampling["min_pixels"], most)
+    return Medium(frames, math.ceil(frames / 2), h * w // PATCH**2, audio, h * w)
+
+
+def skeleton(setting: str, video: Medium | None, candidate: Medium | None, reference: Medium | None, unions: dict) -> Spans:
+    """The spans of a typical question, with media of the given sizes, in the layout of Eq. 1 or Eq. 3."""
+    labels, parts = ["system"] * TEXT["system"], {}
+
+    def add(label, count, part=None):
+        if part:
+            parts[part] = list(range(len(labels), len(labels) + count))
+        labels.extend([label] * count)
+
+    if setting == "av_video":
+        for grid in range(video.grids):
+            add("video", video.per_grid, f"frame_{grid}")
+            upto = [video.audio * g // video.grids for g in (grid, grid + 1)]
+            add("audio", upto[1] - upto[0], f"audio_segment_{grid}")
+        add("instruction", TEXT["instruction"])
+    else:
+        for number in range(1, 5):
+            add(f"candidate_{number}", candidate.tokens)
+    add("question_text", TEXT["question_text"])
+    if setting == "items":
+        add("reference", reference.tokens)
+    for letter in "ABCD":
+        add(f"option_{letter}", TEXT["option"])
+    if setting == "items":
+        add("instruction", TEXT["instruction"])
+    add("tail", TEXT["tail"])
+    add("last", 1)
+    right = {"correct_option": ["option_A"], "incorrect_options": ["option_B", "option_C", "option_D"]}
+    right |= {"correct_candidate": ["candidate_1"], "incorrect_candidates": [f"candidate_{n}" for n in (2, 3, 4)]}
+    return Spans(labels, {name: at for name, at in parts.items() if at}, unions, right)
+
+
+def sweep(spans: Spans, layers: int, budgets: list[dict], width: int) -> tuple[float, int]:
+    """`ideal` clean forwards of a question's knockouts, its clean run included, and how many knockouts these are.
+
+    Controls count where they exist; in items, candidates are pictures and the reference is a sound.
+    """
+    rows = count = 0
+    kinds = ["text"] * spans.length
+    for name, kind in {"video": "vision", "candidates": "vision", "audio": "audio", "reference": "audio"}.items():
+        for token in spans[name].tolist() if name in spans else ():
+            kinds[token] = kind
+    for budget in budgets:
+        widths = [w for w in budget.get("widths", [width]) if w <= layers]
+        controls = {name: draws for name, draws in budget.get("controls", {}).items() if draws}
+        shapes = [(style, w) for style in budget.get("styles", ["centred"]) for w in widths]
+        cut = [w for style, k in shapes for w in windows(layers, k, style, budget.get("stride", 1))]
+        for route in map(Route.parse, budget["routes"]):
+            draws = sum(n for name, n in controls.items() if instead(route, spans, kinds, name, random.Random(0)).count)
+            copies = (1 + draws + bool(budget.get("value_zero"))) * len(budget.get("layouts", [0]))
+            losing = [queries[queries > keys.min()] for queries, keys in route.edges(spans).blocks]
+            losing = [queries for queries in losing if len(queries)]
+            if losing:
+                first = min(int(queries.min()) for queries in losing)
+                starts = [0 if w.style == "inverse" else w.start for w in cut]
+                rows += copies * (spans.length - first) * sum(layers - start for start in starts)
+                count += copies * len(cut)
+    return 1 + rows / (spans.length * layers), count
+
+
+def discards(spans: Spans, layers: int, kinds: list[str], draws: int, stride: int) -> tuple[float, int]:
+    """`ideal` clean forwards of a question's discards after every layer, its clean run included, and how many these are.
+
+    kinds: spans, discarded each alone and all together, and `draws` times as many random tokens.
+    """
+    after, rows, count = range(0, layers - 1, stride), 0, 0
+    remaining = sum(layers - 1 - layer for layer in after)
+    for tokens in [*(spans[kind] for kind in kinds), torch.cat([spans[kind] for kind in kinds])]:
+        if len(tokens):
+            rows += (spans.length - len(tokens) - int(tokens.min())) * remaining
+            rows += draws * (spans.length - len(tokens)) * remaining  # those begin near the start
+            count += (1 + draws) * len(after)
+    return 1 + rows / (spans.length * layers), count
+
+
+class Rates:
+    """Seconds from measurements. sweeps: benchmarks/knockout.json; stages: benchmarks/full_size.json; shapes by model's name."""
+
+    def __init__(self, sweeps: list[dict], stages: list[dict], shapes: dict[str, Shape]):
+        by_size = {shape.size: shape for shape in shapes.values()}
+        sweeps = [case for case in sweeps if case["model"] in by_size]
+        if not sweeps:
+            raise InputError("the measured sweeps hold no case of a known size; run benchmarks/knockout.py")
+        self.device = sweeps[0]["device"]
+        self.clean = [(c["model"], flops(by_size[c["model"]], c["tokens"]), c["clean_ms"] / 1000) for c in sweeps]
+        terms = np.array([[c["clean_ms"] / 1000 * c["ideal"], c["interventions"]] for c in sweeps])
+        measured = np.array([c["rows_s"] for c in sweeps])
+        # The smallest relative error, with neither part below zero.
+        self.per_forward, self.per_knockout = np.clip(
+            np.linalg.lstsq(terms / measured[:, None], np.ones(len(sweeps)))[0], 0, None
+        )
+        self.stages = {case["model"]: case for case in stages}
+
+    def forward(self, shape: Shape, tokens: int) -> float:
+        """Seconds of one clean forward."""
+        wanted = flops(shape, tokens)
+        same = [c for c in self.clean if c[0] == shape.size] or self.clean
+        _, work, seconds = min(same, key=lambda c: abs(math.log(c[1] / wanted)))
+        return seconds * wanted / work
+
+    def knockouts(self, shape: Shape, tokens: int, ideal: float, count: int) -> float:
+        """Seconds of one question's knockouts."""
+        return self.per_forward * ideal * self.forward(shape, tokens) + self.per_knockout * count
+
+    def encode(self, family_models: list[str], setting: str, tokens: int) -> float:
+        """Seconds of one question's encoders, by the fastest measurement of its family: their sizes are the same."""
+        found = []
+        for model in family_models:
+            case = self.stages.get(model)
+            if case and "failed" not in case["stages"][f"{setting}/features"]:
+                counted = case["tokens"][setting]
+                media = sum(counted.get(name, 0) for name in ("video", "audio", "candidates", "reference"))
+                found.append(case["stages"][f"{setting}/features"]["seconds"] / media)
+        if not found:
+            raise InputError(f"the measured stages hold no model of {', '.join(family_models)}; run benchmarks/full_size.py")
+        return tokens * min(found)
+
+    def start(self, model: str) -> float:
+        """Seconds until a job's model is on the GPU."""
+        return self.stages[model]["stages"]["load"]["seconds"]
+
+
+def shapes_of(rows) -> dict[str, Shape]:
+    """Model -> Shape, from the rows of resources/published/models.csv."""
+    names = ("layers", "hidden", "heads", "kv_heads", "intermediate", "parameters")
+    return {r["model"]: Shape(r["size"], *(int(r[n]) for n in names)) for r in map(dict, rows)}
+
+
+def facts_of(rows) -> dict[str, SimpleNamespace]:
+    """Dataset -> its published facts, from the rows of resources/published/datasets.csv; NaN where a number is not known."""
+    number = lambda text: float(text) if text else math.nan
+    keys = lambda row: {k: v if k in ("dataset", "source") else number(v) for k, v in row.items()}
+    return {row["dataset"]: SimpleNamespace(**keys(row)) for row in rows}

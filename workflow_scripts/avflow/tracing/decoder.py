@@ -1,0 +1,193 @@
+"""Running the Hugging Face decoder layers, unmodified, and keeping what a clean run computes.
+
+A knockout is never compared with a run by another kernel: the reference hands sdpa an explicit boolean mask in every layer, for
+base and cut alike (a mask under eager attention would silently be added instead of applied, and a missing one would switch to
+the causal kernel); the sweep recomputes base and cut rows together by `attention.Rows`.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from ..errors import InputError
+from ..models import Sequence, halving
+from .row_attention import KERNEL, Cut, ValueZero, arrange, install
+
+
+def causal_mask(length: int, device="cpu") -> torch.Tensor:
+    """(length, length) bool, True where the row may attend to the column."""
+    return torch.ones(length, length, dtype=torch.bool, device=device).tril()
+
+
+def rotary(model, positions: torch.Tensor, like: torch.Tensor):
+    """cos and sin (n, S, head_dim) of (3, n, S) position ids."""
+    return model.decoder.rotary_emb(like, positions.to(like.device))
+
+
+class _Recorder:
+    """Stands in for a cache: keeps each layer's keys (after rotary embedding) and values and returns them unchanged."""
+
+    def __init__(self, home):
+        self.keys, self.values, self.home = [], [], home
+
+    def update(self, keys, values, layer, *_, **__):
+        self.keys.append(keys[0].transpose(0, 1).to(self.home))
+        self.values.append(values[0].transpose(0, 1).to(self.home))
+        return keys, values
+
+
+@dataclass(frozen=True)
+class CleanRun:
+    """One run with nothing cut: keys and values of every layer, L x (S, kv heads, head_dim), and the inputs of its rows from
+
+    `first` on, L x (S - first, D). They lie on `home`, the model's device or the host's memory; `device` is the model's. cos and
+    sin (1, S, head_dim); final (S - first, D) the states after the last layer.
+    """
+
+    inputs: list
+    keys: list
+    values: list
+    first: int
+    final: torch.Tensor
+    cos: torch.Tensor
+    sin: torch.Tensor
+
+    @property
+    def device(self):
+        return self.cos.device
+
+    def states(self, layer: int, first: int) -> torch.Tensor:
+        """Inputs of a layer, rows `first`.. (R, D), on the model's device. Raises IndexError for rows that were not kept."""
+        if first < self.first:
+            raise IndexError(f"row {first} was not kept; the run kept rows from {self.first} on")
+        return self.inputs[layer][first - self.first :].to(self.device, non_blocking=True)
+
+
+def ready(model) -> None:
+    """Let a decoder that was loaded with sdpa attend through `attention.forward`; refuse any other kernel with InputError."""
+    kernel = model.decoder.config._attn_implementation
+    if kernel == "sdpa":
+        install(model.decoder)
+    elif kernel != KERNEL:
+        raise InputError(f"{model.folder}: attention kernel {kernel!r}; boolean masks need attn_implementation='sdpa'")
+
+
+@torch.inference_mode()
+def clean_run(model, sequence: Sequence, first: int = 0, home=None) -> CleanRun:
+    """Run a sequence once with nothing cut and keep what interventions on rows `first`.. can start from.
+
+    home: where to keep it, "cpu" to spare the GPU's memory; default the model's device.
+    """
+    ready(model)
+    x = sequence.embeds[None]  # (1, S, D)
+    home = torch.device(home or x.device)
+    cos, sin = rotary(model, sequence.positions[:, None], x)
+    recorder, inputs = _Recorder(home), []
+    for layer in model.decoder.layers:
+        inputs.append(x[0, first:].to(home))
+        x = layer(x, attention_mask=None, position_embeddings=(cos, sin), past_key_values=recorder)
+    return CleanRun(inputs, recorder.keys, recorder.values, first, x[0, first:], cos, sin)
+
+
+@torch.inference_mode()
+def masked_run(model, sequence: Sequence, masks) -> torch.Tensor:
+    """Run a sequence once per variant, all layers, each layer under its own mask; logits of the last token (n, V) fp32.
+
+    masks: layer number -> (n, S, S) bool, or `ValueZero`.
+    """
+    ready(model)
+    x = sequence.embeds[None]  # (1, S, D)
+    rotated = rotary(model, sequence.positions[:, None], x)
+    for number, layer in enumerate(model.decoder.layers):
+        mask = masks(number)
+        if not isinstance(mask, ValueZero):
+            mask = mask[:, None]
+        x = x.expand(len(mask.kept if isinstance(mask, ValueZero) else mask), -1, -1)
+        x = layer(x, attention_mask=mask, position_embeddings=rotated)
+    return last_logits(model, x[:, -1])
+
+
+@torch.inference_mode()
+def uncut_logits(model, sequences: list[Sequence]) -> torch.Tensor:
+    """Logits of the last token of each sequence, nothing cut: (n, V) fp32. Those of equal length share a batch, where it fits."""
+    ready(model)
+    by_length, found = {}, [None] * len(sequences)
+    for i, sequence in enumerate(sequences):
+        by_length.setdefault(len(sequence), []).append(i)
+
+    def run(members):
+        x = torch.stack([sequences[i].embeds for i in members])
+        rotated = rotary(model, torch.stack([sequences[i].positions for i in members], 1), x)
+        for layer in model.decoder.layers:
+            x = layer(x, attention_mask=None, position_embeddings=rotated)
+        return list(last_logits(model, x[:, -1]))
+
+    for members in by_length.values():
+        for i, logits in zip(members, halving(run, members)):
+            found[i] = logits
+    return torch.stack(found)
+
+
+def last_logits(model, states: torch.Tensor) -> torch.Tensor:
+    """Final norm and head: (n, D) -> (n, V) in fp32."""
+    return model.head(model.decoder.norm(states)).float()
+
+
+def _rotate(x, cos, sin):
+    half = x.shape[-1] // 2
+    return x * cos + torch.cat([-x[..., half:], x[..., :half]], -1) * sin
+
+
+def queries(layer, x, cos, sin) -> torch.Tensor:
+    """Queries of a layer's inputs x (R, D), after rotary embedding: (R, heads, head_dim); cos, sin (R, head_dim)."""
+    q = layer.self_attn.q_proj(layer.input_layernorm(x)).unflatten(-1, (-1, layer.self_attn.head_dim))
+    return _rotate(q, cos[:, None], sin[:, None])
+
+
+def _queries(model, run: CleanRun, number: int, first: int) -> torch.Tensor:
+    """Clean queries of rows `first`.. in a layer: (R, heads, head_dim)."""
+    return queries(model.decoder.layers[number], run.states(number, first), run.cos[0, first:], run.sin[0, first:])
+
+
+@torch.inference_mode()
+def last_row_attention(model, number: int, state, keys, cos, sin) -> torch.Tensor:
+    """Attention of the last row in a layer, (heads, rows) fp32: one row, never a square.
+
+    state (1, D): the row's input; keys (1, kv heads, rows, head_dim), after rotary embedding; cos, sin (1, rows, head_dim).
+    """
+    layer = model.decoder.layers[number]
+    q = queries(layer, state, cos[0, -1:], sin[0, -1:])[0]  # (heads, d)
+    k = keys[0].repeat_interleave(len(q) // keys.shape[1], 0)  # (heads, rows, d)
+    scores = (k @ q[..., None])[..., 0].to(torch.promote_types(q.dtype, torch.float32)) * layer.self_attn.scaling
+    return scores.softmax(-1)
+
+
+@torch.inference_mode()
+def removed_mass(model, run: CleanRun, edges: list) -> torch.Tensor:
+    """Share of the cut queries' clean attention that goes to the cut keys, (edges, L): mean over queries and heads.
+
+    From the normalisers with and without the cut keys; zero for edges without a visible pair.
+    """
+    layers, length, device = model.decoder.layers, run.cos.shape[1], run.device
+    by_first = {}
+    for i, e in enumerate(edges):
+        if e.count:
+            by_first.setdefault(int(e.queries()[0]), []).append(i)
+    found = torch.zeros(len(layers), len(edges), device=device)
+    plans = []
+    for first, members in by_first.items():
+        state = [None, *members]  # the uncut run first
+        cuts = {i: Cut(None if i is None else edges[i], first, length, device) for i in state}
+        rows = torch.zeros(len(members), length - first, 1)
+        for row, i in zip(rows, members):
+            row[edges[i].queries() - first] = 1 / len(edges[i].queries())
+        plans.append((first, members, arrange([cuts[i] for i in state], length, device), rows.to(device)))
+    for number, layer in enumerate(layers):
+        keys, values = (x[number].to(device) for x in (run.keys, run.values))
+        for first, members, block, rows in plans:
+            mine = _queries(model, run, number, first), keys[first:], values[first:]
+            mine = (x.expand(1 + len(members), -1, -1, -1) for x in mine)
+            log_sums = block.attend(*mine, keys, values, layer.self_attn.scaling)[1]  # (1 + n, R, heads)
+            share = 1 - (log_sums[1:] - log_sums[:1]).exp()
+            found[number, members] = (share * rows).sum(1).mean(-1).clamp(0, 1).float()
+    return found.T.cpu()

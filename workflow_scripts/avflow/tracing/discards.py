@@ -1,0 +1,280 @@
+"""Discarding tokens: once what a kind of token says has moved on, its rows leave the model for good (paper, section 6, Table 4).
+
+After layer L the rows of discarded tokens are removed from the residual stream. The survivors keep their position ids; later
+layers compute and cache fewer keys and values, and decoding goes on from the caches as they are: full ones up to layer L,
+shorter ones above. Nothing is masked, for the survivors stand in their old order and the causal rule alone says what they see.
+
+`generate` does it. `masked_generate` is the reference: nothing is removed, but in every layer above L no survivor, and no token
+generated later, attends to a discarded one. `sweep` is `prefill` for every L at once: dropping after layer L changes nothing
+before, so each L starts from the clean run's states, and recomputes only the survivors after the first discarded token.
+"""
+
+import random
+from dataclasses import dataclass
+
+import torch
+
+from ..errors import InputError
+from ..models import Sequence
+from .decoder import CleanRun, causal_mask, last_logits, last_row_attention, masked_run, ready, rotary
+from .interventions import modalities
+from .row_attention import Cut, Rows, arrange, put
+
+VISION = "vision"  # besides the names of spans: every token of a video or an image
+
+
+@dataclass(frozen=True)
+class Discard:
+    """Tokens of a span, or "vision", removed after a layer, counted from 0.
+
+    keep: the share of them that stays, those that the last token attends to most in that layer, mean over heads (FastV, arXiv
+    2403.06764, section 4.1); 0 removes all.
+    """
+
+    tokens: str
+    layer: int
+    keep: float = 0.0
+
+
+@dataclass(frozen=True)
+class Drop:
+    """What leaves after one layer: among `tokens` (n,), sorted positions in the sequence, all but the `kept` most attended."""
+
+    tokens: torch.Tensor
+    kept: int = 0
+
+    @property
+    def count(self) -> int:
+        return len(self.tokens) - self.kept
+
+
+def tokens_of(sequence: Sequence, name: str) -> torch.Tensor:
+    """Positions (n,) of a span, or of all "vision". Raises InputError for a span that the sequence does not have."""
+    if name == VISION:
+        return torch.tensor([i for i, kind in enumerate(modalities(sequence)) if kind == "vision"], dtype=torch.int64)
+    return sequence.spans[name]
+
+
+def resolve(sequence: Sequence, discards: list[Discard], layers: int) -> dict[int, Drop]:
+    """What leaves after which layer, {layer: Drop}; a token named twice leaves at its first layer.
+
+    Raises InputError for an unknown span, a layer outside the model, the last token, and tokens that would keep nothing to
+    attend to but themselves.
+    """
+    question, last = sequence.question.question_id, len(sequence) - 1
+    found, gone = {}, torch.zeros(len(sequence), dtype=torch.bool)
+    for discard in sorted(discards, key=lambda d: d.layer):
+        where = f"discard of {discard.tokens} after layer {discard.layer} in question {question}"
+        if not 0 <= discard.layer < layers:
+            raise InputError(f"{where}: the model has layers 0 to {layers - 1}; name one of them")
+        if not 0 <= discard.keep < 1:
+            raise InputError(f"{where}: keep is {discard.keep}; it must be from 0 to below 1")
+        try:
+            tokens = tokens_of(sequence, discard.tokens)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        if (tokens == last).any():
+            raise InputError(f"{where}: the last token gives the answer and must stay; name spans without it")
+        tokens = tokens[~gone[tokens]]
+        kept = round(discard.keep * len(tokens))
+        if discard.layer in found and (kept or found[discard.layer].kept):
+            raise InputError(f"{where}: tokens that are ranked must leave alone; use another layer for the others")
+        before = found[discard.layer].tokens if discard.layer in found else tokens[:0]
+        found[discard.layer] = Drop(torch.cat([before, tokens]).sort().values, kept)
+        if not kept:
+            gone[tokens] = True
+    alive = (~gone).nonzero()[:, 0]
+    if len(alive) and alive[0] > 0:
+        raise InputError(
+            f"question {question}: token {int(alive[0])} would keep no key but its own; keep tokens before it, such as system"
+        )
+    return {layer: drop for layer, drop in found.items() if drop.count}
+
+
+def random_drops(sequence: Sequence, drops: dict[int, Drop], seed: int, draw: int) -> dict[int, Drop]:
+    """As many random tokens leave after each layer, of any kind but the first token, an attention sink, and the last."""
+    rng = random.Random(f"{seed}/{sequence.question.question_id}/discard/{sorted(drops)}/{draw}")
+    pool = list(range(1, len(sequence) - 1))
+    rng.shuffle(pool)
+    found = {}
+    for layer in sorted(drops):
+        chosen, pool = pool[: drops[layer].count], pool[drops[layer].count :]
+        found[layer] = Drop(torch.tensor(sorted(chosen), dtype=torch.int64))
+    return found
+
+
+class Cache:
+    """Keys (after rotary embedding) and values of every layer, (1, kv heads, rows, head_dim), each layer with its own rows."""
+
+    def __init__(self):
+        self.layers: dict[int, tuple] = {}
+
+    def update(self, keys, values, layer, *_, **__):
+        """Called by a layer's attention: append, and return all."""
+        if layer in self.layers:
+            keys, values = (torch.cat([old, new], 2) for old, new in zip(self.layers[layer], (keys, values)))
+        self.layers[layer] = keys, values
+        return keys, values
+
+    def copy(self) -> "Cache":
+        """Another cache of the same tensors: what is appended to one does not reach the other."""
+        found = Cache()
+        found.layers = dict(self.layers)
+        return found
+
+    @property
+    def bytes(self) -> int:
+        return sum(x.nbytes for pair in self.layers.values() for x in pair)
+
+
+@dataclass(frozen=True)
+class Prefilled:
+    """After the prompt: logits (V,) fp32 at the last token, the cache, and how many rows went through each layer."""
+
+    logits: torch.Tensor
+    cache: Cache
+    rows: tuple[int, ...]
+
+
+def schedule(drops: dict[int, Drop], length: int, device) -> dict[int, tuple]:
+    """What `prefill` does after which layer, on the device: {layer: (rows that stay, ranked rows, how many of these stay)}.
+
+    Rows are counted among those that are there. All is known beforehand, so that a GPU is never waited for.
+    """
+    alive, steps = torch.arange(length), {}
+    for layer in sorted(drops):
+        here = torch.isin(alive, drops[layer].tokens)
+        steps[layer] = put((~here).nonzero()[:, 0], device), put(here.nonzero()[:, 0], device), drops[layer].kept
+        alive = alive[~here]
+        if drops[layer].kept and layer != max(drops):
+            raise InputError("tokens that are ranked must be the last to leave; discard the others in earlier layers")
+    return steps
+
+
+@torch.inference_mode()
+def prefill(model, sequence: Sequence, drops: dict[int, Drop], steps: dict | None = None) -> Prefilled:
+    """Run the prompt, removing rows as `drops` says; with none it is the clean run. steps: their `schedule`, if it is there."""
+    ready(model)
+    x = sequence.embeds[None]  # (1, S, D)
+    cos, sin = rotary(model, sequence.positions[:, None], x)
+    cache, rows = Cache(), []
+    steps = schedule(drops, len(sequence), x.device) if steps is None else steps
+    for number, layer in enumerate(model.decoder.layers):
+        rows.append(x.shape[1])
+        states, x = x, layer(x, attention_mask=None, position_embeddings=(cos, sin), past_key_values=cache)
+        if number in steps and number + 1 < len(model.decoder.layers):
+            stay, asked, kept = steps[number]
+            if kept:
+                weights = last_row_attention(model, number, states[:, -1], cache.layers[number][0], cos, sin).mean(0)  # (rows,)
+                stay = torch.cat([stay, asked[weights[asked].topk(kept).indices]]).sort().values
+            x, cos, sin = (t.index_select(1, stay) for t in (x, cos, sin))
+    return Prefilled(last_logits(model, x[:, -1])[0], cache, tuple(rows))
+
+
+def following(sequence: Sequence) -> int:
+    """The position id of the first generated token, as the official code counts on."""
+    return int(sequence.positions.max()) + 1
+
+
+@torch.inference_mode()
+def decode(model, cache: Cache, token: torch.Tensor, position: int) -> torch.Tensor:
+    """Append one token (1,) at a position id to the cache; logits (V,) fp32 of what follows."""
+    x = model.decoder.get_input_embeddings()(token)[None]  # (1, 1, D)
+    rotated = rotary(model, torch.full((3, 1, 1), position), x)
+    for layer in model.decoder.layers:
+        x = layer(x, attention_mask=None, position_embeddings=rotated, past_key_values=cache)
+    return last_logits(model, x[:, -1])[0]
+
+
+def generate(model, sequence: Sequence, drops: dict[int, Drop], tokens: int) -> tuple[list[int], torch.Tensor]:
+    """Greedy decoding after discarding: `tokens` token ids, and the logits (tokens, V) that each was chosen from."""
+    state, position = prefill(model, sequence, drops), following(sequence)
+    ids, logits = [], [state.logits]
+    for step in range(tokens):
+        ids.append(logits[-1].argmax())
+        if step + 1 < tokens:
+            logits.append(decode(model, state.cache, ids[-1][None], position + step))
+    return torch.stack(ids).tolist(), torch.stack(logits)
+
+
+def masks(drops: dict[int, Drop], length: int, device):
+    """Layer number -> (1, length, length) bool: what `drops` would remove is hidden from all that stay.
+
+    Raises InputError for ranked tokens, of which only a run knows which stay.
+    """
+    if any(drop.kept for drop in drops.values()):
+        raise InputError("tokens that are ranked have no mask beforehand; name those that leave")
+    after, made = torch.full((length,), 1 << 30), {}
+    for layer in sorted(drops, reverse=True):
+        after[drops[layer].tokens] = layer
+
+    def of(number: int) -> torch.Tensor:
+        gone = after < number
+        key = int(gone.sum())
+        if key not in made:
+            made[key] = (causal_mask(length) & ~(gone & ~gone[:, None]))[None].to(device)
+        return made[key]
+
+    return of
+
+
+@torch.inference_mode()
+def masked_generate(model, sequence: Sequence, drops: dict[int, Drop], tokens: int) -> tuple[list[int], torch.Tensor]:
+    """The same as `generate` by masks alone: a full forward over prompt and answer for every token."""
+    embeds, positions = sequence.embeds, sequence.positions
+    ids, logits, position = [], [], following(sequence)
+    for step in range(tokens):
+        grown = Sequence(**{**vars(sequence), "embeds": embeds, "positions": positions})
+        logits.append(masked_run(model, grown, masks(drops, len(embeds), embeds.device))[0])
+        ids.append(logits[-1].argmax())
+        embeds = torch.cat([embeds, model.decoder.get_input_embeddings()(ids[-1][None])])
+        positions = torch.cat([positions, torch.full((3, 1), position + step)], 1)
+    return torch.stack(ids).tolist(), torch.stack(logits)
+
+
+@torch.inference_mode()
+def sweep(model, run: CleanRun, tokens: torch.Tensor, after: list[int], most_rows: int) -> torch.Tensor:
+    """Logits (len(after), V) fp32 of discarding `tokens` (n,), sorted, after each of the layers `after`; exact.
+
+    run: from `clean_run`, with the rows from the first discarded token on. most_rows: of one pass (`knockout.plan`).
+    """
+    last = len(run.inputs) - 1
+    unchanged = last_logits(model, run.final[-1:])
+    if not len(tokens):
+        return unchanged.expand(len(after), -1)
+    stays = torch.ones(run.cos.shape[1], dtype=torch.bool)
+    stays[tokens] = False
+    first = int(tokens[0])
+    rows = stays.nonzero()[:, 0][first:]  # those that change: the survivors behind the first discarded token
+    early = sorted(set(after) - {last})
+    found = dict(zip(early, continued(model, run, rows, first, early, most_rows))) if early else {}
+    return torch.stack([unchanged[0] if layer == last else found[layer] for layer in after])
+
+
+@torch.inference_mode()
+def continued(model, run: CleanRun, rows: torch.Tensor, before: int, after: list[int], most_rows: int) -> torch.Tensor:
+    """Logits (len(after), V) fp32 of `rows` (r,), sorted, going on alone after each of the layers `after`, sorted.
+
+    They start from the clean run's states behind that layer, -1 for the embeddings, and attend to themselves and to the clean
+    keys and values of the first `before` tokens. All go through the decoder as one stack, each joining when its turn comes.
+    """
+    layers, found = len(run.inputs), []
+    at, place, together = put(rows - run.first, run.device), put(rows, run.device), before + len(rows)
+    rotated = [table[:, place] for table in (run.cos, run.sin)]
+    cut = Cut(None, before, together, run.device)
+    many = max(1, most_rows // len(rows))
+    for start in range(0, len(after), many):
+        batch = after[start : start + many]
+        x = None  # (variants, R, D)
+        for number in range(batch[0] + 1, layers):
+            if number - 1 in batch:
+                joining = run.inputs[number].to(run.device, non_blocking=True)[at][None]
+                x = joining if x is None else torch.cat([x, joining])
+            n = len(x)
+            clean = (kept[number][:together].to(run.device, non_blocking=True) for kept in (run.keys, run.values))
+            mask = Rows(*clean, [(arrange([cut] * n, together, run.device), n)])
+            tables = tuple(table.expand(n, -1, -1).flatten(0, 1)[None] for table in rotated)
+            x = model.decoder.layers[number](x.flatten(0, 1)[None], attention_mask=mask, position_embeddings=tables)[0]
+            x = x.unflatten(0, (n, -1))
+        found.append(last_logits(model, x[:, -1]))
+    return torch.cat(found)

@@ -1,0 +1,93 @@
+"""Attention maps, pooled while they are computed: mean over heads, a block of queries at a time, never a square for all heads.
+
+A map's cell is the share of attention that the queries of one bin give to the keys of another, so that its rows sum to 1. All
+variants go through the same kernels under explicit boolean masks, the uncut one too.
+"""
+
+import torch
+
+from ..errors import InputError
+from ..models import Sequence
+from .decoder import causal_mask, last_logits, queries, ready, rotary
+from .interventions import Route
+from .token_classes import CLASSES, token_classes
+
+BLOCK = 2**26  # attention weights that are held at once: 256 MB in fp32
+
+
+class _Keys:
+    """Stands in for a cache: holds the keys of the layer that is running."""
+
+    def update(self, keys, values, *_, **__):
+        self.keys = keys
+        return keys, values
+
+
+def bins_of(length: int, bins: int) -> torch.Tensor:
+    """The bin of every position (S,): `bins` of nearly equal size, or one a token; the last token has its own."""
+    before = length - 1
+    return torch.cat([torch.arange(before) * min(bins - 1, before) // before, torch.tensor([min(bins - 1, before)])])
+
+
+def bin_classes(sequence: Sequence, bins: int) -> list[tuple[str, int, int]]:
+    """The commonest class of every bin, with the first position of the bin and the one after its last."""
+    at, kinds, found = bins_of(len(sequence), bins), token_classes(sequence.spans), []
+    for number in range(int(at[-1]) + 1):
+        inside = (at == number).nonzero()[:, 0]
+        found.append((CLASSES[int(kinds[inside].mode().values)], int(inside[0]), int(inside[-1]) + 1))
+    return found
+
+
+def pooled(layer, x, keys, cos, sin, visible, at, block: int = BLOCK) -> torch.Tensor:
+    """Pooled attention of one layer and variant: (B, B) fp32, rows sum to 1.
+
+    x (S, D) the layer's inputs; keys (kv heads, S, d) after rotary embedding; cos, sin (S, d); visible (S, S) bool; at (S,) bins.
+    """
+    length, count = len(x), torch.bincount(at)
+    to_bins = torch.nn.functional.one_hot(at).to(torch.float32)  # (S, B)
+    found = x.new_zeros(len(count), len(count), dtype=torch.float32)
+    heads = layer.self_attn.q_proj.out_features // layer.self_attn.head_dim
+    keys = keys.repeat_interleave(heads // len(keys), 0)  # (heads, S, d)
+    rows = max(1, block // (heads * length))
+    for start in range(0, length, rows):
+        here = slice(start, start + rows)
+        q = queries(layer, x[here], cos[here], sin[here]).transpose(0, 1)  # (heads, R, d)
+        scores = (q @ keys.transpose(1, 2)).float() * layer.self_attn.scaling
+        weights = scores.masked_fill(~visible[here], -torch.inf).softmax(-1).mean(0)  # (R, S)
+        found.index_add_(0, at[here], weights @ to_bins)
+    return found / count[:, None]
+
+
+def as_range(layers: int, share: list[float]) -> range:
+    """Layers from a share of the depth to another, the second excluded: [0, 0.5] is the first half."""
+    return range(round(share[0] * layers), round(share[1] * layers))
+
+
+@torch.inference_mode()
+def attention_maps(model, sequence: Sequence, cuts: list, bins: int, block: int = BLOCK):
+    """Maps of the uncut run and of every cut, by layer: (1 + n, L, B, B) fp32, and logits of the last token (1 + n, V) fp32.
+
+    cuts: (Route, range of layers) pairs. Raises InputError for layers that do not exist.
+    """
+    ready(model)
+    layers, length, device = model.decoder.layers, len(sequence), sequence.embeds.device
+    open_mask = causal_mask(length, device)
+    closed = []
+    for route, covered in cuts:
+        if covered.start < 0 or covered.stop > len(layers):
+            raise InputError(
+                f"route {route}: layers {covered.start} to {covered.stop - 1} do not exist; there are 0 to {len(layers) - 1}"
+            )
+        cut = Route.parse(str(route)).edges(sequence.spans).cut(torch.arange(length), length)
+        closed.append(open_mask & ~cut.to(device))
+    at = bins_of(length, bins).to(device)
+    x = sequence.embeds.expand(1 + len(cuts), -1, -1)  # (1 + n, S, D)
+    cos, sin = rotary(model, sequence.positions[:, None], x)
+    held, found = _Keys(), []
+    for number, layer in enumerate(layers):
+        shut = [mask if number in covered else open_mask for mask, (_, covered) in zip(closed, cuts)]
+        visible, before = torch.stack([open_mask, *shut]), x
+        x = layer(x, attention_mask=visible[:, None], position_embeddings=(cos, sin), past_key_values=held)
+        one = [pooled(layer, b, k, cos[0], sin[0], v, at, block) for b, k, v in zip(before, held.keys, visible)]
+        found.append(torch.stack(one).cpu())
+    return torch.stack(found, 1), last_logits(model, x[:, -1])

@@ -1,0 +1,160 @@
+"""The columns of result tables, and what every row says about its question."""
+
+import pyarrow as pa
+
+from ..questions import Question
+from ..storage import partial_rows
+from . import readout
+
+QUESTION = dict(
+    question_id="string",
+    dataset="string",
+    study_split="string",
+    cluster="string",
+    setting="string",
+    layout="string",
+    task="string",
+    group="string",
+    needs="string",
+    model="string",
+)
+LETTERS = {f"logit_{letter}": "float32" for letter in "ABCD"}
+EVALUATE = partial_rows.schema(
+    **QUESTION,
+    n_tokens="int32",
+    base_token="int32",
+    **LETTERS,
+    logp_base="float32",
+    logp_gold="float32",
+    answer="string",
+    content="string",
+    gold="string",
+    correct="bool",
+    margin="float32",
+    p_letters="float32",
+    p_variants="float32",
+    p_other="float32",
+    says_letter="bool",
+)
+KNOCKOUT = partial_rows.schema(
+    **QUESTION,
+    route="string",
+    style="string",
+    width="int32",
+    window_start="int32",
+    window_stop="int32",
+    centre="int32",
+    cut="string",
+    control="string",
+    draw="int32",
+    n_blocked_edges="int64",
+    removed_mass="float32",
+    base_token="int32",
+    **LETTERS,
+    logp_base="float32",
+    logp_gold="float32",
+    p_base_clean="float32",
+    margin="float32",
+    margin_clean="float32",
+    kl="float32",
+    answer="string",
+    correct_clean="bool",
+    applicable="bool",
+)
+DISCARDED = dict(  # what is answered after a discard, against the same question without one
+    logp_base="float32",
+    logp_gold="float32",
+    p_base_clean="float32",
+    kl="float32",
+    answer="string",
+    correct="bool",
+    correct_clean="bool",
+)
+PRUNING = partial_rows.schema(
+    **QUESTION,
+    discard="string",
+    draw="int32",
+    plan="string",
+    n_tokens="int32",
+    n_discarded="int32",
+    token_layers="int64",
+    flops_llm="float64",
+    kv_bytes="int64",
+    **LETTERS,
+    **DISCARDED,
+    prefill_ms="float64",
+    prefill_ms_low="float64",
+    prefill_ms_high="float64",
+    encoder_ms="float64",
+    decode_ms_per_token="float64",
+    peak_bytes="int64",
+    device="string",
+)
+DISCARD_SWEEP = partial_rows.schema(
+    **QUESTION,
+    discard="string",
+    layer="int32",
+    control="string",
+    draw="int32",
+    n_tokens="int32",
+    n_discarded="int32",
+    flops_llm="float64",
+    **DISCARDED,
+)
+ATTENTION = partial_rows.schema(  # what `number` and `values` hold, by kind: see the script attention.py
+    **QUESTION,
+    gold="string",
+    correct_clean="bool",
+    kind="string",
+    name="string",
+    layer="int32",
+    number="int64",
+    answer="string",
+    correct="bool",
+).append(pa.field("values", pa.list_(pa.float32())))
+SUFFICIENCY = partial_rows.schema(
+    **QUESTION,
+    kind="string",
+    threshold="float32",
+    draw="int32",
+    n_kept_edges="int64",
+    share="float32",
+    kept="bool",
+    answer="string",
+    logp_base="float32",
+    p_base_clean="float32",
+    correct_clean="bool",
+)
+
+
+def answer_row(sequence, logits, model: str) -> dict:
+    """A row of EVALUATE from the logits (1, V) at the last position, nothing cut."""
+    columns = {**readout.compare(sequence, logits, logits), **readout.masses(sequence, logits)}
+    row = {name: values[0] for name, values in columns.items()}
+    shared = about(sequence.question, model)
+    gold = sequence.question.answer
+    content = next(o.text for o in sequence.question.options if o.label == row["answer"])
+    return {
+        **row,
+        **shared,
+        "n_tokens": len(sequence),
+        "content": content,
+        "gold": gold,
+        "correct": row["correct_clean"],
+    }
+
+
+def about(question: Question, model: str) -> dict:
+    """The columns that every table shares."""
+    return dict(
+        question_id=question.question_id,
+        dataset=question.dataset,
+        study_split=question.study_split,
+        cluster=question.cluster,
+        setting=question.setting,
+        layout=question.layout_name,
+        task=question.task,
+        group=question.group,
+        needs=question.needs,
+        model=model,
+    )

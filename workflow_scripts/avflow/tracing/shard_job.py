@@ -1,0 +1,104 @@
+"""What `evaluate`, `knockout` and their like share: a model, a shard of questions, and rows that survive a kill."""
+
+import argparse
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from .. import cli
+from ..errors import InputError
+from ..models import gpu_memory, load_model, model_arguments
+from ..questions import read_questions
+from ..storage import FeatureStore, manifest, partial_rows, provenance
+
+PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pyarrow")
+
+
+def parser(description: str, reads: str = "features") -> argparse.ArgumentParser:
+    """The options of a script that asks a model the questions of one shard; reads: "features", or "frames" to encode itself."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    model_arguments(made)
+    made.add_argument("--model", required=True, help="the model's name in the tables")
+    questions = cli.made_by("the prepare rule of its dataset")
+    made.add_argument("--questions", type=questions, required=True, help="JSON Lines")
+    what = {"features": "encoder outputs", "frames": "frames and sound"}[reads]
+    rule = cli.made_by("the rule " + {"features": "extract_features", "frames": "preprocess_media"}[reads])
+    made.add_argument(f"--{reads}", dest="features", type=rule, required=True, help=f"{what} of this shard, safetensors")
+    made.add_argument("--shard", type=int, default=0)
+    made.add_argument("--shards", type=int, default=1)
+    made.add_argument("--spans", type=json.loads, default={}, help="unions by setting, JSON")
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--out", type=Path, required=True, help="parquet")
+    return made
+
+
+def checkpoint_files(folder: Path) -> list[Path]:
+    """The files that tell a checkpoint from another; of a download the manifest, which holds the checked hashes of all others."""
+    manifest = folder / "manifest.json"
+    return [manifest] if manifest.is_file() else sorted(p for p in folder.glob("*") if p.suffix in (".safetensors", ".json"))
+
+
+def remember_device(partial: partial_rows.PartialRows, model) -> None:
+    """Keep the device's name beside the rows: a run that finds all of them finished needs none to say where they come from."""
+    name = torch.cuda.get_device_name() if model.device.type == "cuda" else "cpu"
+    if partial.recall("device") != name:
+        partial.remember("device", name)
+
+
+def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -> None:
+    """Ask every chosen question and write one parquet; finished questions are kept across kills.
+
+    choose(questions) -> questions. work(model, question, features, partial) -> list of row dicts. plan: what besides the code,
+    the model and the questions determines the rows, recorded with them. verify(loaded, questions, partial) -> facts to record:
+    called when all is done, where loaded(question) -> (model, its features).
+    """
+    began = time.time()
+    if not Path(arguments.checkpoint).is_dir():
+        raise InputError(f"{arguments.checkpoint} is not there; {manifest.remedy('download_weights', arguments.checkpoint)}")
+    store = FeatureStore(arguments.features)
+    questions = choose(read_questions(arguments.questions, arguments.shard, arguments.shards))
+    header = {
+        "code": provenance.code_hash(script, f"models.{arguments.family}"),
+        "features": store.identity,
+        "checkpoint": provenance.file_hash(*checkpoint_files(Path(arguments.checkpoint))),
+        "dtype": arguments.dtype,
+        "system_prompt": arguments.system_prompt,
+        "positions": arguments.positions,
+        "spans": arguments.spans,
+        "seed": arguments.seed,
+        "plan": plan,
+        "questions": provenance.file_hash(arguments.questions),
+    }
+    opened = []
+
+    def loaded(question):
+        if not opened:
+            with gpu_memory.holding(f"the model of {arguments.checkpoint}"):
+                opened.append(load_model(arguments))
+            remember_device(partial, opened[0])
+        return opened[0], store.of(question)
+
+    with partial_rows.PartialRows(arguments.out, header) as partial:
+        waiting = [q for q in questions if q.question_id not in partial.done]
+        finished = len(questions) - len(waiting)
+        print(f"{finished} of {len(questions)} questions were finished before", file=sys.stderr, flush=True)
+        what = f"{Path(script).stem} {arguments.model} {arguments.questions.stem} {arguments.shard}"
+        progress = cli.Progress(what, len(questions), finished)
+        for question in waiting:
+            model, features = loaded(question)
+            with gpu_memory.holding(f"question {question.question_id} of {arguments.questions}"):
+                found = work(model, question, features, partial)
+            partial.add(question.question_id, found)
+            progress.step()
+        with gpu_memory.holding(f"what is checked of {arguments.questions} by full forwards"):
+            facts = verify(loaded, questions, partial) if verify else {}
+        facts["device"] = partial.recall("device")
+        on_gpu = bool(opened) and opened[0].device.type == "cuda"
+        peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        facts["peak_bytes"] = torch.cuda.max_memory_allocated() if on_gpu else 1024 * peak_kib
+        facts.update(versions=provenance.versions(*PACKAGES), seconds=time.time() - began, model=arguments.model)
+        partial.finish([q.question_id for q in questions], schema, {**header, **facts})

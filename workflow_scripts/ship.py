@@ -1,0 +1,100 @@
+"""Keep what the miniature's figures are drawn from, small enough for git: `make publish` after a run that is to be shipped.
+
+    python workflow_scripts/ship.py --results results/miniature --out figures/published
+
+Tables lose the columns that no figure reads, and numbers are rounded to 12 binary digits (1 in 8,000), but for those of uncut
+runs, whose last digits are the noise floor. Of the world, the clip and the matching question that `app_world` shows are kept.
+`snakemake figures --config tables=published` redraws from there. About 20 seconds; 3 MB.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from avflow import cli
+from avflow.errors import InputError
+from avflow.questions import read_questions, write_questions
+from avflow.storage import FeatureStore, ShardWriter, room_for
+
+UNREAD = ["study_split", "setting", "n_blocked_edges", "removed_mass", "base_token", "logp_gold", "kl"]  # in knockout tables
+UNREAD += [f"logit_{letter}" for letter in "ABCD"]
+EXACT = ["p_base_clean", "margin_clean"]  # of uncut runs
+UNDRAWN = ["knockout_value_zero"]  # tables that claims read, and no figure
+
+
+def rounded(values: np.ndarray) -> np.ndarray:
+    """float32 numbers with 12 binary digits behind the first, the others 0; NaN stays NaN."""
+    bits = values.astype(np.float32).view(np.uint32)
+    return np.where(np.isnan(values), np.float32(np.nan), ((bits + 0x400) & 0xFFFFF800).view(np.float32))
+
+
+def slim(table: pa.Table) -> pa.Table:
+    """A table without what no figure reads, its measured numbers rounded; rows of uncut runs keep theirs."""
+    cut = "control" in table.column_names and "n_blocked_edges" in table.column_names
+    if cut:
+        table = table.drop_columns(UNREAD)
+    null = np.array(table["control"]) == "null" if cut else np.zeros(len(table), bool)
+    for i, field in enumerate(table.schema):
+        if field.type == pa.float32() and field.name not in EXACT:
+            values = table[field.name].to_numpy()
+            numbers = np.where(null, values, rounded(values))
+            table = table.set_column(i, field, pa.array(numbers, pa.float32(), mask=np.isnan(values)))
+        elif pa.types.is_list(field.type):
+            flat = table[field.name].combine_chunks()
+            values = pa.array(rounded(flat.flatten().to_numpy()), pa.float32())
+            table = table.set_column(i, field, pa.ListArray.from_arrays(flat.offsets, values))
+    return table
+
+
+def write(table: pa.Table, path: Path) -> None:
+    """Parquet, as small as it gets."""
+    floats = [f.name for f in table.schema if pa.types.is_floating(f.type) and f.name not in EXACT]
+    rest = [f.name for f in table.schema if f.name not in floats and not pa.types.is_list(f.type)]
+    settings = {"use_dictionary": rest, "use_byte_stream_split": floats, "store_schema": False}
+    pq.write_table(table, path, compression="zstd", compression_level=19, **settings)
+
+
+def world(results: Path, out: Path) -> None:
+    """The first clip of mini-video with its questions, the last matching question of mini-items, and their media."""
+    for dataset, last in (("mini-video", False), ("mini-items", True)):
+        asked = read_questions(results / f"questions/{dataset}.jsonl")
+        shown = asked[-1] if last else asked[0]
+        write_questions([q for q in asked if q.cluster == shown.cluster], out / f"questions/{dataset}.jsonl")
+        for frames in sorted(results.glob(f"frames/{dataset}/omni-*/0.safetensors")):
+            media = FeatureStore(frames, "np").of(shown)
+            tensors = {f"{name}/{part}": tensor for name, of in media.items() for part, tensor in of.items()}
+            target = out / frames.relative_to(results)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with ShardWriter(target, room_for(tensors), {}) as shard:
+                for name, tensor in tensors.items():
+                    shard.add(name, tensor)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, required=True, help="of a finished miniature")
+    parser.add_argument("--out", type=Path, required=True, help="folder that is replaced")
+    arguments = parser.parse_args()
+    tables = [p for p in sorted(arguments.results.glob("tables/*.parquet")) if p.stem not in UNDRAWN]
+    if not tables:
+        raise InputError(f"{arguments.results}/tables holds no table; run snakemake first")
+    part = arguments.out.with_name(f"{arguments.out.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    for name in ("tables", "questions"):
+        (part / name).mkdir(parents=True)
+    for path in tables:
+        write(slim(pq.read_table(path)), part / "tables" / path.name)
+    for path in sorted(arguments.results.glob("questions/*.dropped.tsv")):
+        shutil.copyfile(path, part / "questions" / path.name)
+    world(arguments.results, part)
+    shutil.rmtree(arguments.out, ignore_errors=True)
+    part.replace(arguments.out)
+    print(f"{arguments.out}: {sum(p.stat().st_size for p in arguments.out.rglob('*') if p.is_file()) / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    cli.run(main)

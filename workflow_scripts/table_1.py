@@ -1,0 +1,34 @@
+"""Attention masked in the last layers -> Table 1: accuracy by setting and its paired change, as csv and LaTeX.
+
+    python workflow_scripts/table_1.py --dataset mini-video --attention results/miniature/tables/attention.parquet \\
+        --published resources/published/masking.csv --csv results/miniature/tables/tab1.csv \\
+        --tex results/miniature/tables/tab1.tex
+"""
+
+import argparse
+from pathlib import Path
+
+from avflow import cli
+from avflow.results import published, table_1, task_table
+from avflow.storage import whole
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--attention", type=Path, required=True, help="the gathered table of the rule attention")
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--published", type=Path, required=True, help="csv of the paper's numbers")
+    parser.add_argument("--draws", type=int, default=2000, help="bootstrap draws behind the intervals")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--csv", type=Path, required=True)
+    parser.add_argument("--tex", type=Path, required=True)
+    arguments = parser.parse_args()
+    numbers = published.read(arguments.published, "dataset", "model", "setting", "accuracy", "source")
+    table = table_1.masking_table(arguments.attention, arguments.dataset, numbers, arguments.draws, arguments.seed).round(2)
+    for path, text in ((arguments.csv, table.to_csv(index=False)), (arguments.tex, task_table.to_tex(table, wide=False))):
+        with whole(path) as part:
+            part.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    cli.run(main)
