@@ -19,6 +19,7 @@ TASKS = (BLUE, PURPLE, CYAN, PINK, NEUTRAL, GREEN, ORANGE)  # of the miniature, 
 CORRECT, WRONG = GREEN, RED  # options
 FOUND, RANDOM_EDGES = PINK, CYAN  # edges that stay open
 FIRST_TOKEN, MEDIAN_TOKEN = BLUE, ORANGE
+BAND = BLUE  # in legends, for bands of every colour
 VARIANTS = {  # questions without a sense, or with another clip's sound
     "as_is": GREEN,
     "muted": BLUE,

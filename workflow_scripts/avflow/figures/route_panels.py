@@ -91,7 +91,7 @@ def line_panel(axis, effects: Effects, colour_of: dict) -> None:
 def explained(*effects: Effects) -> list:
     """Legend entries for what is not a route: the bands, and where there are any the controls and the paper's values."""
     handles = [
-        plt.Rectangle((0, 0), 1, 1, color=palette.BLUE, alpha=0.25, label="95 %, all layers and routes of a panel at once")
+        plt.Rectangle((0, 0), 1, 1, color=palette.BAND, alpha=0.25, label="95 %, all layers and routes of a panel at once")
     ]
     if any(len(e.controls) for e in effects):
         handles.append(

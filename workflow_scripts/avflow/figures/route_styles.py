@@ -37,9 +37,9 @@ ROUTES = {  # route -> colour; no two routes of one figure share a colour
     "video->correct_option": PURPLE,
     "audio->correct_option": BLUE,
     # Other orders of the prompt (app_order)
-    "options->last": RED,
-    "reference->candidates": PINK,
-    "reference->question": ORANGE,
+    "options->last": OCHRE,
+    "reference->candidates": BROWN,
+    "reference->question": GREY,
     "candidates->options": GREEN,
     "reference->options": PURPLE,
     # Cumulative cuts (app_cumulative)
