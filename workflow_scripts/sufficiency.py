@@ -48,9 +48,10 @@ def main():
         shared = tables.about(question, arguments.model)
         return [{**shared, **row} for row in rows]
 
-    plan = {name: getattr(arguments, name) for name in ("width", "thresholds", "draws", "first")}
+    plan = {name: getattr(arguments, name) for name in ("width", "thresholds", "draws")}
     plan["knockouts"] = provenance.file_hash(*arguments.knockouts)
-    traced.run(__file__, arguments, tables.SUFFICIENCY, lambda q: choose(q, arguments), work, plan)
+    asked = {"first": arguments.first}
+    traced.run(__file__, arguments, tables.SUFFICIENCY, lambda q: choose(q, arguments), work, plan, asked=asked)
 
 
 if __name__ == "__main__":
