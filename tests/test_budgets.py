@@ -59,7 +59,7 @@ def test_wrong_takes_what_is_answered_wrongly_and_nothing_else(tmp_path, questio
     assert chosen == {"wrong": ["2", "5"], "correct": ["1", "3", "4", "6"], "all": list("123456"), 2: ["1"]}
 
 
-def test_a_budget_with_layouts_cuts_the_first_questions_in_every_order(tmp_path, questions, model):
+def test_a_budget_with_layouts_cuts_the_first_questions_in_every_order(tmp_path, questions):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -77,7 +77,7 @@ def test_a_budget_with_layouts_cuts_the_first_questions_in_every_order(tmp_path,
     arguments = argparse.Namespace(cuts=budgets, questions=tmp_path / "q.jsonl", evaluate=tmp_path / "e.parquet", width=3)
     asked = script.Asked(arguments)
     cut = {
-        q.question_id.rpartition("_")[2]: {name: {str(k.route) for k in ks} for name, ks in asked.knockouts(model, q).items()}
+        q.question_id.rpartition("_")[2]: {name: {str(k.route) for k in ks} for name, ks in asked.knockouts(12, q).items()}
         for q in pool
         if q.task == "audio-to-image"
     }

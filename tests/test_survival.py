@@ -19,8 +19,10 @@ from pathlib import Path
 
 import psutil
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from conftest import ROOT
 
 from avflow import cli
@@ -181,6 +183,27 @@ def test_when_all_is_killed_at_once_the_next_run_asks_only_what_is_left(undistur
     assert again.ends() == 0, again.said()
     assert f"{finished} of {QUESTIONS} questions were finished before" in again.said()
     assert all_asked_once(where) and data(where / OUT) == wanted
+
+
+def test_a_route_added_in_config_yaml_reruns_the_job_and_keeps_the_finished_rows(undisturbed):
+    where, wanted = undisturbed
+    for end in ("", ".partial"):
+        shutil.copy2(where / f"undisturbed.parquet{end}", where / f"{OUT}{end}")
+    routes = yaml.safe_load((where / "config.yaml").read_text())["knockout"]["cuts"]["figure_4"]["routes"]
+    more = STUDY.replace("{stride: 2}", f"{{stride: 2, routes: {json.dumps([*routes, 'options->last'])}}}")
+    try:
+        (where / "short.yaml").write_text(more)
+        run = Run(where)
+        assert run.ends() == 0, run.said()
+    finally:
+        (where / "short.yaml").write_text(STUDY)
+    said = run.said()
+    assert "1 of 1 steps (100%) done" in said and "Params have changed since last execution" in said
+    assert f"0 of {QUESTIONS} questions were finished before, {QUESTIONS} have finished rows and get new ones" in said
+    new = pc.equal(pq.read_table(where / OUT)["route"], "options->last")
+    assert pc.sum(new).as_py() == QUESTIONS * 6 * 3, "each second layer of 12, the route and two draws of its control"
+    pq.write_table(pq.read_table(where / OUT).filter(pc.invert(new)), where / "old.parquet")
+    assert data(where / "old.parquet") == wanted
 
 
 # ---- disks ----

@@ -156,8 +156,8 @@ def main():
     chosen, mapped = first_of_tasks(every, arguments.first), first_of_tasks(every, arguments.maps)
     choose = lambda questions: [q for q in questions if q.question_id in chosen]
     work = lambda model, question, features, partial: look(model, question, features, partial, arguments, mapped)
-    plan = {name: getattr(arguments, name) for name in ("first", "maps", "bins", "masked", "masked_layers", "change")}
-    shard_job.run(__file__, arguments, row_schemas.ATTENTION, choose, work, plan)
+    plan = {name: getattr(arguments, name) for name in ("maps", "bins", "masked", "masked_layers", "change")}
+    shard_job.run(__file__, arguments, row_schemas.ATTENTION, choose, work, plan, asked={"first": arguments.first})
 
 
 if __name__ == "__main__":

@@ -77,8 +77,8 @@ def main():
     chosen = first_of_tasks([q for q in read_questions(arguments.questions) if q.study_split == "knockout"], arguments.first)
     choose = lambda questions: [q for q in questions if q.question_id in chosen]
     work = lambda model, question, features, _: sweep_all(model, question, features, arguments)
-    plan = {name: getattr(arguments, name) for name in ("discards", "first", "random", "stride")}
-    shard_job.run(__file__, arguments, row_schemas.DISCARD_SWEEP, choose, work, plan)
+    plan = {name: getattr(arguments, name) for name in ("discards", "random", "stride")}
+    shard_job.run(__file__, arguments, row_schemas.DISCARD_SWEEP, choose, work, plan, asked={"first": arguments.first})
 
 
 if __name__ == "__main__":

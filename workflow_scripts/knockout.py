@@ -13,6 +13,10 @@ among the first n of every task), `first` (n: among the first n of every task, w
 the prompt's parts, see `avflow/layouts.py`), `stride`, `styles`, `widths` (those that a shallow model has layers for), `controls`
 ({"random_same": n, "random_other": n} draws) and `value_zero` (true: the same cuts without renormalisation). What several of them
 ask for is computed once. Which questions are correct is known from `evaluate`, so in the default layout.
+
+Rows are kept in `<out>.partial` whatever is asked. Another route, control, draw, width, style, stride, layout or question
+computes its own rows only. Rows that are not asked for any more leave the parquet and stay in the side file. The parquet holds
+one null row for each question and layout: the first that was computed.
 """
 
 import argparse
@@ -26,6 +30,7 @@ from avflow.errors import InputError
 from avflow.questions import layouts, read_questions
 from avflow.tracing import CONTROLS, STYLES, Knockout, Route, knockout, readout, row_schemas, shard_job, windows
 
+KEY = ["layout", *knockout.NULL]  # what tells a question's rows apart
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5, "bfloat16": 5e-2, "float16": 1e-2}  # of the largest logit, against naive
 
 
@@ -94,14 +99,32 @@ class Asked:
         """The questions that fall under any budget."""
         return [q for q in questions if self.of(q)]
 
-    def knockouts(self, model, question) -> dict[str, list[Knockout]]:
-        """What is cut in a question, by layout, in the order of its rows; nothing twice."""
+    def knockouts(self, layers: int, question) -> dict[str, list[Knockout]]:
+        """What is cut in a question of a model with so many layers, by layout, in the order of its rows; nothing twice."""
         budgets = self.of(question)
         chosen = {n: [cut for cut in budgets if n in cut.get("layouts", [layouts.DEFAULT])] for n in layouts.NAMES}
-        return {name: self._cuts(model, some) for name, some in chosen.items() if some}
+        return {name: self._cuts(layers, some) for name, some in chosen.items() if some}
 
-    def _cuts(self, model, budgets) -> list[Knockout]:
-        layers, found = len(model.decoder.layers), {}
+    def rows(self, layers: int, question) -> dict[tuple, tuple]:
+        """The rows of a question in their order: {KEY's values: (layout, Knockout)}; the null row of a layout has None for it."""
+        found = {}
+        for name, cuts in self.knockouts(layers, question).items():
+            shown = layouts.arrange(question, name).layout_name
+            found[shown, *knockout.NULL.values()] = name, None
+            found.update({(shown, *cut.columns.values()): (name, cut) for cut in cuts})
+        return found
+
+    def pick(self, question, partial) -> list[int] | None:
+        """The numbers of these rows among those that are kept, or None if one is missing."""
+        layers = partial.recall("layers")
+        if layers is None:
+            return None
+        places = places_of(partial, question)
+        picked = [places.get(key) for key in self.rows(layers, question)]
+        return None if None in picked else picked
+
+    def _cuts(self, layers: int, budgets) -> list[Knockout]:
+        found = {}
         for cut in budgets:
             widths = [w for w in cut["widths"] if w <= layers] if "widths" in cut else [self.arguments.width]
             shapes = [(s, w) for s in cut.get("styles", ["centred"]) for w in widths]
@@ -115,10 +138,24 @@ class Asked:
         return list(found)
 
 
-def cut_all(model, question, features, partial, asked) -> list[dict]:
-    """All rows of one question; the batch plan is made with the first and kept for all, also over kills."""
-    arguments, found = asked.arguments, []
-    for order, cuts in asked.knockouts(model, question).items():
+def places_of(partial, question) -> dict[tuple, int]:
+    """The number of every kept row of a question by KEY's values; the first one's where there are several, as of null rows."""
+    places = {}
+    for number, row in enumerate(partial.rows_of(question.question_id, KEY)):
+        places.setdefault(tuple(row.values()), number)
+    return places
+
+
+def cut_missing(model, question, features, partial, asked) -> list[dict]:
+    """The rows of one question that are not kept, with a null row for each layout that has any.
+
+    The batch plan is made with the first and kept for all, also over kills.
+    """
+    arguments, places, missing, found = asked.arguments, places_of(partial, question), {}, []
+    for key, (order, cut) in asked.rows(len(model.decoder.layers), question).items():
+        if key not in places:
+            missing.setdefault(order, []).extend([cut] if cut else [])
+    for order, cuts in missing.items():
         arranged = layouts.arrange(question, order)
         sequence = model.sequence(arranged, features, arguments.spans.get(question.setting))
         batches = None
@@ -133,9 +170,11 @@ def cut_all(model, question, features, partial, asked) -> list[dict]:
     return found
 
 
-def real_rows(partial, question) -> list[dict]:
-    """A finished question's rows without those of the null interventions, one a layout."""
-    return [row for row in partial.rows_of(question.question_id) if row["control"] != "null"]
+def cut_rows(partial, question, asked) -> list[tuple]:
+    """(layout, Knockout, row) of a finished question's asked cuts that apply; no null rows."""
+    every, wanted = partial.rows_of(question.question_id), asked.rows(partial.recall("layers"), question)
+    triples = [(*what, every[number]) for what, number in zip(wanted.values(), asked.pick(question, partial))]
+    return [(order, cut, row) for order, cut, row in triples if cut and row["applicable"]]
 
 
 def verify(loaded, questions, partial, asked) -> dict:
@@ -147,14 +186,12 @@ def verify(loaded, questions, partial, asked) -> dict:
     if not arguments.verify or not questions:
         return {"batch_plan": batches, "verified": 0, "verified_difference": None}
     rng, worst = random.Random(arguments.seed), 0.0
-    cuttable = [q for q in questions if any(row["applicable"] for row in real_rows(partial, q))]
+    cuttable = [q for q in questions if cut_rows(partial, q, asked)]
     count = arguments.verify if cuttable else 0
     for _ in range(count):
         question = rng.choice(cuttable)
         model, features = loaded(question)
-        cuts = [(order, cut) for order, some in asked.knockouts(model, question).items() for cut in some]
-        pairs = zip(cuts, real_rows(partial, question))
-        (order, cut), row = rng.choice([pair for pair in pairs if pair[1]["applicable"]])
+        order, cut, row = rng.choice(cut_rows(partial, question, asked))
         sequence = model.sequence(layouts.arrange(question, order), features, arguments.spans.get(question.setting))
         logits, _ = knockout.naive(model, sequence, [cut], knockout.resolve(sequence, [cut], arguments.seed))
         columns = readout.option_logits(sequence, logits)
@@ -177,11 +214,11 @@ def main():
     parser.add_argument("--engine", choices=["sweep", "naive"], default="sweep", help="incremental, or full forwards")
     parser.add_argument("--verify", type=int, default=0, metavar="N", help="recompute N random rows by full forwards")
     arguments = parser.parse_args()
-    plan = {name: getattr(arguments, name) for name in ("cuts", "width", "engine")}
+    plan, budgets = {"engine": arguments.engine}, {"cuts": arguments.cuts, "width": arguments.width}
     asked = Asked(arguments)
-    work = lambda model, question, features, partial: cut_all(model, question, features, partial, asked)
+    work = lambda model, question, features, partial: cut_missing(model, question, features, partial, asked)
     check = lambda loaded, questions, partial: verify(loaded, questions, partial, asked)
-    shard_job.run(__file__, arguments, row_schemas.KNOCKOUT, asked.choose, work, plan, check)
+    shard_job.run(__file__, arguments, row_schemas.KNOCKOUT, asked.choose, work, plan, check, budgets, asked.pick)
 
 
 if __name__ == "__main__":

@@ -128,7 +128,8 @@ def main():
     work = lambda model, question, features, _: ask_all(model, question, features, arguments, cache, swaps)
     chosen = first_of_tasks(read_questions(arguments.questions), arguments.first)
     choose = lambda questions: [q for q in questions if q.question_id in chosen]
-    shard_job.run(__file__, arguments, SCHEMA, choose, work, {"shuffles": arguments.shuffles, "first": arguments.first})
+    plan, asked = {"shuffles": arguments.shuffles}, {"first": arguments.first}
+    shard_job.run(__file__, arguments, SCHEMA, choose, work, plan, asked=asked)
 
 
 if __name__ == "__main__":

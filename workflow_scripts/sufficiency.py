@@ -50,9 +50,10 @@ def main():
         shared = row_schemas.about(question, arguments.model)
         return [{**shared, **row} for row in rows]
 
-    plan = {name: getattr(arguments, name) for name in ("width", "thresholds", "draws", "first")}
+    plan = {name: getattr(arguments, name) for name in ("width", "thresholds", "draws")}
     plan["knockouts"] = provenance.file_hash(*arguments.knockouts)
-    shard_job.run(__file__, arguments, row_schemas.SUFFICIENCY, lambda q: choose(q, arguments), work, plan)
+    asked = {"first": arguments.first}
+    shard_job.run(__file__, arguments, row_schemas.SUFFICIENCY, lambda q: choose(q, arguments), work, plan, asked=asked)
 
 
 if __name__ == "__main__":

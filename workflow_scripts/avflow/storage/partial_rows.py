@@ -1,10 +1,12 @@
 """Result rows that survive a kill: a side file takes every finished question, a parquet file appears when all are there.
 
-`<out>.partial` holds a header that says what its rows are worth (parameters, code, inputs) and one checksummed record a
-question. Another header starts it anew; a record torn by a kill or damaged on the disk is left out, and only its question is
-asked again. One process at a time holds it. Snakemake deletes declared outputs before a job starts and after it fails, so the
-side file is not declared, and it stays when the job is done: a rerun that changes nothing about the rows, after a new comment
-say, finds them all there.
+`<out>.partial` holds a header and checksummed records. The header names everything that decides a row's values: code, inputs,
+parameters. It does not name what is asked. A file with another header is started anew. Each record holds rows of one question;
+a question gets another record when a later run asks for more. A record that a kill tore or a disk damaged is left out, and only
+its rows are computed again. One process at a time holds the file.
+
+Snakemake deletes declared outputs before a job starts and after it fails. So the side file is not declared, and it stays when
+the job is done: a later run finds its rows, and computes only those that are new.
 """
 
 import contextlib
@@ -35,7 +37,7 @@ class PartialRows:
     def __init__(self, out, header: dict):
         """out: the parquet to be; header: everything that makes rows valid, compared as JSON."""
         self.out, self.path = Path(out), Path(f"{out}.partial")
-        self.records: dict[str, bytes] = {}
+        self.records: dict[str, list[bytes]] = {}  # of each question, and of each "#fact"
         wanted = json.dumps(header, sort_keys=True).encode()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.file = alone(self.path)
@@ -64,7 +66,7 @@ class PartialRows:
                 continue
             if end:
                 name, _, record = payload.partition(b"\0")
-                self.records[name.decode()] = record
+                self.records.setdefault(name.decode(), []).append(record)
             end = self.file.tell()
         if damaged:
             print(f"{self.path}: {damaged} damaged records are left out, their questions are asked again", file=sys.stderr)
@@ -82,33 +84,42 @@ class PartialRows:
 
     def remember(self, name: str, fact) -> None:
         """Keep a fact (JSON) beside the rows, on disk when this returns; the last of a name counts."""
-        self.records[f"#{name}"] = json.dumps(fact).encode()
-        self._write(f"#{name}".encode() + b"\0" + self.records[f"#{name}"])
+        self._keep(f"#{name}", json.dumps(fact).encode())
 
     def recall(self, name: str):
         """What was remembered under a name, in this run or in one that was killed; None if nothing was."""
         found = self.records.get(f"#{name}")
-        return json.loads(found) if found else None
+        return json.loads(found[-1]) if found else None
 
     def add(self, question_id: str, rows: list[dict]) -> None:
-        """Keep a finished question's rows; they are on disk when this returns."""
+        """Keep rows of a question, behind those that it has; they are on disk when this returns."""
         sink = io.BytesIO()
         table = pa.Table.from_pylist(rows)
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
-        self.records[question_id] = sink.getvalue()
-        self._write(question_id.encode() + b"\0" + sink.getvalue())
+        self._keep(question_id, sink.getvalue())
 
-    def rows_of(self, question_id: str) -> list[dict]:
-        """A finished question's rows as they were given to `add`."""
-        return pa.ipc.open_stream(self.records[question_id]).read_all().to_pylist()
+    def _keep(self, name: str, record: bytes):
+        self.records.setdefault(name, []).append(record)
+        self._write(name.encode() + b"\0" + record)
 
-    def finish(self, question_ids, schema: pa.Schema, metadata: dict) -> pa.Table:
-        """Write the parquet, rows in the order of `question_ids`, `metadata` as JSON under the key "avflow"."""
+    def _tables(self, question_id: str) -> list[pa.Table]:
+        return [pa.ipc.open_stream(record).read_all() for record in self.records.get(question_id, [])]
+
+    def rows_of(self, question_id: str, columns: list[str] | None = None) -> list[dict]:
+        """A question's rows as they were given to `add`, in that order; columns: only these."""
+        tables = self._tables(question_id)
+        return [row for table in tables for row in (table.select(columns) if columns else table).to_pylist()]
+
+    def finish(self, question_ids, schema: pa.Schema, metadata: dict, picked: dict | None = None) -> pa.Table:
+        """Write the parquet, rows in the order of `question_ids`, `metadata` as JSON under the key "avflow".
+
+        picked: question -> numbers of its rows that are taken, in this order, counted as in `rows_of`; None takes all rows.
+        """
         tables = [schema.empty_table()]
         for question_id in question_ids:
-            table = pa.ipc.open_stream(self.records[question_id]).read_all()
-            tables.append(table.select(schema.names).cast(schema))
+            table = pa.concat_tables(table.select(schema.names).cast(schema) for table in self._tables(question_id))
+            tables.append(table.take(picked[question_id]) if picked else table)
         table = pa.concat_tables(tables).replace_schema_metadata({"avflow": json.dumps(metadata, sort_keys=True)})
         write_parquet(table, self.out)
         return table

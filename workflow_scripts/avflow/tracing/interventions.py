@@ -185,6 +185,22 @@ class Knockout:
         """What decides the edges, whatever the window."""
         return self.route, self.control, self.draw
 
+    @property
+    def columns(self) -> dict:
+        """What a row of a table says of it; no other knockout of a prompt has the same."""
+        window = self.window
+        return {
+            "route": str(self.route),
+            "style": window.style,
+            "width": window.width,
+            "window_start": window.start,
+            "window_stop": window.stop,
+            "centre": window.centre,
+            "cut": self.cut,
+            "control": self.control,
+            "draw": self.draw,
+        }
+
     def edges(self, sequence, seed: int) -> Edges:
         """The visible pairs that it cuts in a Sequence; for a control, random keys as `instead` draws them."""
         if self.control == "none":

@@ -24,6 +24,9 @@ from .readout import compare
 from .row_attention import Cut, Rows, ValueZero, arrange, put
 
 CPU_ROWS = 8192  # rows of one pass on a CPU: more gain nothing there
+NULL = dict(  # what the null row has in the place of Knockout.columns
+    route="none", style="centred", width=0, window_start=0, window_stop=0, centre=-1, cut="mask", control="null", draw=0
+)
 
 
 def resolve(sequence: Sequence, knockouts: list[Knockout], seed: int = 0) -> dict:
@@ -271,6 +274,8 @@ def _pass(model, length: int, run: CleanRun, jobs: list[_Job], cuts: dict):
 def rows(model, sequence: Sequence, knockouts: list[Knockout], batches: Plan | None, seed: int = 0) -> list[dict]:
     """One question's table rows: the null row first, then every knockout; those that do not apply keep a row with NaN.
 
+    The null row is the clean run itself, so it does not depend on the knockouts; the base of a row (`p_base_clean`,
+    `margin_clean`) is the null row of its own batch, which differs from the clean run by rounding.
     batches: the plan of `sweep`; None takes `naive`. removed_mass is the share of the cut queries' clean attention that the cut
     takes away, meaned over heads and window layers.
     """
@@ -290,23 +295,14 @@ def rows(model, sequence: Sequence, knockouts: list[Knockout], batches: Plan | N
     values = iter([dict(zip(compared, row)) for row in zip(*compared.values())])
 
     uncut = next(values)
-    nothing = dict(route="none", style="centred", width=0, window_start=0, window_stop=0, centre=-1, cut="mask")
-    table = [{**nothing, "control": "null", "draw": 0, "n_blocked_edges": 0, "removed_mass": 0.0, **uncut, "applicable": True}]
+    table = [{**NULL, "n_blocked_edges": 0, "removed_mass": 0.0, **uncut, "applicable": True}]
     not_applicable = {name: math.nan if isinstance(value, float) else value for name, value in uncut.items()}
     for k in knockouts:
-        window, count = k.window, edges[k.target].count
-        covered = [float(m) for layer, m in enumerate(mass[k.target]) if window.covers(layer)]
+        count = edges[k.target].count
+        covered = [float(m) for layer, m in enumerate(mass[k.target]) if k.window.covers(layer)]
         table.append(
             {
-                "route": str(k.route),
-                "style": window.style,
-                "width": window.width,
-                "window_start": window.start,
-                "window_stop": window.stop,
-                "centre": window.centre,
-                "cut": k.cut,
-                "control": k.control,
-                "draw": k.draw,
+                **k.columns,
                 "n_blocked_edges": count,
                 "removed_mass": sum(covered) / len(covered) if count and covered else math.nan,
                 **(next(values) if count else not_applicable),

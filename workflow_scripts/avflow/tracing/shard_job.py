@@ -42,19 +42,22 @@ def checkpoint_files(folder: Path) -> list[Path]:
     return [manifest] if manifest.is_file() else sorted(p for p in folder.glob("*") if p.suffix in (".safetensors", ".json"))
 
 
-def remember_device(partial: partial_rows.PartialRows, model) -> None:
-    """Keep the device's name beside the rows: a run that finds all of them finished needs none to say where they come from."""
-    name = torch.cuda.get_device_name() if model.device.type == "cuda" else "cpu"
-    if partial.recall("device") != name:
-        partial.remember("device", name)
+def remember_model(partial: partial_rows.PartialRows, model) -> None:
+    """Keep the device's name and the number of layers beside the rows: a run that finds all rows finished loads no model."""
+    device = torch.cuda.get_device_name() if model.device.type == "cuda" else "cpu"
+    for name, fact in (("device", device), ("layers", len(model.decoder.layers))):
+        if partial.recall(name) != fact:
+            partial.remember(name, fact)
 
 
-def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -> None:
-    """Ask every chosen question and write one parquet; finished questions are kept across kills.
+def run(script: str, arguments, schema, choose, work, plan: dict, verify=None, asked: dict | None = None, pick=None) -> None:
+    """Ask every chosen question and write one parquet; finished rows are kept across kills, and across changes of what is asked.
 
     choose(questions) -> questions. work(model, question, features, partial) -> list of row dicts. plan: what besides the code,
-    the model and the questions determines the rows, recorded with them. verify(loaded, questions, partial) -> facts to record:
-    called when all is done, where loaded(question) -> (model, its features).
+    the model and the questions decides the values in a row; asked: what only decides which rows there are. Both are recorded.
+    pick(question, partial) -> numbers of the question's kept rows that belong in the parquet, in order, or None if work has to
+    add some; without it a question's rows are kept all together. verify(loaded, questions, partial) -> facts to record: called
+    when all is done, where loaded(question) -> (model, its features).
     """
     began = time.time()
     if not Path(arguments.checkpoint).is_dir():
@@ -79,20 +82,23 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -
         if not opened:
             with gpu_memory.holding(f"the model of {arguments.checkpoint}"):
                 opened.append(load_model(arguments))
-            remember_device(partial, opened[0])
+            remember_model(partial, opened[0])
         return opened[0], store.of(question)
 
     with partial_rows.PartialRows(arguments.out, header) as partial:
-        waiting = [q for q in questions if q.question_id not in partial.done]
-        finished = len(questions) - len(waiting)
-        print(f"{finished} of {len(questions)} questions were finished before", file=sys.stderr, flush=True)
+        unfinished = (lambda q: pick(q, partial) is None) if pick else lambda q: q.question_id not in partial.done
+        waiting = [q for q in questions if unfinished(q)]
+        finished, begun = len(questions) - len(waiting), sum(q.question_id in partial.done for q in waiting)
+        more = f", {begun} have finished rows and get new ones" if begun else ""
+        print(f"{finished} of {len(questions)} questions were finished before{more}", file=sys.stderr, flush=True)
         what = f"{Path(script).stem} {arguments.model} {arguments.questions.stem} {arguments.shard}"
         progress = cli.Progress(what, len(questions), finished)
         for question in waiting:
             model, features = loaded(question)
             with gpu_memory.holding(f"question {question.question_id} of {arguments.questions}"):
                 found = work(model, question, features, partial)
-            partial.add(question.question_id, found)
+            if found:
+                partial.add(question.question_id, found)
             progress.step()
         with gpu_memory.holding(f"what is checked of {arguments.questions} by full forwards"):
             facts = verify(loaded, questions, partial) if verify else {}
@@ -101,4 +107,5 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None) -
         peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         facts["peak_bytes"] = torch.cuda.max_memory_allocated() if on_gpu else 1024 * peak_kib
         facts.update(versions=provenance.versions(*PACKAGES), seconds=time.time() - began, model=arguments.model)
-        partial.finish([q.question_id for q in questions], schema, {**header, **facts})
+        picked = {q.question_id: pick(q, partial) for q in questions} if pick else None
+        partial.finish([q.question_id for q in questions], schema, {**header, "asked": asked or {}, **facts}, picked)
