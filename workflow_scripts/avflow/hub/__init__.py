@@ -3,7 +3,7 @@
 Only the rules `pin` and `download_*` use the network.
 """
 
-from ..exports import attach
+from .. import attach
 
 __getattr__, __dir__, __all__ = attach(
     __name__,

@@ -3,7 +3,7 @@
 Every fault of a file is a `MediaError` with a reason. Nothing here knows a question or a model.
 """
 
-from ..exports import attach
+from .. import attach
 
 __getattr__, __dir__, __all__ = attach(
     __name__,

@@ -3,7 +3,7 @@
 `load` opens a checkpoint folder. An adapter turns a question and its encoded media into a `Sequence`.
 """
 
-from ..exports import attach
+from .. import attach
 
 __getattr__, __dir__, __all__ = attach(
     __name__,

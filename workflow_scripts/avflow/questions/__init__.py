@@ -3,7 +3,7 @@
 Every reader gives `Question`s and a list of dropped ones with their reasons. Nothing here knows a model.
 """
 
-from ..exports import attach
+from .. import attach
 
 __getattr__, __dir__, __all__ = attach(
     __name__,

@@ -3,7 +3,7 @@
 Nothing here draws.
 """
 
-from ..exports import attach
+from .. import attach
 
 __getattr__, __dir__, __all__ = attach(
     __name__,

@@ -12,7 +12,6 @@ LIBRARY = Path(__file__).resolve().parents[1]
 NO_NUMBERS = (  # modules that cannot change a result's values; so are all `__init__`
     "cli",
     "errors",
-    "exports",
     "models/devices",
     "storage/manifest",
     "storage/partial_rows",
@@ -35,7 +34,7 @@ def _named(text: str) -> list[tuple[int, str, str]]:
 
 @cache
 def _offered(text: str) -> dict[str, str]:
-    """Name -> module, from the call of `exports.attach` in a package's `__init__`."""
+    """Name -> module, from the call of `attach` in a package's `__init__`."""
     calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
     calls = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "attach"]
     return {name: module for call in calls for module, names in ast.literal_eval(call.args[1]).items() for name in names}

@@ -3,7 +3,7 @@
 Routes, windows and knockouts are plain data; Hugging Face layers are called unmodified.
 """
 
-from ..exports import attach
+from .. import attach
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
