@@ -57,8 +57,15 @@ def test_the_reference_has_every_key_of_the_configuration():
 
 
 def test_the_reference_has_every_column():
-    from avflow.tracing import columns
+    from avflow.tracing import row_schemas
 
-    tables = (columns.EVALUATE, columns.KNOCKOUT, columns.PRUNING, columns.DISCARD_SWEEP, columns.ATTENTION, columns.SUFFICIENCY)
+    tables = (
+        row_schemas.EVALUATE,
+        row_schemas.KNOCKOUT,
+        row_schemas.PRUNING,
+        row_schemas.DISCARD_SWEEP,
+        row_schemas.ATTENTION,
+        row_schemas.SUFFICIENCY,
+    )
     names = {name for table in tables for name in table.names}
     assert len(names) > 60 and [name for name in sorted(names) if not re.search(rf"[` ]{name}[`,]", REFERENCE)] == []
