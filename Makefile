@@ -1,4 +1,5 @@
 # make reproduce: every figure of the miniature.  make report: all in one page.  make test: all tests.  make lint: how the code is written.
+# make docs: the documentation as a site in site/.
 # make test-slurm: the workflow on a real Slurm of one node, which root on Debian or Ubuntu gets installed; skipped elsewhere.
 # make pins: the pin files of the conda environments.  make Dockerfile: an image with them.  make publish: the tables that are shipped.
 # All set up .venv first when it is absent.
@@ -8,7 +9,7 @@ PYTHON ?= python3
 CORES ?= all
 SNAKEMAKE = .venv/bin/python -m snakemake
 
-.PHONY: reproduce test test-slurm report publish lint pins Dockerfile
+.PHONY: reproduce test test-slurm report publish lint docs pins Dockerfile
 
 reproduce: .venv/ready
 	$(SNAKEMAKE) --cores $(CORES)
@@ -32,6 +33,10 @@ lint: .venv/ready
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/python -m snakefmt --check Snakefile rules
 	$(SNAKEMAKE) --lint
+
+docs: .venv/ready
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --quiet
+	@echo "Done: open site/index.html in a browser; it needs no network"
 
 pins: .venv/ready
 	.venv/bin/python envs/pin.py

@@ -16,11 +16,14 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 HERE = Path(__file__).parent
 WHEELS = {  # what the scripts of a stage import
     "data": [
         "av",
         "decord",
+        "lazy-loader",
         "librosa",
         "numpy",
         "pillow",
@@ -32,12 +35,23 @@ WHEELS = {  # what the scripts of a stage import
         "httpx",
         "huggingface-hub",
     ],
-    "figures": ["ipykernel", "matplotlib", "numpy", "pandas", "papermill", "pyarrow", "pyyaml", "safetensors", "scipy"],
+    "figures": [
+        "ipykernel",
+        "lazy-loader",
+        "matplotlib",
+        "numpy",
+        "pandas",
+        "papermill",
+        "pyarrow",
+        "pyyaml",
+        "safetensors",
+        "scipy",
+    ],
 }
-FORGED = {"models": ["numpy", "pyarrow", "safetensors", "tokenizers", "torch", "transformers"]}
+FORGED = {"models": ["lazy-loader", "numpy", "pyarrow", "safetensors", "tokenizers", "torch", "transformers"]}
 FORGE_NAMES = {"torch": "pytorch-gpu"}  # where conda-forge's name is another
 PYTHON, PIP = "3.11.13", "25.2"
-NAME = re.compile(r"[A-Za-z0-9_.-]+")
+THERE = {"python_version": PYTHON.rpartition(".")[0], "python_full_version": PYTHON, "extra": ""}  # on Linux, as here
 
 
 def canonical(name: str) -> str:
@@ -57,8 +71,8 @@ def closure(names, locked) -> list[str]:
         name = waiting.pop()
         if name in locked and name not in seen:
             seen.add(name)
-            needs = metadata.requires(name) or []
-            waiting += [canonical(NAME.match(n)[0]) for n in needs if "extra ==" not in n]
+            needs = map(Requirement, metadata.requires(name) or [])
+            waiting += [canonical(n.name) for n in needs if not n.marker or n.marker.evaluate(THERE)]
     return sorted(seen)
 
 

@@ -40,15 +40,17 @@ def test_every_version_is_exact_and_the_locks():
     assert "pytorch-gpu" in forged("models") and not wheels("models")
 
 
-def test_an_environment_has_a_pin_file_or_a_pip_section_and_the_readme_says_which_were_solved():
-    readme = (ROOT / "README.md").read_text()
+def test_an_environment_has_a_pin_file_or_a_pip_section_and_the_docs_say_which_were_solved():
+    docs = (ROOT / "docs/environments.md").read_text()
     for name in ENVIRONMENTS:
         pin = ROOT / f"envs/{name}.linux-64.pin.txt"
         assert not (wheels(name) and pin.exists()), f"{name}: Snakemake would skip its pip section"
         for package, version in forged(name).items() if pin.exists() else ():
             assert f"/{package}-{version}-" in pin.read_text(), f"{pin.name} lacks {package} {version}; make pins"
         solved = {True: "not needed", False: "yes" if pin.exists() else "not yet"}[bool(wheels(name))]
-        assert re.search(rf"^\| `{name}` \|.*\| {solved} \|$", readme, re.MULTILINE), f"README: {name} is solved: {solved}"
+        assert re.search(rf"^\| `{name}` \|.*\| {solved} \|$", docs, re.MULTILINE), (
+            f"docs/environments.md: {name} is solved: {solved}"
+        )
 
 
 # ---- with a channel in a folder, and a stand-in for the command ----
@@ -86,7 +88,7 @@ def copy(tmp_path_factory):
     for name in ("resources", "report", "benchmarks"):
         (where / name).symlink_to(ROOT / name)
     needs = forged("models")
-    stubs = {name: (version, MODULES.get(name, name)) for name, version in needs.items() if name != "python"}
+    stubs = {name: (version, MODULES.get(name, name).replace("-", "_")) for name, version in needs.items() if name != "python"}
     address = channel.make(shop, needs["python"], forged("data")["pip"], stubs)
     write_wheel(shop)
     (where / "envs/tiny.yaml").write_text(TINY.format(python=needs["python"], pip=forged("data")["pip"]))

@@ -310,7 +310,7 @@ def test_the_page_asks_nobody_for_anything(study):
 def test_the_library_is_the_version_that_is_named_and_comes_with_its_licence():
     head = gzip.decompress(LIBRARY.read_bytes())[:300].decode()
     version = re.search(r"plotly\.js \(basic - minified\) v([\d.]+)", head)[1]
-    assert f"plotly.js-basic-dist-min@{version}" in (ROOT / "README.md").read_text() and "MIT license" in head
+    assert f"plotly.js-basic-dist-min@{version}" in (ROOT / "CONTRIBUTING.md").read_text() and "MIT license" in head
     assert "MIT" in (ROOT / "resources/plotly/LICENSE").read_text()
 
 
