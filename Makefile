@@ -1,7 +1,8 @@
 # make reproduce: every figure of the miniature.  make report: all in one page.  make test: all tests.  make lint: how the code is written.
 # make docs: the documentation as a site in site/.
+# make test-fast: all units, under a minute, no Snakemake.
 # make test-slurm: the workflow on a real Slurm of one node, which root on Debian or Ubuntu gets installed; skipped elsewhere.
-# make pins: the pin files of the conda environments.  make Dockerfile: an image with them.  make publish: the tables that are shipped.
+# make pins: the pin files of the conda environments.  make Dockerfile: an image with them.  make ship: the tables that are shipped.
 # All set up .venv first when it is absent.
 # PYTHON=python3.12 chooses another interpreter; TORCH_INDEX=https://download.pytorch.org/whl/cpu saves the CUDA download.
 
@@ -9,7 +10,7 @@ PYTHON ?= python3
 CORES ?= all
 SNAKEMAKE = .venv/bin/python -m snakemake
 
-.PHONY: reproduce test test-slurm report publish lint docs pins Dockerfile
+.PHONY: reproduce test test-fast test-slurm report ship lint docs pins Dockerfile
 
 reproduce: .venv/ready
 	$(SNAKEMAKE) --cores $(CORES)
@@ -19,8 +20,8 @@ report: reproduce
 	$(SNAKEMAKE) --cores $(CORES) --report results/miniature/report.html
 	@echo "Done: open results/miniature/report.html in a browser; it needs no network"
 
-publish: reproduce
-	.venv/bin/python workflow_scripts/ship.py --results results/miniature --out figures/published
+ship: reproduce
+	.venv/bin/python workflow_scripts/ship.py --results results/miniature --out figures/shipped
 
 test: .venv/ready
 	.venv/bin/python -m pytest tests --numprocesses 2 --dist loadfile --no-loadscope-reorder
@@ -32,6 +33,7 @@ lint: .venv/ready
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/python -m snakefmt --check Snakefile rules
+	PYTHONPATH=workflow_scripts .venv/bin/lint-imports --no-logo --no-cache
 	$(SNAKEMAKE) --lint
 
 docs: .venv/ready
