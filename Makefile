@@ -1,6 +1,6 @@
 # make reproduce: every figure of the miniature.  make report: all in one page.  make test: all tests.  make lint: how the code is written.
 # make test-slurm: the workflow on a real Slurm of one node, which root on Debian or Ubuntu gets installed; skipped elsewhere.
-# make pins: the pin files of the conda environments.  make Dockerfile: an image with them.  make publish: the tables that are shipped.
+# make pins: the pin files of the conda environments.  make Dockerfile: an image with them.  make ship: the tables that are shipped.
 # All set up .venv first when it is absent.
 # PYTHON=python3.12 chooses another interpreter; TORCH_INDEX=https://download.pytorch.org/whl/cpu saves the CUDA download.
 
@@ -8,7 +8,7 @@ PYTHON ?= python3
 CORES ?= all
 SNAKEMAKE = .venv/bin/python -m snakemake
 
-.PHONY: reproduce test test-slurm report publish lint pins Dockerfile
+.PHONY: reproduce test test-slurm report ship lint pins Dockerfile
 
 reproduce: .venv/ready
 	$(SNAKEMAKE) --cores $(CORES)
@@ -18,8 +18,8 @@ report: reproduce
 	$(SNAKEMAKE) --cores $(CORES) --report results/miniature/report.html
 	@echo "Done: open results/miniature/report.html in a browser; it needs no network"
 
-publish: reproduce
-	.venv/bin/python workflow_scripts/publish.py --results results/miniature --out figures/published
+ship: reproduce
+	.venv/bin/python workflow_scripts/ship.py --results results/miniature --out figures/shipped
 
 test: .venv/ready
 	.venv/bin/python -m pytest tests --numprocesses 2 --dist loadfile --no-loadscope-reorder

@@ -134,10 +134,10 @@ DIFFERENT = {  # what the miniature in small does otherwise: column -> values
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_fresh_results_equal_the_shipped_tables(done, name):
-    """What figures are redrawn from with tables=published is what this machine computes, in every row that both have."""
+    """What figures are redrawn from with tables=shipped is what this machine computes, in every row that both have."""
     fresh, shipped = (
         pq.read_table(where / f"tables/{name}.parquet").to_pandas()
-        for where in (done / "results/miniature", done / "figures/published")
+        for where in (done / "results/miniature", done / "figures/shipped")
     )
     for column, other in DIFFERENT.get(name, {}).items():
         fresh = fresh[~fresh[column].isin(other)]
@@ -156,15 +156,15 @@ def test_fresh_results_equal_the_shipped_tables(done, name):
 
 
 def test_figures_are_redrawn_from_the_shipped_tables_and_nothing_is_computed(copy):
-    every = snakemake(copy, "figures", "-n", "--config", "tables=published", small=False)
+    every = snakemake(copy, "figures", "-n", "--config", "tables=shipped", small=False)
     assert every.returncode == 0, every.stdout[-3000:]
     assert set(planned(every.stdout)) == {*FIGURES, "figures"}
-    some = [f"results/published/figures/{name}.png" for name in ("fig4", "app_world", "app_baseline", "app_discard_layers")]
-    drawn = snakemake(copy, *some, "--cores", "2", "--config", "tables=published", small=False)
+    some = [f"results/shipped/figures/{name}.png" for name in ("fig4", "app_world", "app_baseline", "app_discard_layers")]
+    drawn = snakemake(copy, *some, "--cores", "2", "--config", "tables=shipped", small=False)
     assert drawn.returncode == 0, drawn.stdout[-3000:]
     assert all((copy / name).stat().st_size > 20_000 for name in some)
-    refused = snakemake(copy, "figures", "-n", "--config", "tables=published", "study=paper", small=False)
-    assert refused.returncode and "tables is 'published', which are the miniature's, but study is 'paper'" in refused.stdout
+    refused = snakemake(copy, "figures", "-n", "--config", "tables=shipped", "study=paper", small=False)
+    assert refused.returncode and "tables is 'shipped', which are the miniature's, but study is 'paper'" in refused.stdout
 
 
 def test_table_4_has_every_setting_of_every_part(done):

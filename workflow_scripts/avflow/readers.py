@@ -1,0 +1,16 @@
+"""Which module reads the questions of which type of dataset. The rules ask, too: an edited reader reruns its own datasets."""
+
+import importlib
+
+MODULES = {  # type in config.yaml -> module, whose collect(intake) hands every question to the Intake
+    "miniature": "miniature_questions",
+    "av_speakerbench": "av_speakerbench",
+    "av_odyssey": "av_odyssey",
+    "worldsense": "worldsense",
+    "questions": "own_questions",
+}
+
+
+def collect(kind: str, intake) -> None:
+    """Read the questions of a dataset of this type into an Intake."""
+    importlib.import_module(f"{__package__}.{MODULES[kind]}").collect(intake)
