@@ -16,6 +16,6 @@ rule claims:
     conda:
         "../envs/figures.yaml"
     params:
-        options=script_options.claims(study),
+        options=jobs.claims(study),
     shell:
         "python {input.script} --claims {input.claims} {params.options} --out {output} 2>&1 | tee {log}"

@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 BASE = Path(workflow.basedir)
 sys.path.insert(0, str(BASE / "workflow_scripts"))
-from avflow import figure_table, provenance, readers, script_options
+from avflow import figure_table, provenance, readers, jobs
 from avflow.errors import InputError
 from avflow.study import Study
 
@@ -66,20 +66,13 @@ def notebook_code(notebook):
     return sorted({*code("run_notebook"), *(str(p.relative_to(BASE)) for p in found)})
 
 
-def told(options, *names):
-    """The options of a script, from the study and some wildcards of the job; see script_options.py."""
-    return lambda wildcards: options(study, *(getattr(wildcards, name) for name in names))
+def ask(function, *names):
+    """What a function of the study says about a job, by some of its wildcards; for a rule's input or params."""
+    return lambda wildcards: one_line(function, study, *(getattr(wildcards, name) for name in names))
 
 
-def of_model(key):
-    """A model's setting from config.yaml; of_dataset, of a dataset."""
-    return lambda wildcards: study.model(wildcards.model)[key]
-
-
-def of_dataset(key):
-    return lambda wildcards: study.dataset(wildcards.dataset)[key]
-
-
-def doubling(base):
-    """A resource, in MB or minutes, that doubles on every retry."""
-    return lambda wildcards, attempt: base * 2 ** (attempt - 1)
+of_model = lambda key: lambda wildcards: study.model(wildcards.model)[key]  # a setting of the job's model
+of_dataset = lambda key: lambda wildcards: study.dataset(wildcards.dataset)[key]
+doubling = lambda base: lambda wildcards, attempt: base * 2 ** (
+    attempt - 1
+)  # MB or minutes, twice as many on every retry

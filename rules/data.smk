@@ -35,8 +35,8 @@ rule prepare:
     input:
         script="workflow_scripts/prepare.py",
         lib=reader_code,
-        rows=lambda wildcards: study.questions_file(wildcards.dataset),
-        media=lambda wildcards: study.media_folder(wildcards.dataset),
+        rows=ask(Study.questions_file, "dataset"),
+        media=ask(Study.media_folder, "dataset"),
     output:
         questions=ensure("<results>/questions/{dataset}.jsonl", non_empty=True),
         dropped=ensure("<results>/questions/{dataset}.dropped.tsv", non_empty=True),
@@ -49,8 +49,8 @@ rule prepare:
         "../envs/data.yaml"
     threads: 16
     params:
-        options=told(script_options.prepare, "dataset"),
-        root=lambda wildcards: study.media_root(wildcards.dataset),
+        options=ask(jobs.prepare, "dataset"),
+        root=ask(Study.media_root, "dataset"),
     shell:
         "python {input.script} --dataset {wildcards.dataset} {params.options} --questions-file {input.rows} --root {params.root}"
         " --threads {threads} --questions {output.questions} --media {output.media} --dropped {output.dropped} 2>&1 | tee {log}"
@@ -78,7 +78,7 @@ rule prepare_benchmark:
         mem_mb=doubling(8000),
         runtime=doubling(240),
     params:
-        options=told(script_options.prepare, "dataset"),
+        options=ask(jobs.prepare, "dataset"),
         folder=subpath(input.manifest, parent=True),
         root=subpath(output.files, parent=True),
     shell:

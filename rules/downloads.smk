@@ -16,7 +16,7 @@ rule pin:
     conda:
         "../envs/data.yaml"
     params:
-        targets=told(script_options.pin_targets),
+        targets=ask(jobs.pin_targets),
     shell:
         "env -u HF_HUB_OFFLINE -u TRANSFORMERS_OFFLINE"
         " python {input.script} --targets {params.targets:q} --out resources/pins 2>&1 | tee {log}"
@@ -27,7 +27,7 @@ rule download_weights:
     input:
         script=ancient("workflow_scripts/download.py"),
         lib=ancient(code("download")),
-        pin=lambda wildcards: one_line(script_options.pin, study, *wildcards),
+        pin=ask(jobs.pin, "model"),
     output:
         "<downloads>/models/{model}/manifest.json",
     log:
@@ -52,7 +52,7 @@ rule download_dataset:
     input:
         script=ancient("workflow_scripts/download.py"),
         lib=ancient(code("download")),
-        pin=lambda wildcards: one_line(script_options.pin, study, *wildcards),
+        pin=ask(jobs.pin, "dataset"),
     output:
         "<downloads>/datasets/{dataset}/manifest.json",
     log:

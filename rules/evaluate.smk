@@ -6,7 +6,7 @@ rule evaluate:
     input:
         script="workflow_scripts/evaluate.py",
         lib=model_code("evaluate"),
-        checkpoint=lambda wildcards: study.checkpoint(wildcards.model),
+        checkpoint=ask(jobs.checkpoint, "model"),
         questions="<results>/questions/{dataset}.jsonl",
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
     output:
@@ -21,9 +21,9 @@ rule evaluate:
         mem_mb=doubling(8000),
         runtime=doubling(60),
     params:
-        model=told(script_options.model, "model"),
+        model=ask(jobs.model, "model"),
         shards=of_dataset("shards"),
-        spans=told(script_options.spans, "dataset"),
+        spans=ask(jobs.spans, "dataset"),
         seed=lookup("seed", within=config),
     shell:
         "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"

@@ -11,10 +11,8 @@ rule extract_features:
     input:
         script="workflow_scripts/extract_features.py",
         lib=model_code("extract_features"),
-        checkpoint=lambda wildcards: study.checkpoint(wildcards.model),
-        frames=lambda wildcards: (
-            f"<results>/frames/{wildcards.dataset}/{study.model(wildcards.model)['sampling']}/{wildcards.shard}.safetensors"
-        ),
+        checkpoint=ask(jobs.checkpoint, "model"),
+        frames=ask(jobs.frames, "dataset", "model", "shard"),
     output:
         kept(ensure("<results>/features/{model}/{dataset}/{shard}.safetensors", non_empty=True)),
     log:
@@ -27,6 +25,6 @@ rule extract_features:
         mem_mb=doubling(16000),
         runtime=doubling(60),
     params:
-        model=told(script_options.model, "model"),
+        model=ask(jobs.model, "model"),
     shell:
         "python {input.script} {params.model} --threads {threads} --frames {input.frames} --out {output} 2>&1 | tee {log}"

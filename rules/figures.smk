@@ -5,7 +5,6 @@ by the tables that it writes besides, and a target a figure.
 """
 
 figure_code = lambda wildcards: notebook_code(wildcards.figure)
-figure_files = lambda wildcards: one_line(figure_table.inputs, study, wildcards.figure)
 figure_section = lambda wildcards: figure_table.FIGURES[wildcards.figure].category
 figure_label = lambda wildcards: {"figure": figure_table.FIGURES[wildcards.figure].label}
 
@@ -17,7 +16,7 @@ rule figure:
         lib=figure_code,
         notebook="figures/{figure}.ipynb",
         style="figures/style.mplstyle",
-        files=figure_files,
+        files=ask(figure_table.inputs, "figure"),
     output:
         png=report(
             "<results>/figures/{figure}.png",
@@ -35,7 +34,7 @@ rule figure:
     conda:
         "../envs/figures.yaml"
     params:
-        told=told(script_options.notebook, "figure"),
+        told=ask(jobs.notebook, "figure"),
     shell:
         "python {input.script} {input.notebook} {log.notebook} {params.told}"
         " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
@@ -48,7 +47,7 @@ rule figure_with_csv:
         lib=figure_code,
         notebook="figures/{figure}.ipynb",
         style="figures/style.mplstyle",
-        files=figure_files,
+        files=ask(figure_table.inputs, "figure"),
     output:
         png=report(
             "<results>/figures/{figure}.png",
@@ -67,7 +66,7 @@ rule figure_with_csv:
     conda:
         "../envs/figures.yaml"
     params:
-        told=told(script_options.notebook, "figure"),
+        told=ask(jobs.notebook, "figure"),
     shell:
         "python {input.script} {input.notebook} {log.notebook} {params.told}"
         " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} > {log[0]} 2>&1"
@@ -168,7 +167,7 @@ rule app_baseline:
     conda:
         "../envs/figures.yaml"
     params:
-        told=lambda wildcards: one_line(script_options.notebook, study, "app_baseline"),
+        told=lambda wildcards: one_line(jobs.notebook, study, "app_baseline"),
     shell:
         "python {input.script} {input.notebook} {log.notebook} {params.told}"
         " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} -p drops {output.drops} > {log[0]} 2>&1"
@@ -199,7 +198,7 @@ rule app_reliance:
     conda:
         "../envs/figures.yaml"
     params:
-        told=lambda wildcards: one_line(script_options.notebook, study, "app_reliance"),
+        told=lambda wildcards: one_line(jobs.notebook, study, "app_reliance"),
     shell:
         "python {input.script} {input.notebook} {log.notebook} {params.told}"
         " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} -p areas {output.areas} > {log[0]} 2>&1"

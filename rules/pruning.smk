@@ -6,7 +6,7 @@ rule discard_sweep:
     input:
         script="workflow_scripts/discard_sweep.py",
         lib=model_code("discard_sweep"),
-        checkpoint=lambda wildcards: study.checkpoint(wildcards.model),
+        checkpoint=ask(jobs.checkpoint, "model"),
         questions="<results>/questions/{dataset}.jsonl",
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
     output:
@@ -21,11 +21,11 @@ rule discard_sweep:
         mem_mb=doubling(8000),
         runtime=doubling(60),
     params:
-        model=told(script_options.model, "model"),
+        model=ask(jobs.model, "model"),
         shards=of_dataset("shards"),
-        spans=told(script_options.spans, "dataset"),
+        spans=ask(jobs.spans, "dataset"),
         seed=lookup("seed", within=config),
-        options=told(script_options.discard_sweep),
+        options=ask(jobs.discard_sweep),
     shell:
         "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
         " --shard {wildcards.shard} --shards {params.shards} --features {input.features} --spans {params.spans:q}"
@@ -37,7 +37,7 @@ rule discard_layers:
     input:
         script="workflow_scripts/discard_layers.py",
         lib=code("discard_layers"),
-        knockouts=lambda wildcards: study.layer_shards(wildcards.model),
+        knockouts=ask(jobs.layer_shards, "model"),
         swept=lambda wildcards: study.shards("discard_sweep", study.swept, [wildcards.model]),
     output:
         ensure("<results>/discard_layers/{model}.json", non_empty=True),
@@ -48,7 +48,7 @@ rule discard_layers:
         "../envs/figures.yaml"
     params:
         window=of_model("window"),
-        options=told(script_options.discard_layers, "model"),
+        options=ask(jobs.discard_layers, "model"),
     shell:
         "python {input.script} --model {wildcards.model} --window {params.window} {params.options}"
         " --knockouts {input.knockouts} --swept {input.swept} --out {output} > {log} 2>&1"
@@ -59,11 +59,9 @@ rule pruning:
     input:
         script="workflow_scripts/pruning.py",
         lib=model_code("pruning"),
-        checkpoint=lambda wildcards: study.checkpoint(wildcards.model),
+        checkpoint=ask(jobs.checkpoint, "model"),
         questions="<results>/questions/{dataset}.jsonl",
-        frames=lambda wildcards: (
-            f"<results>/frames/{wildcards.dataset}/{study.model(wildcards.model)['sampling']}/{wildcards.shard}.safetensors"
-        ),
+        frames=ask(jobs.frames, "dataset", "model", "shard"),
         layers="<results>/discard_layers/{model}.json",
     output:
         ensure("<results>/pruning/{model}/{dataset}/{shard}.parquet", non_empty=True),
@@ -77,11 +75,11 @@ rule pruning:
         mem_mb=doubling(8000),
         runtime=doubling(60),
     params:
-        model=told(script_options.model, "model"),
+        model=ask(jobs.model, "model"),
         shards=of_dataset("shards"),
-        spans=told(script_options.spans, "dataset"),
+        spans=ask(jobs.spans, "dataset"),
         seed=lookup("seed", within=config),
-        options=told(script_options.pruning, "dataset"),
+        options=ask(jobs.pruning, "dataset"),
     shell:
         "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
         " --shard {wildcards.shard} --shards {params.shards} --frames {input.frames}"

@@ -6,7 +6,7 @@ rule reliance:
     input:
         script="workflow_scripts/reliance.py",
         lib=model_code("reliance"),
-        checkpoint=lambda wildcards: study.checkpoint(wildcards.model),
+        checkpoint=ask(jobs.checkpoint, "model"),
         questions="<results>/questions/{dataset}.jsonl",
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
     output:
@@ -21,11 +21,11 @@ rule reliance:
         mem_mb=doubling(8000),
         runtime=doubling(60),
     params:
-        model=told(script_options.model, "model"),
+        model=ask(jobs.model, "model"),
         shards=of_dataset("shards"),
-        spans=told(script_options.spans, "dataset"),
+        spans=ask(jobs.spans, "dataset"),
         seed=lookup("seed", within=config),
-        options=told(script_options.reliance, "dataset"),
+        options=ask(jobs.reliance, "dataset"),
     shell:
         "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
         " --shard {wildcards.shard} --shards {params.shards} --features {input.features} --spans {params.spans:q}"

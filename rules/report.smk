@@ -25,7 +25,7 @@ rule explorer:
     conda:
         "../envs/figures.yaml"
     params:
-        options=script_options.as_options({"study": study.name, **figure_table.drawing(study)}),
+        options=jobs.as_options({"study": study.name, **figure_table.drawing(study)}),
         models=study.models,
     shell:
         "python {input.script} {input.tables} --evaluated {input.evaluated} --questions {input.questions}"

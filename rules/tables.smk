@@ -82,7 +82,7 @@ rule tab4:
     conda:
         "../envs/figures.yaml"
     params:
-        options=script_options.tab4(study),
+        options=jobs.tab4(study),
     shell:
         "python {input.script} --pruning {input.pruning} --layers {input.layers} --published {input.published}"
         " {params.options} > {log} 2>&1"

@@ -176,7 +176,9 @@ def world(study: Study) -> dict:
 
 
 def training(study: Study) -> dict:
-    return {"logs": {model: File(path) for model, path in study.training_logs().items()}}
+    """Of the logs that lie beside the checkpoints of tiny models."""
+    logs = {model: File(f"{study.checkpoint_folder(model)}/training.jsonl") for model in study.models}
+    return {"logs": {model: log for model, log in logs.items() if (study.folder / log).is_file()}}
 
 
 VIDEO = {"available": lambda study: study.attends_video, "otherwise": "reads no attention in audio-visual video of its own"}
@@ -186,7 +188,7 @@ OPEN = {
     "available": lambda study: study.kept_open,
     "otherwise": "has no dataset of sufficiency/datasets in which sufficiency/analyses cut",
 }
-LOGS = {"available": lambda study: study.training_logs(), "otherwise": "has no model with a log of its training"}
+LOGS = {"available": lambda study: training(study)["logs"], "otherwise": "has no model with a log of its training"}
 WORLD = {
     "available": lambda study: {"mini-video", "mini-items"} <= set(study.datasets),
     "otherwise": "has not both mini-video and mini-items",

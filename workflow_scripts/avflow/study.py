@@ -1,10 +1,10 @@
-"""config.yaml -> Study: which models answer which datasets, what is cut in them, and which tables come of it.
+"""config.yaml -> Study: which models answer which datasets, what is cut, read and discarded in them.
 
     study = Study.read("config.yaml", study="miniature")
     study.models, study.analyses, study.budget("figure_4", "mini-video"), study.drawn_routes("figure_4")
 
-The rules ask it for every list, and a notebook may. What a figure needs stands in figure_table.py, what a script is told in
-script_options.py. Bad configuration raises InputError with one line. Nothing heavy is imported, and nothing of Snakemake.
+The rules ask it for every list, and a notebook may. What a figure needs stands in figure_table.py, what each rule's jobs are told in
+jobs.py. Bad configuration raises InputError with one line. Nothing heavy is imported, and nothing of Snakemake.
 """
 
 import functools
@@ -16,8 +16,6 @@ from .errors import InputError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SETTINGS_OF = {"video": "av_video", "items": "items"}  # role of a dataset in a study -> the setting it must be of
-LAYERS_FOLLOW_FROM = ("figure_4", "figure_5", "figure_6")  # analyses whose knockouts say when a kind of token can be discarded
-MANY = 1 << 30
 RENAMED = {("tables", "published"): "shipped"}  # (key, value) of earlier versions -> the value's new name
 
 
@@ -150,19 +148,6 @@ class Study:
         """Where a model's checkpoint lies: a folder of the user's, or its download."""
         return self.model(model).get("checkpoint", f"{self.paths['downloads']}/models/{model}")
 
-    def checkpoint(self, model: str) -> list[str]:
-        """The files of a checkpoint; of a download its manifest, which appears when all of them are there and right."""
-        folder = self.checkpoint_folder(model)
-        if "repo" in self.model(model):
-            return [f"{folder}/manifest.json"]
-        kept = (".json", ".safetensors", ".jinja")
-        return sorted(f"{folder}/{p.name}" for p in (self.folder / folder).glob("*") if p.suffix in kept)
-
-    def training_logs(self) -> dict[str, str]:
-        """Model -> the log of its training, of the tiny models of the study."""
-        logs = {model: f"{self.checkpoint_folder(model)}/training.jsonl" for model in self.models}
-        return {model: path for model, path in logs.items() if (self.folder / path).is_file()}
-
     def media_root(self, dataset: str) -> str:
         """The folder that the paths in a dataset's questions start from."""
         return self.dataset(dataset).get("media_folder", f"{self.paths['results']}/datasets/{dataset}")
@@ -184,33 +169,6 @@ class Study:
             for model in models or self.models
         ]
 
-    def knockout_shards(self, analysis: str) -> list[str]:
-        """The shards of an analysis, of those datasets that it is for."""
-        return self.shards("knockout", self.cut_in(analysis), below=f"/{analysis}")
-
-    def layer_shards(self, model: str) -> list[str]:
-        """The rows of a model's knockouts from which its layers of discards follow, where config.yaml does not name them."""
-        given = self.model(model).get("discard_layers", {})
-        found = []
-        for setting, dataset in self.settings.items():
-            if setting in given or dataset not in self.swept:
-                continue
-            routes = {route for kind in self.config["pruning"]["kinds"][setting].values() for route in kind["routes"]}
-            for analysis in LAYERS_FOLLOW_FROM:
-                budget = self.budget(analysis, dataset) if analysis in self.analyses else None
-                if budget and routes & set(budget["routes"]):
-                    found += self.shards("knockout", [dataset], [model], f"/{analysis}")
-        return found
-
-    def sufficiency_shards(self) -> list[str]:
-        """The shards in which only the found routes are kept open: all of a dataset, or the first so many."""
-        return [
-            f"{self.paths['results']}/sufficiency/{model}/{dataset}/{n}.parquet"
-            for dataset in self.kept_open
-            for model in self.models
-            for n in range(min(self.dataset(dataset)["shards"], self.asked("sufficiency", dataset).get("shards", MANY)))
-        ]
-
     def table(self, name: str) -> str:
         """The path of a table that the study computes, such as "tab1.csv"."""
         return f"{self.paths['tables']}/{name}"
@@ -218,11 +176,6 @@ class Study:
     def knockout_tables(self, *analyses: str) -> list[str]:
         """Those of some analyses' tables that the study has."""
         return [self.table(f"knockout_{name}.parquet") for name in analyses if name in self.analyses]
-
-    def sufficiency_tables(self, dataset: str) -> list[str]:
-        """The tables that say which routes matter in a dataset."""
-        names = self.config["sufficiency"]["analyses"]
-        return self.knockout_tables(*(name for name in names if self.budget(name, dataset) is not None))
 
     @property
     def attends_video(self) -> bool:

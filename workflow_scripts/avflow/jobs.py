@@ -1,7 +1,9 @@
-"""What each script of workflow_scripts is told, from a Study: the options of its command line, as text.
+"""What the jobs of each rule read and are told, from a Study: input files as lists, options of a command line as text.
 
-knockout_cuts(study, "figure_4", "mini-video")      # --cuts of knockout.py
-estimate(study)                                     # what the costs of a study follow from
+    jobs.layer_shards(study, "tiny-omni")                # what discard_layers.py reads
+    jobs.knockout_cuts(study, "figure_4", "mini-video")  # --cuts of knockout.py
+
+What figures read and are told stands in figure_table.py.
 """
 
 import json
@@ -9,8 +11,10 @@ import shlex
 
 from .errors import InputError
 from .figure_table import FIGURES, drawable, drawing, inputs, parameters, table_4
-from .study import LAYERS_FOLLOW_FROM, Study
+from .study import Study
 
+LAYERS_FOLLOW_FROM = ("figure_4", "figure_5", "figure_6")  # analyses that say when a kind of token can be discarded
+MANY = 1 << 30
 NOT_ASKED = (  # keys of a dataset that say nothing about which of its questions are taken, and how they are asked
     *("shards", "reliance_questions", "discard_questions", "timed_questions", "media_folder", "questions_file"),
     *("repo", "revision", "licence", "files"),
@@ -31,6 +35,56 @@ def as_options(settings: dict) -> str:
 
 def as_json(value) -> str:
     return json.dumps(value, sort_keys=True)
+
+
+def checkpoint(study: Study, model: str) -> list[str]:
+    """The files of a checkpoint; of a download its manifest, which appears when all of them are there and right."""
+    folder = study.checkpoint_folder(model)
+    if "repo" in study.model(model):
+        return [f"{folder}/manifest.json"]
+    kept = (".json", ".safetensors", ".jinja")
+    return sorted(f"{folder}/{p.name}" for p in (study.folder / folder).glob("*") if p.suffix in kept)
+
+
+def frames(study: Study, dataset: str, name: str, shard: str) -> str:
+    """The shard of frames in the sampling that a model wants."""
+    return f"{study.paths['results']}/frames/{dataset}/{study.model(name)['sampling']}/{shard}.safetensors"
+
+
+def knockout_shards(study: Study, analysis: str) -> list[str]:
+    """The shards of an analysis, of those datasets that it is for."""
+    return study.shards("knockout", study.cut_in(analysis), below=f"/{analysis}")
+
+
+def layer_shards(study: Study, model: str) -> list[str]:
+    """The rows of a model's knockouts from which its layers of discards follow, where config.yaml does not name them."""
+    given = study.model(model).get("discard_layers", {})
+    found = []
+    for setting, dataset in study.settings.items():
+        if setting in given or dataset not in study.swept:
+            continue
+        routes = {route for kind in study.config["pruning"]["kinds"][setting].values() for route in kind["routes"]}
+        for analysis in LAYERS_FOLLOW_FROM:
+            budget = study.budget(analysis, dataset) if analysis in study.analyses else None
+            if budget and routes & set(budget["routes"]):
+                found += study.shards("knockout", [dataset], [model], f"/{analysis}")
+    return found
+
+
+def sufficiency_shards(study: Study) -> list[str]:
+    """The shards in which only the found routes are kept open: all of a dataset, or the first so many."""
+    return [
+        f"{study.paths['results']}/sufficiency/{model}/{dataset}/{n}.parquet"
+        for dataset in study.kept_open
+        for model in study.models
+        for n in range(min(study.dataset(dataset)["shards"], study.asked("sufficiency", dataset).get("shards", MANY)))
+    ]
+
+
+def sufficiency_tables(study: Study, dataset: str) -> list[str]:
+    """The tables that say which routes matter in a dataset."""
+    names = study.config["sufficiency"]["analyses"]
+    return study.knockout_tables(*(name for name in names if study.budget(name, dataset) is not None))
 
 
 def pin(study: Study, name: str) -> str:
