@@ -9,6 +9,7 @@ MODULES = {  # type in config.yaml -> module, whose collect(intake) hands every 
     "worldsense": "worldsense",
     "questions": "own_questions",
 }
+ON_DISK = ("miniature", "questions")  # types whose files are not downloaded as a benchmark's are
 
 
 def collect(kind: str, intake) -> None:

@@ -3,8 +3,8 @@
     study = Study.read("config.yaml", study="miniature")
     study.models, study.analyses, study.budget("figure_4", "mini-video"), study.drawn_routes("figure_4")
 
-The rules ask it for every list, and a notebook may. What a figure needs stands in figure_table.py, what each rule's jobs are told in
-jobs.py. Bad configuration raises InputError with one line. Nothing heavy is imported, and nothing of Snakemake.
+The rules ask it for every list, and a notebook may. What a figure needs stands in figure_table.py, what the jobs of each rule are
+told in jobs.py. Bad configuration raises InputError with one line. Nothing heavy is imported, and nothing of Snakemake.
 """
 
 import functools
