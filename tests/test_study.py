@@ -596,3 +596,9 @@ def test_a_study_is_read_without_loading_anything_heavy():
     )
     assert done.returncode == 0, done.stderr
     assert not {"torch", "numpy", "pandas", "pyarrow", "matplotlib", "snakemake", "av"} & set(eval(done.stdout))
+
+
+def test_rule_files_stay_short_enough_to_read():
+    most = {"common.smk": 80, "figures.smk": 300}
+    for path in (ROOT / "rules").glob("*.smk"):
+        assert len(path.read_text().splitlines()) <= most.get(path.name, 200), path.name
