@@ -48,14 +48,19 @@ distributions = functools.cache(metadata.packages_distributions)
 
 
 def rules():
-    """(rule, script or notebook, environment) of every rule with a shell command."""
+    """(rule, script or notebook, environment) of every rule with a shell command; a rule of many figures once for each."""
     for path in sorted((ROOT / "rules").glob("*.smk")):
         for text in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
             environment = re.search(r'conda:\s+"\.\./envs/(\w+)\.yaml"', text)
             for kind in ("script", "notebook"):
                 found = re.search(rf'^        {kind}=(?:ancient\()?"([^"]+)"', text, re.MULTILINE)
-                if environment and found:
-                    yield text.split(":")[0], found[1], environment[1]
+                for source in sources(found[1]) if environment and found else []:
+                    yield text.split(":")[0], source, environment[1]
+
+
+def sources(path):
+    """A script or notebook, or all figures' notebooks in the place of figures/{figure}.ipynb."""
+    return [str(p.relative_to(ROOT)) for p in sorted((ROOT / "figures").glob("*.ipynb"))] if "{figure}" in path else [path]
 
 
 def test_every_rule_but_those_that_only_name_targets_has_an_environment_that_exists():
@@ -64,12 +69,12 @@ def test_every_rule_but_those_that_only_name_targets_has_an_environment_that_exi
         for text in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
             name, computes = text.split(":")[0], "    shell:" in text
             assert (name in found) == computes, f"{path.name}: {name} has no script, no notebook or no environment"
-    assert set(found.values()) == {p.stem for p in (ROOT / "envs").glob("*.yaml")} and len(found) > 50
+    assert set(found.values()) == {p.stem for p in (ROOT / "envs").glob("*.yaml")} and len(found) > 30
 
 
 @pytest.mark.parametrize(("rule", "source", "environment"), list(rules()))
 def test_an_environment_holds_what_its_rules_import(rule, source, environment):
-    from avflow import provenance
+    from avflow import provenance, readers
 
     path = ROOT / source
     if path.suffix == ".ipynb":
@@ -78,6 +83,7 @@ def test_an_environment_holds_what_its_rules_import(rule, source, environment):
         texts += [p.read_text() for p in provenance.notebook_sources(path)]
     else:
         also = ["adapters.qwen_omni", "adapters.video_salmonn"] if environment == "models" else []
+        also += readers.MODULES.values() if path.stem == "prepare" else []
         texts = [p.read_text() for p in provenance.sources(path, *also)]
     names = set()
     for text in texts:
