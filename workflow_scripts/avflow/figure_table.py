@@ -5,7 +5,7 @@
     FIGURES["fig4"].parameters(study)        # what figures/fig4.ipynb is told
     inputs(study, "fig4")                    # the files among them
 
-To add a figure: an entry here, a target in rules/figures.smk, a notebook in figures/.
+To add a figure: an entry here, a target in rules/figures.smk, a notebook in figures/, a caption in report/captions.rst.
 """
 
 from collections.abc import Callable
