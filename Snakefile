@@ -22,6 +22,7 @@ include: "rules/knockout.smk"
 include: "rules/pruning.smk"
 include: "rules/attention.smk"
 include: "rules/figures.smk"
+include: "rules/tables.smk"
 include: "rules/claims.smk"
 include: "rules/report.smk"
 include: "rules/estimate.smk"
@@ -32,6 +33,6 @@ rule all:
     input:
         rules.figures.input,
         rules.tables.input,
-        claims(),
-        rules.explorer.output if ANALYSES else [],
+        figure_table.claims(study),
+        rules.explorer.output if study.analyses else [],
     localrule: True

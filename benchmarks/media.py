@@ -101,7 +101,13 @@ def main():
         size = sum(path.stat().st_size for path in folder.glob("*.mp4"))
         about = dict(clips=arguments.clips, clip_seconds=SECONDS, width=WIDTH, height=HEIGHT, fps=FPS)
         about |= dict(megabits_a_second=round(8e-6 * size / arguments.clips / SECONDS, 2), cores=cores, processor=processor())
-        prepared = {"dataset": "d", "setting": "av_video", "questions-file": folder / "questions.jsonl", "root": folder}
+        prepared = {
+            "type": "questions",
+            "dataset": "d",
+            "setting": "av_video",
+            "questions-file": folder / "questions.jsonl",
+            "root": folder,
+        }
         prepared |= {"questions": folder / "q.jsonl", "media": folder / "m.tsv", "dropped": folder / "d.tsv"}
 
         def case(name, script, options):
@@ -112,7 +118,7 @@ def main():
                 found.append({**result, **about})
                 print(found[-1], file=sys.stderr, flush=True)
 
-        case("prepare", "prepare_questions", prepared)
+        case("prepare", "prepare", prepared)
         assert len(read_questions(folder / "q.jsonl")) == arguments.clips
         for name, sampling in SAMPLINGS.items():
             options = {"questions": folder / "q.jsonl", "media-root": folder, **sampling, "out": folder / "f.safetensors"}

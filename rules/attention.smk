@@ -6,7 +6,7 @@ rule attention:
     input:
         script="workflow_scripts/attention.py",
         lib=model_code("attention"),
-        checkpoint=checkpoint,
+        checkpoint=ask(jobs.checkpoint, "model"),
         questions="<results>/questions/{dataset}.jsonl",
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
     output:
@@ -21,11 +21,11 @@ rule attention:
         mem_mb=doubling(8000),
         runtime=doubling(60),
     params:
-        model=model_options,
+        model=ask(jobs.model, "model"),
         shards=of_dataset("shards"),
-        spans=spans,
+        spans=ask(jobs.spans, "dataset"),
         seed=lookup("seed", within=config),
-        options=attention_choice,
+        options=ask(jobs.attention, "model", "dataset"),
     shell:
         "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
         " --shard {wildcards.shard} --shards {params.shards} --features {input.features} --spans {params.spans:q}"
@@ -37,7 +37,7 @@ rule gather_attention:
     input:
         script="workflow_scripts/gather.py",
         lib=code("gather"),
-        shards=shards("<results>/attention/{model}/{dataset}/{shard}.parquet", ATTENDED, model=MODELS),
+        shards=study.shards("attention", study.attended),
     output:
         ensure("<tables>/attention.parquet", non_empty=True),
     log:
@@ -54,11 +54,11 @@ rule sufficiency:
     input:
         script="workflow_scripts/sufficiency.py",
         lib=model_code("sufficiency"),
-        checkpoint=checkpoint,
+        checkpoint=ask(jobs.checkpoint, "model"),
         questions="<results>/questions/{dataset}.jsonl",
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
         evaluate="<results>/evaluate/{model}/{dataset}/{shard}.parquet",
-        knockouts=sufficiency_tables,
+        knockouts=ask(jobs.sufficiency_tables, "dataset"),
     output:
         ensure("<results>/sufficiency/{model}/{dataset}/{shard}.parquet", non_empty=True),
     log:
@@ -71,12 +71,12 @@ rule sufficiency:
         mem_mb=doubling(8000),
         runtime=doubling(120),
     params:
-        model=model_options,
+        model=ask(jobs.model, "model"),
         shards=of_dataset("shards"),
-        spans=spans,
+        spans=ask(jobs.spans, "dataset"),
         seed=lookup("seed", within=config),
         width=of_model("window"),
-        options=sufficiency_choice,
+        options=ask(jobs.sufficiency, "dataset"),
     shell:
         "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
         " --shard {wildcards.shard} --shards {params.shards} --features {input.features} --evaluate {input.evaluate}"
@@ -89,7 +89,7 @@ rule gather_sufficiency:
     input:
         script="workflow_scripts/gather.py",
         lib=code("gather"),
-        shards=sufficiency_shards,
+        shards=jobs.sufficiency_shards(study),
     output:
         ensure("<tables>/sufficiency.parquet", non_empty=True),
     log:

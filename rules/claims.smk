@@ -6,8 +6,8 @@ rule claims:
     input:
         script="workflow_scripts/claims.py",
         lib=code("claims"),
-        claims=STUDY.get("claims", []),
-        tables=claimed_tables(),
+        claims=study.chosen.get("claims", []),
+        tables=figure_table.claimed_tables(study),
     output:
         "<tables>/claims.csv",
     log:
@@ -16,6 +16,6 @@ rule claims:
     conda:
         "../envs/figures.yaml"
     params:
-        options=claims_options(),
+        options=jobs.claims(study),
     shell:
         "python {input.script} --claims {input.claims} {params.options} --out {output} 2>&1 | tee {log}"

@@ -1,5 +1,13 @@
 """Files as benchmarks ship them, the miniature's drawn by us -> normalised questions and a table of every medium."""
 
+of_type = lambda *types: "|".join(study.datasets_of_type(*types)) or "(?!)"  # a pattern of nothing where there is none
+# Not the list of readers: a new one changes no other's dataset.
+reader_code = lambda wildcards: [
+    path
+    for path in code("prepare", readers.MODULES[study.dataset(wildcards.dataset)["type"]])
+    if not path.endswith("/readers.py")
+]
+
 
 rule render_miniature:
     """Draw one dataset of the synthetic world: clips or pictures and sounds, and their question file."""
@@ -27,37 +35,37 @@ rule render_miniature:
         " --questions {params.questions} --seed {params.seed} --threads {threads} --out {params.folder} 2>&1 | tee {log}"
 
 
-rule prepare_miniature:
-    """Bring a rendered dataset's questions into the shared shape and probe its media."""
+rule prepare:
+    """Bring the questions of a dataset on this disk, the miniature's or your own, into the shared shape and probe their media."""
     input:
-        script="workflow_scripts/prepare_miniature.py",
-        lib=code("prepare_miniature"),
-        rows="<results>/datasets/{dataset}/test.csv",
-        media="<results>/datasets/{dataset}/media",
+        script="workflow_scripts/prepare.py",
+        lib=reader_code,
+        rows=ask(Study.questions_file, "dataset"),
+        media=ask(Study.media_folder, "dataset"),
     output:
         questions=ensure("<results>/questions/{dataset}.jsonl", non_empty=True),
         dropped=ensure("<results>/questions/{dataset}.dropped.tsv", non_empty=True),
         media=ensure("<results>/media/{dataset}.tsv", non_empty=True),
     log:
-        "<logs>/prepare_miniature/{dataset}.log",
+        "<logs>/prepare/{dataset}.log",
     wildcard_constraints:
-        dataset=of_type("miniature"),
+        dataset=of_type(*readers.ON_DISK),
     conda:
         "../envs/data.yaml"
     threads: 16
     params:
-        options=dataset_options,
-        folder=subpath(input.rows, parent=True),
+        options=ask(jobs.prepare, "dataset"),
+        root=ask(Study.media_root, "dataset"),
     shell:
-        "python {input.script} --dataset {wildcards.dataset} {params.options} --folder {params.folder} --root {params.folder}"
+        "python {input.script} --dataset {wildcards.dataset} {params.options} --questions-file {input.rows} --root {params.root}"
         " --threads {threads} --questions {output.questions} --media {output.media} --dropped {output.dropped} 2>&1 | tee {log}"
 
 
-rule prepare_av_speakerbench:
-    """Bring AV-SpeakerBench's questions into the shared shape, put the clips in use in place and probe them."""
+rule prepare_benchmark:
+    """Bring a benchmark's questions into the shared shape, put the media in use in place and probe them."""
     input:
-        script="workflow_scripts/prepare_av_speakerbench.py",
-        lib=code("prepare_av_speakerbench"),
+        script="workflow_scripts/prepare.py",
+        lib=reader_code,
         manifest="<downloads>/datasets/{dataset}/manifest.json",
     output:
         questions=ensure("<results>/questions/{dataset}.jsonl", non_empty=True),
@@ -65,9 +73,9 @@ rule prepare_av_speakerbench:
         media=ensure("<results>/media/{dataset}.tsv", non_empty=True),
         files=directory("<results>/datasets/{dataset}/media"),
     log:
-        "<logs>/prepare_av_speakerbench/{dataset}.log",
+        "<logs>/prepare_benchmark/{dataset}.log",
     wildcard_constraints:
-        dataset=of_type("av_speakerbench"),
+        dataset=of_type(*(kind for kind in readers.MODULES if kind not in readers.ON_DISK)),
     conda:
         "../envs/data.yaml"
     threads: 16
@@ -75,94 +83,9 @@ rule prepare_av_speakerbench:
         mem_mb=doubling(8000),
         runtime=doubling(240),
     params:
-        options=dataset_options,
+        options=ask(jobs.prepare, "dataset"),
         folder=subpath(input.manifest, parent=True),
         root=subpath(output.files, parent=True),
     shell:
         "python {input.script} --dataset {wildcards.dataset} {params.options} --folder {params.folder} --root {params.root}"
-        " --threads {threads} --questions {output.questions} --media {output.media} --dropped {output.dropped} 2>&1 | tee {log}"
-
-
-rule prepare_av_odyssey:
-    """Bring AV-Odyssey's questions into the shared shape, put the pictures and sounds in use in place and probe them."""
-    input:
-        script="workflow_scripts/prepare_av_odyssey.py",
-        lib=code("prepare_av_odyssey"),
-        manifest="<downloads>/datasets/{dataset}/manifest.json",
-    output:
-        questions=ensure("<results>/questions/{dataset}.jsonl", non_empty=True),
-        dropped=ensure("<results>/questions/{dataset}.dropped.tsv", non_empty=True),
-        media=ensure("<results>/media/{dataset}.tsv", non_empty=True),
-        files=directory("<results>/datasets/{dataset}/media"),
-    log:
-        "<logs>/prepare_av_odyssey/{dataset}.log",
-    wildcard_constraints:
-        dataset=of_type("av_odyssey"),
-    conda:
-        "../envs/data.yaml"
-    threads: 16
-    resources:
-        mem_mb=doubling(8000),
-        runtime=doubling(240),
-    params:
-        options=dataset_options,
-        folder=subpath(input.manifest, parent=True),
-        root=subpath(output.files, parent=True),
-    shell:
-        "python {input.script} --dataset {wildcards.dataset} {params.options} --folder {params.folder} --root {params.root}"
-        " --threads {threads} --questions {output.questions} --media {output.media} --dropped {output.dropped} 2>&1 | tee {log}"
-
-
-rule prepare_worldsense:
-    """Bring WorldSense's questions into the shared shape, put the videos in use in place and probe them."""
-    input:
-        script="workflow_scripts/prepare_worldsense.py",
-        lib=code("prepare_worldsense"),
-        manifest="<downloads>/datasets/{dataset}/manifest.json",
-    output:
-        questions=ensure("<results>/questions/{dataset}.jsonl", non_empty=True),
-        dropped=ensure("<results>/questions/{dataset}.dropped.tsv", non_empty=True),
-        media=ensure("<results>/media/{dataset}.tsv", non_empty=True),
-        files=directory("<results>/datasets/{dataset}/media"),
-    log:
-        "<logs>/prepare_worldsense/{dataset}.log",
-    wildcard_constraints:
-        dataset=of_type("worldsense"),
-    conda:
-        "../envs/data.yaml"
-    threads: 16
-    resources:
-        mem_mb=doubling(8000),
-        runtime=doubling(240),
-    params:
-        options=dataset_options,
-        folder=subpath(input.manifest, parent=True),
-        root=subpath(output.files, parent=True),
-    shell:
-        "python {input.script} --dataset {wildcards.dataset} {params.options} --folder {params.folder} --root {params.root}"
-        " --threads {threads} --questions {output.questions} --media {output.media} --dropped {output.dropped} 2>&1 | tee {log}"
-
-
-rule prepare_questions:
-    """Check your own questions, fill in what they leave out, and probe their media."""
-    input:
-        script="workflow_scripts/prepare_questions.py",
-        lib=code("prepare_questions"),
-        rows=of_dataset("questions_file"),
-        media=of_dataset("media_folder"),
-    output:
-        questions=ensure("<results>/questions/{dataset}.jsonl", non_empty=True),
-        dropped=ensure("<results>/questions/{dataset}.dropped.tsv", non_empty=True),
-        media=ensure("<results>/media/{dataset}.tsv", non_empty=True),
-    log:
-        "<logs>/prepare_questions/{dataset}.log",
-    wildcard_constraints:
-        dataset=of_type("questions"),
-    conda:
-        "../envs/data.yaml"
-    threads: 16
-    params:
-        options=dataset_options,
-    shell:
-        "python {input.script} --dataset {wildcards.dataset} {params.options} --questions-file {input.rows} --root {input.media}"
         " --threads {threads} --questions {output.questions} --media {output.media} --dropped {output.dropped} 2>&1 | tee {log}"

@@ -16,7 +16,7 @@ rule pin:
     conda:
         "../envs/data.yaml"
     params:
-        targets=pin_targets,
+        targets=ask(jobs.pin_targets),
     shell:
         "env -u HF_HUB_OFFLINE -u TRANSFORMERS_OFFLINE"
         " python {input.script} --targets {params.targets:q} --out resources/pins 2>&1 | tee {log}"
@@ -27,13 +27,13 @@ rule download_weights:
     input:
         script=ancient("workflow_scripts/download.py"),
         lib=ancient(code("download")),
-        pin=pin_of,
+        pin=ask(jobs.pin, "model"),
     output:
         "<downloads>/models/{model}/manifest.json",
     log:
         "<logs>/download_weights/{model}.log",
     wildcard_constraints:
-        model="|".join(HUB_MODELS),
+        model="|".join(study.from_hub("models")),
     retries: 0  # what it can retry, it has retried
     localrule: True
     conda:
@@ -52,13 +52,13 @@ rule download_dataset:
     input:
         script=ancient("workflow_scripts/download.py"),
         lib=ancient(code("download")),
-        pin=pin_of,
+        pin=ask(jobs.pin, "dataset"),
     output:
         "<downloads>/datasets/{dataset}/manifest.json",
     log:
         "<logs>/download_dataset/{dataset}.log",
     wildcard_constraints:
-        dataset="|".join(HUB_DATASETS),
+        dataset="|".join(study.from_hub("datasets")),
     retries: 0  # what it can retry, it has retried
     localrule: True
     conda:
@@ -96,5 +96,6 @@ rule download_worldsense:
 rule downloads:
     """Fetch all that the study takes from the hub."""
     input:
-        manifests,
+        expand("<downloads>/models/{name}/manifest.json", name=study.from_hub("models")),
+        expand("<downloads>/datasets/{name}/manifest.json", name=study.from_hub("datasets")),
     localrule: True

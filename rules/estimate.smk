@@ -16,7 +16,7 @@ rule estimate:
     conda:
         "../envs/models.yaml"
     params:
-        options=estimated,
+        options=ask(jobs.estimate),
     shell:
         "python {input.script} {params.options} --models {input.models} --datasets {input.datasets}"
         " --sweeps {input.sweeps} --stages {input.stages} --pins resources/pins 2>&1 | tee {log}"

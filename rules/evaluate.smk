@@ -6,7 +6,7 @@ rule evaluate:
     input:
         script="workflow_scripts/evaluate.py",
         lib=model_code("evaluate"),
-        checkpoint=checkpoint,
+        checkpoint=ask(jobs.checkpoint, "model"),
         questions="<results>/questions/{dataset}.jsonl",
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
     output:
@@ -21,9 +21,9 @@ rule evaluate:
         mem_mb=doubling(8000),
         runtime=doubling(60),
     params:
-        model=model_options,
+        model=ask(jobs.model, "model"),
         shards=of_dataset("shards"),
-        spans=spans,
+        spans=ask(jobs.spans, "dataset"),
         seed=lookup("seed", within=config),
     shell:
         "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
@@ -36,9 +36,7 @@ rule gather_answers:
     input:
         script="workflow_scripts/gather.py",
         lib=code("gather"),
-        shards=lambda wildcards: shards(
-            "<results>/evaluate/{model}/{dataset}/{shard}.parquet", [wildcards.dataset], model=MODELS
-        ),
+        shards=lambda wildcards: study.shards("evaluate", [wildcards.dataset]),
     output:
         ensure("<tables>/evaluate/{dataset}.parquet", non_empty=True),
     log:
@@ -55,7 +53,7 @@ rule gather_evaluate:
     input:
         script="workflow_scripts/gather.py",
         lib=code("gather"),
-        tables=expand("<tables>/evaluate/{dataset}.parquet", dataset=DATASETS),
+        tables=expand("<tables>/evaluate/{dataset}.parquet", dataset=study.datasets),
     output:
         ensure("<tables>/evaluate.parquet", non_empty=True),
     log:

@@ -3,16 +3,18 @@
 Where a study does not keep them, a shard's are removed as soon as all that reads them is done.
 """
 
+kept = (lambda file: file) if study.keeps_features else temp
+
 
 rule extract_features:
     """Run a model's vision and audio encoders over one shard."""
     input:
         script="workflow_scripts/extract_features.py",
         lib=model_code("extract_features"),
-        checkpoint=checkpoint,
-        frames=frames_of,
+        checkpoint=ask(jobs.checkpoint, "model"),
+        frames=ask(jobs.frames, "dataset", "model", "shard"),
     output:
-        kept_features(ensure("<results>/features/{model}/{dataset}/{shard}.safetensors", non_empty=True)),
+        kept(ensure("<results>/features/{model}/{dataset}/{shard}.safetensors", non_empty=True)),
     log:
         "<logs>/extract_features/{model}/{dataset}/{shard}.log",
     conda:
@@ -23,6 +25,6 @@ rule extract_features:
         mem_mb=doubling(16000),
         runtime=doubling(60),
     params:
-        model=model_options,
+        model=ask(jobs.model, "model"),
     shell:
         "python {input.script} {params.model} --threads {threads} --frames {input.frames} --out {output} 2>&1 | tee {log}"

@@ -6,7 +6,7 @@ rule knockout:
     input:
         script="workflow_scripts/knockout.py",
         lib=model_code("knockout"),
-        checkpoint=checkpoint,
+        checkpoint=ask(jobs.checkpoint, "model"),
         questions="<results>/questions/{dataset}.jsonl",
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
         evaluate="<results>/evaluate/{model}/{dataset}/{shard}.parquet",
@@ -22,11 +22,11 @@ rule knockout:
         mem_mb=doubling(16000),
         runtime=doubling(120),
     params:
-        model=model_options,
+        model=ask(jobs.model, "model"),
         shards=of_dataset("shards"),
-        spans=spans,
+        spans=ask(jobs.spans, "dataset"),
         seed=lookup("seed", within=config),
-        cuts=cuts,
+        cuts=ask(jobs.knockout_cuts, "analysis", "dataset"),
         width=of_model("window"),
         engine=lookup("knockout/engine", within=config),
         verify=lookup("knockout/verify", within=config),
@@ -42,7 +42,7 @@ rule gather_knockout:
     input:
         script="workflow_scripts/gather.py",
         lib=code("gather"),
-        shards=knockout_shards,
+        shards=ask(jobs.knockout_shards, "analysis"),
     output:
         ensure("<tables>/knockout_{analysis}.parquet", non_empty=True),
     log:
@@ -51,6 +51,6 @@ rule gather_knockout:
     conda:
         "../envs/figures.yaml"
     params:
-        options=gather_options,
+        options=ask(jobs.gather_knockout, "analysis"),
     shell:
         "python {input.script} {input.shards} {params.options} --out {output} > {log} 2>&1"

@@ -19,9 +19,9 @@ rule preprocess_media:
         mem_mb=doubling(4000),
         runtime=doubling(60),
     params:
-        folder=media_root,
+        folder=ask(Study.media_root, "dataset"),
         shards=of_dataset("shards"),
-        sampling=sampling_options,
+        sampling=lambda wildcards: jobs.as_options(config["sampling"][wildcards.sampling]),
     shell:
         "python {input.script} --questions {input.questions} --media-root {params.folder}"
         " --shard {wildcards.shard} --shards {params.shards} {params.sampling} --threads {threads} --out {output} 2>&1 | tee {log}"

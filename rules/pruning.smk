@@ -6,7 +6,7 @@ rule discard_sweep:
     input:
         script="workflow_scripts/discard_sweep.py",
         lib=model_code("discard_sweep"),
-        checkpoint=checkpoint,
+        checkpoint=ask(jobs.checkpoint, "model"),
         questions="<results>/questions/{dataset}.jsonl",
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
     output:
@@ -21,11 +21,11 @@ rule discard_sweep:
         mem_mb=doubling(8000),
         runtime=doubling(60),
     params:
-        model=model_options,
+        model=ask(jobs.model, "model"),
         shards=of_dataset("shards"),
-        spans=spans,
+        spans=ask(jobs.spans, "dataset"),
         seed=lookup("seed", within=config),
-        options=sweep_options,
+        options=ask(jobs.discard_sweep),
     shell:
         "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
         " --shard {wildcards.shard} --shards {params.shards} --features {input.features} --spans {params.spans:q}"
@@ -37,8 +37,8 @@ rule discard_layers:
     input:
         script="workflow_scripts/discard_layers.py",
         lib=code("discard_layers"),
-        knockouts=layers_inputs,
-        swept=swept_shards,
+        knockouts=ask(jobs.layer_shards, "model"),
+        swept=lambda wildcards: study.shards("discard_sweep", study.swept, [wildcards.model]),
     output:
         ensure("<results>/discard_layers/{model}.json", non_empty=True),
     log:
@@ -48,7 +48,7 @@ rule discard_layers:
         "../envs/figures.yaml"
     params:
         window=of_model("window"),
-        options=layers_options,
+        options=ask(jobs.discard_layers, "model"),
     shell:
         "python {input.script} --model {wildcards.model} --window {params.window} {params.options}"
         " --knockouts {input.knockouts} --swept {input.swept} --out {output} > {log} 2>&1"
@@ -59,9 +59,9 @@ rule pruning:
     input:
         script="workflow_scripts/pruning.py",
         lib=model_code("pruning"),
-        checkpoint=checkpoint,
+        checkpoint=ask(jobs.checkpoint, "model"),
         questions="<results>/questions/{dataset}.jsonl",
-        frames=frames_of,
+        frames=ask(jobs.frames, "dataset", "model", "shard"),
         layers="<results>/discard_layers/{model}.json",
     output:
         ensure("<results>/pruning/{model}/{dataset}/{shard}.parquet", non_empty=True),
@@ -75,11 +75,11 @@ rule pruning:
         mem_mb=doubling(8000),
         runtime=doubling(60),
     params:
-        model=model_options,
+        model=ask(jobs.model, "model"),
         shards=of_dataset("shards"),
-        spans=spans,
+        spans=ask(jobs.spans, "dataset"),
         seed=lookup("seed", within=config),
-        options=discard_options,
+        options=ask(jobs.pruning, "dataset"),
     shell:
         "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
         " --shard {wildcards.shard} --shards {params.shards} --frames {input.frames}"
@@ -91,7 +91,7 @@ rule gather_discard_sweep:
     input:
         script="workflow_scripts/gather.py",
         lib=code("gather"),
-        shards=shards("<results>/discard_sweep/{model}/{dataset}/{shard}.parquet", SWEPT, model=MODELS),
+        shards=study.shards("discard_sweep", study.swept),
     output:
         ensure("<tables>/discard_sweep.parquet", non_empty=True),
     log:
@@ -108,7 +108,7 @@ rule gather_pruning:
     input:
         script="workflow_scripts/gather.py",
         lib=code("gather"),
-        shards=shards("<results>/pruning/{model}/{dataset}/{shard}.parquet", TRIED, model=MODELS),
+        shards=study.shards("pruning", study.tried),
     output:
         ensure("<tables>/pruning.parquet", non_empty=True),
     log:

@@ -6,7 +6,7 @@ rule reliance:
     input:
         script="workflow_scripts/reliance.py",
         lib=model_code("reliance"),
-        checkpoint=checkpoint,
+        checkpoint=ask(jobs.checkpoint, "model"),
         questions="<results>/questions/{dataset}.jsonl",
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
     output:
@@ -21,11 +21,11 @@ rule reliance:
         mem_mb=doubling(8000),
         runtime=doubling(60),
     params:
-        model=model_options,
+        model=ask(jobs.model, "model"),
         shards=of_dataset("shards"),
-        spans=spans,
+        spans=ask(jobs.spans, "dataset"),
         seed=lookup("seed", within=config),
-        options=reliance_choice,
+        options=ask(jobs.reliance, "dataset"),
     shell:
         "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
         " --shard {wildcards.shard} --shards {params.shards} --features {input.features} --spans {params.spans:q}"
@@ -37,7 +37,7 @@ rule gather_reliance:
     input:
         script="workflow_scripts/gather.py",
         lib=code("gather"),
-        shards=shards("<results>/reliance/{model}/{dataset}/{shard}.parquet", model=MODELS),
+        shards=study.shards("reliance"),
     output:
         ensure("<tables>/reliance.parquet", non_empty=True),
     log:

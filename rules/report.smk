@@ -8,9 +8,9 @@ rule explorer:
         lib=code("explorer"),
         template="report/explorer.html",
         library="resources/plotly/plotly-basic.min.js.gz",
-        tables=knockout_tables(*ANALYSES),
+        tables=study.knockout_tables(*study.analyses),
         evaluated="<tables>/evaluate.parquet",
-        questions=expand("<results>/questions/{dataset}.jsonl", dataset=DATASETS),
+        questions=expand("<results>/questions/{dataset}.jsonl", dataset=study.datasets),
     output:
         page="<results>/explorer.html",
         reported=report(
@@ -25,8 +25,10 @@ rule explorer:
     conda:
         "../envs/figures.yaml"
     params:
-        options=as_options({"study": config["study"], **drawing()}),
-        models=MODELS,
+        options=jobs.as_options(
+            {"study": study.name, "drawn": figure_table.main_routes(study), **figure_table.drawing(study)}
+        ),
+        models=study.models,
     shell:
         "python {input.script} {input.tables} --evaluated {input.evaluated} --questions {input.questions}"
         " --template {input.template} --library {input.library} --models {params.models:q} {params.options}"
@@ -44,7 +46,7 @@ rule table_page:
             "<tables>/{table}.html",
             caption="../report/captions.rst",
             category=lambda wildcards: "Claims" if wildcards.table == "claims" else "Tables",
-            labels=lambda wildcards: {"table": title(wildcards)},
+            labels=lambda wildcards: {"table": figure_table.table_title(wildcards.table)},
         ),
     log:
         "<logs>/table_page/{table}.log",
@@ -54,6 +56,6 @@ rule table_page:
     conda:
         "../envs/figures.yaml"
     params:
-        title=title,
+        title=lambda wildcards: figure_table.table_title(wildcards.table),
     shell:
         "python {input.script} {input.table} --title {params.title:q} --out {output} > {log} 2>&1"

@@ -11,26 +11,32 @@ import pytest
 
 from avflow.errors import InputError
 from avflow.media import files
-from avflow.questions import av_odyssey, av_speakerbench, preparation, worldsense
+from avflow.questions import preparation, readers
 from avflow.questions.question import read_questions
-
-READERS = {"av_speakerbench": av_speakerbench, "worldsense": worldsense, "av_odyssey": av_odyssey}
 
 
 def options_of(name, folder, out, **options) -> list[str]:
-    """The command line of a prepare script."""
+    """The command line of prepare.py."""
     setting = "items" if name == "av_odyssey" else "av_video"
-    given = {"dataset": name, "setting": setting, "folder": folder, "root": out, "instruction": "Choose.", "threads": 2}
+    given = {
+        "type": name,
+        "dataset": name,
+        "setting": setting,
+        "folder": folder,
+        "root": out,
+        "instruction": "Choose.",
+        "threads": 2,
+    }
     given |= {"questions": out / "q.jsonl", "media": out / "m.tsv", "dropped": out / "d.tsv"}
     given |= {k: json.dumps(v) if isinstance(v, (list, dict)) else v for k, v in options.items()}
     return [part for key, value in given.items() for part in (f"--{key.replace('_', '-')}", str(value))]
 
 
 def prepare(name, folder, out, **options):
-    """Run a prepare script's work; returns its questions by id and its dropped rows."""
+    """Run the work of prepare.py; returns its questions by id and its dropped rows."""
     out.mkdir(exist_ok=True)
     intake = preparation.Intake(preparation.parser("").parse_args(options_of(name, folder, out, **options)))
-    READERS[name].collect(intake)
+    readers.collect(name, intake)
     preparation.finish(intake)
     return {q.question_id: q for q in read_questions(out / "q.jsonl")}, table(out / "d.tsv")
 

@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT / "tests/slurm"))
 import cluster  # noqa: E402
 
 RULES = [text for path in (ROOT / "rules").glob("*.smk") for text in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]]
-LOADING = {text.split(":")[0] for text in RULES if "params:\n        model=model_options" in text}
+LOADING = {text.split(":")[0] for text in RULES if "params:\n        model=ask(jobs.model" in text}
 
 
 def snakemake(*configs):

@@ -9,7 +9,7 @@ from conftest import ROOT, script
 
 from avflow.models.spans import Spans
 from avflow.tracing import costs
-from estimate import Study, rows_of
+from estimate import StudyCosts, rows_of
 
 SWEEPS = json.loads((ROOT / "benchmarks/knockout.json").read_text())
 STAGES = json.loads((ROOT / "benchmarks/full_size.json").read_text())
@@ -119,7 +119,7 @@ def settings():
 
 def test_half_the_correct_answers_cost_half_the_knockouts(settings):
     facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
-    study = lambda correct: Study(settings, SHAPES, facts, RATES, correct)
+    study = lambda correct: StudyCosts(settings, SHAPES, facts, RATES, correct)
     (budget,), place = settings["cuts"]["figure_4"]["av_speakerbench"], ("qwen2.5-omni-3b", "av_speakerbench")
     starts = study(0).starts(*place, 1)
     whole, half, none = (study(correct).cuts(*place, [budget])[0] for correct in (1, 0.5, 0))
@@ -146,7 +146,7 @@ def test_facts_that_are_not_known_stay_unknown():
 
 def test_attention_costs_one_forward_a_question_and_shards_share_it_out(settings):
     facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
-    study, place = Study(settings, SHAPES, facts, RATES, 0.5), ("qwen2.5-omni-3b", "av_speakerbench")
+    study, place = StudyCosts(settings, SHAPES, facts, RATES, 0.5), ("qwen2.5-omni-3b", "av_speakerbench")
     starts, forward = study.starts(*place, 1), RATES.forward(SHAPES["qwen2.5-omni-3b"], study.spans(*place).length)
     looks = lambda **budget: (study.looks(*place, budget) - starts) / forward
     assert looks(forwards=1) == pytest.approx(3212) and looks(forwards=3, first=2) == pytest.approx(3 * 2 * 9)
@@ -157,7 +157,7 @@ def test_wrong_answers_are_those_that_are_not_correct(settings):
     facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
     (budget,), place = settings["cuts"]["figure_4"]["av_speakerbench"], ("qwen2.5-omni-3b", "av_speakerbench")
     rows = {
-        which: Study(settings, SHAPES, facts, RATES, 0.4).cuts(*place, [{**budget, "questions": which}])[1]
+        which: StudyCosts(settings, SHAPES, facts, RATES, 0.4).cuts(*place, [{**budget, "questions": which}])[1]
         for which in ("correct", "wrong")
     }
     assert rows["wrong"] == pytest.approx(1.5 * rows["correct"])

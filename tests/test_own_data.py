@@ -59,10 +59,22 @@ def taken(lines, tmp_path, setting="av_video"):
     """What a file of these lines gives: the questions, and the dropped ones by reason."""
     path = tmp_path / "q.jsonl"
     path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines))
-    options = ["--dataset", "mine", "--setting", setting, "--root", str(tmp_path), "--instruction", "Choose."]
+    options = [
+        "--type",
+        "questions",
+        "--dataset",
+        "mine",
+        "--setting",
+        setting,
+        "--root",
+        str(tmp_path),
+        "--instruction",
+        "Choose.",
+    ]
+    options += ["--questions-file", str(path)]
     outputs = [part for name in ("questions", "media", "dropped") for part in (f"--{name}", str(tmp_path / name))]
     intake = preparation.Intake(preparation.parser("").parse_args([*options, *outputs]))
-    own_questions.collect(intake, path)
+    own_questions.collect(intake)
     return intake.questions, {d.question_id: d.reason for d in intake.dropped}
 
 
@@ -111,8 +123,9 @@ def test_a_layout_of_ones_own_is_taken_as_it_is(lines, tmp_path):
 
 
 def test_a_file_that_is_not_there_is_named_with_its_key(tmp_path):
-    options = ["--dataset", "mine", "--setting", "av_video", "--root", str(tmp_path)]
+    options = ["--type", "questions", "--dataset", "mine", "--setting", "av_video", "--root", str(tmp_path)]
+    options += ["--questions-file", str(tmp_path / "none.jsonl")]
     outputs = [part for name in ("questions", "media", "dropped") for part in (f"--{name}", str(tmp_path / name))]
     intake = preparation.Intake(preparation.parser("").parse_args([*options, *outputs]))
     with pytest.raises(InputError, match=r"none\.jsonl: No such file or directory; questions_file in config\.yaml must name"):
-        own_questions.collect(intake, tmp_path / "none.jsonl")
+        own_questions.collect(intake)

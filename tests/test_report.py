@@ -9,6 +9,7 @@ import pytest
 from conftest import ROOT
 
 import table_page
+from avflow import figure_table
 
 RULES = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
 
@@ -30,14 +31,16 @@ def reported():
 def test_every_reported_result_says_what_it_shows(rule):
     text = reported()[rule]
     assert text.count("report(") == text.count('caption="../report/captions.rst"') == 1
-    for table in ("tab1", "tab2", "tab3", "tab4_items", "claims") if rule == "table_page" else [""]:
-        assert len(caption(rule, table=table)) > 60
+    shown = {"figure": figure_table.named(), "figure_with_csv": figure_table.named("csv")}
+    shown["table_page"] = ["tab1", "tab2", "tab3", "tab4_items", "claims"]
+    for name in shown.get(rule, [""]):
+        assert len(caption(rule, table=name, figure=name)) > 60
     assert not re.search(r'report\(\s*"[^"]*\.pdf"', text), "browsers show pictures in place, pdfs as they like"
 
 
 def test_captions_follow_the_metric():
-    assert "the answer's probability when a route is cut" in caption("fig4")
-    assert "minus the best other letter's when a route is cut" in caption("fig4", "logit_difference")
+    assert "the answer's probability when a route is cut" in caption("figure", figure="fig4")
+    assert "minus the best other letter's when a route is cut" in caption("figure", "logit_difference", figure="fig4")
 
 
 def test_a_page_shows_its_table_rounded_and_escaped_with_verdicts_counted():

@@ -386,7 +386,7 @@ def test_a_downloaded_file_that_has_gone_names_the_rule_that_fetches_it(tmp_path
     listed = [{"path": p.name, "size": p.stat().st_size} for p in sorted(tmp_path.iterdir())]
     (tmp_path / "manifest.json").write_text(json.dumps({"files": listed}))
     options = [
-        *shlex.split("--dataset d --setting av_video --root r --questions q --media m --dropped d"),
+        *shlex.split("--type av_speakerbench --dataset d --setting av_video --root r --questions q --media m --dropped d"),
         "--folder",
         str(tmp_path),
     ]

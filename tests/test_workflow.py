@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-import yaml
 from conftest import ROOT
+
+from avflow.study import Study
 
 FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig5", "fig6", "app_baseline", "app_discard_layers", "app_order", "app_pareto")
 FIGURES += ("app_reliance", "app_training", "app_window", "app_world", "app_answer_probability", "app_options", "app_cumulative")
@@ -37,9 +38,15 @@ def snakemake(where, *arguments, small=True):
 
 
 def planned(output) -> dict[str, int]:
-    """Rule -> number of jobs of a dry run."""
+    """Rule, or figure or table that one rule makes for many, -> number of jobs of a dry run."""
     table = output[output.index("Job stats:") :].split("total")[0]
-    return {m[1]: int(m[2]) for m in re.finditer(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+    jobs = {m[1]: int(m[2]) for m in re.finditer(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+    for rule, wildcard in (("figure", "figure"), ("figure_with_csv", "figure"), ("task_table", "table")):
+        if jobs.pop(rule, 0):
+            jobs |= dict.fromkeys(
+                re.findall(rf"^(?:local)?rule {rule}:$.*?^    wildcards: {wildcard}=(\w+)$", output, re.M | re.S), 1
+            )
+    return jobs
 
 
 @pytest.fixture(scope="module")
@@ -134,10 +141,10 @@ DIFFERENT = {  # what the miniature in small does otherwise: column -> values
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_fresh_results_equal_the_shipped_tables(done, name):
-    """What figures are redrawn from with tables=published is what this machine computes, in every row that both have."""
+    """What figures are redrawn from with tables=shipped is what this machine computes, in every row that both have."""
     fresh, shipped = (
         pq.read_table(where / f"tables/{name}.parquet").to_pandas()
-        for where in (done / "results/miniature", done / "figures/published")
+        for where in (done / "results/miniature", done / "figures/shipped")
     )
     for column, other in DIFFERENT.get(name, {}).items():
         fresh = fresh[~fresh[column].isin(other)]
@@ -156,15 +163,15 @@ def test_fresh_results_equal_the_shipped_tables(done, name):
 
 
 def test_figures_are_redrawn_from_the_shipped_tables_and_nothing_is_computed(copy):
-    every = snakemake(copy, "figures", "-n", "--config", "tables=published", small=False)
+    every = snakemake(copy, "figures", "-n", "--config", "tables=shipped", small=False)
     assert every.returncode == 0, every.stdout[-3000:]
     assert set(planned(every.stdout)) == {*FIGURES, "figures"}
-    some = [f"results/published/figures/{name}.png" for name in ("fig4", "app_world", "app_baseline", "app_discard_layers")]
-    drawn = snakemake(copy, *some, "--cores", "2", "--config", "tables=published", small=False)
+    some = [f"results/shipped/figures/{name}.png" for name in ("fig4", "app_world", "app_baseline", "app_discard_layers")]
+    drawn = snakemake(copy, *some, "--cores", "2", "--config", "tables=shipped", small=False)
     assert drawn.returncode == 0, drawn.stdout[-3000:]
     assert all((copy / name).stat().st_size > 20_000 for name in some)
-    refused = snakemake(copy, "figures", "-n", "--config", "tables=published", "study=paper", small=False)
-    assert refused.returncode and "tables is 'published', which are the miniature's, but study is 'paper'" in refused.stdout
+    refused = snakemake(copy, "figures", "-n", "--config", "tables=shipped", "study=paper", small=False)
+    assert refused.returncode and "tables is 'shipped', which are the miniature's, but study is 'paper'" in refused.stdout
 
 
 def test_table_4_has_every_setting_of_every_part(done):
@@ -280,6 +287,29 @@ def test_editing_a_knockout_module_reruns_only_knockouts_and_their_figures(done)
         module.write_text(before)
 
 
+@pytest.mark.parametrize(
+    ("module", "reruns"),
+    [
+        ("plots_miniature", {"app_training", "app_world"}),
+        ("plots_order", {"app_order"}),
+        ("study", set()),
+        ("worldsense", set()),
+        ("readers", set()),
+    ],
+)
+def test_editing_a_module_reruns_only_what_imports_it(done, module, reruns):
+    """A figure whose notebook imports it; nothing for what the rules alone ask, or for another benchmark's reader."""
+    path = done / f"workflow_scripts/avflow/{module}.py"
+    before = path.read_text()
+    path.write_text(before + "\nEDITED = True\n")
+    try:
+        run = snakemake(done, "--dry-run", "--cores", "2")
+        jobs = planned(run.stdout) if "Job stats:" in run.stdout else {}
+        assert jobs.keys() - {"all", "figures"} == reruns, run.stdout[-2000:]
+    finally:
+        path.write_text(before)
+
+
 def test_a_comment_reruns_jobs_but_keeps_their_finished_questions(done):
     module = done / "workflow_scripts/avflow/tracing/interventions.py"
     before = edited(module, "half = width // 2", "half = width // 2  # layers on either side")
@@ -305,7 +335,7 @@ def test_a_killed_knockout_goes_on_where_it_stopped_with_equal_rows(done):
         evaluate=source / f"evaluate/{MODEL}/mini-video/0.parquet", out=out, threads=1, device="cpu",
         spans='{"av_video": {"question": ["instruction", "question_text", "options", "tail"]}}',
     )  # fmt: skip
-    routes = yaml.safe_load((done / "config.yaml").read_text())["knockout"]["cuts"]["figure_4"]["routes"]
+    routes = Study.read(done / "config.yaml").cuts["figure_4"]["routes"]
     controls = {"random_same": 1, "random_other": 1}  # of tests/small.yaml, for two questions a task
     cuts = [{"routes": routes, "stride": 5}, {"routes": routes, "stride": 5, "controls": controls, "first": 2}]
     command = [sys.executable, "workflow_scripts/knockout.py", "--cuts", json.dumps(cuts)]
@@ -344,32 +374,25 @@ def test_verification_is_recorded_and_notices_a_wrong_row(done):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("seed: 0 ", "sead: 0 "), "'sead' was unexpected"),
-        (
-            ("study: miniature", "study: minature"),
-            "config.yaml: study names 'minature', which is not defined; defined: miniature",
-        ),
-        (("widths: [1, 3, 5, 7, 9, 11]", "widths: [1, 2]"), "should not be valid under {'multipleOf': 2}"),
-        (("audio->question, question->last, video->last", "audio=>question, question->last, video->last"), "does not match"),
+        (("seed: 0 ", "sead: 0 "), "config.yaml: Additional properties are not allowed ('sead' was unexpected)"),
+        (("tables: fresh", "tables: published"), "config.yaml: tables is 'published', which is called 'shipped' now"),
         (("models: [tiny-omni, ", "models: [tiny-oni, "), "names 'tiny-oni', which is not defined"),
-        (("main_model: tiny-omni", "main_model: qwen2.5-omni-7b"), "main_model names 'qwen2.5-omni-7b', which is not defined"),
-        (
-            ("    items: mini-items", "    items: mini-graded"),
-            "studies/miniature/items is 'mini-graded', which is of another setting",
-        ),
-        (
-            ("checkpoint: resources/tiny-omni", "checkpoint: resources/tiny"),
-            "models/tiny-omni/checkpoint is 'resources/tiny', which holds no checkpoint",
-        ),
     ],
 )
 def test_a_bad_configuration_is_refused_before_anything_runs(copy, change, message):
+    """Every mistake is tested in test_study.py; here, that Snakemake shows its line."""
     before = edited(copy / "config.yaml", *change)
     try:
         run = snakemake(copy, "--dry-run", "--cores", "2", small=False)
         assert run.returncode != 0 and message in run.stdout, run.stdout[-2000:]
     finally:
         (copy / "config.yaml").write_text(before)
+
+
+def test_a_figure_that_the_study_has_not_stops_with_the_reason(copy):
+    one = json.dumps({"miniature": {"items": "mini-video", "datasets": ["mini-video"], "discards": {}}})
+    run = snakemake(copy, "fig5", "--dry-run", "--cores", "2", "--config", f"studies={one}", small=False)
+    assert run.returncode != 0 and "knockout/cuts/figure_5 is for no dataset of the study miniature" in run.stdout
 
 
 def test_every_computing_rule_logs_and_names_its_environment(copy):

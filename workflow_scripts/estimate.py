@@ -22,7 +22,7 @@ def rows_of(path) -> list[dict]:
         return list(csv.DictReader(file))
 
 
-class Study:
+class StudyCosts:
     """A study of config.yaml with the facts and rates that its costs follow from."""
 
     def __init__(self, settings: dict, shapes, facts, rates, correct: float):
@@ -125,7 +125,7 @@ def gigabytes(number: float) -> str:
     return "unknown" if math.isnan(number) else f"{number:.0f} GB" if number >= 10 else f"{number:.1f} GB"
 
 
-def datasets_of(study: Study, needs: dict) -> list[str]:
+def datasets_of(study: StudyCosts, needs: dict) -> list[str]:
     """The datasets that a target rests on: those of its analyses, or all where it shows every question's answer."""
     if needs.get("discards"):
         return [d for d in study.settings["datasets"] if d in study.settings["discards"]["tried"]]
@@ -135,7 +135,7 @@ def datasets_of(study: Study, needs: dict) -> list[str]:
     return [d for d in study.settings["datasets"] if everywhere or any(d in cut for cut in cuts)]
 
 
-def gpu_table(study: Study, targets: dict[str, dict], pins: Path) -> list[list[str]]:
+def gpu_table(study: StudyCosts, targets: dict[str, dict], pins: Path) -> list[list[str]]:
     """By target: GPU-hours of each model from nothing, then downloads and kept frames.
 
     What several targets share is counted in each of them and once in the last line. ">" where a size is not known or not pinned.
@@ -186,7 +186,7 @@ def pinned(folder: Path, name: str) -> float:
     return sum(f["size"] for f in files) if files else math.nan
 
 
-def disk_table(study: Study, pins: Path) -> list[list[str]]:
+def disk_table(study: StudyCosts, pins: Path) -> list[list[str]]:
     """What lies on disk, in bytes: downloads, frames by sampling, features by model, rows."""
     table = [["on disk", "size", "how it is known"]]
     for model, shape in study.shapes.items():
@@ -243,7 +243,7 @@ def main():
         return
     shapes, facts = costs.shapes_of(rows_of(arguments.models)), costs.facts_of(rows_of(arguments.datasets))
     rates = costs.Rates(json.loads(arguments.sweeps.read_text()), json.loads(arguments.stages.read_text()), shapes)
-    study = Study(arguments.settings, shapes, facts, rates, arguments.correct)
+    study = StudyCosts(arguments.settings, shapes, facts, rates, arguments.correct)
     print(
         f"GPU-hours of each figure from nothing, features and answers included, on one {rates.device};\n"
         f"{100 * arguments.correct:.0f} % of questions are taken to be answered correctly\n"

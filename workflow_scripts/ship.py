@@ -1,10 +1,10 @@
-"""Keep what the miniature's figures are drawn from, small enough for git: `make publish` after a run that is to be shipped.
+"""Keep what the miniature's figures are drawn from, small enough for git: `make ship` after a run that is to be shipped.
 
-    python workflow_scripts/ship.py --results results/miniature --out figures/published
+    python workflow_scripts/ship.py --results results/miniature --out figures/shipped
 
 Tables lose the columns that no figure reads, and numbers are rounded to 12 binary digits (1 in 8,000), but for those of uncut
 runs, whose last digits are the noise floor. Of the world, the clip and the matching question that `app_world` shows are kept.
-`snakemake figures --config tables=published` redraws from there. About 20 seconds; 3 MB.
+`snakemake figures --config tables=shipped` redraws from there. About 20 seconds; 3 MB.
 """
 
 import argparse

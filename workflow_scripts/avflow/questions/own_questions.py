@@ -19,8 +19,9 @@ OPTIONAL = {"group", "needs", "layout", "layout_name", "question_raw", "flags"}
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-def collect(intake: Intake, path: Path) -> None:
-    """Take in the questions of a file. Raises InputError naming the line for what is no question of this shape."""
+def collect(intake: Intake) -> None:
+    """Take in the questions of --questions-file. Raises InputError naming the line for what is no question of this shape."""
+    path = intake.arguments.questions_file
     rows = [_row(line, f"{path}, line {n}") for n, line in enumerate(_lines(path), 1) if line.strip()]
     for row in intake.rows(rows, "task", path):
         intake.take(row, lambda row: _question(row, intake))

@@ -1,7 +1,7 @@
-"""What all prepare rules share: which questions are taken, where their media go, what is probed, dropped and written.
+"""What all datasets' preparation shares: which questions are taken, where media go, what is probed, dropped and written.
 
-A prepare script reads a benchmark's own files and hands questions to an `Intake`; `finish` does the rest. Nothing is dropped
-without a word: `<dataset>.dropped.tsv` holds every question that is left out, with its reason.
+A reader (see `readers`) takes a dataset's own files and hands questions to an `Intake`; `finish` does the rest. Every question
+that is left out stands in `<dataset>.dropped.tsv` with its reason.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from ..errors import InputError, Unusable
 from ..hub import Shipped, put_in_place
 from ..hub.archives import Source
 from ..storage import manifest
+from . import readers
 from .benchmark_rows import safe, slug, video_question
 from .drops import Dropped, write_drops
 from .media_table import keep_usable
@@ -24,11 +25,15 @@ from .question import split_for_knockout, write_questions
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    """The options of a prepare script."""
+    """The options of prepare.py."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--type", required=True, choices=list(readers.MODULES), help="which reader takes it")
     made.add_argument("--dataset", required=True, help="its name, with which all ids begin")
     made.add_argument("--setting", required=True, choices=["av_video", "items"])
     made.add_argument("--folder", type=Path, help="where the benchmark's files are")
+    made.add_argument(
+        "--questions-file", type=Path, help="of the miniature, its test.csv; of your own, JSON Lines, one question a line"
+    )
     made.add_argument("--root", type=Path, required=True, help="the folder that media paths start from, where media/ is made")
     made.add_argument("--tasks", type=json.loads, default=["*"], help="JSON list of patterns over tasks; all where left out")
     made.add_argument("--groups", type=json.loads, default={}, help="JSON, group -> patterns; a task in none is one of its own")

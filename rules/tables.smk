@@ -1,0 +1,95 @@
+"""Tables 1 to 4 as csv and LaTeX, each a target of its own, and every table of the study."""
+
+TASKS_OF = {"tab2": study.video, "tab3": study.items}
+
+
+rule tab1:
+    """Table 1: accuracy with attention to video, or to video and sound, masked in the last layers."""
+    input:
+        script="workflow_scripts/table_1.py",
+        lib=code("table_1"),
+        attention="<tables>/attention.parquet",
+        published="resources/published/masking.csv",
+    output:
+        csv="<tables>/tab1.csv",
+        tex="<tables>/tab1.tex",
+    log:
+        "<logs>/tab1.log",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        dataset=study.video,
+        draws=lookup("figures/bootstrap", within=config),
+        seed=lookup("seed", within=config),
+    shell:
+        "python {input.script} --attention {input.attention} --dataset {params.dataset} --published {input.published}"
+        " --draws {params.draws} --seed {params.seed} --csv {output.csv} --tex {output.tex} > {log} 2>&1"
+
+
+rule task_table:
+    """The tasks of one kind of question, how many questions each has and how many are answered, with an example."""
+    input:
+        script="workflow_scripts/task_table.py",
+        lib=code("task_table"),
+        questions=lambda wildcards: f"<results>/questions/{TASKS_OF[wildcards.table]}.jsonl",
+        dropped=lambda wildcards: f"<results>/questions/{TASKS_OF[wildcards.table]}.dropped.tsv",
+        evaluated="<tables>/evaluate.parquet",
+        published="resources/published/tasks.csv",
+    output:
+        csv="<tables>/{table}.csv",
+        tex="<tables>/{table}.tex",
+    log:
+        "<logs>/{table}.log",
+    wildcard_constraints:
+        table="|".join(TASKS_OF),
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    shell:
+        "python {input.script} --questions {input.questions} --dropped {input.dropped} --evaluated {input.evaluated}"
+        " --published {input.published} --csv {output.csv} --tex {output.tex} > {log} 2>&1"
+
+
+rule tab2:
+    """Table 2: the tasks of audio-visual video, how many questions each has and how many are answered, with an example."""
+    input:
+        multiext("<tables>/tab2", ".csv", ".tex"),
+    localrule: True
+
+
+rule tab3:
+    """Table 3: the tasks of interleaved items, how many questions each has and how many are answered, with an example."""
+    input:
+        multiext("<tables>/tab3", ".csv", ".tex"),
+    localrule: True
+
+
+rule tab4:
+    """Table 4: accuracy when tokens are discarded once they have been read, its change with an interval, and what is saved."""
+    input:
+        script="workflow_scripts/table_4.py",
+        lib=code("table_4"),
+        pruning="<tables>/pruning.parquet",
+        layers=expand("<results>/discard_layers/{model}.json", model=study.models),
+        published="resources/published/table_4.csv",
+    output:
+        figure_table.table_4(study, "csv"),
+        figure_table.table_4(study, "tex"),
+    log:
+        "<logs>/tab4.log",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=jobs.tab4(study),
+    shell:
+        "python {input.script} --pruning {input.pruning} --layers {input.layers} --published {input.published}"
+        " {params.options} > {log} 2>&1"
+
+
+rule tables:
+    """Every table: those of the paper, and those of answers and knockouts, also where no figure reads them."""
+    input:
+        figure_table.tables(study),
+    localrule: True

@@ -1,0 +1,610 @@
+"""avflow.study, figure_table, jobs and readers: what the workflow computes from config.yaml, without starting Snakemake."""
+
+import copy
+import json
+import shlex
+import subprocess
+import sys
+
+import pytest
+import yaml
+from conftest import ROOT, SCRIPTS
+
+from avflow import figure_table, jobs
+from avflow.questions import readers
+from avflow.errors import InputError
+from avflow.study import Study, check_schema
+
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+SCHEMA = yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text())
+CLIPS = {
+    "main_model": "tiny-omni",
+    "video": "mini-video",
+    "items": "mini-video",
+    "models": ["tiny-omni"],
+    "datasets": ["mini-video"],
+}
+ITEMS = CLIPS | {"video": "mini-items", "items": "mini-items", "datasets": ["mini-items"]}
+
+
+def merged(old, new):
+    """Mappings key by key, as Snakemake merges configuration files; everything else is replaced."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    return {**old, **{key: merged(old.get(key), value) for key, value in new.items()}}
+
+
+def study(name="miniature", folder=ROOT, **changes) -> Study:
+    return Study(merged(copy.deepcopy(CONFIG), {"study": name, **changes}), folder)
+
+
+def alone(of: dict, **changes) -> Study:
+    """A study of one kind of dataset."""
+    return study("mine", studies={"mine": of}, **changes)
+
+
+def options(text: str) -> dict:
+    """ "--a 1 --b" as a mapping."""
+    words, found = shlex.split(text), {}
+    for word in words:
+        if word.startswith("--"):
+            name = word[2:]
+            found[name] = []
+        else:
+            found[name].append(word)
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+MINIATURE, PAPER = study(), study("paper")
+
+
+# The study: models, datasets, roles.
+
+
+def test_a_study_is_read_from_its_file_and_another_one_of_the_same_file():
+    read = Study.read(ROOT / "config.yaml")
+    assert read.name == "miniature" and read.models == ["tiny-omni", "tiny-salmonn"] and read.folder == ROOT
+    other = Study.read(ROOT / "config.yaml", study="paper", seed=7)
+    assert other.name == "paper" and other.config["seed"] == 7
+    assert other.models[0] == other.main_model == "qwen2.5-omni-3b" and len(other.models) == 4
+
+
+def test_defaults_are_filled_in_and_the_main_model_goes_first():
+    found = study("paper", studies={"paper": {"main_model": "video-salmonn2-plus-7b"}})
+    assert found.models[0] == "video-salmonn2-plus-7b" and sorted(found.models) == sorted(PAPER.models)
+    assert PAPER.model("qwen2.5-omni-3b")["gpus"] == 1 and MINIATURE.model("tiny-omni")["gpus"] == 0
+    assert MINIATURE.config["tables"] == "fresh" and found.windows == dict.fromkeys(found.models, 7)
+    assert MINIATURE.keeps_features and not PAPER.keeps_features
+
+
+def test_datasets_have_roles_and_settings():
+    assert MINIATURE.roles == {"mini-video": "video", "mini-items": "items"}
+    assert PAPER.settings == {"av_video": "av_speakerbench", "items": "av_odyssey"}
+    assert alone(CLIPS).roles == {"mini-video": "video"} and alone(ITEMS).roles == {"mini-items": "items"}
+    assert MINIATURE.datasets_of_type("miniature") == [
+        "mini-video",
+        "mini-items",
+        "mini-graded",
+        "mini-fresh",
+        "mini-items-fresh",
+    ]
+    assert MINIATURE.datasets_of_type("questions") == []
+
+
+def test_discards_are_tried_in_more_datasets_than_they_are_swept_in():
+    assert MINIATURE.tried == ["mini-video", "mini-items", "mini-graded", "mini-fresh", "mini-items-fresh"]
+    assert MINIATURE.swept == ["mini-video", "mini-items"]
+    assert PAPER.tried == ["av_speakerbench", "av_odyssey", "worldsense"] and PAPER.swept == ["av_speakerbench", "av_odyssey"]
+    assert alone(CLIPS).tried == alone(CLIPS).swept == []
+    one = alone(CLIPS | {"discards": {"knockout": {"mini-video": ["*"]}, "cross_dataset": {"mini-fresh": ["hear"]}}})
+    assert one.tried == ["mini-video", "mini-fresh"] and one.swept == ["mini-video"]
+
+
+# Budgets of knockouts.
+
+
+def test_a_budget_is_the_analysis_with_what_differs_in_a_dataset():
+    budget = MINIATURE.budget("figure_3", "mini-video")
+    assert budget == {
+        "routes": ["cross_frame", "cross_audio_segment", "audio<->video"],
+        "controls": {"random_other": 2, "questions": 10},
+        "questions": 20,
+    }
+    assert MINIATURE.budget("figure_3", "mini-items") is None
+    own = study(knockout={"cuts": {"figure_3": {"datasets": {"mini-video": {"routes": ["cross_frame"], "stride": 2}}}}})
+    assert (
+        own.budget("figure_3", "mini-video")["routes"] == ["cross_frame"] and own.budget("figure_3", "mini-video")["stride"] == 2
+    )
+
+
+def test_a_role_stands_for_the_studys_own_dataset_and_a_name_goes_first():
+    assert "questions" not in PAPER.budget("figure_3", "av_speakerbench")
+    assert (
+        PAPER.budget("windows", "av_speakerbench")["questions"] == 100
+        and MINIATURE.budget("windows", "mini-video")["questions"] == 10
+    )
+    assert PAPER.budget("figure_4", "worldsense") is None, "of the study, but in no role"
+    assert MINIATURE.budget("graded", "mini-graded") and PAPER.analyses.count("graded") == 0
+    assert (
+        MINIATURE.budget("failed", "mini-video")["questions"] == "all"
+        and PAPER.budget("failed", "av_speakerbench")["questions"] == "wrong"
+    )
+
+
+def test_controls_of_fewer_questions_are_a_budget_of_their_own():
+    routes, controls = MINIATURE.budgets("figure_4", "mini-video")
+    assert "controls" not in routes and "first" not in routes
+    assert controls == routes | {"controls": {"random_other": 2}, "first": 10}
+    first = study(knockout={"cuts": {"figure_4": {"first": 4}}}).budgets("figure_4", "mini-video")
+    assert [budget["first"] for budget in first] == [4, 4]
+    assert len(MINIATURE.budgets("windows", "mini-video")) == 1, "no controls"
+    assert MINIATURE.budgets("figure_4", "mini-items") == []
+    everywhere = merged(CONFIG, {})
+    everywhere["knockout"]["cuts"]["figure_4"] = {**CONFIG["knockout"]["cuts"]["figure_4"], "controls": {"random_same": 1}}
+    assert len(Study(everywhere, ROOT).budgets("figure_4", "mini-video")) == 1
+
+
+def test_the_logit_difference_asks_for_all_questions():
+    found = study(figures={"metric": "logit_difference"})
+    assert found.budget("figure_4", "mini-video")["questions"] == "all" and "first" not in found.budget("figure_4", "mini-video")
+    assert found.budget("figure_3", "mini-video") | {"routes": []} == {
+        "routes": [],
+        "controls": {"random_other": 2, "questions": 10},
+        "questions": "all",
+        "first": 20,
+    }
+    both = study(figures={"metric": "logit_difference"}, knockout={"cuts": {"figure_3": {"first": 5}}})
+    assert both.budget("figure_3", "mini-video")["first"] == 5
+    assert study("paper", figures={"metric": "logit_difference"}).budget("failed", "av_speakerbench")["questions"] == "wrong"
+
+
+def test_analyses_are_those_for_datasets_of_the_study():
+    assert MINIATURE.analyses == [
+        *("figure_3", "figure_4", "figure_5", "figure_6", "windows", "graded", "order_items", "order_video", "options"),
+        *("cumulative", "failed", "value_zero"),
+    ]
+    assert alone(ITEMS).analyses == ["figure_5", "figure_6", "order_items"]
+    assert set(alone(CLIPS).analyses) & {"figure_5", "figure_6", "order_items", "graded"} == set()
+    assert MINIATURE.cut_in("figure_4") == ["mini-video"] and MINIATURE.cut_in("graded") == ["mini-graded"]
+
+
+def test_attention_and_sufficiency_name_their_questions():
+    assert MINIATURE.attended == ["mini-video", "mini-items"] and MINIATURE.kept_open == ["mini-video"]
+    assert MINIATURE.asked("attention", "mini-video") == {"first": 50} and MINIATURE.asked("attention", "mini-graded") is None
+    assert PAPER.asked("attention", "av_speakerbench") == {} and PAPER.asked("sufficiency", "av_speakerbench") == {"shards": 4}
+    assert alone(ITEMS).kept_open == [] and not alone(ITEMS).attends_video and alone(CLIPS).attends_video
+
+
+# Routes that are configured and not drawn.
+
+
+def test_a_route_that_is_not_drawn_is_cut_as_any_other():
+    assert MINIATURE.budget("figure_4", "mini-video")["routes"][-3:] == [
+        "question_text->options",
+        "question_text->tail",
+        "question_text->last",
+    ]
+    assert MINIATURE.drawn_routes("figure_4") == [
+        "video->question",
+        "audio->question",
+        "question->last",
+        "video->last",
+        "audio->last",
+    ]
+    assert '"drawn"' not in jobs.knockout_cuts(MINIATURE, "figure_4", "mini-video")
+    assert '"drawn"' not in jobs.estimate(MINIATURE)
+
+
+@pytest.mark.parametrize("name", ["fig3", "fig4", "fig5", "fig6", "app_options", "app_failed", "app_cumulative", "app_window"])
+def test_a_figure_is_told_to_draw_every_route_that_does_not_say_otherwise(name):
+    """A route is drawn because config.yaml lists it: there is no second list."""
+    (analysis,) = figure_table.FIGURES[name].analyses
+    told = figure_table.parameters(MINIATURE, name)["routes"]
+    undrawn = {"figure_4": {"question_text->options", "question_text->tail", "question_text->last"}}.get(analysis, set())
+    assert told == [route for route in MINIATURE.cuts[analysis]["routes"] if route not in undrawn] and told
+
+
+def test_the_overviews_and_the_explorer_draw_what_the_main_figures_draw():
+    main = {f"figure_{n}": figure_table.parameters(MINIATURE, f"fig{n}")["routes"] for n in (3, 4, 5, 6)}
+    assert figure_table.main_routes(MINIATURE) == main
+    assert all(figure_table.parameters(MINIATURE, name)["routes"] == main for name in ("app_tasks", "app_models"))
+    told = figure_table.parameters(MINIATURE, "app_order")["routes"]
+    assert told == {"items": MINIATURE.drawn_routes("order_items"), "clips": MINIATURE.drawn_routes("order_video")}
+
+
+# Files.
+
+
+def test_files_lie_below_the_study_and_pathvars_move_them():
+    assert MINIATURE.paths == {
+        "results": "results/miniature",
+        "logs": "logs/miniature",
+        "downloads": "downloads",
+        "tables": "results/miniature/tables",
+        "drawn": "results/miniature",
+    }
+    shipped = study(tables="shipped")
+    assert shipped.paths["results"] == "results/shipped" and shipped.paths["drawn"] == "figures/shipped"
+    moved = study("paper", pathvars={"results": "far/away", "downloads": "disk"})
+    assert moved.paths["tables"] == "far/away/tables" and moved.media_root("av_odyssey") == "far/away/datasets/av_odyssey"
+    assert moved.checkpoint_folder("qwen2.5-omni-3b") == "disk/models/qwen2.5-omni-3b"
+
+
+def test_checkpoints_are_files_or_a_downloads_manifest():
+    assert jobs.checkpoint(PAPER, "qwen2.5-omni-3b") == ["downloads/models/qwen2.5-omni-3b/manifest.json"]
+    files = jobs.checkpoint(MINIATURE, "tiny-omni")
+    assert "resources/tiny-omni/config.json" in files and all((ROOT / path).is_file() for path in files)
+    assert PAPER.from_hub("models") == CONFIG["studies"]["paper"]["models"] and MINIATURE.from_hub("datasets") == []
+
+
+def test_shards_are_listed_by_dataset_part_and_model():
+    few = study("paper", datasets={"av_speakerbench": {"shards": 2}, "worldsense": {"shards": 1}})
+    found = few.shards("evaluate", ["av_speakerbench", "worldsense"], few.models[:2])
+    names = [path.removeprefix("results/paper/evaluate/") for path in found]
+    assert names == [
+        *("qwen2.5-omni-3b/av_speakerbench/0.parquet", "qwen2.5-omni-7b/av_speakerbench/0.parquet"),
+        *("qwen2.5-omni-3b/av_speakerbench/1.parquet", "qwen2.5-omni-7b/av_speakerbench/1.parquet"),
+        *("qwen2.5-omni-3b/worldsense/0.parquet", "qwen2.5-omni-7b/worldsense/0.parquet"),
+    ]
+    assert jobs.knockout_shards(MINIATURE, "graded")[0] == "results/miniature/knockout/tiny-omni/mini-graded/graded/0.parquet"
+    assert len(jobs.sufficiency_shards(PAPER)) == 4 * 4, "four models, the first four shards"
+    assert jobs.sufficiency_shards(few)[-1] == "results/paper/sufficiency/video-salmonn2-plus-7b/av_speakerbench/1.parquet"
+
+
+def test_layers_follow_from_knockouts_where_config_does_not_name_them():
+    assert jobs.layer_shards(PAPER, "qwen2.5-omni-3b") == []
+    found = {path.split("/")[-2] for path in jobs.layer_shards(MINIATURE, "tiny-omni")}
+    assert found == {"figure_4", "figure_5", "figure_6"} and len(jobs.layer_shards(PAPER, "qwen2.5-omni-7b")) == 64 + 2 * 32
+
+
+def test_the_table_of_figures_lists_what_a_study_computes():
+    tables = [path.removeprefix("results/miniature/tables/") for path in figure_table.tables(MINIATURE)]
+    assert {"tab1.csv", "tab2.tex", "tab4_video.csv", "tab4_items.tex", "tab3.html", "knockout_value_zero.parquet"} <= set(tables)
+    assert len(tables) == len(set(tables)) and sum(path.endswith(".parquet") for path in tables) == len(MINIATURE.analyses) + 6
+    without = [path.rsplit("/")[-1] for path in figure_table.tables(alone(ITEMS))]
+    assert "tab1.csv" not in without and "pruning.parquet" not in without and "sufficiency.parquet" not in without
+    assert figure_table.tables(study(tables="shipped")) == figure_table.claims(study(tables="shipped")) == []
+    assert figure_table.claims(PAPER) == ["results/paper/tables/claims.csv", "results/paper/tables/claims.html"]
+    assert figure_table.claims(alone(CLIPS)) == []
+    assert figure_table.table_4(alone(CLIPS | {"discards": {"knockout": {"mini-video": ["*"]}}}), "csv") == [
+        "results/mine/tables/tab4_video.csv"
+    ]
+    held = [path.rsplit("/")[-1] for path in figure_table.claimed_tables(alone(ITEMS))]
+    assert held == ["knockout_figure_5.parquet", "knockout_figure_6.parquet", "evaluate.parquet", "reliance.parquet"]
+    assert (
+        figure_table.table_title("tab4_items") == "Table 4: interleaved items" and figure_table.table_title("claims") == "Claims"
+    )
+
+
+# Figures.
+
+
+def test_each_study_has_the_figures_of_its_datasets():
+    everything = set(figure_table.FIGURES)
+    assert set(figure_table.drawable(MINIATURE)) == everything
+    assert set(figure_table.drawable(PAPER)) == everything - {"app_training", "app_world"}
+    assert everything - set(figure_table.drawable(alone(CLIPS))) == {
+        "fig5",
+        "fig6",
+        "app_discard_layers",
+        "app_pareto",
+        "app_world",
+    }
+    assert set(figure_table.drawable(alone(ITEMS))) == {
+        *("fig5", "fig6", "app_order", "app_baseline", "app_answer_probability", "app_tasks", "app_models", "app_training")
+    }
+
+
+def test_every_figure_has_a_notebook_a_target_and_a_caption():
+    rules, captions = (ROOT / "rules/figures.smk").read_text(), (ROOT / "report/captions.rst").read_text()
+    for name in figure_table.FIGURES:
+        assert f"\nrule {name}:\n" in rules and f'  "{name}": ' in captions
+    assert {p.stem for p in (ROOT / "figures").glob("*.ipynb")} == set(figure_table.FIGURES)
+    assert [name for name in figure_table.FIGURES if figure_table.FIGURES[name].category == "Figures"] == [
+        f"fig{n}" for n in range(1, 7)
+    ]
+
+
+def defaults(name: str) -> set[str]:
+    """The parameters that a figure's notebook takes."""
+    cells = json.loads((ROOT / f"figures/{name}.ipynb").read_text())["cells"]
+    first = next(cell for cell in cells if "parameters" in cell["metadata"].get("tags", []))
+    return {line.split(" = ")[0] for line in "".join(first["source"]).splitlines() if " = " in line}
+
+
+@pytest.mark.parametrize("name", figure_table.FIGURES)
+def test_a_notebook_is_told_what_it_takes(name):
+    for of in (MINIATURE, PAPER):
+        if name in figure_table.drawable(of):
+            told = {*figure_table.parameters(of, name), "pdf", "png", *figure_table.FIGURES[name].writes}
+            assert told <= defaults(name) and defaults(name) - told <= {"graded"}
+
+
+def test_what_a_figure_is_told_is_what_it_waits_for():
+    reading = {
+        "evaluated": ["results/miniature/tables/evaluate/mini-video.parquet"],
+        "published": "resources/published/curves.csv",
+        "draws": 2000,
+        "seed": 0,
+        "metric": "probability",
+    }
+    assert figure_table.parameters(MINIATURE, "fig4") == {
+        "table": "results/miniature/tables/knockout_figure_4.parquet",
+        "models": {"tiny-omni": 3, "tiny-salmonn": 3},
+        "dataset": "mini-video",
+        "reading": reading,
+    }
+    assert figure_table.inputs(MINIATURE, "fig4") == [
+        "results/miniature/tables/knockout_figure_4.parquet",
+        "results/miniature/tables/evaluate/mini-video.parquet",
+        "resources/published/curves.csv",
+    ]
+    sure = study(figures={"confident": 0.5})
+    assert "results/miniature/tables/reliance.parquet" in figure_table.inputs(sure, "fig4")
+    assert figure_table.parameters(sure, "fig4")["reading"]["confident"] == 0.5
+    shipped = figure_table.inputs(study(tables="shipped"), "fig4")
+    assert shipped[:2] == ["figures/shipped/tables/knockout_figure_4.parquet", "figures/shipped/tables/evaluate.parquet"]
+
+
+def test_figures_are_told_of_the_studys_own_datasets_and_models():
+    told = {name: figure_table.parameters(MINIATURE, name) for name in figure_table.FIGURES}
+    assert told["fig5"]["dataset"] == "mini-items" and told["app_window"]["models"] == ["tiny-omni", "tiny-salmonn"]
+    assert told["app_tasks"]["model"] == "tiny-omni" and set(told["app_models"]["tables"]) == set(figure_table.MAIN)
+    assert told["app_pareto"]["datasets"] == {"av_video": "mini-video", "items": "mini-items"}
+    assert told["app_attention_change"]["route"] == "audio->question" and told["app_attention_change"]["layers"] == [0, 0.67]
+    assert told["app_world"]["shards"] == told["app_world"]["item_shards"] == 1
+    assert told["app_world"]["video_frames"] == "results/miniature/frames/mini-video/omni-56px/0.safetensors"
+    assert told["app_training"]["logs"]["tiny-omni"] == "resources/tiny-omni/training.jsonl"
+    assert len(told["app_baseline"]["dropped"]) == 3 and told["app_cumulative"]["draws"] == 2000
+    assert figure_table.parameters(PAPER, "fig1")["layers"] == {"qwen2.5-omni-3b": [30, 31]}
+    few = alone(ITEMS)
+    assert figure_table.parameters(few, "app_order")["clips_table"] == ""
+    assert figure_table.parameters(few, "app_tasks")["tables"]["figure_3"] == ""
+    assert "" not in figure_table.inputs(few, "app_tasks")
+    assert jobs.notebook(MINIATURE, "app_cumulative").endswith("-p dataset mini-video -p draws 2000 -p seed 0")
+
+
+@pytest.mark.parametrize(
+    ("of", "name", "message"),
+    [
+        (CLIPS, "fig5", "config.yaml: knockout/cuts/figure_5 is for no dataset of the study mine"),
+        (ITEMS, "app_reliance", "none of knockout/cuts/figure_4, knockout/cuts/graded is for a dataset of the study mine"),
+        (ITEMS, "fig1", "the study mine reads no attention in audio-visual video of its own"),
+        (CLIPS, "app_pareto", "the study mine names no discards"),
+        (ITEMS, "app_sufficiency", "the study mine has no dataset of sufficiency/datasets in which sufficiency/analyses cut"),
+        (CLIPS, "app_world", "the study mine has not both mini-video and mini-items"),
+    ],
+)
+def test_a_figure_that_a_study_has_not_says_why(of, name, message):
+    for asked in (figure_table.inputs, jobs.notebook):
+        with pytest.raises(InputError) as refused:
+            asked(alone(of), name)
+        assert message in str(refused.value) and "\n" not in str(refused.value)
+
+
+# What jobs are told.
+
+
+def test_mappings_become_options():
+    written = jobs.as_options({"max_frames": 768, "silent": True, "loud": False, "tasks": ["a b", "c"], "text": "it's"})
+    assert shlex.split(written) == ["--max-frames", "768", "--silent", "--tasks", '["a b", "c"]', "--text", "it's"]
+
+
+def test_models_are_loaded_as_configured():
+    tiny = options(jobs.model(MINIATURE, "tiny-salmonn"))
+    assert tiny["checkpoint"] == "resources/tiny-salmonn" and tiny["device"] == "cpu" and tiny["positions"] == "official_generate"
+    big = options(jobs.model(PAPER, "qwen2.5-omni-7b"))
+    assert big["checkpoint"] == "downloads/models/qwen2.5-omni-7b" and big["dtype"] == "bfloat16" and "device" not in big
+
+
+def test_datasets_are_prepared_as_configured():
+    told = options(jobs.prepare(MINIATURE, "mini-video"))
+    assert told == {"type": "miniature", "setting": "av_video", "per-task": "150", "knockout": "40"}
+    told = options(jobs.prepare(PAPER, "av_speakerbench"))
+    assert {"type", "setting", "groups", "keep", "instruction", "ending", "knockout-tasks", "knockout"} == set(told)
+    assert json.loads(told["groups"])["visual_recognition"] == ["*activity*", "*attribute*"]
+
+
+def test_spans_and_cuts_are_json():
+    assert json.loads(jobs.spans(PAPER, "av_odyssey")) == {"items": CONFIG["spans"]["items"]}
+    assert json.loads(jobs.knockout_cuts(MINIATURE, "figure_4", "mini-video")) == MINIATURE.budgets("figure_4", "mini-video")
+    assert jobs.gather_knockout(PAPER, "failed") == "--may-be-empty" and jobs.gather_knockout(MINIATURE, "failed") == ""
+
+
+def test_attention_sufficiency_and_reliance_name_questions():
+    told = options(jobs.attention(PAPER, "qwen2.5-omni-3b", "av_speakerbench"))
+    assert told["masked-layers"] == ["31", "35"] and "first" not in told and json.loads(told["change"])["layers"] == [0, 0.67]
+    told = options(jobs.attention(MINIATURE, "tiny-omni", "mini-items"))
+    assert told == {"first": "20", "maps": "1", "bins": "64"}, "nothing is masked in items"
+    assert options(jobs.sufficiency(PAPER, "av_speakerbench")) == {
+        "draws": "2",
+        "thresholds": ["1", "2", "5", "10", "20", "40", "60"],
+    }
+    assert options(jobs.reliance(MINIATURE, "mini-video")) == {"shuffles": "1", "first": "40"}
+    assert options(jobs.reliance(PAPER, "worldsense")) == {"shuffles": "1"}
+    assert jobs.sufficiency_tables(MINIATURE, "mini-video")[0].endswith("knockout_figure_3.parquet")
+
+
+def test_discards_name_tasks_kinds_and_files():
+    told = options(jobs.pruning(PAPER, "av_speakerbench"))
+    assert told["tasks"] == ["speech_recognition", "*activity*", "*attribute*", "visual_counting", "speech_counting"]
+    assert told["timed"] == "5" and "first" not in told
+    assert options(jobs.pruning(MINIATURE, "mini-video")) | {"fastv": ""} == {
+        **{"tasks": "*", "random": "5", "fastv": "", "timed": "1", "repeats": "20", "first": "20"},
+    }
+    assert json.loads(options(jobs.discard_sweep(MINIATURE))["discards"])["items"]["Cand"] == "candidates"
+    layers = options(jobs.discard_layers(PAPER, "qwen2.5-omni-3b"))
+    assert json.loads(layers["given"])["items"] == {"Ques": 29, "Ref": 31, "Cand": 25}
+    assert json.loads(options(jobs.discard_layers(PAPER, "qwen2.5-omni-7b"))["given"]) is None
+    told = options(jobs.tab4(MINIATURE))
+    assert told["items"] == "results/miniature/tables/tab4_items.csv" and told["models"] == ["tiny-omni", "tiny-salmonn"]
+
+
+def test_claims_are_told_where_tables_lie():
+    told = options(jobs.claims(PAPER))
+    assert told["tables"] == "results/paper/tables" and told["least"] == "10"
+    assert json.loads(told["datasets"]) == {"video": "av_speakerbench", "items": "av_odyssey"}
+
+
+def test_pin_targets_are_the_studys_own():
+    told = json.loads(jobs.pin_targets(PAPER))
+    assert set(told) == {*PAPER.models, *PAPER.datasets} and told["worldsense"]["repo_type"] == "dataset"
+    assert set(told["qwen2.5-omni-3b"]) == {"repo", "repo_type", "licence"} and jobs.pin_targets(MINIATURE) == "{}"
+
+
+def test_the_estimate_knows_what_every_figure_needs():
+    told = options(jobs.estimate(PAPER))
+    settings, targets = json.loads(told["settings"]), json.loads(told["targets"])
+    assert set(settings["models"]) == set(PAPER.models) and settings["keep_features"] is False and settings["variants"] == 5
+    assert settings["cuts"]["figure_4"]["av_speakerbench"] == PAPER.budgets("figure_4", "av_speakerbench")
+    assert settings["looks"]["sufficiency"]["av_speakerbench"] == {"shards": 4, "forwards": 3 + 3 * 7}
+    assert settings["discards"]["ranked"] == 3 and settings["discards"]["kinds"]["items"] == [
+        "question_text",
+        "reference",
+        "candidates",
+    ]
+    assert targets["fig4"] == {"cuts": ["figure_4"], "looks": [], "reliance": False}
+    assert targets["fig1"] == {"cuts": [], "looks": ["attention"], "reliance": False}
+    assert targets["app_sufficiency"] == {"cuts": ["figure_3", "figure_4"], "looks": ["sufficiency"], "reliance": False}
+    assert targets["app_reliance"] == {"cuts": ["figure_4"], "looks": [], "reliance": True}
+    assert targets["tab4, app_pareto"]["discards"] == ["discards", "table_4"] and "app_pareto" not in targets
+    assert not {"app_training", "app_world"} & set(jobs.estimated_targets(MINIATURE)), "they need no model"
+
+
+# What is wrong is one line.
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tables": "published"}, "config.yaml: tables is 'published', which is called 'shipped' now; write tables: shipped"),
+        ({"study": "minature"}, "config.yaml: study names 'minature', which is not defined; defined: miniature, paper"),
+        ({"sead": 0}, "config.yaml: Additional properties are not allowed ('sead' was unexpected)"),
+        ({"seed": "x"}, "config.yaml: seed: 'x' is not of type 'integer'"),
+        ({"models": {"tiny-omni": {"gpus": 2}}}, "config.yaml: models/tiny-omni/gpus: 2 is not one of [0, 1]"),
+        ({"studies": {"miniature": {"models": ["tiny-oni"]}}}, "studies/miniature/models names 'tiny-oni', which is not defined"),
+        (
+            {"studies": {"miniature": {"main_model": "qwen2.5-omni-7b"}}},
+            "main_model names 'qwen2.5-omni-7b', which is not defined",
+        ),
+        ({"studies": {"miniature": {"datasets": ["mine"]}}}, "studies/miniature/datasets names 'mine'"),
+        ({"studies": {"miniature": {"video": "worldsense"}}}, "studies/miniature/video and items names 'worldsense'"),
+        (
+            {"studies": {"miniature": {"items": "mini-graded"}}},
+            "items is 'mini-graded', which is of another setting; name one of items",
+        ),
+        ({"studies": {"miniature": {"discards": {"knockout": {"mine": ["*"]}}}}}, "studies/miniature/discards names 'mine'"),
+        ({"knockout": {"cuts": {"graded": {"datasets": {"mine": {}}}}}}, "knockout/cuts/graded/datasets names 'mine'"),
+        (
+            {"attention": {"datasets": {"mine": {}}}},
+            "attention/datasets names 'mine', which is not defined; defined: video, items",
+        ),
+        ({"sufficiency": {"datasets": {"mine": {}}}}, "sufficiency/datasets names 'mine'"),
+        ({"sufficiency": {"analyses": ["figure_7"]}}, "sufficiency/analyses names 'figure_7'"),
+        ({"models": {"qwen2.5-omni-7b": {"sampling": "all"}}}, "models/qwen2.5-omni-7b/sampling names 'all'"),
+        (
+            {"models": {"tiny-omni": {"checkpoint": "resources/tiny"}}},
+            "models/tiny-omni/checkpoint is 'resources/tiny', which holds no checkpoint (config.json)",
+        ),
+        (
+            {"tables": "shipped", "study": "paper"},
+            "tables is 'shipped', which are the miniature's, but study is 'paper'; leave one out",
+        ),
+        (
+            {"knockout": {"cuts": {"windows": {"widths": [1, 2]}}}},
+            "cuts/windows/widths/1: 2 should not be valid under {'multipleOf': 2}",
+        ),
+        (
+            {"knockout": {"cuts": {"graded": {"routes": ["audio=>last"]}}}},
+            "knockout/cuts/graded/routes/0: 'audio=>last' does not match",
+        ),
+        (
+            {"knockout": {"cuts": {"graded": {"routes": [{"route": "audio->last", "drawn": True}]}}}},
+            "knockout/cuts/graded/routes/0/drawn: False was expected",
+        ),
+        ({"datasets": {"worldsense": {"repo": "no-owner"}}}, "datasets/worldsense/repo: 'no-owner' does not match"),
+    ],
+)
+def test_a_bad_configuration_is_refused_with_one_line(changes, message):
+    with pytest.raises(InputError) as refused:
+        study(changes.pop("study", "miniature"), **changes)
+    assert message in str(refused.value) and str(refused.value).startswith("config.yaml: ") and "\n" not in str(refused.value)
+
+
+def test_discards_need_the_studys_own_dataset_of_the_setting():
+    with pytest.raises(
+        InputError, match=r"names 'mini-fresh', of setting av_video, but not the study's own dataset of it \(mini-video\)"
+    ):
+        alone(CLIPS | {"discards": {"cross_dataset": {"mini-fresh": ["hear"]}}})
+
+
+def test_a_setting_needs_spans_and_kinds():
+    for key, message in (
+        ("spans", "datasets (their setting) names 'items'"),
+        ("pruning", "pruning/kinds (for discards) names 'items'"),
+    ):
+        config = copy.deepcopy(CONFIG)
+        del (config["spans"] if key == "spans" else config["pruning"]["kinds"])["items"]
+        with pytest.raises(InputError) as refused:
+            Study(config, ROOT)
+        assert message in str(refused.value)
+
+
+def test_pins_that_are_missing_or_of_another_repository_name_the_remedy(tmp_path):
+    paper = study("paper", folder=tmp_path)
+    with pytest.raises(InputError, match="worldsense.json is not there; run: snakemake pin --config study=paper"):
+        jobs.pin(paper, "worldsense")
+    (tmp_path / "resources/pins").mkdir(parents=True)
+    (tmp_path / "resources/pins/worldsense.json").write_text(json.dumps({"repo": "owner/other"}))
+    with pytest.raises(InputError, match="is of owner/other, but config.yaml names honglyhly/WorldSense; run: snakemake pin"):
+        jobs.pin(paper, "worldsense")
+    assert jobs.pin(PAPER, "worldsense") == "resources/pins/worldsense.json"
+
+
+def test_results_that_cannot_be_written_stop_before_anything_runs(tmp_path, monkeypatch):
+    study(folder=ROOT).check_writable()
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(InputError, match=r"results/miniature cannot be written \(read-only disk, or permissions of "):
+        MINIATURE.check_writable()
+
+
+def test_a_file_that_is_no_configuration_is_named(tmp_path):
+    with pytest.raises(InputError, match="none.yaml cannot be read: .*No such file"):
+        Study.read(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("study: [\n")
+    with pytest.raises(InputError, match="bad.yaml cannot be read: ") as refused:
+        Study.read(tmp_path / "bad.yaml")
+    assert "\n" not in str(refused.value)
+
+
+# What the modules are made of.
+
+
+def test_every_type_of_dataset_has_a_reader():
+    types = SCHEMA["properties"]["datasets"]["additionalProperties"]["properties"]["type"]["enum"]
+    assert set(readers.MODULES) == set(types)
+    assert all((SCRIPTS / f"avflow/{name.replace('.', '/')}.py").is_file() for name in readers.MODULES.values())
+
+
+def test_the_tests_configurations_are_valid():
+    for name in ("small", "paper", "gpus"):
+        check_schema(merged(copy.deepcopy(CONFIG), yaml.safe_load((ROOT / f"tests/{name}.yaml").read_text())))
+
+
+def test_a_study_is_read_without_loading_anything_heavy():
+    code = (
+        "import sys; from avflow import figure_table, jobs
+from avflow.questions import readers; from avflow.study import Study; Study.read('config.yaml');"
+    )
+    code += "print(sorted({name.split('.')[0] for name in sys.modules}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env={"PYTHONPATH": str(SCRIPTS)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert not {"torch", "numpy", "pandas", "pyarrow", "matplotlib", "snakemake", "av"} & set(eval(done.stdout))
+
+
+def test_rule_files_stay_short_enough_to_read():
+    most = {"common.smk": 80, "figures.smk": 300}
+    for path in (ROOT / "rules").glob("*.smk"):
+        assert len(path.read_text().splitlines()) <= most.get(path.name, 200), path.name

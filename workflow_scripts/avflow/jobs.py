@@ -1,0 +1,256 @@
+"""What the jobs of each rule read and are told, from a Study: input files as lists, options of a command line as text.
+
+    jobs.layer_shards(study, "tiny-omni")                # what discard_layers.py reads
+    jobs.knockout_cuts(study, "figure_4", "mini-video")  # --cuts of knockout.py
+
+What figures read and are told stands in figure_table.py.
+"""
+
+import json
+import shlex
+
+from .errors import InputError
+from .figure_table import FIGURES, drawable, drawing, inputs, parameters, table_4
+from .study import Study
+
+LAYERS_FOLLOW_FROM = ("figure_4", "figure_5", "figure_6")  # analyses that say when a kind of token can be discarded
+MANY = 1 << 30
+NOT_ASKED = (  # keys of a dataset that say nothing about which of its questions are taken, and how they are asked
+    *("shards", "reliance_questions", "discard_questions", "timed_questions", "media_folder", "questions_file"),
+    *("repo", "revision", "licence", "files"),
+)
+RENAMED = {"questions": "per_task", "knockout_questions": "knockout"}  # keys of a dataset -> options of prepare.py
+
+
+def as_options(settings: dict) -> str:
+    """{"max_frames": 768} -> "--max-frames 768"; lists and mappings as JSON, true as the option alone, false as nothing."""
+    parts = []
+    for name, value in settings.items():
+        if value is not False:
+            parts.append(f"--{name.replace('_', '-')}")
+        if not isinstance(value, bool):
+            parts.append(as_json(value) if isinstance(value, (list, dict)) else str(value))
+    return shlex.join(parts)
+
+
+def as_json(value) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def checkpoint(study: Study, model: str) -> list[str]:
+    """The files of a checkpoint; of a download its manifest, which appears when all of them are there and right."""
+    folder = study.checkpoint_folder(model)
+    if "repo" in study.model(model):
+        return [f"{folder}/manifest.json"]
+    kept = (".json", ".safetensors", ".jinja")
+    return sorted(f"{folder}/{p.name}" for p in (study.folder / folder).glob("*") if p.suffix in kept)
+
+
+def frames(study: Study, dataset: str, name: str, shard: str) -> str:
+    """The shard of frames in the sampling that a model wants."""
+    return f"{study.paths['results']}/frames/{dataset}/{study.model(name)['sampling']}/{shard}.safetensors"
+
+
+def knockout_shards(study: Study, analysis: str) -> list[str]:
+    """The shards of an analysis, of those datasets that it is for."""
+    return study.shards("knockout", study.cut_in(analysis), below=f"/{analysis}")
+
+
+def layer_shards(study: Study, model: str) -> list[str]:
+    """The rows of a model's knockouts from which its layers of discards follow, where config.yaml does not name them."""
+    given = study.model(model).get("discard_layers", {})
+    found = []
+    for setting, dataset in study.settings.items():
+        if setting in given or dataset not in study.swept:
+            continue
+        routes = {route for kind in study.config["pruning"]["kinds"][setting].values() for route in kind["routes"]}
+        for analysis in LAYERS_FOLLOW_FROM:
+            budget = study.budget(analysis, dataset) if analysis in study.analyses else None
+            if budget and routes & set(budget["routes"]):
+                found += study.shards("knockout", [dataset], [model], f"/{analysis}")
+    return found
+
+
+def sufficiency_shards(study: Study) -> list[str]:
+    """The shards in which only the found routes are kept open: all of a dataset, or the first so many."""
+    return [
+        f"{study.paths['results']}/sufficiency/{model}/{dataset}/{n}.parquet"
+        for dataset in study.kept_open
+        for model in study.models
+        for n in range(min(study.dataset(dataset)["shards"], study.asked("sufficiency", dataset).get("shards", MANY)))
+    ]
+
+
+def sufficiency_tables(study: Study, dataset: str) -> list[str]:
+    """The tables that say which routes matter in a dataset."""
+    names = study.config["sufficiency"]["analyses"]
+    return study.knockout_tables(*(name for name in names if study.budget(name, dataset) is not None))
+
+
+def pin(study: Study, name: str) -> str:
+    """The pin of a model or dataset. Raises InputError with the remedy where there is none, or one of another repository."""
+    path, remedy = f"resources/pins/{name}.json", f"run: snakemake pin --config study={study.name}"
+    if not (study.folder / path).is_file():
+        raise InputError(f"{path} is not there; {remedy}")
+    pinned = json.loads((study.folder / path).read_text(encoding="utf-8"))["repo"]
+    wanted = {**study.config["models"], **study.config["datasets"]}[name]["repo"]
+    if pinned != wanted:
+        raise InputError(f"{path} is of {pinned}, but config.yaml names {wanted}; {remedy}")
+    return path
+
+
+def pin_targets(study: Study) -> str:
+    """What the study takes from the hub, as JSON for pin.py."""
+    wanted = {name: {"repo_type": "model", **study.model(name)} for name in study.from_hub("models")}
+    wanted |= {name: {"repo_type": "dataset", **study.dataset(name)} for name in study.from_hub("datasets")}
+    keys = ("repo", "repo_type", "revision", "files", "licence")
+    return as_json({name: {key: value for key, value in of.items() if key in keys} for name, of in wanted.items()})
+
+
+def model(study: Study, name: str) -> str:
+    """Which model to load and how."""
+    given = study.model(name)
+    given = {**given, "checkpoint": study.checkpoint_folder(name)} | ({} if given["gpus"] else {"device": "cpu"})
+    names = ("family", "checkpoint", "dtype", "system_prompt", "positions", "device")
+    return as_options({key: given[key] for key in names if key in given})
+
+
+def spans(study: Study, dataset: str) -> str:
+    """The unions of config.yaml for a dataset's setting, as JSON."""
+    setting = study.setting(dataset)
+    return as_json({setting: study.config["spans"][setting]})
+
+
+def prepare(study: Study, dataset: str) -> str:
+    """Which of a dataset's questions to take, and how they are asked. The miniature's tasks are chosen when it is rendered."""
+    given = study.dataset(dataset)
+    left_out = {*NOT_ASKED, *(["tasks"] if given["type"] == "miniature" else [])}
+    return as_options({RENAMED.get(key, key): value for key, value in given.items() if key not in left_out})
+
+
+def reliance(study: Study, dataset: str) -> str:
+    """Which questions of a dataset are asked without a sense, and in how many orders."""
+    first = study.dataset(dataset).get("reliance_questions")
+    return as_options({"shuffles": study.config["reliance"]["shuffles"], **({"first": first} if first else {})})
+
+
+def knockout_cuts(study: Study, analysis: str, dataset: str) -> str:
+    """The budgets of an analysis in a dataset, as JSON."""
+    return as_json(study.budgets(analysis, dataset))
+
+
+def gather_knockout(study: Study, analysis: str) -> str:
+    """A model may answer no question wrongly, so that there is nothing to cut."""
+    wrong = any(study.budget(analysis, d).get("questions") == "wrong" for d in study.cut_in(analysis))
+    return as_options({"may_be_empty": wrong})
+
+
+def attention(study: Study, name: str, dataset: str) -> str:
+    """Of which questions of a dataset a model's attention is read, and what is masked and compared."""
+    settings = study.config["attention"]
+    chosen = {**study.asked("attention", dataset), "maps": settings["maps"], "bins": settings["bins"]}
+    if study.setting(dataset) == "av_video":
+        chosen |= {"masked": settings["masked"], "change": settings["change"]}
+    layers = " ".join(map(str, study.model(name).get("masked_layers", [])))
+    return f"{as_options(chosen)} --masked-layers {layers}" if layers else as_options(chosen)
+
+
+def sufficiency(study: Study, dataset: str) -> str:
+    """Of which questions the found routes are kept open, and by which thresholds."""
+    settings = study.config["sufficiency"]
+    asked = {key: value for key, value in study.asked("sufficiency", dataset).items() if key != "shards"}
+    return f"{as_options({**asked, 'draws': settings['draws']})} --thresholds {' '.join(map(str, settings['thresholds']))}"
+
+
+def discard_sweep(study: Study) -> str:
+    """What is discarded after every layer, in how many questions."""
+    pruning = study.config["pruning"]
+    kinds = {setting: {name: kind["tokens"] for name, kind in kinds.items()} for setting, kinds in pruning["kinds"].items()}
+    return as_options({"discards": kinds, "random": pruning["random"], **pruning["sweep"]})
+
+
+def discard_layers(study: Study, name: str) -> str:
+    """What the layers of a model follow from."""
+    pruning = study.config["pruning"]
+    datasets = {setting: dataset for setting, dataset in study.settings.items() if dataset in study.swept}
+    options = {"given": study.model(name).get("discard_layers"), "kinds": pruning["kinds"], "datasets": datasets}
+    options |= {"threshold": pruning["threshold"], "kl": pruning["vtw"]["kl"], "kl_questions": pruning["vtw"]["questions"]}
+    return shlex.join(x for key, value in options.items() for x in (f"--{key.replace('_', '-')}", as_json(value)))
+
+
+def pruning(study: Study, dataset: str) -> str:
+    """Which questions of a dataset tokens are discarded in, and how."""
+    given, asked = study.dataset(dataset), study.config["pruning"]
+    tasks = [task for part in study.discards.values() for task in part.get(dataset, [])]
+    options = {key: asked[key] for key in ("random", "fastv")}
+    options |= {"timed": given.get("timed_questions", asked["timed"]), "repeats": asked["repeats"]}
+    first = given.get("discard_questions")
+    return f"{shlex.join(['--tasks', *tasks])} {as_options(options | ({'first': first} if first else {}))}"
+
+
+def tab4(study: Study) -> str:
+    """Which tasks stand in which part of Table 4, the margin and the intervals, and the files."""
+    files = {path.rsplit("/tab4_")[-1].removesuffix(".csv"): path for path in table_4(study, "csv")}
+    options = {"parts": study.discards, "margin": study.config["pruning"]["margin"], **drawing(study), **files}
+    return f"{as_options(options)} {shlex.join(['--models', *study.models])}"
+
+
+def claims(study: Study) -> str:
+    """The models, datasets and intervals behind the verdicts."""
+    datasets = {"video": study.video, "items": study.items}
+    options = {"tables": study.paths["tables"], "models": study.windows, "datasets": datasets, **drawing(study)}
+    return as_options(options | {"least": study.config["figures"]["least"]})
+
+
+def notebook(study: Study, figure: str) -> str:
+    """{"seed": 0} -> "-p seed 0": what a figure's notebook is told, as run_notebook.py takes it; lists and mappings as JSON."""
+    told = {name: value if isinstance(value, str) else json.dumps(value) for name, value in parameters(study, figure).items()}
+    return shlex.join(part for name, value in told.items() for part in ("-p", name, value))
+
+
+def estimate(study: Study) -> str:
+    """What the study's costs follow from, and what every figure needs."""
+    config, cuts = study.config, {}
+    for name in study.analyses:
+        cuts[name] = {dataset: study.budgets(name, dataset) for dataset in study.cut_in(name)}
+    discards = {key: config["pruning"][key] for key in ("random", "sweep")} | {"swept": study.swept, "tried": study.tried}
+    discards["kinds"] = {of: [kind["tokens"] for kind in kinds.values()] for of, kinds in config["pruning"]["kinds"].items()}
+    discards["ranked"] = len(config["pruning"]["fastv"]["keep"])
+    kept_open = config["sufficiency"]
+    forwards = {"attention": 1, "sufficiency": 3 + (1 + kept_open["draws"]) * len(kept_open["thresholds"])}
+    asked = {"attention": study.attended, "sufficiency": study.kept_open}
+    looks = {
+        part: {dataset: {**study.asked(part, dataset), "forwards": forwards[part]} for dataset in datasets}
+        for part, datasets in asked.items()
+    }
+    settings = {
+        "models": {name: study.model(name) for name in study.models},
+        "datasets": {name: study.dataset(name) for name in study.datasets},
+        "sampling": config["sampling"],
+        "spans": config["spans"],
+        "cuts": cuts,
+        "keep_features": study.keeps_features,
+        "variants": 4 + config["reliance"]["shuffles"],
+        "discards": discards,
+        "looks": looks,
+    }
+    return as_options({"settings": settings, "targets": estimated_targets(study)})
+
+
+def estimated_targets(study: Study) -> dict[str, dict]:
+    """Target -> what it needs: knockouts by analysis, attention and sufficiency, reliance, discards. Not what needs no model."""
+    needs = {}
+    for name in drawable(study):
+        read = {path.rsplit("/")[-1].removesuffix(".parquet") for path in inputs(study, name) if path.endswith(".parquet")}
+        if not read:
+            continue
+        cuts = study.config["sufficiency"]["analyses"] if "sufficiency" in read else FIGURES[name].analyses
+        looks = [part for part in ("attention", "sufficiency") if part in read]
+        needs[name] = {"cuts": [a for a in cuts if a in study.analyses], "looks": looks, "reliance": "reliance" in read}
+    if study.swept:  # the layers of Table 4 follow from knockouts
+        chosen = {"cuts": [name for name in LAYERS_FOLLOW_FROM if name in study.analyses], "reliance": False}
+        needs["app_discard_layers"] = {"cuts": [], "reliance": False, "discards": ["discards"]}
+        needs["tab4, app_pareto"] = chosen | {"discards": ["discards", "table_4"]}
+        needs.pop("app_pareto")
+    needs["tables"] = {"cuts": study.analyses, "looks": ["attention", "sufficiency"], "reliance": True}
+    return needs

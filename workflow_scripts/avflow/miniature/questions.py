@@ -1,0 +1,26 @@
+"""The question file of a rendered dataset of the miniature -> questions in the layout of Eq. 1 or Eq. 3."""
+
+import csv
+import json
+from pathlib import Path
+
+from ..questions import Question, benchmark_rows
+from ..questions.preparation import Intake
+from .datasets import INSTRUCTIONS
+
+
+def collect(intake: Intake) -> None:
+    """Take in the questions of a test.csv. They come in the order in which they were drawn, and none is left out."""
+    arguments = intake.arguments
+    intake.questions = read_rows(arguments.questions_file, arguments.dataset, arguments.setting)
+
+
+def read_rows(path: Path, dataset: str, setting: str) -> list[Question]:
+    """The questions of a test.csv."""
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if setting == "av_video":
+        return [benchmark_rows.video_question(row, dataset, *INSTRUCTIONS[setting]) for row in rows]
+    lists = ("options", "image_path", "audio_path")
+    rows = [{**row, **{name: json.loads(row[name]) for name in lists}} for row in rows]
+    return [benchmark_rows.items_question(row, dataset, *INSTRUCTIONS[setting]) for row in rows]

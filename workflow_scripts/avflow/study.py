@@ -1,0 +1,301 @@
+"""config.yaml -> Study: which models answer which datasets, what is cut, read and discarded in them.
+
+    study = Study.read("config.yaml", study="miniature")
+    study.models, study.analyses, study.budget("figure_4", "mini-video"), study.drawn_routes("figure_4")
+
+The rules ask it for every list, and a notebook may. What a figure needs stands in figure_table.py, what the jobs of each rule are
+told in jobs.py. Bad configuration raises InputError with one line. Nothing heavy is imported, and nothing of Snakemake.
+"""
+
+import functools
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from .errors import InputError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SETTINGS_OF = {"video": "av_video", "items": "items"}  # role of a dataset in a study -> the setting it must be of
+RENAMED = {("tables", "published"): "shipped"}  # (key, value) of earlier versions -> the value's new name
+
+
+class Study:
+    """One study of config.yaml. Its lists are in the order of config.yaml, models with the main one first.
+
+    config: the mapping that config.yaml holds; keys that have defaults are filled in. folder: where its relative paths start.
+    Raises InputError when a key, a value or a name is wrong.
+    """
+
+    def __init__(self, config: dict, folder: Path | str = "."):
+        check_schema(config)
+        self.config, self.folder = config, Path(folder)
+        self.name: str = config["study"]
+        _check_names("study", [self.name], config["studies"])
+        self.chosen: dict = config["studies"][self.name]
+        self.main_model: str = self.chosen["main_model"]
+        self.video: str = self.chosen["video"]
+        self.items: str = self.chosen["items"]
+        self.discards: dict[str, dict[str, list[str]]] = self.chosen.get("discards", {})  # part of Table 4 -> dataset -> tasks
+        self.tried: list[str] = list(dict.fromkeys(name for tasks in self.discards.values() for name in tasks))
+        self._check_every_name()
+        self._check_checkpoints()
+        self.models: list[str] = sorted(self.chosen["models"], key=lambda name: name != self.main_model)
+        self.datasets: list[str] = self.chosen["datasets"]
+        self.roles: dict[str, str] = self._roles()
+        self.settings: dict[str, str] = {self.setting(name): name for name in self.roles}  # setting -> the study's dataset of it
+        self._check_discards()
+        self.swept: list[str] = [name for name in self.settings.values() if name in self.tried]  # discards after every layer
+        self.cuts: dict[str, dict] = {name: _plain(analysis) for name, analysis in config["knockout"]["cuts"].items()}
+        self.analyses: list[str] = [name for name in self.cuts if self.cut_in(name)]
+        self.attended: list[str] = [d for d in self.datasets if self.asked("attention", d) is not None]
+        self.kept_open: list[str] = [  # where only the found routes are kept open
+            d
+            for d in self.datasets
+            if self.asked("sufficiency", d) is not None
+            and any(self.budget(name, d) is not None for name in config["sufficiency"]["analyses"])
+        ]
+        self.shipped: bool = config["tables"] == "shipped"  # figures are drawn from shipped tables, and nothing is computed
+        if self.shipped and self.name != "miniature":
+            raise InputError(
+                f"config.yaml: tables is 'shipped', which are the miniature's, but study is {self.name!r}; leave one out"
+            )
+        self.paths: dict[str, str] = self._paths()
+
+    @classmethod
+    def read(cls, path: Path | str = "config.yaml", study: str | None = None, **changes) -> "Study":
+        """The study of a config.yaml, or another one of the same file; changes: top-level keys that differ from the file's."""
+        import yaml
+
+        try:
+            config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+        return cls({**config, **({"study": study} if study else {}), **changes}, Path(path).parent)
+
+    # What config.yaml says about one model or dataset.
+
+    def model(self, name: str) -> dict:
+        return self.config["models"][name]
+
+    def dataset(self, name: str) -> dict:
+        return self.config["datasets"][name]
+
+    def setting(self, dataset: str) -> str:
+        """av_video or items."""
+        return self.dataset(dataset)["setting"]
+
+    @property
+    def windows(self) -> dict[str, int]:
+        """Model -> layers in a knockout window, the main model first."""
+        return {name: self.model(name)["window"] for name in self.models}
+
+    @property
+    def keeps_features(self) -> bool:
+        return self.chosen.get("keep_features", True)
+
+    def datasets_of_type(self, *types: str) -> list[str]:
+        """All datasets of config.yaml that are of some types."""
+        return [name for name, dataset in self.config["datasets"].items() if dataset["type"] in types]
+
+    # What is cut, read and tried, and in which datasets.
+
+    def budget(self, analysis: str, dataset: str) -> dict | None:
+        """What is to be cut for an analysis in a dataset, or None.
+
+        Where figures show the logit difference, all questions are cut, for it is defined for wrong answers as well.
+        """
+        cuts = self.cuts[analysis]
+        special = cuts["datasets"].get(dataset, cuts["datasets"].get(self.roles.get(dataset)))
+        if special is None:
+            return None
+        wanted = {key: value for key, value in cuts.items() if key != "datasets"} | special
+        if self.config["figures"].get("metric") == "logit_difference" and wanted.get("questions") != "wrong":
+            most = [wanted[key] for key in ("questions", "first") if isinstance(wanted.get(key), int)]
+            wanted |= {"questions": "all", **({"first": min(most)} if most else {})}
+        return wanted
+
+    def budgets(self, analysis: str, dataset: str) -> list[dict]:
+        """The same as knockout.py takes it: random controls apart where they are cut in fewer questions than the routes."""
+        wanted = self.budget(analysis, dataset)
+        few = (wanted or {}).get("controls", {}).get("questions")
+        if wanted is None or few is None:
+            return [] if wanted is None else [wanted]
+        controls = {kind: draws for kind, draws in wanted["controls"].items() if kind != "questions"}
+        plain = {key: value for key, value in wanted.items() if key != "controls"}
+        return [plain, plain | {"controls": controls, "first": min(few, plain.get("first", few))}]
+
+    def cut_in(self, analysis: str) -> list[str]:
+        """The study's datasets in which an analysis cuts."""
+        return [dataset for dataset in self.datasets if self.budget(analysis, dataset) is not None]
+
+    def drawn_routes(self, analysis: str) -> list[str]:
+        """The routes of an analysis that its figure draws: all but those that config.yaml calls `drawn: false`."""
+        given = self.config["knockout"]["cuts"].get(analysis, {}).get("routes", [])
+        return [plain_route(route) for route in given if isinstance(route, str) or route.get("drawn", True)]
+
+    def asked(self, part: str, dataset: str) -> dict | None:
+        """Of which questions of a dataset the part "attention" or "sufficiency" is, or None."""
+        settings = self.config[part]["datasets"]
+        return settings.get(dataset, settings.get(self.roles.get(dataset)))
+
+    # Files. Models and datasets come from the hub where config.yaml names their `repo`.
+
+    def from_hub(self, kind: str) -> list[str]:
+        """Those of the study's "models" or "datasets" that are fetched from the hub."""
+        return [name for name in getattr(self, kind) if "repo" in self.config[kind][name]]
+
+    def checkpoint_folder(self, model: str) -> str:
+        """Where a model's checkpoint lies: a folder of the user's, or its download."""
+        return self.model(model).get("checkpoint", f"{self.paths['downloads']}/models/{model}")
+
+    def media_root(self, dataset: str) -> str:
+        """The folder that the paths in a dataset's questions start from."""
+        return self.dataset(dataset).get("media_folder", f"{self.paths['results']}/datasets/{dataset}")
+
+    def questions_file(self, dataset: str) -> str:
+        """The file of a dataset's questions on this disk: the user's, or the miniature's as it is rendered."""
+        return self.dataset(dataset).get("questions_file", f"{self.media_root(dataset)}/test.csv")
+
+    def media_folder(self, dataset: str) -> str:
+        """The folder in which that dataset's media lie."""
+        return self.dataset(dataset).get("media_folder", f"{self.media_root(dataset)}/media")
+
+    def shards(self, stage: str, datasets: Iterable[str] | None = None, models=None, below: str = "") -> list[str]:
+        """All shards of a stage of the computation; of some datasets or models, where named. below: an analysis's folder."""
+        return [
+            f"{self.paths['results']}/{stage}/{model}/{dataset}{below}/{n}.parquet"
+            for dataset in (self.datasets if datasets is None else datasets)
+            for n in range(self.dataset(dataset)["shards"])
+            for model in models or self.models
+        ]
+
+    def table(self, name: str) -> str:
+        """The path of a table that the study computes, such as "tab1.csv"."""
+        return f"{self.paths['tables']}/{name}"
+
+    def knockout_tables(self, *analyses: str) -> list[str]:
+        """Those of some analyses' tables that the study has."""
+        return [self.table(f"knockout_{name}.parquet") for name in analyses if name in self.analyses]
+
+    @property
+    def attends_video(self) -> bool:
+        """Attention is read in the study's own audio-visual video: Figures 1 and 2 and Table 1 show it."""
+        return self.roles.get(self.video) == "video" and self.video in self.attended
+
+    def check_writable(self) -> None:
+        """Raise InputError where results could not be written, before any job starts."""
+        for folder in (Path(self.paths["results"]), Path(self.paths["logs"])):
+            there = next(p for p in (folder, *(self.folder / folder).absolute().parents) if p.is_dir())
+            if not os.access(there, os.W_OK):
+                raise InputError(
+                    f"{folder} cannot be written (read-only disk, or permissions of {there}); change that, or put it elsewhere: a"
+                    " symbolic link, or pathvars in a config file"
+                )
+
+    # How the configuration is checked, once.
+
+    def _check_every_name(self) -> None:
+        config, where, chosen = self.config, f"studies/{self.name}", self.chosen
+        datasets = ["video", "items", *config["datasets"]]
+        _check_names(f"{where}/models", chosen["models"], config["models"])
+        _check_names(f"{where}/main_model", [self.main_model], chosen["models"])
+        _check_names(f"{where}/datasets", chosen["datasets"], config["datasets"])
+        _check_names(f"{where}/video and items", [self.video, self.items], chosen["datasets"])
+        _check_names("datasets (their setting)", map(self.setting, chosen["datasets"]), config["spans"])
+        _check_names(f"{where}/discards", self.tried, config["datasets"])
+        _check_names("pruning/kinds (for discards)", map(self.setting, self.tried), config["pruning"]["kinds"])
+        for name, analysis in config["knockout"]["cuts"].items():
+            _check_names(f"knockout/cuts/{name}/datasets", analysis["datasets"], datasets)
+        for part in ("attention", "sufficiency"):
+            _check_names(f"{part}/datasets", config[part]["datasets"], datasets)
+        _check_names("sufficiency/analyses", config["sufficiency"]["analyses"], config["knockout"]["cuts"])
+        for name, model in config["models"].items():
+            _check_names(f"models/{name}/sampling", [model["sampling"]], config["sampling"])
+
+    def _check_checkpoints(self) -> None:
+        for name in self.chosen["models"]:
+            folder = Path(self.model(name).get("checkpoint", ""))
+            if "repo" not in self.model(name) and not (self.folder / folder / "config.json").is_file():
+                raise InputError(
+                    f"config.yaml: models/{name}/checkpoint is {str(folder)!r}, which holds no checkpoint (config.json)"
+                )
+
+    def _roles(self) -> dict[str, str]:
+        """Dataset -> its role, "video" or "items". A study of one kind of dataset alone names it for both."""
+        roles = {}
+        for role, setting in SETTINGS_OF.items():
+            name = self.chosen[role]
+            if self.setting(name) == setting:
+                roles[name] = role
+            elif self.video != self.items:
+                raise InputError(
+                    f"config.yaml: studies/{self.name}/{role} is {name!r}, which is of another setting; name one of {setting}"
+                )
+        return roles
+
+    def _check_discards(self) -> None:
+        for name in self.tried:
+            own = self.settings.get(self.setting(name))
+            if own not in self.tried:
+                raise InputError(
+                    f"config.yaml: studies/{self.name}/discards names {name!r}, of setting {self.setting(name)}, but not the"
+                    f" study's own dataset of it ({own}), from which layers are chosen; add that one"
+                )
+
+    def _paths(self) -> dict[str, str]:
+        """Snakemake's path variables; `pathvars` of config.yaml go first. Downloads lie apart: no deleted result loses one."""
+        given = self.config.get("pathvars", {})
+        results = given.get("results", "results/shipped" if self.shipped else f"results/{self.name}")
+        logs = "logs/shipped" if self.shipped else f"logs/{self.name}"
+        drawn = "figures/shipped" if self.shipped else results  # below it lies what figures read
+        found = {"results": results, "logs": logs, "downloads": "downloads", "tables": f"{results}/tables", "drawn": drawn}
+        return {**found, **{name: given[name] for name in given if name in found}}
+
+
+def plain_route(route: str | dict) -> str:
+    """A route of config.yaml, which may stand there as {route: .., drawn: false}."""
+    return route if isinstance(route, str) else route["route"]
+
+
+def _plain(analysis: dict) -> dict:
+    """An analysis of knockout/cuts with its routes as texts, those of its datasets too."""
+    plain = {**analysis, "routes": [plain_route(route) for route in analysis["routes"]]} if "routes" in analysis else {**analysis}
+    if "datasets" in plain:
+        plain["datasets"] = {name: _plain(special) for name, special in plain["datasets"].items()}
+    return plain
+
+
+def _check_names(where: str, names: Iterable[str], known: Iterable[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise InputError(f"config.yaml: {where} names {name!r}, which is not defined; defined: {', '.join(known)}")
+
+
+def check_schema(config: dict) -> None:
+    """Check a configuration by schemas/config.schema.yaml and fill in its defaults. Raises InputError with the first mistake."""
+    from jsonschema.exceptions import best_match
+
+    for (key, value), new in RENAMED.items():
+        if config.get(key) == value:
+            raise InputError(f"config.yaml: {key} is {value!r}, which is called {new!r} now; write {key}: {new}")
+    if error := best_match(_validator().iter_errors(config)):
+        where = "/".join(map(str, error.absolute_path))
+        raise InputError(f"config.yaml: {where}: {error.message}" if where else f"config.yaml: {error.message}")
+
+
+@functools.cache
+def _validator():
+    """The schema's validator, which fills in defaults as it goes."""
+    import jsonschema
+    import yaml
+
+    schema = yaml.safe_load((REPOSITORY / "schemas/config.schema.yaml").read_text(encoding="utf-8"))
+    properties = jsonschema.Draft202012Validator.VALIDATORS["properties"]
+
+    def with_defaults(validator, known, instance, within):
+        for name, about in known.items():
+            if "default" in about and isinstance(instance, dict):
+                instance.setdefault(name, about["default"])
+        yield from properties(validator, known, instance, within)
+
+    return jsonschema.validators.extend(jsonschema.Draft202012Validator, {"properties": with_defaults})(schema)
