@@ -11,8 +11,8 @@ import yaml
 from conftest import ROOT, SCRIPTS
 
 from avflow import figure_table, jobs
-from avflow.questions import readers
 from avflow.errors import InputError
+from avflow.questions import readers
 from avflow.study import Study, check_schema
 
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -332,6 +332,7 @@ def test_what_a_figure_is_told_is_what_it_waits_for():
         "table": "results/miniature/tables/knockout_figure_4.parquet",
         "models": {"tiny-omni": 3, "tiny-salmonn": 3},
         "dataset": "mini-video",
+        "routes": MINIATURE.drawn_routes("figure_4"),
         "reading": reading,
     }
     assert figure_table.inputs(MINIATURE, "fig4") == [
@@ -361,7 +362,7 @@ def test_figures_are_told_of_the_studys_own_datasets_and_models():
     assert figure_table.parameters(few, "app_order")["clips_table"] == ""
     assert figure_table.parameters(few, "app_tasks")["tables"]["figure_3"] == ""
     assert "" not in figure_table.inputs(few, "app_tasks")
-    assert jobs.notebook(MINIATURE, "app_cumulative").endswith("-p dataset mini-video -p draws 2000 -p seed 0")
+    assert "-p dataset mini-video -p draws 2000 -p seed 0 -p routes '[" in jobs.notebook(MINIATURE, "app_cumulative")
 
 
 @pytest.mark.parametrize(
@@ -592,10 +593,8 @@ def test_the_tests_configurations_are_valid():
 
 
 def test_a_study_is_read_without_loading_anything_heavy():
-    code = (
-        "import sys; from avflow import figure_table, jobs
-from avflow.questions import readers; from avflow.study import Study; Study.read('config.yaml');"
-    )
+    code = "import sys; from avflow import figure_table, jobs; from avflow.questions import readers; "
+    code += "from avflow.study import Study; Study.read('config.yaml');"
     code += "print(sorted({name.split('.')[0] for name in sys.modules}))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env={"PYTHONPATH": str(SCRIPTS)}, capture_output=True, text=True

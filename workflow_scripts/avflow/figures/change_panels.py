@@ -6,7 +6,7 @@ import numpy as np
 from ..results import rows_of
 from ..results.attention import LOOKING, changed_layer, flows
 from . import palette
-from .attention import draw_map, first_mapped, legend, one_map, strips
+from .attention_panels import draw_map, first_mapped, legend, one_map, strips
 from .route_styles import route_label
 
 DRAWN = ("video", "audio", "question", "options")  # classes that the lines show; the table has all
