@@ -18,7 +18,7 @@ UNIONS = {
 
 def pytest_collection_modifyitems(items):
     """The whole workflow first: side by side with it, the rest fills what it leaves idle."""
-    first = ("test_paper", "test_survival", "test_workflow", "test_train", "test_hub", "test_conda")
+    first = ("test_paper", "test_survival", "test_workflow", "test_training", "test_downloads", "test_conda")
     items.sort(key=lambda item: first.index(item.path.stem) if item.path.stem in first else len(first))
 
 

@@ -12,7 +12,7 @@ import soundfile
 import torch
 from conftest import ROOT
 from PIL import Image
-from test_questions import video
+from test_question import video
 
 from avflow.errors import InputError
 from avflow.media import encoder_inputs, files, sampling

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from conftest import ROOT
-from hub import Hub
+from hub_server import Hub
 from test_workflow import copy, planned  # noqa: F401 (a fixture)
 
 SETTINGS = yaml.safe_load((ROOT / "config.yaml").read_text())

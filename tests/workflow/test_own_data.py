@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT
-from test_benchmarks_video import reasons, table
+from test_av_speakerbench import reasons, table
 from test_workflow import copy, snakemake  # noqa: F401 (a fixture)
 
 from avflow.errors import InputError

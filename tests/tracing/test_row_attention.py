@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from conftest import ROOT, UNIONS, script
-from test_salmonn import encoded, items_question, video_question
+from test_video_salmonn import encoded, items_question, video_question
 
 from attention import change
 from avflow.errors import InputError

@@ -12,7 +12,7 @@ import yaml
 from conftest import ROOT, UNIONS
 from jsonschema import Draft202012Validator
 from safetensors.torch import load_file, save_file
-from test_media import pictures, tone
+from test_files import pictures, tone
 from transformers import WhisperFeatureExtractor
 
 import check_parity

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from conftest import ROOT, UNIONS
-from test_salmonn import encoded, items_question, video_question
+from test_video_salmonn import encoded, items_question, video_question
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 

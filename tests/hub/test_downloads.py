@@ -15,7 +15,7 @@ from dataclasses import replace
 import pytest
 import yaml
 from conftest import ROOT, SCRIPTS, script
-from hub import Fault, Hub, blob_id
+from hub_server import Fault, Hub, blob_id
 
 import pin as pin_script
 from avflow.errors import InputError
