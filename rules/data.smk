@@ -5,7 +5,7 @@ of_type = lambda *types: "|".join(study.datasets_of_type(*types)) or "(?!)"  # a
 reader_code = lambda wildcards: [
     path
     for path in code("prepare", readers.MODULES[study.dataset(wildcards.dataset)["type"]])
-    if not path.endswith("/readers.py")
+    if Path(path).stem != "readers"
 ]
 
 

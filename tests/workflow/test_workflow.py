@@ -390,9 +390,11 @@ def test_a_bad_configuration_is_refused_before_anything_runs(copy, change, messa
 
 
 def test_a_figure_that_the_study_has_not_stops_with_the_reason(copy):
-    one = json.dumps({"miniature": {"items": "mini-video", "datasets": ["mini-video"], "discards": {}}})
-    run = snakemake(copy, "fig5", "--dry-run", "--cores", "2", "--config", f"studies={one}", small=False)
-    assert run.returncode != 0 and "knockout/cuts/figure_5 is for no dataset of the study miniature" in run.stdout
+    clips = {"main_model": "tiny-omni", "video": "mini-video", "items": "mini-video"}
+    clips |= {"models": ["tiny-omni"], "datasets": ["mini-video"]}
+    settings = ["study=clips", f"studies={json.dumps({'clips': clips})}"]
+    run = snakemake(copy, "fig5", "--dry-run", "--cores", "2", "--config", *settings, small=False)
+    assert run.returncode != 0 and "knockout/cuts/figure_5 is for no dataset of the study clips" in run.stdout
 
 
 def test_every_computing_rule_logs_and_names_its_environment(copy):
