@@ -1,6 +1,7 @@
-"""Shared fixtures: the repository, the shipped tiny model, a few questions with their media, made once a test run."""
+"""Fixtures of several rooms: the tiny models, a few questions with their media, a copy of the repository, a stand-in hub."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,14 @@ def model():
 
     torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
     return QwenOmni(ROOT / "resources/tiny-omni", "You are a helpful assistant.")
+
+
+@pytest.fixture(scope="session")
+def salmonn():
+    """The shipped tiny video-SALMONN 2+, fp32 on the CPU."""
+    from avflow.models.video_salmonn import VideoSalmonn
+
+    return VideoSalmonn(ROOT / "resources/tiny-salmonn", "You are a helpful assistant.")
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +85,71 @@ def sequences(model, questions, world_files):
         return model.encode("video", frames=frames, audio=sound, fps=fps)
 
     return {i: model.sequence(q, {m.media_id: encode(q, m) for m in q.media}, UNIONS[q.setting]) for i, q in questions.items()}
+
+
+@pytest.fixture(scope="session")
+def cases(model, sequences, salmonn):
+    """name of tracing_cases.CASES -> (model, sequence)."""
+    from examples import encoded, items_question, video_question
+    from tracing_cases import HEAR, MATCH
+
+    asked = {"salmonn clip": video_question(), "salmonn items": items_question("image-to-audio")}
+    made = {n: (salmonn, salmonn.sequence(q, encoded(salmonn, q), UNIONS[q.setting])) for n, q in asked.items()}
+    return {"omni clip": (model, sequences[HEAR]), "omni items": (model, sequences[MATCH]), **made}
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """The tracked files, and those that git would add, in a folder of their own."""
+    where = tmp_path_factory.mktemp("copy")
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (where / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, where / name)
+    return where
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A stand-in for the hub; with neither the token nor the proxies of whoever runs the tests."""
+    import huggingface_hub
+    from hub_server import Hub
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_PROXY", "*")
+    with Hub() as running:
+        monkeypatch.setenv("HF_ENDPOINT", running.url)
+        yield running
+
+
+@pytest.fixture
+def pin(hub, tmp_path):
+    """A pinned model of two files, config.json and 3 MB of weights."""
+    from pinned import pinned
+
+    return pinned(hub, tmp_path)
+
+
+@pytest.fixture
+def evaluated(tmp_path):
+    """Ten answers of a model: 3 of 4 right in one task, 1 of 2 in another of the same group, 2 of 4 elsewhere, one no letter."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from table_rows import answer
+
+    from avflow.tracing import row_schemas
+
+    rows = [answer(i, "activity_recognition", "visual_recognition", i < 3) for i in range(4)]
+    rows += [answer(4 + i, "attribute_recognition", "visual_recognition", i < 1) for i in range(2)]
+    rows += [answer(6 + i, "speech_recognition", "speech_recognition", i < 2, says_letter=i < 3) for i in range(4)]
+    pq.write_table(pa.Table.from_pylist(rows, row_schemas.EVALUATE), tmp_path / "e.parquet")
+    return tmp_path / "e.parquet"
 
 
 def script(name, *arguments, check=True, cwd=ROOT):

@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -13,207 +12,13 @@ import time
 from dataclasses import replace
 
 import pytest
-import yaml
-from conftest import ROOT, SCRIPTS, script
-from hub_server import Fault, Hub, blob_id
+from conftest import SCRIPTS, script
+from hub_server import Fault
+from pinned import BIG, FILES, OTHER, QUICK, get, nothing_is_taken_for_a_result, pinned, weights
 
-import pin as pin_script
 from avflow.errors import InputError
-from avflow.hub import downloads, fetch
-from avflow.hub.pins import matches, read_pin
-from avflow.hub.repository import Backoff, Source, describe, retry_after
-
-BIG = random.Random(0).randbytes(3_000_000)
-OTHER = random.Random(1).randbytes(50_000)
-FILES = {"config.json": b"{}", "model.safetensors": BIG, "README.md": b"# tiny", "spk_dict.pt": OTHER, "step/config.json": b"[]"}
-CARD = {"license": "other", "license_name": "qwen-research"}
-QUICK = Backoff(tries=3, first=0.0)
-
-
-@pytest.fixture(autouse=True)
-def nobodys_token(monkeypatch, tmp_path):
-    """Neither the token nor the proxies of whoever runs the tests."""
-    import huggingface_hub
-
-    monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NO_PROXY", "*")
-
-
-@pytest.fixture
-def hub(monkeypatch):
-    with Hub() as running:
-        monkeypatch.setenv("HF_ENDPOINT", running.url)
-        yield running
-
-
-@pytest.fixture
-def pin(hub, tmp_path):
-    """A pinned model of two files, config.json and 3 MB of weights."""
-    return pinned(hub, tmp_path)
-
-
-def pinned(hub, tmp_path, files=FILES, name="tiny", repo_type="model", patterns=None, **about):
-    hub.add(repo_type, "owner/tiny", files, card=CARD, **about)
-    target = {"repo": "owner/tiny", "repo_type": repo_type} | ({"files": patterns} if patterns else {})
-    pin_script.pin(name, target, tmp_path)
-    hub.log.clear()
-    return read_pin(tmp_path / f"{name}.json")
-
-
-def get(pin, tmp_path, backoff=QUICK, **options):
-    downloads.download(pin, "tiny", tmp_path / "out", backoff=backoff, **options)
-    return tmp_path / "out"
-
-
-def weights(hub):
-    """(Range, status) of the requests for the weights' bytes."""
-    return [(r.range, r.status) for r in hub.contents() if r.path.endswith("model.safetensors")]
-
-
-def nothing_is_taken_for_a_result(out):
-    return not (out / "manifest.json").exists() and not (out / "model.safetensors").exists()
-
-
-# ---- pins ----
-
-
-def test_a_pin_says_what_the_hub_says_and_nothing_else(hub, tmp_path, capsys):
-    commit = hub.add("model", "owner/tiny", FILES, card=CARD, gated="manual")
-    target = {"repo": "owner/tiny", "repo_type": "model", "licence": "apache-2.0"}
-    pin_script.pin("tiny", target, tmp_path)
-    said = json.loads((tmp_path / "tiny.json").read_text())
-    assert said == {
-        "repo": "owner/tiny",
-        "repo_type": "model",
-        "revision": commit,
-        "licence": "qwen-research",
-        "gated": "manual",
-        "files": [
-            {"path": "config.json", "size": 2, "blob": blob_id(b"{}")},
-            {"path": "model.safetensors", "size": 3_000_000, "sha256": fetch.hashlib.sha256(BIG).hexdigest()},
-        ],
-    }
-    told = capsys.readouterr().out
-    assert f"owner/tiny at {commit} (new), 2 files, 3.0 MB" in told and "expects the licence 'apache-2.0'" in told
-    assert "accept the terms at https://huggingface.co/owner/tiny and set HF_TOKEN" in told
-    assert not hub.contents()
-
-
-def test_pinning_again_changes_nothing_until_the_branch_moves(hub, pin, tmp_path, capsys):
-    before = (tmp_path / "tiny.json").read_bytes()
-    pin_script.pin("tiny", {"repo": "owner/tiny", "repo_type": "model"}, tmp_path)
-    assert (tmp_path / "tiny.json").read_bytes() == before and "(unchanged)" in capsys.readouterr().out
-    moved = hub.add("model", "owner/tiny", {**FILES, "config.json": b'{"a": 1}'})
-    pin_script.pin("tiny", {"repo": "owner/tiny", "repo_type": "model"}, tmp_path)
-    assert f"at {moved} (was {pin.revision}, with other files)" in capsys.readouterr().out
-    hub.add("model", "owner/tiny", {**FILES, "config.json": b'{"a": 1}', "README.md": b"# new"})
-    pin_script.pin("tiny", {"repo": "owner/tiny", "repo_type": "model"}, tmp_path)
-    assert f"(was {moved}, with the same files)" in capsys.readouterr().out
-    assert (get(pin, tmp_path) / "config.json").read_bytes() == b"{}"  # the old pin still is the old commit
-
-
-def test_a_dataset_is_pinned_by_its_patterns_at_the_branch_that_config_names(hub, tmp_path):
-    hub.add("dataset", "owner/clips", {"test.csv": b"old"})
-    files = {"test.csv": b"a,b", "clips_1.zip": OTHER, "sounds_1.zip": OTHER, "more/clips_2.zip": OTHER}
-    commit = hub.add("dataset", "owner/clips", files, branch="v2")
-    target = {"repo": "owner/clips", "repo_type": "dataset", "revision": "v2", "files": ["test.csv", "clips_*.zip"]}
-    pin_script.pin("clips", target, tmp_path)
-    pin = read_pin(tmp_path / "clips.json")
-    assert pin.revision == commit and [f.path for f in pin.files] == ["clips_1.zip", "test.csv"]
-    assert matches("data/a.zip", "data/*.zip") and not matches("data/a.zip", "*.zip")
-    assert (get(pin, tmp_path) / "clips_1.zip").read_bytes() == OTHER
-
-
-SHARDS = {"config.json": b"{}", "model-00001-of-00003.safetensors": OTHER, "model-00003-of-00003.safetensors": BIG}
-
-
-@pytest.mark.parametrize(
-    ("files", "patterns", "message"),
-    [
-        (FILES, ["test_*.csv"], "tiny: no file fits 'test_*.csv' in revision {commit}, which holds README.md, config.json, "),
-        ({"README.md": b"#"}, None, "tiny: no file fits 'config.json' in revision {commit}, which holds README.md; correct repo"),
-        ({"config.json": b"{}"}, None, "tiny: no file fits '*.safetensors' in revision {commit}"),
-        (SHARDS, None, "tiny: model-00002-of-00003.safetensors is missing from the repository (the others' names say 3 shards)"),
-        ({**FILES, "manifest.json": b"{}"}, None, "tiny: the repository holds a file named manifest.json"),
-    ],
-)
-def test_a_repository_without_what_is_needed_is_not_pinned(hub, tmp_path, files, patterns, message):
-    commit = hub.add("model", "owner/tiny", files)
-    with pytest.raises(InputError) as error:
-        pinned(hub, tmp_path, files, patterns=patterns)
-    assert str(error.value).startswith(message.format(commit=commit)) and not (tmp_path / "tiny.json").exists()
-
-
-@pytest.mark.parametrize(
-    ("repo", "revision", "fault", "message"),
-    [
-        ("owner/none", "main", None, "owner/none: there is no such model on http://127.0.0.1:"),
-        ("owner/tiny", "v9", None, "owner/tiny: it has no revision 'v9'; correct the revision in config.yaml"),
-        (
-            "owner/tiny",
-            "main",
-            Fault(status=401),
-            "owner/tiny: the hub refuses access (HTTP 401) and no token is set; accept",
-        ),
-        ("owner/tiny", "main", Fault(status=418), "owner/tiny: the hub answers HTTP 418; see https://huggingface.co/owner/tiny"),
-        ("owner/tiny", "main", Fault(html=True), "owner/tiny: http://127.0.0.1:{port} does not answer as a hub does"),
-        ("a/b/c", "main", None, "a/b/c: not a name on the hub"),
-    ],
-)
-def test_what_cannot_be_pinned_is_named_with_the_remedy(hub, repo, revision, fault, message):
-    hub.add("model", "owner/tiny", FILES)
-    hub.faults["api"] = [fault] if fault else []
-    with pytest.raises(InputError) as error:
-        describe(Source(repo, "model", revision), QUICK)
-    assert str(error.value).startswith(message.format(port=hub.port))
-
-
-def test_a_busy_hub_is_asked_again_after_the_time_it_wants(hub):
-    hub.add("model", "owner/tiny", FILES)
-    hub.faults["api"] = [Fault(status=429, headers=(("Retry-After", "7"),)), Fault(status=503)]
-    waits = []
-    listing = describe(Source("owner/tiny", "model", "main"), Backoff(tries=3, first=0.25, sleep=waits.append))
-    assert waits == [7.0, 0.5] and len(listing.files) == 5
-    assert retry_after({"Retry-After": "Thu, 01 Jan 1970 00:00:10 GMT"}) == 0.0 and retry_after({}) == 0.0
-
-
-def test_an_unpinned_or_damaged_pin_is_refused_with_the_remedy(tmp_path, pin):
-    whole = json.loads((tmp_path / "tiny.json").read_text())
-    broken = {
-        "owner/tiny is not pinned (revision is null)": {**whole, "revision": None, "files": None},
-        "revision is 'main', not a commit": {**whole, "revision": "main"},
-        "config.json needs one of sha256 and blob": {**whole, "files": [{"path": "config.json", "size": 2}]},
-        "'../x' would leave its folder": {**whole, "files": [{"path": "../x", "size": 2, "blob": "0" * 40}]},
-        "'gated' is missing": {k: v for k, v in whole.items() if k != "gated"},
-    }
-    for message, content in broken.items():
-        (tmp_path / "bad.json").write_text(json.dumps(content))
-        with pytest.raises(InputError) as error:
-            read_pin(tmp_path / "bad.json")
-        assert message in str(error.value) and "run: snakemake pin --config study=paper (on a networked" in str(error.value)
-    with pytest.raises(InputError, match="none.json is not there; run: snakemake pin"):
-        read_pin(tmp_path / "none.json")
-
-
-def test_every_shipped_pin_belongs_to_the_repository_in_the_configuration():
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    entries = {name: ("model", m["repo"]) for name, m in config["models"].items() if "repo" in m}
-    entries |= {name: ("dataset", d["repo"]) for name, d in config["datasets"].items() if "repo" in d}
-    pins = {p.stem: json.loads(p.read_text()) for p in (ROOT / "resources/pins").glob("*.json")}
-    assert {name: (p["repo_type"], p["repo"]) for name, p in pins.items()} == entries and len(pins) == 7
-    for name, said in pins.items():
-        if said["revision"] is None:
-            assert said["files"] is None
-            with pytest.raises(InputError, match="is not pinned"):
-                read_pin(ROOT / f"resources/pins/{name}.json")
-        else:
-            assert read_pin(ROOT / f"resources/pins/{name}.json").files
-
-
-# ---- files ----
+from avflow.hub import fetch
+from avflow.hub.repository import Backoff, Source, describe
 
 
 def test_a_download_is_checked_recorded_and_never_repeated(hub, pin, tmp_path, capfd):
@@ -501,72 +306,6 @@ def test_results_know_a_downloaded_checkpoint_by_its_manifest(pin, tmp_path):
     assert checkpoint_files(out) == [out / "config.json", out / "model.safetensors"]
 
 
-# ---- the rules ----
-
-STUDY = """
-study: hub
-studies: {hub: {main_model: small, video: av_speakerbench, items: av_speakerbench, models: [small], datasets: [av_speakerbench]}}
-models: {small: {family: qwen_omni, repo: owner/small, licence: mit, sampling: omni-56px, window: 3}}
-datasets: {av_speakerbench: {repo: owner/clips, files: [test.csv]}}
-"""
-
-
-def snakemake(where, *arguments):
-    """Run Snakemake with the study above, in no activated environment."""
-    environment = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"} | {"PATH": "/usr/bin:/bin"}
-    command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", "config.yaml", "hub.yaml"]
-    done = subprocess.run(command, cwd=where, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
-    return done.returncode, done.stdout
-
-
-@pytest.fixture
-def copy(tmp_path):
-    """What the rules need, in a folder of its own."""
-    for name in ("Snakefile", "config.yaml", "rules", "schemas", "workflow_scripts", "figures", "envs", "profiles"):
-        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, tmp_path / name)
-    (tmp_path / "hub.yaml").write_text(STUDY)
-    return tmp_path
-
-
-def test_the_rules_pin_and_download_and_every_other_job_is_offline(hub, copy, model):
-    import torch
-
-    from avflow.models.qwen_omni import QwenOmni
-
-    hub.add("model", "owner/small", ROOT / "resources/tiny-omni", card={"license": "apache-2.0"})
-    hub.add("dataset", "owner/clips", {"test.csv": b"question_id\n", "more.zip": OTHER})
-    code, said = snakemake(copy, "downloads")
-    assert code != 0 and "resources/pins/small.json is not there; run: snakemake pin --config study=hub" in said
-    code, said = snakemake(copy, "pin")
-    assert code == 0 and "config.yaml expects the licence 'mit'" in said and not hub.contents(), said
-
-    with open(copy / "rules/figures.smk", "a") as file:
-        file.write('\n\nrule offline:\n    shell:\n        "echo HF_HUB_OFFLINE is $HF_HUB_OFFLINE"\n')
-    code, said = snakemake(copy, "downloads", "offline")
-    assert code == 0 and "HF_HUB_OFFLINE is 1" in said, said
-    assert "licence: apache-2.0; read it at https://huggingface.co/owner/small" in said
-    assert sorted(p.name for p in (copy / "downloads/datasets/av_speakerbench").iterdir()) == [
-        "manifest.json",
-        "test.csv",
-        "verified.jsonl",
-    ]
-
-    module = copy / "workflow_scripts/avflow/hub/fetch.py"
-    module.write_text(module.read_text().replace("BLOCK = 1 << 20", "BLOCK = 1 << 21"))
-    code, said = snakemake(copy, "downloads/models/small/manifest.json")
-    assert code == 0 and "Nothing to be done" in said, said
-
-    study = (copy / "hub.yaml").read_text()
-    (copy / "hub.yaml").write_text(study.replace("repo: owner/small", "repo: owner/other"))
-    code, said = snakemake(copy, "downloads")
-    assert code != 0 and "small.json is of owner/small, but config.yaml names owner/other; run: snakemake pin" in said, said
-    (copy / "hub.yaml").write_text(study)
-
-    hub.log.clear()
-    loaded = QwenOmni(copy / "downloads/models/small", "You are a helpful assistant.")
-    assert torch.equal(loaded.head.weight, model.head.weight) and not hub.log
-
-
 def test_a_study_without_the_hub_has_nothing_to_pin(tmp_path):
     done = script("pin", "--targets", "{}", "--out", tmp_path / "pins", check=False)
     assert done.returncode == 2 and not (tmp_path / "pins").exists()
@@ -579,10 +318,3 @@ def test_an_unpinned_download_stops_with_one_line(tmp_path):
     done = script("download", "--pin", unpinned, "--folder", tmp_path / "out", check=False)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and not (tmp_path / "out").exists()
     assert "small.json: owner/small is not pinned (revision is null); run: snakemake pin --config study=paper" in done.stderr
-
-
-def test_the_study_of_the_paper_downloads_four_models_and_three_datasets():
-    command = [sys.executable, "-m", "snakemake", "downloads", "--dry-run", "--cores", "1", "--config", "study=paper"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"download_dataset +3\ndownload_weights +4\ndownloads +1\n", done.stdout)

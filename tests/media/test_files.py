@@ -11,29 +11,13 @@ import pytest
 import soundfile
 import torch
 from conftest import ROOT
+from examples import RATE, pictures, tone
 from PIL import Image
-from test_question import video
 
-from avflow.errors import InputError
-from avflow.media import encoder_inputs, files, sampling
+from avflow.media import files
 from avflow.media import video as video_module
 from avflow.media.files import MediaError
 from avflow.miniature import world
-from avflow.questions.media_table import keep_usable
-
-RATE = 48000
-
-
-def pictures(count=20, height=48, width=64):
-    """Frames whose grey level tells their number, with a white corner at the top left."""
-    frames = np.empty((count, height, width, 3), np.uint8)
-    frames[:] = (40 + 8 * np.arange(count))[:, None, None, None]
-    frames[:, :16, :16] = 255
-    return frames
-
-
-def tone(seconds, rate=RATE, hertz=440):
-    return (0.3 * np.sin(2 * np.pi * hertz * np.arange(int(seconds * rate)) / rate)).astype(np.float32)
 
 
 @pytest.fixture
@@ -65,11 +49,6 @@ def test_a_clip_is_probed_and_decoded_at_exactly_half_seconds(clip):
     frames, fps = files.read_frames(clip, 2, 768)
     assert frames.shape == (4, 3, 48, 64) and frames.dtype == np.uint8 and fps == 2
     assert np.allclose(frames[:, :, 30, 40].mean(1), 40 + 8 * np.array([0, 5, 10, 15]), atol=4)
-
-
-def test_a_long_video_is_sampled_at_a_whole_fraction_of_the_rate():
-    times, rate = sampling.sample_times(10.0, 2.0, 8)
-    assert rate == 2.0 / 3 and len(times) == 7 and np.allclose(times[1], 1.5)
 
 
 def test_sound_comes_back_in_time_and_pitch(clip):
@@ -223,33 +202,6 @@ def test_transparency_lies_over_white_and_exif_turns(tmp_path):
     assert reason(files.probe, tmp_path / "bad.png", "image") in ("truncated", "unreadable")
 
 
-def test_bad_media_drop_their_questions_with_a_counted_reason(tmp_path):
-    (tmp_path / "clips").mkdir()
-    files.write_clip(tmp_path / "clips/good.mp4", pictures(), 10, tone(2.0), RATE)
-    files.write_clip(tmp_path / "clips/silent.mp4", pictures(), 10, None, RATE)
-    (tmp_path / "clips/empty.mp4").touch()
-    pool = [
-        video(question_id=f"{name}_{i}", video_id=name, audio_visual_path=f"clips/{name}.mp4")
-        for name in ("good", "silent", "empty")
-        for i in range(2)
-    ]
-    kept, dropped = keep_usable(pool, tmp_path, tmp_path / "media.tsv", needs_audio=True)
-    assert [(d.question_id, d.reason) for d in dropped] == [
-        (f"mini_video__{name}_{i}", reason) for name, reason in (("silent", "no_audio"), ("empty", "empty_file")) for i in (0, 1)
-    ]
-    assert [q.question_id for q in kept] == ["mini_video__good_0", "mini_video__good_1"]
-    lines = [line.split("\t") for line in (tmp_path / "media.tsv").read_text().splitlines()]
-    table = {row[0]: dict(zip(lines[0], row)) for row in lines[1:]}
-    assert {i: (r["status"], r["questions_dropped"]) for i, r in table.items()} == {
-        "mini_video__empty": ("empty_file", "2"),
-        "mini_video__good": ("ok", "0"),
-        "mini_video__silent": ("no_audio", "2"),
-    }
-    assert "needs one" in table["mini_video__silent"]["detail"]
-    with pytest.raises(InputError, match="no question is left of 2; first reason: .*empty.mp4: the file has no bytes"):
-        keep_usable(pool[4:], tmp_path, tmp_path / "media.tsv", needs_audio=True)
-
-
 def test_the_same_scene_is_written_as_the_same_bytes(tmp_path):
     from render_miniature import render_clip
 
@@ -286,11 +238,3 @@ def test_decoded_clips_stay_close_to_what_training_sees(world_files):
     want = librosa.resample(sound, orig_sr=RATE, target_sr=16000)
     heard = files.read_audio(path)[: len(want)]
     assert np.mean((heard - want) ** 2) < 0.01 * np.mean(want**2)
-
-
-def test_a_long_videos_pixels_are_shared_out_among_its_frames():
-    most = lambda frames, total: sampling.most_pixels(frames, False, 768, 100352, 602112, total)  # noqa: E731
-    assert most(30, 19267584) == 602112 and most(300, None) == 602112
-    assert most(300, 19267584) == pytest.approx(2 * 19267584 / 300) and most(768, 19267584) == pytest.approx(1.05 * 100352)
-    height, width = encoder_inputs.resized_shape(720, 1280, 28, 100352, most(300, 19267584))
-    assert 150 * (height // 28) * (width // 28) <= 24576

@@ -1,8 +1,6 @@
 """Every GPU job has a device of its own: with device ids that stand for GPUs, on a machine that needs none."""
 
-import json
 import os
-import re
 import select
 import signal
 import subprocess
@@ -10,11 +8,10 @@ import sys
 import time
 
 import pytest
-import yaml
 from conftest import SCRIPTS
-from test_workflow import copy  # noqa: F401
 
 CLAIM = "import sys; from avflow.models import devices; print(devices.claim(0.05), flush=True); sys.stdin.read()"
+
 LISTED = """GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-5d1c3a52-0000-0000-0000-000000000000)
 GPU 1: NVIDIA H100 80GB HBM3 (UUID: GPU-5d1c3a52-0000-0000-0000-000000000001)
   MIG 1g.10gb     Device  0: (UUID: MIG-5d1c3a52-0000-0000-0000-000000000002)
@@ -160,19 +157,3 @@ for device in ("cpu", "auto"):
     lines = job.communicate(timeout=120)[0].splitlines()
     assert lines == ["loaded on cpu 2,5", "asked for 2", "loaded on auto 2"]
     assert "torch sees no CUDA in GPU 2; the model runs on the CPU" in job.said()
-
-
-def test_snakemake_gives_each_gpu_job_its_own_device(copy, tmp_path):  # noqa: F811
-    """Two jobs of one rule at once, each kept from ending until both hold a device."""
-    (copy / "two.yaml").write_text(yaml.safe_dump({"datasets": {"mini-video": {"shards": 2}}}))
-    faults = [{"in": "extract_features.py", "until": [f"{tmp_path}/avflow-gpu-*.lock", 2]}]
-    made = [f"results/miniature/features/tiny-salmonn/mini-video/{shard}.safetensors" for shard in range(2)]
-    environment = {**os.environ, "TMPDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": "5,7", "FAULTS": json.dumps(faults)}
-    environment |= {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(copy / "tests/faults")}
-    command = [sys.executable, "-m", "snakemake", *made, "--cores", "all", "--resources", "gpu=2"]
-    command += ["--configfile", "config.yaml", "tests/gpus.yaml", "two.yaml"]
-    run = subprocess.run(command, cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
-    assert run.returncode == 0, run.stdout[-5000:]
-    logs = [copy / f"logs/miniature/extract_features/tiny-salmonn/mini-video/{shard}.log" for shard in range(2)]
-    used = [re.search(r"^GPU (\d) of 5, 7$", log.read_text(), re.MULTILINE)[1] for log in logs]
-    assert sorted(used) == ["5", "7"]

@@ -10,9 +10,9 @@ import pytest
 import torch
 import yaml
 from conftest import ROOT, UNIONS
+from examples import encoded, items_question, pictures, tone, video_question
 from jsonschema import Draft202012Validator
 from safetensors.torch import load_file, save_file
-from test_files import pictures, tone
 from transformers import WhisperFeatureExtractor
 
 import check_parity
@@ -22,7 +22,7 @@ from avflow.miniature import datasets, tiny_salmonn, world
 from avflow.models.families import load_model, model_arguments
 from avflow.models.salmonn_port import SalmonnPort, official_name, port_name
 from avflow.models.video_salmonn import POSITIONS, SalmonnLayout, VideoSalmonn, audio_after_grids, whole_chunks
-from avflow.questions import benchmark_rows, layouts
+from avflow.questions import layouts
 from avflow.tracing import readout
 from avflow.tracing.decoder import causal_mask, masked_run
 
@@ -63,35 +63,10 @@ def clip(grid, seconds_per_grid, samples=None):
     return {"grid": torch.tensor(grid), "seconds_per_grid": torch.tensor(seconds_per_grid), **sound}
 
 
-def video_question(task="while-see"):
-    row = datasets.video_row(task, 1, "c", [0, 1, 2, 3], 0, 0)
-    return benchmark_rows.video_question(row, datasets.VIDEO, *datasets.INSTRUCTIONS["av_video"])
-
-
-def items_question(task):
-    return benchmark_rows.items_question(datasets.items_row(task, 1, [0, 1, 2, 3], 0), datasets.ITEMS, world.ITEMS_INSTRUCTION)
-
-
-def encoded(model, question):
-    """Noise for every medium of a question, encoded."""
-    g = torch.Generator().manual_seed(0)
-    frames = lambda n: torch.randint(0, 256, (n, 3, 56, 56), generator=g, dtype=torch.uint8)
-    sound = lambda seconds: 0.1 * torch.randn(16000 * seconds, generator=g)
-    made = {
-        "video": lambda: model.encode("video", frames=frames(16), audio=sound(4), fps=4.0),
-        "image": lambda: model.encode("image", frames=frames(1)),
-        "audio": lambda: model.encode("audio", audio=sound(1)),
-    }
-    return {m.media_id: made[m.kind]() for m in question.media}
-
-
 @pytest.fixture(scope="module")
 def sequences(salmonn):
     asked = [video_question(), items_question("image-to-audio"), items_question("audio-to-image")]
     return [salmonn.sequence(q, encoded(salmonn, q), UNIONS[q.setting]) for q in asked]
-
-
-# parity with the official code
 
 
 @pytest.fixture(scope="module")
@@ -134,9 +109,6 @@ def test_swapped_positions_make_the_check_fail(golden):
 def test_a_fixture_that_is_not_there_is_named():
     with pytest.raises(InputError, match=r"nowhere\.json: there is no such file"):
         check_parity.read_fixture("nowhere")
-
-
-# the checkpoint
 
 
 def test_the_checkpoint_holds_official_names_and_is_small(folder):
@@ -244,9 +216,6 @@ def test_positions_are_an_option_of_this_family_only(folder):
         load_model(parser.parse_args(["--family", "qwen_omni", *options, "training"]))
 
 
-# layout
-
-
 def test_training_positions_follow_time_and_the_last_grid_takes_the_rest():
     made = layout("training").of("video", 1, "video", clip([2, 2, 2], 1.0, 40000))
     counts = [(b.token.strip("<|>"), b.count, b.part) for b in made.blocks]
@@ -345,9 +314,6 @@ def test_a_whole_forward_gives_finite_logits_and_the_modes_differ(salmonn, folde
     assert (logits - masked_run(other, timed, lambda _: mask)).abs().max() > 1e-4
 
 
-# encoder inputs and sampling
-
-
 @pytest.mark.parametrize("samples", [480000, 479900, 160000, 16000, 161])
 def test_chunks_of_sound_equal_whispers_extractor(samples):
     audio = 0.1 * np.random.default_rng(samples).standard_normal(samples).astype(np.float32)
@@ -396,9 +362,6 @@ def test_the_schema_knows_both_kinds_of_sampling_and_no_mixture():
     assert not valid({"x": {k: v for k, v in spread.items() if k != "interval"}})
 
 
-# training
-
-
 def test_the_trainings_templates_are_the_adapters_sequences(salmonn, trained):
     from avflow.miniature.training import template
 
@@ -439,9 +402,6 @@ def test_batched_encoders_equal_those_of_the_adapter(salmonn):
     clips = torch.randn(1, 64000, generator=g) / 9
     mel = tiny_salmonn.padded_mel(clips, 160000)
     assert (mel - encoder_inputs.log_mel(clips, 160000)).abs().max() < 1e-6
-
-
-# the answer
 
 
 def test_probability_beside_the_letters_is_counted_and_other_answers_are_not_hidden(sequences, salmonn):

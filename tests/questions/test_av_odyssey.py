@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from conftest import ROOT, SCRIPTS
 from PIL import Image
-from test_av_speakerbench import options_of, prepare, reasons, table
+from prepared import options_of, prepare, reasons, table
 
 from avflow.errors import InputError
 from avflow.questions import av_odyssey, layouts

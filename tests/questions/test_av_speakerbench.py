@@ -1,53 +1,15 @@
 """AV-SpeakerBench and WorldSense, from files as the hub ships them to questions: what is read, dropped, and refused."""
 
-import csv
-import json
 import shutil
 import zipfile
 
 import layouts as shipped
 import numpy as np
 import pytest
+from prepared import prepare, reasons, table
 
 from avflow.errors import InputError
 from avflow.media import files
-from avflow.questions import preparation, readers
-from avflow.questions.question import read_questions
-
-
-def options_of(name, folder, out, **options) -> list[str]:
-    """The command line of prepare.py."""
-    setting = "items" if name == "av_odyssey" else "av_video"
-    given = {
-        "type": name,
-        "dataset": name,
-        "setting": setting,
-        "folder": folder,
-        "root": out,
-        "instruction": "Choose.",
-        "threads": 2,
-    }
-    given |= {"questions": out / "q.jsonl", "media": out / "m.tsv", "dropped": out / "d.tsv"}
-    given |= {k: json.dumps(v) if isinstance(v, (list, dict)) else v for k, v in options.items()}
-    return [part for key, value in given.items() for part in (f"--{key.replace('_', '-')}", str(value))]
-
-
-def prepare(name, folder, out, **options):
-    """Run the work of prepare.py; returns its questions by id and its dropped rows."""
-    out.mkdir(exist_ok=True)
-    intake = preparation.Intake(preparation.parser("").parse_args(options_of(name, folder, out, **options)))
-    readers.collect(name, intake)
-    preparation.finish(intake)
-    return {q.question_id: q for q in read_questions(out / "q.jsonl")}, table(out / "d.tsv")
-
-
-def table(path):
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t"))
-
-
-def reasons(dropped):
-    return {row["question_id"]: row["reason"] for row in dropped}
 
 
 @pytest.fixture(scope="module")
@@ -194,33 +156,3 @@ def test_a_member_that_is_damaged_drops_its_questions_and_leaves_no_file(downloa
     assert len(found) == 8 and set(reasons(dropped).values()) == {"unreadable"}
     assert "cannot be read (Bad CRC-32" in dropped[0]["detail"]
     assert {p.name for p in (tmp_path / "out/media").iterdir()} == {"-yt1_10_14.mp4", "-yt3_30_34.mp4"}
-
-
-@pytest.fixture(scope="module")
-def sense(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("downloads") / "worldsense"
-    return folder, shipped.worldsense(folder, 2)
-
-
-def test_worldsense_is_read_from_the_authors_json(sense, tmp_path):
-    folder, entries = sense
-    tasks = ["audio_change", "video_emotions"]
-    found, dropped = prepare("worldsense", folder, tmp_path, tasks=tasks)
-    assert sorted(found) == [f"worldsense__vid{n}_task{i}" for n in (1, 2) for i in (0, 1)] and dropped == []
-    q = found["worldsense__vid1_task0"]
-    assert [o.label for o in q.options] == ["A", "B", "C"] and q.answer == entries["vid1"]["task0"]["answer"]
-    assert (q.task, q.media[0].path) == ("audio_change", "media/vid1.mp4")
-    assert [s["seg"] for s in q.layout] == ["media", "instruction", "question", "options"], "no ending, so none is placed"
-
-
-def test_the_mirrors_table_gives_the_same_questions(sense, tmp_path):
-    folder, entries = sense
-    (tmp_path / "mirror/data").mkdir(parents=True)
-    tasks = [(video, task) for video, entry in entries.items() for name, task in entry.items() if name.startswith("task")]
-    rows = [dict(index=i, video=video, **task) for i, (video, task) in enumerate(tasks)]
-    shipped.write_parquet(rows, tmp_path / "mirror/data/test-00000-of-00001.parquet")
-    shutil.copy(folder / "worldsense_videos_0.zip", tmp_path / "mirror/videos_chunk_1.zip")
-    one, _ = prepare("worldsense", folder, tmp_path / "a")
-    other, _ = prepare("worldsense", tmp_path / "mirror", tmp_path / "b")
-    content = lambda found: [(q.question, q.options, q.answer, q.media) for q in found.values()]  # noqa: E731
-    assert content(one) == content(other) and len(one) == 6

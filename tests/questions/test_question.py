@@ -3,36 +3,10 @@
 from dataclasses import replace
 
 import pytest
+from examples import ITEMS, items, video
 
 from avflow.errors import InputError
-from avflow.questions import benchmark_rows, question
-
-ROW = {
-    "question_id": "7",
-    "task_id": "see",
-    "question": "Which shape?",
-    "choices": "['A. circle', 'B. square']",
-    "answer": "B",
-    "video_id": "clip_7",
-    "audio_visual_path": "clips/clip_7.mp4",
-}
-ITEMS = {
-    "question_id": "5_0012",
-    "task": "animal",
-    "question": "Out of [audio1] [audio2] [audio3] [audio4], which one fits [img1]?",
-    "options": ["A. the third audio", "B. the first audio", "C. the fourth audio", "D. the second audio"],
-    "answer": "A",
-    "image_path": ["media/a_r1.png"],
-    "audio_path": [f"media/a_c{i}.wav" for i in range(1, 5)],
-}
-
-
-def video(**changes):
-    return benchmark_rows.video_question({**ROW, **changes}, "mini-video", "Choose.", "The answer is:")
-
-
-def items(**changes):
-    return benchmark_rows.items_question({**ITEMS, **changes}, "mini-items", "Answer with the letter.")
+from avflow.questions import question
 
 
 def test_an_answer_that_is_not_among_the_options_is_refused():

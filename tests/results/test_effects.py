@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from matplotlib.colors import to_hex
+from table_rows import knockout_table
 
 from avflow.errors import InputError
 from avflow.figures import palette, route_panels
@@ -13,6 +14,7 @@ from avflow.results import effects
 from avflow.tracing import row_schemas
 
 BASE = dict(dataset="d", model="m", layout="paper_eq1", group="hear", task="hear", style="centred", cut="mask", applicable=True)
+
 CENTRES, QUESTIONS = 6, 12
 
 
@@ -141,3 +143,13 @@ def test_a_panel_shows_the_band_the_controls_the_noise_and_how_many(path, evalua
     assert said == ["95 %, all layers and routes of a panel at once", "as many random keys in a route's place, 95 % (dotted)"]
     alone = route_panels.route_panels(found.of(group="see"), ["m"], [("See", "see", ["audio->question"])])
     assert "no rows" in [t.get_text() for t in alone.axes[0].texts]
+
+
+def test_wrong_answers_are_taken_in_every_order_and_right_ones_in_the_usual(tmp_path):
+    path = knockout_table(tmp_path / "k.parquet", {("hear", "audio->last"): [-10.0]})
+    rows = pq.read_table(path).to_pylist()
+    other = {**rows[0], "layout": "question_first"}
+    rows += [other, {**other, "question_id": "w", "correct_clean": False}, {**rows[0], "style": "top_down", "question_id": "t"}]
+    pq.write_table(pa.Table.from_pylist(rows, row_schemas.KNOCKOUT), path)
+    ids = lambda **more: effects.changes(path, {"m": 3}, "d", **more)["question_id"].tolist()
+    assert (ids(), ids(answered="wrong"), ids(style="top_down")) == (["q"], ["w"], ["t"])

@@ -15,9 +15,13 @@ from avflow.results import claims, published, task_groups
 from avflow.tracing.interventions import Route
 
 FOLDER = ROOT / "resources/published"
+
 CURVES, ATTENTION = FOLDER / "curves.csv", FOLDER / "attention.csv"
+
 MODEL = "qwen2.5-omni-3b"
+
 DATA = {"figure_3": "av_speakerbench", "figure_4": "av_speakerbench", "figure_5": "av_odyssey", "figure_6": "av_odyssey"}
+
 GROUPS = {
     "av_speakerbench": [
         "visual_recognition",
@@ -28,6 +32,7 @@ GROUPS = {
     ],
     "av_odyssey": ["I2A", "A2I"],
 }
+
 WINDOW = 7
 
 # Change in % @ centres of the windows; .. is a range, none is not stated, several stand behind commas. Read by eye.
@@ -40,6 +45,7 @@ speaker_recognition  -11@14..16   -3@15                -5.5@17
 speaker_detection    -5.5@15      -2@14                -8.5@18..19
 all                  0@25..35     0@25..35             0@25..35
 """
+
 FIGURE_4 = """
                      video->question          audio->question        question->last   video->last  audio->last
 visual_recognition   -38@20                   -6@18..20              -40..-35@24..30  -2..2@0..35  -2..2@0..35
@@ -49,6 +55,7 @@ speaker_recognition  -31@19..20               -10@19                 -33..-28@24
 speaker_detection    -6.5@19                  -13@20                 -40..-36@24..30  -2..2@0..35  -2..2@0..35
 all                  @10,@14,@16,0@27..35     -                      -3@31            -            -
 """
+
 FIGURE_5 = """
                        I2A                A2I
 cross_candidate        -31@15..18,-12@3   -40@16
@@ -59,6 +66,7 @@ reference->last        -11@23..29         -7.5@23..29
 candidates->last       2.5@24..30         3@24..30
 question->last         1@                 1@
 """
+
 FIGURE_6 = """
                                       I2A                   A2I
 correct_candidate->correct_option     -23@18..24            -41@18..24
@@ -70,7 +78,9 @@ incorrect_options->last               -6@24..28,13@30..34   -9@24..28,7.5@30..34
 correct_candidate->last               0@0..35               0@0..35
 incorrect_candidates->last            2@                    3.5@24..28
 """
+
 TABLE_1 = {"none": 42.24, "video->last": 42.24, "video->text": 42.31, "media->text": 42.52}
+
 TABLE_4_VIDEO = """
       speech_recognition visual_recognition visual_counting speech_counting video_emotions audio_change prefill_ms
 none  50.25 46.58 43.9  26.39 66.67 42.22 2288.65
@@ -79,6 +89,7 @@ Audio 50.25 47.55 44.39 26.74 66.67 40.00 2232.45
 Video 50.75 46.10 43.9  26.74 66.67 40.00 2098.75
 All   49.75 46.59 42.93 26.04 66.67 42.22 2089.47
 """
+
 TABLE_4_ITEMS = """
       animal/A2I animal/I2A bird/A2I bird/I2A transportation/A2I transportation/I2A prefill_ms
 none  61.00 38.00 29.41 33.67 46.67 23.16 558.75
@@ -242,9 +253,6 @@ def test_a_plateau_of_one_layer_is_as_wide_as_the_window():
         assert row["last"] - row["first"] + 1 <= WINDOW
 
 
-# the paper's values of its findings
-
-
 def middle(rows):
     """Change halfway between its limits, by row."""
     return (rows["change_low"] + rows["change_high"]) / 2
@@ -272,6 +280,7 @@ def shown(claim, rows):
 
 
 PAPER = claims.read(ROOT / "resources/claims/paper.yaml")
+
 OF_CURVES = [claim for claim in PAPER if "route" in claim and claim["paper"] is not None]
 
 
@@ -308,9 +317,6 @@ def test_the_findings_about_tables_1_and_4_have_their_values():
         changes = [float(table[claim["setting"], task]) - float(table["none", task]) for task in tasks]
         n = questions[claim["block"]]
         assert claim["paper"] == round(sum(a * b for a, b in zip(changes, n, strict=True)) / sum(n), 1), "of all its questions"
-
-
-# reading and drawing
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.csv")), ids=lambda path: path.name)
@@ -382,3 +388,27 @@ def test_boxes_lie_at_their_layers_and_changes_behind_the_curves():
     assert axis.get_ylim()[0] < -47, "the axis reaches down to them"
     assert published_curves.draw_curves(axis, rows, {"video->question": "0.35"}) == 2, "where it begins and jumps has no value"
     plt.close(figure)
+
+
+ACCURACY, COUNTS = ROOT / "resources/published/accuracy.csv", ROOT / "resources/published/tasks.csv"
+
+
+def test_every_published_number_names_its_source():
+    for path, number in ((ACCURACY, "accuracy"), (COUNTS, "n")):
+        table = published.read(path, "dataset", "task", "group", number, "source", "note")
+        assert table["source"].str.match(r"arXiv \d{4}\.\d{5}").all()
+        assert pd.to_numeric(table[number]).notna().all()
+    with pytest.raises(InputError, match="there is no column 'accuracy', only dataset, task, group, n, source, note; restore"):
+        published.read(COUNTS, "accuracy")
+
+
+def test_the_sizes_of_the_speaker_benchmarks_tasks_add_up_to_its_questions():
+    counts = published.read(COUNTS)
+    sizes = counts[(counts["dataset"] == "av_speakerbench") & ~counts["task"].isin(["all", "knockout"])]["n"].astype(int)
+    assert len(sizes) == 12 and sizes.sum() == 3212
+    both = counts[(counts["dataset"] == "av_odyssey") & counts["task"].isin(["animal", "bird", "transportation"])]
+    assert both.groupby("task")["n"].apply(lambda n: n.astype(int).sum()).to_dict() == {
+        "animal": 200,
+        "bird": 200,
+        "transportation": 200,
+    }

@@ -1,8 +1,15 @@
 """What answers rest on: muting, blanking and shuffling change exactly what they say."""
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
 import torch
+from table_rows import answer
 
+from avflow.results import reliance
 from avflow.storage.shard_writer import ShardWriter, room_for
+from avflow.tracing import row_schemas
 from avflow.tracing.decoder import causal_mask, masked_run, uncut_logits
 from reliance import Swaps, first_of_tasks, shuffled, variants
 
@@ -86,3 +93,36 @@ def test_logits_in_a_batch_equal_those_of_single_runs(model, sequences):
         mask = causal_mask(len(sequence))[None]
         alone = masked_run(model, sequence, lambda _, m=mask: m)[0]
         assert (logits - alone).abs().max() < 1e-4 * alone.abs().max()
+
+
+def test_reliance_sets_what_is_lost_without_a_sense_beside_its_route(evaluated, tmp_path):
+    schema = row_schemas.EVALUATE.append(pa.field("variant", pa.string()))
+    rows = []
+    for variant, right in (("muted", 1), ("blanked", 3), ("text_only", 0), ("swapped", 2)):
+        chosen = range(4) if variant != "swapped" else range(2)
+        rows += [answer(i, "activity_recognition", "visual_recognition", i < right, variant=variant) for i in chosen]
+    pq.write_table(pa.Table.from_pylist(rows, schema), tmp_path / "r.parquet")
+    table = reliance.reliance(tmp_path / "r.parquet", evaluated, 200, 0)
+    one = table.set_index("task").loc["activity_recognition"]
+    assert (one["as_is"], one["muted"], one["blanked"], one["text_only"], one["swapped"]) == (0.75, 0.25, 0.75, 0.0, 1.0)
+    assert one["swapped_n"] == 2 and one["chance"] == 0.25
+    assert set(table["task"]) == {"activity_recognition"}, "tasks that were not asked again are left out"
+    groups = reliance.reliance(tmp_path / "r.parquet", evaluated, 200, 0, by="group")
+    changes = pd.DataFrame(
+        [
+            dict(
+                model="qwen2.5-omni-3b",
+                question_id=f"q{i}",
+                cluster=f"c{i}",
+                group="visual_recognition",
+                route="audio->question",
+                centre=c,
+                change=-10.0 * c,
+            )
+            for i in range(2)
+            for c in range(3)
+        ]
+    )
+    sides = reliance.areas(changes, groups, 200, 0)
+    assert sides.iloc[0][["group", "route", "n", "area"]].tolist() == ["visual_recognition", "audio->question", 2, -10.0]
+    assert sides.iloc[0]["lost"] == pytest.approx(100 * (3 / 4 - 1 / 4))

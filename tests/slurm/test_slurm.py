@@ -20,7 +20,6 @@ from pathlib import Path
 import cluster
 import pyarrow.parquet as pq
 import pytest
-from test_workflow import copy  # noqa: F401
 
 QUESTIONS = 8  # of tests/gpus.yaml
 OUT = "results/miniature/{}/tiny-salmonn/mini-video/{}"
@@ -128,7 +127,7 @@ def disturb(workflow) -> dict:
 
 
 @pytest.fixture(scope="module")
-def story(slurm, copy):  # noqa: F811
+def story(slurm, copy):
     """All that happens, and in `seen` what can only be seen meanwhile."""
     workflow = Workflow(copy)
     try:

@@ -2,19 +2,17 @@
 
 import pytest
 import torch
-from conftest import ROOT, UNIONS
-from test_video_salmonn import encoded, items_question, video_question
+from conftest import UNIONS
+from examples import encoded, items_question, video_question
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
+from tracing_cases import HEAR, MATCH
 
 from avflow.errors import InputError
-from avflow.miniature import world
-from avflow.models.video_salmonn import VideoSalmonn
 from avflow.questions import layouts
 from avflow.tracing import costs, decoder, discards
 from avflow.tracing.discards import Discard, Drop
 
-HEAR, MATCH = "mini_video__hear_0001", "mini_items__image-to-audio_0001"
 VIDEO = {"Ques": ["question_text"], "Audio": ["audio"], "Video": ["video"], "All": ["question_text", "audio", "video"]}
 ITEMS = {
     "Ques": ["question_text"],
@@ -23,11 +21,6 @@ ITEMS = {
     "All": ["question_text", "reference", "candidates"],
 }
 LAYERS = 12
-
-
-@pytest.fixture(scope="module")
-def salmonn():
-    return VideoSalmonn(ROOT / "resources/tiny-salmonn", world.SYSTEM_PROMPT)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from conftest import ROOT
 from hub_server import Hub
-from test_workflow import copy, planned  # noqa: F401 (a fixture)
+from workflow_runs import planned
 
 SETTINGS = yaml.safe_load((ROOT / "config.yaml").read_text())
 STUDY = SETTINGS["studies"]["paper"]
@@ -42,7 +42,7 @@ def snakemake(where, *arguments):
 
 
 @pytest.fixture(scope="module")
-def rehearsed(copy, tmp_path_factory):  # noqa: F811
+def rehearsed(copy, tmp_path_factory):
     """The copy after pin, downloads, and every figure and table of the paper's study."""
     shipped = tmp_path_factory.mktemp("shipped")
     layouts.speakerbench(shipped / "av_speakerbench", clips=2, tasks=layouts.SPEAKER_TASKS | layouts.OTHER_SPEAKER_TASKS)

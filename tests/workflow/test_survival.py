@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -27,18 +26,22 @@ from conftest import ROOT
 
 from avflow import cli
 from avflow.errors import InputError
-from avflow.storage import manifest, partial_rows, whole_files
+from avflow.storage import partial_rows
 from avflow.storage.shard_reader import FeatureStore
 
 QUESTIONS, MODEL = 8, "tiny-salmonn"
+
 STUDY = f"""
 study: short
 studies: {{short: {{main_model: {MODEL}, video: mini-video, items: mini-video, models: [{MODEL}], datasets: [mini-video]}}}}
 datasets: {{mini-video: {{tasks: [hear], questions: {QUESTIONS}, knockout_questions: {QUESTIONS}}}}}
 knockout: {{verify: 0, cuts: {{figure_4: {{stride: 2}}}}}}
 """
+
 SHARD = f"{MODEL}/mini-video/figure_4/0.parquet"
+
 OUT = f"results/short/knockout/{SHARD}"
+
 FEATURES = f"results/short/features/{MODEL}/mini-video/0.safetensors"
 
 
@@ -206,9 +209,6 @@ def test_a_route_added_in_config_yaml_reruns_the_job_and_keeps_the_finished_rows
     assert data(where / "old.parquet") == wanted
 
 
-# ---- disks ----
-
-
 def in_a_folder_of_its_own_disk(where: Path, folder: str, mount: str, commands: str) -> subprocess.CompletedProcess:
     """Run shell commands that see another disk at a folder; nobody else does, and it is gone when they end."""
     (where / folder).mkdir(parents=True, exist_ok=True)
@@ -290,23 +290,6 @@ def test_a_read_only_results_folder_is_named_before_anything_starts(undisturbed)
     assert "rule knockout:" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("number", "said"),
-    [(30, "r.parquet is on a read-only disk; change its permissions"), (13, "r.parquet may not be written or read; change its")],
-)
-def test_a_file_that_cannot_be_written_is_one_line(capsys, number, said):
-    def main():
-        raise OSError(number, "no", "r.parquet")
-
-    with pytest.raises(SystemExit, match="2"):
-        cli.run(main)
-    err = capsys.readouterr().err
-    assert err.startswith(f"error: {said}") and err.count("\n") == 1
-
-
-# ---- damaged and missing files ----
-
-
 def damaged(path: Path, copy: Path, at: int) -> Path:
     """A copy of a file with one bit flipped at a place; negative places count from the end."""
     content = bytearray(path.read_bytes())
@@ -377,34 +360,6 @@ def test_a_missing_input_names_the_rule_that_makes_or_fetches_it(study, monkeypa
     assert not Path("out.parquet.partial").exists()
 
 
-def test_a_downloaded_file_that_has_gone_names_the_rule_that_fetches_it(tmp_path):
-    from avflow.models.checkpoint import read_config
-    from avflow.questions import preparation
-
-    for name, content in {"config.json": b"{}", "clips_2.zip": b"zip"}.items():
-        (tmp_path / name).write_bytes(content)
-    listed = [{"path": p.name, "size": p.stat().st_size} for p in sorted(tmp_path.iterdir())]
-    (tmp_path / "manifest.json").write_text(json.dumps({"files": listed}))
-    options = [
-        *shlex.split("--type av_speakerbench --dataset d --setting av_video --root r --questions q --media m --dropped d"),
-        "--folder",
-        str(tmp_path),
-    ]
-    arguments = preparation.parser("").parse_args(options)
-    manifest.check(tmp_path, "download_dataset")
-    assert read_config(tmp_path, "any") == {} and preparation.Intake(arguments).questions == []
-
-    (tmp_path / "clips_2.zip").write_bytes(b"zi")
-    fetched = (
-        rf"{tmp_path}/clips_2.zip {{}}; the rule {{}} fetches it: delete {tmp_path}/manifest.json and, where the network is,"
-    )
-    with pytest.raises(InputError, match=fetched.format("has 2 bytes and was downloaded with 3", "download_dataset")):
-        preparation.Intake(arguments)
-    (tmp_path / "clips_2.zip").unlink()
-    with pytest.raises(InputError, match=fetched.format("was downloaded and is not there any more", "download_weights")):
-        read_config(tmp_path, "any")
-
-
 def test_only_rules_of_the_submit_host_reach_the_network():
     online = set()
     for path in sorted((ROOT / "rules").glob("*.smk")):
@@ -415,41 +370,6 @@ def test_only_rules_of_the_submit_host_reach_the_network():
             else:
                 assert "HF_HUB_OFFLINE" not in text
     assert online == {"pin", "download_weights", "download_dataset"}
-
-
-# ---- two at once ----
-
-
-def test_who_comes_second_waits_and_then_finds_a_whole_file(tmp_path, capsys):
-    path, order = tmp_path / "t", []
-
-    def write(name, go_on=None):
-        with whole_files.whole(path) as part:
-            order.append(f"{name} begins")
-            if go_on:
-                go_on.wait(60)
-            part.write_text(name)
-            order.append(f"{name} ends")
-
-    go_on = threading.Event()
-    first = threading.Thread(target=write, args=("first", go_on))
-    first.start()
-    until(lambda: "first begins" in order)
-    second = threading.Thread(target=write, args=("second",))
-    second.start()
-    until(lambda: "another process still writes it; waiting" in capsys.readouterr().err, seconds=10)
-    assert order == ["first begins"] and not path.exists()
-    go_on.set()
-    first.join()
-    second.join()
-    assert order == ["first begins", "first ends", "second begins", "second ends"]
-    assert path.read_text() == "second" and [p.name for p in tmp_path.iterdir()] == ["t"]
-    with pytest.raises(KeyError), whole_files.whole(path):
-        raise KeyError
-    assert path.read_text() == "second" and [p.name for p in tmp_path.iterdir()] == ["t"]
-
-
-# ---- the GPU's memory ----
 
 
 def test_a_question_that_does_not_fit_is_one_line_and_what_was_finished_is_kept(study, tmp_path, monkeypatch, capsys):
@@ -483,22 +403,3 @@ def test_a_question_that_does_not_fit_is_one_line_and_what_was_finished_is_kept(
     assert f"3 of {QUESTIONS} questions were finished before" in capsys.readouterr().err
     whole = data(study[0] / f"results/short/evaluate/{MODEL}/mini-video/0.parquet")
     assert data(tmp_path / "0.parquet") == whole
-
-
-def test_work_is_halved_until_it_fits_and_one_item_that_does_not_is_an_error():
-    import torch
-
-    from avflow.models.gpu_memory import halving
-
-    tried = []
-
-    def work(items):
-        tried.append(len(items))
-        if len(items) > 3:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return [10 * item for item in items]
-
-    assert halving(work, list(range(10))) == list(range(0, 100, 10))
-    assert tried == [10, 5, 2, 3, 5, 2, 3]
-    with pytest.raises(torch.cuda.OutOfMemoryError):
-        halving(lambda items: work([0] * 4), [1, 2])

@@ -1,9 +1,7 @@
 """The workflow as a user meets it: in a fresh copy of the tracked files, with the miniature in small."""
 
 import json
-import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,53 +12,24 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT
+from workflow_runs import planned, snakemake
 
 from avflow.study import Study
 
 FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig5", "fig6", "app_baseline", "app_discard_layers", "app_order", "app_pareto")
+
 FIGURES += ("app_reliance", "app_training", "app_window", "app_world", "app_answer_probability", "app_options", "app_cumulative")
+
 FIGURES += ("app_sufficiency", "app_failed", "app_attention_change", "app_tasks", "app_models")
+
 # What rests on knockouts through the layers that are chosen by them.
 DISCARDS = ("discard_sweep", "gather_discard_sweep", "discard_layers", "pruning", "gather_pruning", "app_discard_layers")
+
 DISCARDS += ("app_pareto", "tab4")
+
 TABLES = ("tab1", "tab2", "tab3")
+
 MODEL = "tiny-salmonn"  # of tests/small.yaml
-
-
-def snakemake(where, *arguments, small=True):
-    """Run Snakemake as `make` does, in no activated environment."""
-    extra = ["--configfile", "config.yaml", "tests/small.yaml"] if small else []
-    environment = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
-    environment["PATH"] = "/usr/bin:/bin"
-    command = [sys.executable, "-m", "snakemake", *arguments, *extra]
-    return subprocess.run(command, cwd=where, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
-
-
-def planned(output) -> dict[str, int]:
-    """Rule, or figure or table that one rule makes for many, -> number of jobs of a dry run."""
-    table = output[output.index("Job stats:") :].split("total")[0]
-    jobs = {m[1]: int(m[2]) for m in re.finditer(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
-    for rule, wildcard in (("figure", "figure"), ("figure_with_csv", "figure"), ("task_table", "table")):
-        if jobs.pop(rule, 0):
-            jobs |= dict.fromkeys(
-                re.findall(rf"^(?:local)?rule {rule}:$.*?^    wildcards: {wildcard}=(\w+)$", output, re.M | re.S), 1
-            )
-    return jobs
-
-
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory):
-    """The tracked files, and those that git would add, in a folder of their own."""
-    where = tmp_path_factory.mktemp("copy")
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file():
-            (where / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, where / name)
-    return where
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +86,9 @@ def test_every_row_carries_what_the_interface_promises(done):
 
 
 ROWS = ["model", "question_id"]  # what tells rows apart, by table; knockouts: CUTS
+
 CUTS = [*ROWS, "layout", "route", "style", "width", "centre", "cut", "control", "draw"]
+
 SHIPPED = {
     "evaluate": ROWS,
     "reliance": [*ROWS, "variant"],
@@ -129,7 +100,6 @@ SHIPPED = {
         for name in ("graded", "windows", "options", "cumulative", "failed", "order_items", "order_video")
     },
 }
-
 
 DIFFERENT = {  # what the miniature in small does otherwise: column -> values
     "reliance": {"variant": ["swapped"]},  # another clip's sound is drawn among all clips

@@ -1,0 +1,47 @@
+"""Accuracy without a cut beside the paper's, and what was dropped."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import ROOT
+from table_rows import answer
+
+from avflow.figures import baseline_bars
+from avflow.results import baseline
+from avflow.tracing import row_schemas
+
+ACCURACY, COUNTS = ROOT / "resources/published/accuracy.csv", ROOT / "resources/published/tasks.csv"
+
+
+def test_a_group_is_the_mean_of_its_tasks_beside_the_papers_number(evaluated):
+    found = baseline.accuracies(evaluated, ACCURACY, 200, 0).set_index(["level", "task", "group"])
+    assert found.loc[("task", "activity_recognition", "visual_recognition"), "accuracy"] == 0.75
+    group = found.loc[("group", "mean of tasks", "visual_recognition")]
+    assert group["accuracy"] == pytest.approx((0.75 + 0.5) / 2) and group["n"] == 6 and group["correct"] == 4
+    assert group["published"] == pytest.approx(0.4658) and group["published_source"] == "arXiv 2606.10147"
+    speech = found.loc[("task", "speech_recognition", "speech_recognition")]
+    assert speech["published"] == 0.5025 and speech["published_other"] == "52.74 (arXiv 2512.02231, Table 2)"
+    assert speech["no_letter"] == 1 and found.loc[("all", "all", "all"), "accuracy"] == pytest.approx(0.6)
+    assert found.loc[("all", "all", "all"), "published"] == 0.4224
+
+
+def test_nothing_published_about_another_model_or_dataset_is_shown(evaluated, tmp_path):
+    rows = [
+        answer(0, "hear", "hear", True, dataset="mini-video"),
+        answer(1, "speech_recognition", "speech_recognition", True, model="tiny"),
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, row_schemas.EVALUATE), tmp_path / "o.parquet")
+    assert baseline.accuracies(tmp_path / "o.parquet", ACCURACY, 200, 0)["published"].isna().all()
+
+
+def test_drops_are_counted_by_dataset_task_and_reason(tmp_path, evaluated):
+    head = "question_id\ttask\treason\tdetail\n"
+    (tmp_path / "av_speakerbench.dropped.tsv").write_text(
+        head + "a\tsee\tno_audio\tx\nb\tsee\tno_audio\tx\nc\thear\tmissing\tx\n"
+    )
+    (tmp_path / "worldsense.dropped.tsv").write_text(head)
+    lost = baseline.drops([tmp_path / "av_speakerbench.dropped.tsv", tmp_path / "worldsense.dropped.tsv"])
+    assert lost.values.tolist() == [["av_speakerbench", "hear", "missing", 1], ["av_speakerbench", "see", "no_audio", 2]]
+    figure = baseline_bars.accuracy_bars(baseline.accuracies(evaluated, ACCURACY, 200, 0), lost)
+    title = figure.axes[0].get_title(loc="left")
+    assert title == "av_speakerbench: 3 questions dropped (1 missing, 2 no_audio); answers that are no letter: 1"

@@ -1,0 +1,35 @@
+"""Table 1: accuracy with masked routes, on the same questions in every setting."""
+
+import math
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from conftest import ROOT
+
+from avflow.results import published, statistics, table_1
+from avflow.tracing import row_schemas
+
+
+def test_table_1_pairs_every_setting_with_the_same_questions(tmp_path):
+    def row(i, name, correct, model="qwen2.5-omni-3b"):
+        empty = dict.fromkeys(row_schemas.ATTENTION.names)
+        asked = dict(question_id=f"q{i}", cluster=f"c{i}", dataset="av_speakerbench", model=model)
+        return {**empty, **asked, "kind": "masked", "name": name, "layer": 31, "correct": correct, "values": [math.log(0.5)]}
+
+    right = {"none": [1, 1, 0, 0], "video->last": [1, 1, 1, 0], "video->text": [1, 0, 0, 0]}
+    rows = [row(i, name, bool(c)) for name, answers in right.items() for i, c in enumerate(answers)]
+    pq.write_table(pa.Table.from_pylist([*rows, row(0, "none", True, "other")], row_schemas.ATTENTION), tmp_path / "a.parquet")
+    numbers = published.read(ROOT / "resources/published/masking.csv", "setting", "accuracy", "source")
+    table = table_1.masking_table(tmp_path / "a.parquet", "av_speakerbench", numbers, 500, 0).set_index(["model", "setting"])
+    one = table.loc["qwen2.5-omni-3b"]
+    assert (
+        one["accuracy"].tolist() == [50, 75, 25] and one["change"].tolist()[1:] == [25, -25] and math.isnan(one["change"].iloc[0])
+    )
+    low, high = statistics.paired_score_interval(0, 1, 4)
+    assert one["ci_low"].iloc[1] <= 100 * low + 1e-6 and one["ci_high"].iloc[1] >= 100 * high - 1e-6, (
+        "one pair of four proves little"
+    )
+    assert one["ci_low"].iloc[2] <= 1e-6 - 100 * high and one["ci_high"].iloc[2] >= -100 * low - 1e-6
+    assert one["published"].tolist() == [42.24, 42.24, 42.31] and one["published_change"].round(2).tolist() == [0, 0, 0.07]
+    assert one["probability"].round(4).tolist() == [50, 50, 50] and one["n"].tolist() == [4, 4, 4]
+    assert table.loc["other", "published"].isna().all(), "the paper's numbers are of one model"
