@@ -44,16 +44,20 @@ def salmonn():
 
 @pytest.fixture(scope="session")
 def world_files(tmp_path_factory):
-    """The miniature's files for six questions a task, as the rule renders them."""
+    """The miniature's files for six questions a task, as the rule renders them, though in this process."""
+    import render_miniature
+
     out = tmp_path_factory.mktemp("datasets")
-    shared = ("--questions", "6", "--seed", "0", "--threads", "2")
     tasks = {
         ("mini-video", "av_video"): ("hear", "see", "while-hear", "while-see"),
         ("mini-items", "items"): ("image-to-audio", "audio-to-image"),
     }
-    for (dataset, setting), names in tasks.items():
-        options = ("--dataset", dataset, "--setting", setting, "--tasks", *names, *shared)
-        script("render_miniature", *options, "--out", out / dataset)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(render_miniature, "render_all", lambda work, jobs, *_: [work(job) for job in jobs])
+        for (dataset, setting), names in tasks.items():
+            options = ["--dataset", dataset, "--setting", setting, "--tasks", *names, "--questions", "6", "--seed", "0"]
+            patch.setattr(sys, "argv", ["render_miniature.py", *options, "--out", str(out / dataset)])
+            render_miniature.main()
     return out
 
 
