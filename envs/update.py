@@ -46,7 +46,7 @@ WHEELS = {  # what the scripts of a stage import
         "scipy",
     ],
 }
-FORGED = {"models": ["numpy", "pyarrow", "safetensors", "tokenizers", "torch", "transformers"]}
+FORGED = {"models": ["numpy", "pyarrow", "pyyaml", "safetensors", "tokenizers", "torch", "transformers"]}
 FORGE_NAMES = {"torch": "pytorch-gpu"}  # where conda-forge's name is another
 PYTHON, PIP = "3.11.13", "25.2"
 THERE = {"python_version": PYTHON.rpartition(".")[0], "python_full_version": PYTHON, "extra": ""}  # on Linux, as here

@@ -107,7 +107,7 @@ def test_the_log_names_sounds_that_are_cut_off_and_the_error_those_that_are_too_
         with ShardWriter(tmp_path / "frames", 3000, kinds(sounds)) as shard:
             for name, n in sounds.items():
                 shard.add(f"{name}/audio", torch.zeros(n))
-        monkeypatch.setattr(extract_features, "load", lambda _: adapter)
+        monkeypatch.setattr(extract_features, "load_model", lambda _: adapter)
         arguments = ["--family", "qwen_omni", "--checkpoint", "c", "--frames", tmp_path / "frames", "--out", tmp_path / "out"]
         monkeypatch.setattr(sys, "argv", ["extract_features.py", *map(str, arguments)])
         extract_features.main()

@@ -260,11 +260,11 @@ def test_editing_a_knockout_module_reruns_only_knockouts_and_their_figures(done)
 @pytest.mark.parametrize(
     ("module", "reruns"),
     [
-        ("plots_miniature", {"app_training", "app_world"}),
-        ("plots_order", {"app_order"}),
+        ("figures/miniature_pictures", {"app_training", "app_world"}),
+        ("figures/order_panels", {"app_order"}),
         ("study", set()),
-        ("worldsense", set()),
-        ("readers", set()),
+        ("questions/worldsense", set()),
+        ("questions/readers", set()),
     ],
 )
 def test_editing_a_module_reruns_only_what_imports_it(done, module, reruns):
