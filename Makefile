@@ -26,6 +26,10 @@ ship: reproduce
 test: .venv/ready
 	.venv/bin/python -m pytest tests --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+test-fast: .venv/ready
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest tests --ignore tests/workflow --ignore tests/slurm -m "not slow" \
+		--numprocesses 2 --dist loadfile --no-loadscope-reorder
+
 test-slurm: .venv/ready
 	.venv/bin/python -m pytest tests/slurm -rs
 

@@ -1,10 +1,15 @@
 """Fixtures of several rooms: the tiny models, a few questions with their media, a copy of the repository, a stand-in hub."""
 
+import contextlib
+import importlib
+import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -157,7 +162,25 @@ def evaluated(tmp_path):
 
 
 def script(name, *arguments, check=True, cwd=ROOT):
-    """Run one of workflow_scripts by hand."""
+    """Run one of workflow_scripts by hand, in this process: nothing heavy is loaded a second time."""
+    from avflow import cli
+
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        patch.chdir(cwd)
+        patch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+        patch.setattr(signal, "signal", lambda *_: None)
+        try:
+            cli.run(importlib.import_module(name).main)
+        except SystemExit as end:
+            code = end.code or 0
+    if check:
+        assert code == 0, out.getvalue() + err.getvalue()
+    return SimpleNamespace(returncode=code, stdout=out.getvalue(), stderr=err.getvalue())
+
+
+def process(name, *arguments, check=True, cwd=ROOT):
+    """Run one of workflow_scripts by hand, in a process of its own."""
     done = subprocess.run(
         [sys.executable, str(SCRIPTS / f"{name}.py"), *map(str, arguments)], cwd=cwd, capture_output=True, text=True
     )

@@ -1,8 +1,11 @@
 """Errors of a command line are one line. Also tests avflow.errors."""
 
+import signal
+
 import pytest
 
 from avflow import cli
+from avflow.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -17,3 +20,25 @@ def test_a_file_that_cannot_be_written_is_one_line(capsys, number, said):
         cli.run(main)
     err = capsys.readouterr().err
     assert err.startswith(f"error: {said}") and err.count("\n") == 1
+
+
+def test_bad_input_and_a_termination_have_codes_of_their_own(capsys, monkeypatch):
+    handlers = {}
+    monkeypatch.setattr(signal, "signal", lambda number, handler: handlers.update({number: handler}))
+
+    def bad():
+        raise InputError("q.jsonl: line 2 is no object; write one object a line")
+
+    with pytest.raises(SystemExit, match="2"):
+        cli.run(bad)
+    assert capsys.readouterr().err == "error: q.jsonl: line 2 is no object; write one object a line\n"
+    with pytest.raises(SystemExit, match="143"):
+        handlers[signal.SIGTERM](signal.SIGTERM, None)
+
+
+def test_other_errors_keep_their_traceback(monkeypatch):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(ZeroDivisionError):
+        cli.run(lambda: 1 / 0)
+    with pytest.raises(FileNotFoundError):
+        cli.run(lambda: open("/nowhere/at/all"))

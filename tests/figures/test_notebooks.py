@@ -4,7 +4,7 @@ import ast
 import json
 
 import pytest
-from conftest import ROOT, script
+from conftest import ROOT, process
 
 NOTEBOOKS = sorted((ROOT / "figures").glob("*.ipynb"))
 
@@ -22,13 +22,14 @@ def test_a_notebook_is_clean_and_takes_parameters(path):
 
 
 def test_a_failing_cell_is_one_line_and_leaves_the_executed_copy(tmp_path):
-    done = script("run_notebook", "figures/fig4.ipynb", tmp_path / "log.ipynb", "-p", "table", "none.parquet", check=False)
+    done = process("run_notebook", "figures/fig4.ipynb", tmp_path / "log.ipynb", "-p", "table", "none.parquet", check=False)
     assert done.returncode == 2
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("error: figures/fig4.ipynb, cell ") and "none.parquet" in last and str(tmp_path / "log.ipynb") in last
     assert "Traceback" not in done.stderr and (tmp_path / "log.ipynb").exists()
 
 
+@pytest.mark.slow
 def test_equal_tables_give_equal_figures(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -68,7 +69,7 @@ def test_equal_tables_give_equal_figures(tmp_path):
     pq.write_table(row_schemas.EVALUATE.empty_table(), tmp_path / "e.parquet")
     for name in ("a", "b"):
         outputs = [part for kind in ("pdf", "png") for part in ("-p", kind, tmp_path / f"{name}.{kind}")]
-        script(
+        process(
             "run_notebook",
             "figures/fig4.ipynb",
             tmp_path / f"{name}.ipynb",

@@ -29,7 +29,7 @@ def encode(model, path, kind, spread):
     return model.encode(kind, frames=frames, audio=audio, fps=fps)
 
 
-@pytest.fixture(scope="module", params=sorted(MODELS))
+@pytest.fixture(scope="module", params=["tiny-salmonn", pytest.param("tiny-omni", marks=pytest.mark.slow)])
 def right(request, questions, world_files):
     """(task, variant) -> how many of six questions a model answers rightly."""
     model = MODELS[request.param](ROOT / "resources" / request.param, "You are a helpful assistant.")

@@ -5,18 +5,19 @@ import json
 import sys
 
 import pytest
-from conftest import SCRIPTS, script
+from conftest import SCRIPTS, process
 
 from avflow.storage import provenance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["qwen_omni", "video_salmonn"])
 def test_a_smoke_run_passes_every_stage_and_resumes(tmp_path, family, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # tests go on beside it
     options = ["--family", family, "--smoke", "--state", tmp_path / "state", "--out", tmp_path / "checkpoint"]
-    first = script("train_tiny", *options, "--minutes", "0.02")
+    first = process("train_tiny", *options, "--minutes", "0.02")
     assert first.stdout.strip().endswith("to be continued")
-    second = script("train_tiny", *options)
+    second = process("train_tiny", *options)
     assert second.stdout.strip().endswith("finished")
     log = [json.loads(line) for line in (tmp_path / "state/log.jsonl").read_text().splitlines()]
     assert [entry["stage"] for entry in log] == ["words", "align", "blocked", "open"]

@@ -172,6 +172,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="memory is read from /proc")
 def test_loading_holds_no_second_copy_of_the_weights(tmp_path):
     """Files are mapped: stored numbers are used in place, converted ones take their own room and the mapped pages once."""

@@ -137,6 +137,7 @@ def test_a_lock_that_cannot_be_made_is_one_line_with_the_remedy(claims, tmp_path
     assert job.said() == f"error: {gone}/avflow-gpu-0.lock: {why}\n"
 
 
+@pytest.mark.slow
 def test_a_device_is_claimed_before_torch_looks_for_one_and_not_for_the_cpu(claims, tmp_path):
     code = """
 import os, sys, types

@@ -155,7 +155,7 @@ print(peak())
 """
 
 
-@pytest.mark.parametrize(("megabytes", "per_group"), [(40, 1), (10, 8)])
+@pytest.mark.parametrize(("megabytes", "per_group"), [pytest.param(40, 1, marks=pytest.mark.slow), (10, 8)])
 def test_memory_does_not_grow_with_the_file(rows, tmp_path, megabytes, per_group):
     """Of 320 MB in rows of 40 MB less than a third is ever in memory; of a row group a few times its largest column."""
     (tmp_path / "in").mkdir()

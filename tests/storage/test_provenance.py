@@ -20,7 +20,8 @@ CASES = [(s, f) for s in ALL for f in (sorted(FAMILIES) if s in LOADING else [No
 # Each case is imported by a fork of one process that holds the libraries, for those cost five seconds and our own modules none.
 FORKS = """
 import importlib, json, os, sys
-import pandas, scipy.optimize, scipy.stats, torch, transformers.modeling_utils, transformers.models.auto.modeling_auto
+import av, decord, librosa, matplotlib.pyplot, pandas, papermill, pyarrow.parquet, scipy.optimize, scipy.stats, soundfile, torch
+import transformers.models.qwen2_5_omni.modeling_qwen2_5_omni, transformers.models.qwen2_5_vl.modeling_qwen2_5_vl
 cases = json.loads(sys.argv.pop())
 for script, family in cases:
     sys.stdout.flush()

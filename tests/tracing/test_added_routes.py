@@ -6,7 +6,7 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT, UNIONS, script
+from conftest import ROOT, UNIONS, process
 
 import discard_sweep
 import knockout as knockout_script
@@ -268,12 +268,13 @@ def test_more_questions_of_a_discard_sweep_are_asked_alone(job):
     assert tables[1].slice(0, len(tables[0])).equals(tables[0]) and tables[1].slice(0, len(tables[2])).equals(tables[2])
 
 
+@pytest.mark.slow
 def test_from_the_command_line_a_changed_budget_finds_its_rows(job):
-    said = script("knockout", *job.options(TWO)).stderr
+    said = process("knockout", *job.options(TWO)).stderr
     assert "0 of 2 questions were finished before\n" in said
     before = as_bytes(pq.read_table(job.out))
     job.out.unlink()  # as Snakemake does before it starts a job again
-    said = script("knockout", *job.options(THREE)).stderr
+    said = process("knockout", *job.options(THREE)).stderr
     assert "0 of 2 questions were finished before, 2 have finished rows and get new ones\n" in said
     after = as_bytes(pq.read_table(job.out))
     assert kept(before, after) and len(after) == len(before) + 2 * 3

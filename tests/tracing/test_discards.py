@@ -47,9 +47,11 @@ def drops_of(sequence, spans, layers):
 
 
 CASES = ["omni video", "omni items", "salmonn video", "salmonn items", "salmonn question first"]
+SOME = ("omni items", "salmonn video")  # the others are slow: both families and both settings stand here
+CASES_BY_COST = [case if case in SOME else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CASES_BY_COST)
 def test_discarding_equals_masking_for_every_type_and_layer(cases, case):
     model, sequence = cases[case]
     for spans in kinds(case).values():
@@ -63,7 +65,7 @@ def test_discarding_equals_masking_for_every_type_and_layer(cases, case):
             assert gone.rows == tuple(len(sequence) - removed * (number > layer) for number in range(LAYERS))
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CASES_BY_COST)
 def test_types_that_leave_at_their_own_layers_and_decoding_equal_masking_token_by_token(cases, case):
     model, sequence = cases[case]
     plans = [drops_of(sequence, kinds(case)["All"], layers) for layers in ((8, 5, 3), (4, 7, 4), (2, 2, 9))]
@@ -111,7 +113,7 @@ def test_generating_without_discards_equals_the_official_generate(model, sequenc
     assert discards.generate(model, sequence, {}, 4)[0] == ids
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CASES_BY_COST)
 @pytest.mark.parametrize("most_rows", [10**6, 100])
 def test_the_sweep_equals_a_prefill_for_every_layer(cases, case, most_rows):
     model, sequence = cases[case]

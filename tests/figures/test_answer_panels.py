@@ -1,0 +1,51 @@
+"""Answers by layer, under cumulative cuts, and with only the found routes: the lines hold the table's numbers."""
+
+import pandas as pd
+from matplotlib.colors import to_hex
+
+from avflow.figures import answer_panels, palette
+from avflow.figures.route_styles import colours
+
+
+def test_letters_probabilities_are_drawn_by_layer():
+    rows = [
+        dict(model="m", group="hear", layer=layer, kind=kind, probability=p, ci_low=p - 0.1, ci_high=p + 0.1, n=5)
+        for kind, values in {"correct": (0.25, 0.7), "wrong": (0.25, 0.1)}.items()
+        for layer, p in enumerate(values)
+    ]
+    (axis,) = answer_panels.probability_panels(pd.DataFrame(rows), ["m"]).axes
+    drawn = {to_hex(line.get_color()): line.get_ydata().tolist() for line in axis.lines}
+    assert drawn == {to_hex(palette.CORRECT): [0.25, 0.7], to_hex(palette.WRONG): [0.25, 0.1]}
+    assert [text.get_text() for text in axis.texts] == ["n = 5"]
+
+
+def test_cumulative_cuts_have_a_row_a_direction_and_accuracy_in_percent():
+    rows = [
+        dict(
+            model="m",
+            group="hear",
+            style=style,
+            route="audio->question",
+            centre=c,
+            n=4,
+            accuracy=a,
+            accuracy_low=a,
+            accuracy_high=a,
+        )
+        for style, values in {"bottom_up": (1, 0.5), "top_down": (0.25, 1)}.items()
+        for c, a in enumerate(values)
+    ]
+    figure = answer_panels.cumulative_panels(pd.DataFrame(rows), ["m"], ["audio->question"])
+    assert [axis.lines[0].get_ydata().tolist() for axis in figure.axes] == [[100, 50], [25, 100]]
+    assert to_hex(figure.axes[0].lines[0].get_color()) == to_hex(colours(["audio->question"])["audio->question"])
+
+
+def test_keeping_found_routes_stands_beside_as_many_random_edges():
+    rows = [
+        dict(model="m", kind=kind, threshold=t, share=share, accuracy=a, ci_low=a - 0.1, ci_high=a, n=7)
+        for kind, t, share, a in (("all", 0, 1, 0.9), ("none", 0, 0, 0.2), ("found", 5, 0.3, 0.8), ("random", 5, 0.3, 0.4))
+    ]
+    (axis,) = answer_panels.sufficiency_panels(pd.DataFrame(rows), ["m"]).axes
+    points = {tuple(map(float, line.get_xydata()[0])) for line in axis.lines if len(line.get_xydata()) == 1}
+    assert {(round(x), round(y)) for x, y in points} >= {(30, 80), (30, 40)}
+    assert axis.get_title() == "m, n = 7" and "5 %" in [text.get_text() for text in axis.texts]

@@ -1,0 +1,37 @@
+"""All models and tasks at a glance: a panel a task, and every model's curve over its normalised depth."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from avflow.figures import overview_panels
+from avflow.results import effects, overview
+
+ROUTE = "question->last"
+
+
+@pytest.fixture
+def found():
+    """Two models of 4 and 7 layers, each cut in one route of Figure 4: layer c changes the answer by -c %."""
+    about = dict(question_id="q", cluster="c", route=ROUTE, group="hear", task="hear", needs="A", layout="paper_eq1", noise=0.0)
+    rows = pd.DataFrame([dict(about, model=m, centre=c, change=-float(c)) for m, d in (("a", 4), ("b", 7)) for c in range(d)])
+    reading, none = effects.Reading("", draws=100), rows.iloc[:0]
+    return {n: effects.Effects(reading, rows if n == "figure_4" else none, none, none) for n in overview.FIGURES}
+
+
+SHARES = pd.DataFrame(columns=["model", "task", "group", "layer", "name", "share"])
+
+
+def test_models_of_other_depths_are_drawn_over_the_same_axis(found):
+    table = overview.normalised(found, {"a": 4, "b": 7})
+    figure = overview_panels.model_panels(["a", "b"], found, SHARES, table, {"figure_4": [ROUTE]})
+    curves = [line.get_xydata() for axis in figure.axes for line in axis.lines if len(line.get_xydata()) in (4, 7)]
+    normalised = [c for c in curves if c[-1, 0] == 1]
+    assert [c[:, 1].tolist() for c in normalised] == [[0, -1, -2, -3], [0, -1, -2, -3, -4, -5, -6]]
+    assert np.allclose(normalised[0][:, 0], [0, 1 / 3, 2 / 3, 1])
+
+
+def test_every_task_has_a_panel_in_the_figures_that_cut_something(found):
+    figure = overview_panels.task_panels("a", found, SHARES, {"figure_4": [ROUTE]})
+    (axis,) = figure.axes
+    assert axis.get_title() and [0, -1, -2, -3] in [list(line.get_ydata()) for line in axis.lines]
