@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,10 +23,44 @@ UNIONS = {
 }
 
 
+FIRST = ("test_paper", "test_survival", "test_workflow", "test_training", "test_download_rules", "test_conda", "test_gpu_devices")
+FIRST += ("test_knockout", "test_discards", "test_added_routes", "test_rooms")  # the longest of make test-fast
+
+
 def pytest_collection_modifyitems(items):
-    """The whole workflow first: side by side with it, the rest fills what it leaves idle."""
-    first = ("test_paper", "test_survival", "test_workflow", "test_training", "test_downloads", "test_conda")
-    items.sort(key=lambda item: first.index(item.path.stem) if item.path.stem in first else len(first))
+    """What takes longest first: side by side with it, the rest fills what it leaves idle."""
+    items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
+
+
+class OnDemand(Mapping):
+    """Name -> what is made of it, once, when it is first asked for."""
+
+    def __init__(self, names, make):
+        self.names, self.make, self.made = list(names), make, {}
+
+    def __getitem__(self, name):
+        if name not in self.made:
+            self.made[name] = self.make(name)
+        return self.made[name]
+
+    def __iter__(self):
+        return iter(self.names)
+
+    def __len__(self):
+        return len(self.names)
+
+
+@contextlib.contextmanager
+def ours_forgotten():
+    """No module of ours is loaded inside, and afterwards those that were before."""
+    ours = lambda: [n for n in sys.modules if n.split(".")[0] == "avflow" or (SCRIPTS / f"{n}.py").is_file()]  # noqa: E731
+    before = {name: sys.modules.pop(name) for name in ours()}
+    try:
+        yield
+    finally:
+        for name in ours():
+            del sys.modules[name]
+        sys.modules.update(before)
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +128,11 @@ def sequences(model, questions, world_files):
         frames, sound = encoder_inputs.resize_video(torch.from_numpy(frames), 56, 56), torch.from_numpy(files.read_audio(path))
         return model.encode("video", frames=frames, audio=sound, fps=fps)
 
-    return {i: model.sequence(q, {m.media_id: encode(q, m) for m in q.media}, UNIONS[q.setting]) for i, q in questions.items()}
+    def laid_out(name):
+        q = questions[name]
+        return model.sequence(q, {m.media_id: encode(q, m) for m in q.media}, UNIONS[q.setting])
+
+    return OnDemand(questions, laid_out)
 
 
 @pytest.fixture(scope="session")

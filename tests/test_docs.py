@@ -1,4 +1,7 @@
-"""README and docs: short where they must be, no dead link, and names of modules, targets, keys and columns that exist."""
+"""README and docs: short where they must be, no dead link, and names of modules, targets, keys and columns that exist.
+
+Also tests avflow.tracing.row_schemas.
+"""
 
 import re
 

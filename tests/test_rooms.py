@@ -6,13 +6,12 @@ Also tests avflow.models.families.
 import ast
 import importlib
 import inspect
-import json
 import os
 import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, SCRIPTS, UNIONS
+from conftest import ROOT, SCRIPTS, UNIONS, ours_forgotten
 
 import avflow
 from avflow.errors import InputError
@@ -72,24 +71,6 @@ def test_a_room_offers_only_names_that_exist_and_says_what_it_is_for(room):
         package.no_such_name  # noqa: B018
 
 
-# Each module is imported by a fork of a process that holds the libraries and nothing of ours.
-ALONE = """
-import importlib, json, os, sys, traceback
-import av, decord, librosa, matplotlib.pyplot, pandas, pyarrow.parquet, scipy.stats, torch, yaml
-import transformers.models.qwen2_5_omni.modeling_qwen2_5_omni, transformers.models.qwen2_5_vl.modeling_qwen2_5_vl
-assert not [name for name in sys.modules if name.startswith("avflow")]
-for name in json.loads(sys.argv.pop()):
-    sys.stdout.flush()
-    if not os.fork():
-        try:
-            importlib.import_module(name)
-        except BaseException:
-            print(name, traceback.format_exc(limit=-1), flush=True)
-        os._exit(0)
-    os.wait()
-"""
-
-
 def bare(code, *arguments):
     """What a process with the library on its path prints."""
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
@@ -99,7 +80,9 @@ def bare(code, *arguments):
 
 
 def test_every_module_imports_alone():
-    assert bare(ALONE, json.dumps(list(map(dotted, MODULES)))) == ""
+    for name in map(dotted, MODULES):
+        with ours_forgotten():
+            importlib.import_module(name)
 
 
 @pytest.mark.parametrize("code", ["import avflow", "from avflow.questions import Question", "from avflow import Question"])
@@ -134,8 +117,8 @@ def test_a_question_is_read_encoded_and_cut_and_both_engines_agree(name, questio
     folder = world_files / "mini-video"
     write_questions([q for q in questions.values() if q.question_id == "mini_video__hear_0001"], folder / "one.jsonl")
     (question,) = read_questions(folder / "one.jsonl")
-    model, (clip,) = load(name, device="cpu", threads=1), question.media
-    assert media.probe(folder / clip.path, "video").has_audio
+    model, (clip,) = load(name, device="cpu", dtype="float32", threads=1), question.media
+    assert media.probe(folder / clip.path, "video").seconds == pytest.approx(4, abs=0.1)
     spread = "salmonn" in name
     read = media.read_spread_frames(folder / clip.path, 0.1, 16, 16) if spread else media.read_frames(folder / clip.path, 2, 768)
     frames = encoder_inputs.resize_video(torch.from_numpy(read[0]), 56, 56)

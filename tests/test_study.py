@@ -1,4 +1,7 @@
-"""avflow.study, figure_table, jobs and readers: what the workflow computes from config.yaml, without starting Snakemake."""
+"""What the workflow computes from config.yaml, without starting Snakemake.
+
+Also tests avflow.figure_table, avflow.jobs and avflow.questions.readers.
+"""
 
 import copy
 import json

@@ -1,4 +1,7 @@
-"""The explorer's page holds what the tables hold, says what it leaves out, and asks nobody for anything."""
+"""The explorer's page holds what the tables hold, says what it leaves out, and asks nobody for anything.
+
+Also tests avflow.results.explorer_data.
+"""
 
 import gzip
 import json
@@ -258,6 +261,7 @@ def paper():
 ABOUT = {"study": "paper", "models": list("abcd"), "accuracy": {}, "draws": 5, "seed": 0}
 
 
+@pytest.mark.slow
 def test_the_papers_study_fits_into_ten_megabytes(paper):
     prepared, texts = paper
     main = sum(p.block.change.size for p in prepared if p.block.analysis in explorer_page.FIGURES)
@@ -268,6 +272,7 @@ def test_the_papers_study_fits_into_ten_megabytes(paper):
     assert about["share"] == 1 and all(b["whole"] for b in about["blocks"] if b["analysis"] in explorer_page.FIGURES)
 
 
+@pytest.mark.slow
 def test_a_smaller_page_leaves_out_in_the_stated_order_and_says_so(paper):
     prepared, texts = paper
     text = explorer_page.page(

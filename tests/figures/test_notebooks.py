@@ -21,6 +21,7 @@ def test_a_notebook_is_clean_and_takes_parameters(path):
     assert not any(isinstance(n, ast.FunctionDef) for c in code for n in ast.walk(ast.parse("".join(c["source"]))))
 
 
+@pytest.mark.slow
 def test_a_failing_cell_is_one_line_and_leaves_the_executed_copy(tmp_path):
     done = process("run_notebook", "figures/fig4.ipynb", tmp_path / "log.ipynb", "-p", "table", "none.parquet", check=False)
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""A route has one colour in all figures, and only two modules name colours."""
+"""A route has one colour in all figures, and only two modules name colours. Also tests avflow.figures.palette."""
 
 import ast
 import json

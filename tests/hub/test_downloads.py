@@ -1,4 +1,7 @@
-"""Downloads: pinned, resumed after every cut and kill, checked by hash, and clear about what is wrong."""
+"""Downloads: pinned, resumed after every cut and kill, checked by hash, and clear about what is wrong.
+
+Also tests avflow.hub.fetch.
+"""
 
 import fcntl
 import json

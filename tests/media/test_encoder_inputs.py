@@ -1,4 +1,7 @@
-"""Encoder inputs equal the official processors'; the training's batched towers equal Hugging Face's."""
+"""Encoder inputs equal the official processors'; the training's batched towers equal Hugging Face's.
+
+Also tests avflow.miniature.tiny and avflow.miniature.tiny_omni.
+"""
 
 import numpy as np
 import pytest

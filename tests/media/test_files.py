@@ -1,4 +1,4 @@
-"""Media files, good and bad: what is decoded, what is refused, and with which named reason."""
+"""Media files, good and bad: what is decoded, what is refused, and with which named reason. Also tests avflow.media.video."""
 
 import os
 import shutil
@@ -213,6 +213,7 @@ def test_the_same_scene_is_written_as_the_same_bytes(tmp_path):
         assert len(written) == 1
 
 
+@pytest.mark.slow
 def test_decoding_works_without_ffmpeg_on_the_path(clip):
     path = str(clip)
     code = f"from avflow.media import *; print(read_frames({path!r}, 2, 8)[0].shape, len(read_audio({path!r})) > 0)"

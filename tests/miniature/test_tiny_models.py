@@ -29,7 +29,7 @@ def encode(model, path, kind, spread):
     return model.encode(kind, frames=frames, audio=audio, fps=fps)
 
 
-@pytest.fixture(scope="module", params=["tiny-salmonn", pytest.param("tiny-omni", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=sorted(MODELS))
 def right(request, questions, world_files):
     """(task, variant) -> how many of six questions a model answers rightly."""
     model = MODELS[request.param](ROOT / "resources" / request.param, "You are a helpful assistant.")
@@ -48,11 +48,13 @@ def right(request, questions, world_files):
     return found
 
 
+@pytest.mark.slow
 def test_a_tiny_model_answers_every_task_in_any_order_of_the_options(right):
     for task in NEEDS:
         assert right[task, "as is"] == right[task, "shuffled"] == 6, task
 
 
+@pytest.mark.slow
 def test_an_answer_rests_on_the_modality_that_its_task_needs(right):
     assert right["hear", "blanked"] == right["see", "muted"] == 6, "what is not needed is not missed"
     for variant, sense in (("muted", "A"), ("blanked", "V")):

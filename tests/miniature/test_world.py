@@ -1,4 +1,7 @@
-"""The world's truth: who needs what, what is disjoint from what, and that the same seed draws the same files."""
+"""The world's truth: who needs what, what is disjoint from what, and that the same seed draws the same files.
+
+Also tests avflow.miniature.datasets.
+"""
 
 import numpy as np
 import pytest

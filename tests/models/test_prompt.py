@@ -1,4 +1,7 @@
-"""Prompt and layout: equal to the official processor, template and positions; every token in exactly one span."""
+"""Prompt and layout: equal to the official processor, template and positions; every token in exactly one span.
+
+Also tests avflow.models.adapter, avflow.models.sequence, avflow.models.spans and avflow.questions.layouts.
+"""
 
 from types import SimpleNamespace
 

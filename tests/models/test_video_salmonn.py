@@ -1,4 +1,7 @@
-"""video-SALMONN 2+: equal to the official code, loaded by official names, laid out in both modes, sampled and trained."""
+"""video-SALMONN 2+: equal to the official code, loaded by official names, laid out in both modes, sampled and trained.
+
+Also tests avflow.miniature.tiny_salmonn and avflow.models.salmonn_port.
+"""
 
 import json
 import shutil

@@ -1,4 +1,7 @@
-"""AV-SpeakerBench and WorldSense, from files as the hub ships them to questions: what is read, dropped, and refused."""
+"""AV-SpeakerBench, from files as the hub ships them to questions: what is read, dropped, and refused.
+
+Also tests avflow.hub.archives and avflow.questions.preparation.
+"""
 
 import shutil
 import zipfile

@@ -1,4 +1,7 @@
-"""Questions: what is refused, with one line that names the question, and what is derived from a benchmark's rows."""
+"""Questions: what is refused, with one line that names the question, and what is derived from a benchmark's rows.
+
+Also tests avflow.questions.benchmark_rows.
+"""
 
 from dataclasses import replace
 

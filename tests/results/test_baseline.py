@@ -1,4 +1,4 @@
-"""Accuracy without a cut beside the paper's, and what was dropped."""
+"""Accuracy without a cut beside the paper's, and what was dropped. Also tests avflow.figures.baseline_bars."""
 
 import pyarrow as pa
 import pyarrow.parquet as pq

@@ -1,4 +1,7 @@
-"""Claims get the verdict that the tables give them, and say so when there is nothing to go by."""
+"""Claims get the verdict that the tables give them, and say so when there is nothing to go by.
+
+Also tests avflow.results.measures.
+"""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Orders of the prompt are compared on the same questions."""
+"""Orders of the prompt are compared on the same questions. Also tests avflow.figures.order_panels."""
 
 import numpy as np
 import pyarrow as pa

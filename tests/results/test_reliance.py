@@ -88,8 +88,8 @@ def test_a_swap_gives_the_sounds_of_another_question_of_the_same_task(questions,
 
 
 def test_logits_in_a_batch_equal_those_of_single_runs(model, sequences):
-    found = uncut_logits(model, list(sequences.values()))
-    for sequence, logits in zip(sequences.values(), found):
+    some = [sequences[name] for name in list(sequences)[::4]]
+    for sequence, logits in zip(some, uncut_logits(model, some)):
         mask = causal_mask(len(sequence))[None]
         alone = masked_run(model, sequence, lambda _, m=mask: m)[0]
         assert (logits - alone).abs().max() < 1e-4 * alone.abs().max()

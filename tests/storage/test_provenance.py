@@ -1,13 +1,11 @@
 """A rule's declared sources are what its script really imports, and only code that can change a number changes the hash."""
 
-import json
-import os
+import importlib
 import shutil
-import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, SCRIPTS
+from conftest import SCRIPTS, ours_forgotten
 
 from avflow.models.families import FAMILIES
 from avflow.storage import provenance
@@ -17,40 +15,17 @@ ALL = sorted(p.stem for p in SCRIPTS.glob("*.py"))
 
 
 CASES = [(s, f) for s in ALL for f in (sorted(FAMILIES) if s in LOADING else [None])]
-# Each case is imported by a fork of one process that holds the libraries, for those cost five seconds and our own modules none.
-FORKS = """
-import importlib, json, os, sys
-import av, decord, librosa, matplotlib.pyplot, pandas, papermill, pyarrow.parquet, scipy.optimize, scipy.stats, soundfile, torch
-import transformers.models.qwen2_5_omni.modeling_qwen2_5_omni, transformers.models.qwen2_5_vl.modeling_qwen2_5_vl
-cases = json.loads(sys.argv.pop())
-for script, family in cases:
-    sys.stdout.flush()
-    if not os.fork():
-        importlib.import_module(script)
-        if family:
-            importlib.import_module(f"avflow.models.{family}")
-        files = [module.__file__ for name, module in list(sys.modules.items()) if name.split(".")[0] == "avflow"]
-        print(json.dumps([script, family, files]), flush=True)
-        os._exit(0)
-    assert os.wait()[1] == 0, (script, family)
-"""
-
-
-@pytest.fixture(scope="module")
-def imported():
-    """(script, family) -> the files of ours that are imported with it."""
-    command = [sys.executable, "-c", FORKS, json.dumps(CASES)]
-    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
-    assert done.returncode == 0, done.stderr
-    return {(script, family): set(files) for script, family, files in map(json.loads, done.stdout.splitlines())}
 
 
 @pytest.mark.parametrize(("script", "family"), CASES)
-def test_declared_sources_are_the_real_imports(imported, script, family):
+def test_declared_sources_are_the_real_imports(script, family):
     also = [f"models.{family}"] if family else []
     declared = {str(p) for p in provenance.sources(SCRIPTS / f"{script}.py", *also)} - {str(SCRIPTS / f"{script}.py")}
-    real = imported[script, family]
+    with ours_forgotten():
+        importlib.import_module(script)
+        if family:
+            importlib.import_module(f"avflow.models.{family}")
+        real = {module.__file__ for name, module in sys.modules.items() if name.split(".")[0] == "avflow"}
     assert real <= declared, f"imported but not declared: {sorted(real - declared)}"
     assert declared <= real, f"declared but not imported: {sorted(declared - real)}"
 

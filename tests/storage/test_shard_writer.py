@@ -1,4 +1,7 @@
-"""Shards that are written tensor by tensor are what safetensors itself would have written."""
+"""Shards that are written tensor by tensor are what safetensors itself would have written.
+
+Also tests avflow.storage.shard_reader.
+"""
 
 import json
 

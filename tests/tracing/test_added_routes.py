@@ -125,6 +125,7 @@ def kept(before: dict, after: dict) -> bool:
     return all(after[key] == row for key, row in before.items())
 
 
+@pytest.mark.slow
 def test_each_addition_computes_itself_alone_and_finished_rows_stay_bit_for_bit(job):
     before = job.run(TWO)
     assert len(before) == 2 * (1 + 2 * 3) and [name for name, *_ in job.asked] == IDS[:2]
@@ -213,7 +214,7 @@ def test_after_a_kill_only_the_rest_is_computed(job):
     assert [(name, set(routes)) for name, _, routes, _ in job.asked] == [(IDS[1], {"audio->last"})]
 
 
-@pytest.mark.parametrize("piece", [0, 1])
+@pytest.mark.parametrize("piece", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_of_a_damaged_record_only_its_own_rows_are_computed_again(job, piece):
     job.run(TWO)
     whole = job.run(THREE)
@@ -231,6 +232,7 @@ def test_of_a_damaged_record_only_its_own_rows_are_computed_again(job, piece):
     assert [(name, set(found)) for name, _, found, _ in job.asked] == [(IDS[0], routes)]
 
 
+@pytest.mark.slow
 def test_what_decides_a_rows_values_starts_anew(job):
     one = {"routes": ["question->last"], "questions": 1, "stride": 6}
     job.run(one)
@@ -252,6 +254,7 @@ def test_added_rows_are_verified_like_all_others_and_keep_the_batch_plan(job):
     assert facts["batch_plan"]["rows"] == 8192, "as it was made with the first rows"
 
 
+@pytest.mark.slow
 def test_more_questions_of_a_discard_sweep_are_asked_alone(job):
     asked, own = [], discard_sweep.sweep_all
     job.patch.setattr(discard_sweep, "sweep_all", lambda model, q, *rest: asked.append(q.question_id) or own(model, q, *rest))

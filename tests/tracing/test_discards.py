@@ -14,12 +14,14 @@ from avflow.tracing import costs, decoder, discards
 from avflow.tracing.discards import Discard, Drop
 
 VIDEO = {"Ques": ["question_text"], "Audio": ["audio"], "Video": ["video"], "All": ["question_text", "audio", "video"]}
+
 ITEMS = {
     "Ques": ["question_text"],
     "Ref": ["reference"],
     "Cand": ["candidates"],
     "All": ["question_text", "reference", "candidates"],
 }
+
 LAYERS = 12
 
 
@@ -47,7 +49,9 @@ def drops_of(sequence, spans, layers):
 
 
 CASES = ["omni video", "omni items", "salmonn video", "salmonn items", "salmonn question first"]
+
 SOME = ("omni items", "salmonn video")  # the others are slow: both families and both settings stand here
+
 CASES_BY_COST = [case if case in SOME else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
 
 
@@ -201,24 +205,6 @@ def test_ranked_tokens_have_no_mask_beforehand(sequences):
     drops = discards.resolve(sequences[HEAR], [Discard("vision", 3, 0.5)], LAYERS)
     with pytest.raises(InputError, match="tokens that are ranked have no mask beforehand"):
         discards.masks(drops, len(sequences[HEAR]), "cpu")
-
-
-def test_the_table_and_the_figure_take_kinds_that_the_paper_does_not_have():
-    import pandas as pd
-
-    from avflow.results import kinds_of, table_4
-
-    ways = ("none", "Tail", "Audio", "All", "random", "FastV-0.5", "VTW")
-    about = dict(model="m", dataset="d", setting="av_video", task="t", group="t", device="cpu", draw=0)
-    costs_of = dict.fromkeys(("flops_llm", "kv_bytes", "token_layers", "prefill_ms", "prefill_ms_low", "prefill_ms_high"), 1.0)
-    costs_of |= dict.fromkeys(("encoder_ms", "decode_ms_per_token", "peak_bytes"), 1.0)
-    rows = [
-        about | costs_of | dict(question_id=f"q{i}", cluster=f"c{i}", discard=w, correct=i > 0) for i in range(4) for w in ways
-    ]
-    layers = {kind: {"tokens": kind, "layer": 3, "why": "x"} for kind in ("Audio", "Tail", "VTW")}
-    block = table_4.table(pd.DataFrame(rows), {"knockout": {"d": ["*"]}}, ["m"], {"m": {"av_video": layers}}, None, 2, 100, 0)
-    assert block["av_video"]["setting"].tolist() == ["none", "Audio", "Tail", "All"]
-    assert kinds_of(pd.Series(ways)) == ["Audio", "Tail", "All"]
 
 
 def test_ranking_and_removing_in_one_layer_is_refused(sequences):

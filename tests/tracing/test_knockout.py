@@ -1,4 +1,7 @@
-"""Knockouts do what they say: exact masks in exact layers, a paired base, and nothing where nothing is cut."""
+"""Knockouts do what they say: exact masks in exact layers, a paired base, and nothing where nothing is cut.
+
+Also tests avflow.tracing.row_attention.
+"""
 
 import copy
 import dataclasses
@@ -64,6 +67,7 @@ def test_naive_equals_hooks_on_the_official_forward(model, sequences, route):
         assert (logits[0] - other).abs().max() < 1e-5 * other.abs().max()
 
 
+@pytest.mark.slow
 def test_the_tiny_model_needs_what_the_world_says(model, sequences):
     """Mean over six clips; a cut model still guesses, and is right on some of them."""
 
@@ -204,7 +208,7 @@ def test_the_incremental_sweep_equals_full_forwards(model, sequences, i, routes,
     assert relative(full, full_base) > 1e-2, "some cut must matter for the comparison to mean anything"
 
 
-@pytest.mark.parametrize("i", [HEAR, MATCH])
+@pytest.mark.parametrize("i", [HEAR, pytest.param(MATCH, marks=pytest.mark.slow)])
 def test_widths_controls_and_value_zero_equal_full_forwards_in_one_run(model, sequences, i):
     sequence = sequences[i]
     of_video, of_items = (

@@ -1,0 +1,25 @@
+"""Bars of the last token's attention, and the bins of a map that hold a sink."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.colors import to_hex
+
+from avflow.figures import attention_panels, palette
+
+
+def test_bars_are_stacked_in_the_order_of_the_classes():
+    shares = {"video": (0.25, 0.5), "system": (0.5, 0.25), "last": (0.25, 0.25)}
+    table = pd.DataFrame([dict(layer=n, name=name, share=s) for name, by in shares.items() for n, s in enumerate(by)])
+    axis = plt.figure().add_subplot()
+    attention_panels.share_bars(axis, table)
+    drawn = {(to_hex(bar.get_facecolor()), round(bar.get_center()[0])): (bar.get_y(), bar.get_height()) for bar in axis.patches}
+    of = lambda name: [drawn[to_hex(palette.TOKENS[name]), layer] for layer in (0, 1)]  # noqa: E731
+    assert of("system") == [(0, 0.5), (0, 0.25)] and of("video") == [(0.5, 0.25), (0.25, 0.5)]
+    assert of("last") == [(0.75, 0.25), (0.75, 0.25)] and axis.get_ylim() == (0, 1)
+
+
+def test_a_bin_is_marked_where_a_sink_lies_in_it():
+    bins = [dict(kind="bins", layer=None, number=n, values=[4 * n, 4 * n + 4]) for n in range(3)]
+    sinks = [dict(kind="sinks", layer=5, number=0, values=[0, 3]), dict(kind="sinks", layer=5, number=1, values=[8])]
+    rows = pd.DataFrame(bins + sinks)
+    assert attention_panels.sink_bins(rows, 5) == [0, 2] and attention_panels.sink_bins(rows, 6) == []
