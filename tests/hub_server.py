@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face hub on this computer: what huggingface_hub and `avflow.fetch` ask of it, and its faults.
+"""A stand-in for the Hugging Face hub on this computer: what huggingface_hub and avflow.hub ask of it, and its faults.
 
     with Hub() as hub:
         commit = hub.add("model", "owner/name", {"config.json": b"{}", "weights.safetensors": folder / "weights.safetensors"})

@@ -1,4 +1,4 @@
-"""README and docs: short where they must be, no dead link, and names of modules, targets, keys and columns that exist.
+"""README and docs: their length, their links, and the modules, targets, keys and columns that they name.
 
 Also tests avflow.tracing.row_schemas.
 """

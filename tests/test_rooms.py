@@ -1,4 +1,4 @@
-"""The rooms of the library: each module is tested, imports alone, and offers what it says; and the public API, used once.
+"""The rooms of the library: each module is tested, imports alone, and offers the names it lists. The public API works.
 
 Also tests avflow.models.families.
 """

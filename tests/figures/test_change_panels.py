@@ -1,4 +1,4 @@
-"""How a cut changes attention: maps before and after at the layer where most changes, and what they leave."""
+"""How a cut changes attention: maps at the layer that changes most, and attention by layer with and without the cut."""
 
 import numpy as np
 from table_rows import entry, written

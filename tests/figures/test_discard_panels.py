@@ -1,4 +1,4 @@
-"""Discarding tokens as it is drawn: accuracy by layer with its knee, and change against the work that is saved."""
+"""Figures of discarded tokens: accuracy by layer with its knee, and the change of accuracy against the work saved."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""The explorer's page holds what the tables hold, says what it leaves out, and asks nobody for anything.
+"""The explorer's page holds the tables' values, lists what it leaves out, and uses no network.
 
 Also tests avflow.results.explorer_data.
 """
@@ -300,7 +300,7 @@ def test_codes_come_back_within_half_a_quantum_and_clipped_at_the_ends():
     assert np.abs(back[:5] - values[:5]).max() <= 0.05 + 1e-9
 
 
-def test_the_page_asks_nobody_for_anything(study):
+def test_the_page_uses_no_network(study):
     text = re.sub(r'<script type="text/plain" id="[\w-]+">[^<]*</script>', "", (study / "page.html").read_text())
     assert not re.search(
         r"https?:|//[a-z0-9-]+\.[a-z]{2,}/|url\(|@import|fetch\(|XMLHttpRequest|WebSocket|sendBeacon|import\(", text

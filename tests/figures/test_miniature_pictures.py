@@ -1,4 +1,4 @@
-"""The pictures of the miniature: accuracy over a training's steps, and what a model is given."""
+"""Pictures of the miniature: accuracy during training, and the clips and questions that a model is given."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Notebooks are committed without outputs, take parameters that all have defaults, and only load, call and save."""
+"""Notebooks are committed without outputs. They load, call and save; every parameter has a default."""
 
 import ast
 import json

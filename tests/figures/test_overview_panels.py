@@ -1,4 +1,4 @@
-"""All models and tasks at a glance: a panel a task, and every model's curve over its normalised depth."""
+"""Overviews of all models and tasks: one panel per task, and all models over normalised depth."""
 
 import numpy as np
 import pandas as pd

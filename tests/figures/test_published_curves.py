@@ -1,4 +1,4 @@
-"""The paper's curves and boxes as figures draw them, and nothing where nothing is published."""
+"""The paper's curves and boxes are drawn at their layers. Nothing is drawn for models and datasets that it does not report."""
 
 import matplotlib.pyplot as plt
 import pytest

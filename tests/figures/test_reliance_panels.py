@@ -1,4 +1,4 @@
-"""Reliance as it is drawn: bars of accuracy in percent, and a route's effect over what its sense's absence costs."""
+"""Figures of reliance: accuracy in percent, and a route's effect against the accuracy lost without its sense."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""What the panels of routes show."""
+"""Panels of routes."""
 
 import pyarrow.parquet as pq
 from conftest import script

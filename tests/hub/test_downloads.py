@@ -1,4 +1,4 @@
-"""Downloads: pinned, resumed after every cut and kill, checked by hash, and clear about what is wrong.
+"""Downloads are pinned, checked by hash, and resumed after every cut or kill. Each error is one line with its remedy.
 
 Also tests avflow.hub.fetch.
 """
@@ -60,7 +60,7 @@ def test_the_token_goes_to_the_hub_and_to_no_other_host(hub, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-def test_what_may_pass_is_tried_again(hub, pin, tmp_path, status):
+def test_a_temporary_error_is_tried_again(hub, pin, tmp_path, status):
     hub.faults["model.safetensors"] = [Fault(status=status), Fault(status=status)]
     assert (get(pin, tmp_path) / "model.safetensors").read_bytes() == BIG
     assert weights(hub) == [(None, status), (None, status), (None, 200)]
@@ -103,7 +103,7 @@ def test_a_server_that_stays_broken_ends_it_and_what_is_there_is_kept(hub, pin, 
     assert weights(hub) == [("bytes=1000000-", 206)]
 
 
-def test_a_server_without_range_begins_anew_and_still_gives_the_right_file(hub, pin, tmp_path, capfd):
+def test_a_server_that_ignores_range_still_gives_the_right_file(hub, pin, tmp_path, capfd):
     hub.faults["model.safetensors"] = [Fault(cut=1_000_000), Fault(whole=True)]
     assert (get(pin, tmp_path) / "model.safetensors").read_bytes() == BIG
     assert "the server ignores Range; beginning anew" in capfd.readouterr().err
@@ -147,7 +147,7 @@ def test_content_of_another_size_is_refused_before_it_is_fetched(hub, pin, tmp_p
         (Fault(status=410), "owner/tiny/model.safetensors: the hub answers HTTP 410; see https://huggingface.co/owner/tiny"),
     ],
 )
-def test_what_will_not_pass_stops_at_once(hub, pin, tmp_path, fault, message):
+def test_a_permanent_error_stops_at_once(hub, pin, tmp_path, fault, message):
     hub.faults["model.safetensors"] = [fault]
     with pytest.raises(InputError) as error:
         get(pin, tmp_path)

@@ -1,4 +1,4 @@
-"""Pins: they say what the hub says, stay until the branch moves, and are refused when damaged."""
+"""A pin records what the hub reports, stays until the branch moves, and is refused when it is damaged."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What the hub says about a repository, and what is done when it does not answer."""
+"""Asking the hub about a repository: errors are named, and a busy hub is asked again."""
 
 import pytest
 from hub_server import Fault
@@ -24,7 +24,7 @@ from avflow.hub.repository import Backoff, Source, describe, retry_after
         ("a/b/c", "main", None, "a/b/c: not a name on the hub"),
     ],
 )
-def test_what_cannot_be_pinned_is_named_with_the_remedy(hub, repo, revision, fault, message):
+def test_an_error_of_pinning_names_the_remedy(hub, repo, revision, fault, message):
     hub.add("model", "owner/tiny", FILES)
     hub.faults["api"] = [fault] if fault else []
     with pytest.raises(InputError) as error:

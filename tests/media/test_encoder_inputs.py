@@ -1,4 +1,4 @@
-"""Encoder inputs equal the official processors'; the training's batched towers equal Hugging Face's.
+"""Encoder inputs equal those of the official processors. The towers batched for training equal Hugging Face's.
 
 Also tests avflow.miniature.tiny and avflow.miniature.tiny_omni.
 """

@@ -1,4 +1,4 @@
-"""Media files, good and bad: what is decoded, what is refused, and with which named reason. Also tests avflow.media.video."""
+"""Reading media files: which are decoded, which are refused, and for which reason. Also tests avflow.media.video."""
 
 import os
 import shutil

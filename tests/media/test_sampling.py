@@ -1,4 +1,4 @@
-"""How many frames a video gives, and how large they are."""
+"""The number of frames taken from a video, and their size."""
 
 import numpy as np
 import pytest

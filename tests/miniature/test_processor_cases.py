@@ -1,4 +1,4 @@
-"""Qwen2.5-Omni's inputs equal what the official processor and get_rope_index were recorded to give (check_processor.py)."""
+"""Qwen2.5-Omni's inputs equal a recording of the official processor and get_rope_index (check_processor.py)."""
 
 import json
 import sys

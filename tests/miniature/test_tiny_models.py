@@ -1,4 +1,4 @@
-"""The shipped tiny models answer through the files, and by what a task needs: the floors that both were trained to."""
+"""The shipped tiny models answer every task from files, and need the modality that the task needs."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The world's truth: who needs what, what is disjoint from what, and that the same seed draws the same files.
+"""The synthetic world: which modality each task needs, that training and evaluation share nothing, and that seeds fix files.
 
 Also tests avflow.miniature.datasets.
 """

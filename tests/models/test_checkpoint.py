@@ -1,4 +1,4 @@
-"""Checkpoint folders as they are released: nested, prefixed, sharded; loaded without a second copy, faults named in one line."""
+"""Checkpoint folders as they are released: nested, prefixed, sharded. They load without a second copy of the weights."""
 
 import json
 import os

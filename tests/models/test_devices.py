@@ -1,4 +1,4 @@
-"""Every GPU job has a device of its own: with device ids that stand for GPUs, on a machine that needs none."""
+"""Each GPU job gets a device of its own. Device ids stand for GPUs, so no GPU is needed."""
 
 import os
 import select
@@ -69,7 +69,7 @@ def test_as_many_jobs_as_devices_hold_different_ones(claims):
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, "ends"])
-def test_a_job_too_many_waits_says_so_and_takes_the_device_of_one_that_is_gone(claims, how):
+def test_a_job_without_a_free_device_waits_and_takes_the_next_one(claims, how):
     first, second = (claims(CUDA_VISIBLE_DEVICES="4,7") for _ in range(2))
     held = {claimed(first): first, claimed(second): second}
     waiting = claims(CUDA_VISIBLE_DEVICES="4,7")

@@ -1,4 +1,4 @@
-"""Prompt and layout: equal to the official processor, template and positions; every token in exactly one span.
+"""Prompt and layout equal the official processor, template and positions. Each token is in exactly one span.
 
 Also tests avflow.models.adapter, avflow.models.sequence, avflow.models.spans and avflow.questions.layouts.
 """

@@ -1,4 +1,4 @@
-"""The shipped checkpoint is an ordinary one, and our way of running it is the official way."""
+"""The shipped checkpoint loads like any other, and the adapter's logits equal the official forward's."""
 
 import json
 import shutil

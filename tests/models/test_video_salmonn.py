@@ -1,4 +1,4 @@
-"""video-SALMONN 2+: equal to the official code, loaded by official names, laid out in both modes, sampled and trained.
+"""video-SALMONN 2+ equals the official code: tensor names, positions in both modes, sampling and training.
 
 Also tests avflow.miniature.tiny_salmonn and avflow.models.salmonn_port.
 """
@@ -109,7 +109,7 @@ def test_swapped_positions_make_the_check_fail(golden):
     assert check_parity.differences(facts, swapped)["positions, training"] > 1
 
 
-def test_a_fixture_that_is_not_there_is_named():
+def test_a_missing_fixture_is_named():
     with pytest.raises(InputError, match=r"nowhere\.json: there is no such file"):
         check_parity.read_fixture("nowhere")
 
@@ -143,7 +143,7 @@ def test_names_are_mapped_as_the_official_fixture_has_them(golden):
     }
 
 
-def test_what_is_loaded_is_what_was_saved(salmonn, trained):
+def test_loaded_weights_equal_saved_ones(salmonn, trained):
     state = trained.model.state_dict()
     for name, tensor in salmonn.model.state_dict().items():
         assert torch.equal(tensor, state[name].half().float()), name

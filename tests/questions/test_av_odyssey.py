@@ -1,4 +1,4 @@
-"""AV-Odyssey from parquet files as the hub ships them: direction, candidates, drops; memory that does not grow with the file."""
+"""AV-Odyssey, from the hub's parquet files to questions: direction, candidates, drops, and bounded memory."""
 
 import io
 import subprocess
@@ -63,7 +63,7 @@ def test_media_lie_under_the_hash_of_their_bytes_and_once_only(rows, tmp_path):
     assert {row["questions"] for row in table(tmp_path / "out/m.tsv")} == {"2"}
 
 
-def test_what_is_no_matching_question_is_dropped_with_its_reason(rows, tmp_path):
+def test_other_questions_than_matching_ones_are_dropped_with_a_reason(rows, tmp_path):
     a, b, c, d, e, f, pair = (dict(row) for row in rows)
     b["audio_3"] = None
     c["audio_2"] = c["audio_4"]

@@ -1,4 +1,4 @@
-"""AV-SpeakerBench, from files as the hub ships them to questions: what is read, dropped, and refused.
+"""AV-SpeakerBench, from the hub's files to questions: which are read, dropped or refused.
 
 Also tests avflow.hub.archives and avflow.questions.preparation.
 """

@@ -1,4 +1,4 @@
-"""Dropped questions are written sorted, one a line, and none at all is a file, too."""
+"""Dropped questions are written sorted, one per line. The file exists even when nothing was dropped."""
 
 from avflow.questions.drops import Dropped, write_drops
 

@@ -1,4 +1,4 @@
-"""The table of media: a question whose file is unusable is dropped with a reason. Also tests avflow.questions.drops."""
+"""The table of media: a question whose file cannot be used is dropped with a reason. Also tests avflow.questions.drops."""
 
 import pytest
 from examples import RATE, pictures, tone, video

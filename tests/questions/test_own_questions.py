@@ -1,4 +1,4 @@
-"""Your own questions as JSON Lines: a mistake is named with its line, a question that cannot be asked is dropped."""
+"""Your own questions as JSON Lines: an error names its line, and a question that cannot be asked is dropped."""
 
 import json
 
@@ -83,7 +83,7 @@ def test_a_layout_of_ones_own_is_taken_as_it_is(lines, tmp_path):
     assert question.media[0].media_id == "mine__single_0001" and question.group == "hear"
 
 
-def test_a_file_that_is_not_there_is_named_with_its_key(tmp_path):
+def test_a_missing_file_is_named_with_its_key(tmp_path):
     options = ["--type", "questions", "--dataset", "mine", "--setting", "av_video", "--root", str(tmp_path)]
     options += ["--questions-file", str(tmp_path / "none.jsonl")]
     outputs = [part for name in ("questions", "media", "dropped") for part in (f"--{name}", str(tmp_path / name))]

@@ -1,4 +1,4 @@
-"""Questions: what is refused, with one line that names the question, and what is derived from a benchmark's rows.
+"""Questions: invalid ones are refused with one line that names them; fields follow from a benchmark's rows.
 
 Also tests avflow.questions.benchmark_rows.
 """

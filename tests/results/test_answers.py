@@ -1,4 +1,4 @@
-"""Probability of the right and wrong letters by layer, and answers that cumulative cuts leave."""
+"""Probabilities of the right and wrong letters by layer, and accuracy under cumulative cuts."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Attention in numbers: shares, sinks and flows between groups of tokens."""
+"""Numbers about attention: shares, sinks, and flows between groups of tokens."""
 
 import pytest
 from table_rows import entry, written
@@ -6,7 +6,7 @@ from table_rows import entry, written
 from avflow.results import attention
 
 
-def test_shares_are_meaned_over_heads_and_questions_and_the_jump_is_found(tmp_path):
+def test_shares_are_averaged_over_heads_and_questions_and_the_jump_is_found(tmp_path):
     video = {0: [[0.1, 0.1], [0.1, 0.3]], 1: [[0.2, 0.2], [0.2, 0.2]], 2: [[0.7, 0.9], [0.9, 0.7]]}
     rows = [entry(i, "shares", heads, layer, "video") for layer, by in video.items() for i, heads in enumerate(by)]
     rows += [

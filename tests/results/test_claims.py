@@ -1,4 +1,4 @@
-"""Claims get the verdict that the tables give them, and say so when there is nothing to go by.
+"""A claim's verdict follows from the tables, and is "not testable" when they do not suffice.
 
 Also tests avflow.results.measures.
 """

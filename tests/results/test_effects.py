@@ -1,4 +1,4 @@
-"""What figures make of knockout tables: both metrics, controls, the noise floor, who is counted, and what is drawn."""
+"""From knockout tables to effects: both metrics, controls, the noise floor, and the questions that count."""
 
 import numpy as np
 import pandas as pd
@@ -83,7 +83,7 @@ def test_the_logit_difference_is_of_all_questions(path, evaluated):
     assert found.reading.words == "Change in Logit Difference"
 
 
-def test_random_keys_are_meaned_over_draws_and_of_other_kinds_where_there_are_any(path, evaluated):
+def test_random_keys_are_averaged_over_draws_and_are_of_other_kinds_if_possible(path, evaluated):
     found = effects.read(path, {"m": 3}, "d", {"evaluated": evaluated, "draws": 200})
     assert set(found.rows["control"]) == {"none"} and set(found.controls["control"]) == {"random_other"}
     assert len(found.controls) == 11 * CENTRES and found.controls["change"].to_numpy() == pytest.approx(-5, abs=1e-4)

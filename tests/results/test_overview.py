@@ -1,4 +1,4 @@
-"""Models of different depth on one axis."""
+"""Models of different depths are compared on one normalised depth."""
 
 import pandas as pd
 

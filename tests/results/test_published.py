@@ -1,4 +1,4 @@
-"""The paper's numbers are what its tables and figures show: typed here a second time, in the tables' own layout, and compared.
+"""The paper's numbers, typed here a second time from its tables and figures, equal the shipped files.
 
 Also tests avflow.results.task_groups.
 """

@@ -1,4 +1,4 @@
-"""What answers rest on: muting, blanking and shuffling change exactly what they say."""
+"""Reliance: muting, blanking, shuffling and swapping change only what they name."""
 
 import pandas as pd
 import pyarrow as pa

@@ -83,7 +83,7 @@ def test_holms_p_values_step_down():
         holm([0.1, 1.5])
 
 
-def test_several_draws_that_change_nothing_are_no_more_certain_than_one():
+def test_draws_that_change_nothing_add_no_certainty():
     before, clusters = np.ones(40), np.arange(40)
     assert paired_change(before, np.ones(40), clusters, 200, 0) == paired_change(before, before == 1, clusters, 200, 0)
     after = np.where(np.arange(40) < 8, 0.5, 1.0)  # eight questions are lost by half of the draws

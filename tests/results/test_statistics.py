@@ -1,4 +1,4 @@
-"""Intervals and tests against scipy, published values and analytic cases; benchmarks/intervals.py measures coverage."""
+"""Intervals against scipy, published values and analytic cases. benchmarks/intervals.py measures their coverage."""
 
 import numpy as np
 import pytest

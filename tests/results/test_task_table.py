@@ -1,4 +1,4 @@
-"""Tables 2 and 3, the baseline, reliance and the orders of a prompt, from small tables whose numbers are known."""
+"""Tables 2 and 3: counts of questions, answers and drops, and their LaTeX."""
 
 import pandas as pd
 from conftest import ROOT

@@ -1,4 +1,4 @@
-"""Finished questions survive a kill; nothing half-written is taken for a result."""
+"""Finished questions survive a kill, and a half-written file is never used as a result."""
 
 import json
 
@@ -91,7 +91,7 @@ def test_a_damaged_record_in_the_middle_costs_its_own_question_only(tmp_path, ca
 
 
 @pytest.mark.parametrize("header", [{**HEADER, "code": "other"}, {**HEADER, "plan": {"width": 5}}])
-def test_other_code_or_parameters_start_anew(tmp_path, header):
+def test_other_code_or_parameters_discard_finished_rows(tmp_path, header):
     fill(tmp_path / "r.parquet", 3)
     with partial_rows.PartialRows(tmp_path / "r.parquet", header) as partial:
         assert partial.done == set()

@@ -1,4 +1,4 @@
-"""A rule's declared sources are what its script really imports, and only code that can change a number changes the hash."""
+"""A script's declared sources are exactly what it imports. Only code that can change a number changes the hash."""
 
 import importlib
 import shutil

@@ -1,7 +1,4 @@
-"""Shards that are written tensor by tensor are what safetensors itself would have written.
-
-Also tests avflow.storage.shard_reader.
-"""
+"""Shards written tensor by tensor equal those that safetensors writes. Also tests avflow.storage.shard_reader."""
 
 import json
 

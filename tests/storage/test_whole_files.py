@@ -1,4 +1,4 @@
-"""Whole files: who comes second waits, and a failure leaves the old file."""
+"""Whole files: a second writer waits, and a failure keeps the old file."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ def until(true, seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
-def test_who_comes_second_waits_and_then_finds_a_whole_file(tmp_path, capsys):
+def test_a_second_writer_waits_and_then_finds_a_whole_file(tmp_path, capsys):
     path, order = tmp_path / "t", []
 
     def write(name, go_on=None):

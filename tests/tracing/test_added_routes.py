@@ -1,4 +1,4 @@
-"""One more route, control, width, layout or question computes itself alone; what is finished stays as it is, bit for bit."""
+"""An added route, control, width, layout or question is computed alone. Finished rows stay equal bit by bit."""
 
 import json
 import sys
@@ -215,7 +215,7 @@ def test_after_a_kill_only_the_rest_is_computed(job):
 
 
 @pytest.mark.parametrize("piece", [0, pytest.param(1, marks=pytest.mark.slow)])
-def test_of_a_damaged_record_only_its_own_rows_are_computed_again(job, piece):
+def test_a_damaged_record_costs_only_its_own_rows(job, piece):
     job.run(TWO)
     whole = job.run(THREE)
     side = job.out.with_name("k.parquet.partial")
@@ -233,7 +233,7 @@ def test_of_a_damaged_record_only_its_own_rows_are_computed_again(job, piece):
 
 
 @pytest.mark.slow
-def test_what_decides_a_rows_values_starts_anew(job):
+def test_a_change_of_a_rows_inputs_discards_its_rows(job):
     one = {"routes": ["question->last"], "questions": 1, "stride": 6}
     job.run(one)
     for more in ({"seed": 1}, {"seed": 1, "engine": "naive"}):

@@ -1,4 +1,4 @@
-"""Costs before anything starts: token counts, rows and seconds agree with what was measured."""
+"""Costs estimated before a run: token counts, rows and seconds agree with measured ones."""
 
 import json
 import math

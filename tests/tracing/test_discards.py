@@ -1,4 +1,4 @@
-"""Discarded tokens are gone, and that is the same as if nobody attended to them; its costs are counted as torch counts them."""
+"""Discarding tokens equals hiding them from all others. Its costs are those that torch counts."""
 
 import pytest
 import torch

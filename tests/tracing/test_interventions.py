@@ -1,4 +1,4 @@
-"""Routes, edges and windows as plain data."""
+"""Routes, edges and windows are plain data."""
 
 import pytest
 import torch

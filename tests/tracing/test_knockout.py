@@ -1,4 +1,4 @@
-"""Knockouts do what they say: exact masks in exact layers, a paired base, and nothing where nothing is cut.
+"""Knockouts: exact masks in exact layers, a paired base, and no change where nothing is cut.
 
 Also tests avflow.tracing.row_attention.
 """

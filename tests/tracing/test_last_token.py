@@ -1,4 +1,4 @@
-"""Where the last token looks, and which option its state names in each layer."""
+"""The last token's attention, and the options' probabilities in each layer."""
 
 import pytest
 import torch

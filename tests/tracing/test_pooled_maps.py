@@ -80,7 +80,7 @@ def test_a_strip_names_the_commonest_class(cases):
     assert [start for _, start, _ in strip][1:] == [stop for _, _, stop in strip][:-1]
 
 
-def test_a_change_that_is_not_understood_is_one_line():
+def test_an_invalid_change_is_one_line():
     import argparse
 
     assert change('{"route": "audio->last", "layers": [0.5, 1]}')["layers"] == [0.5, 1]

@@ -1,4 +1,4 @@
-"""The answer's readout: letters are tokens of their own, what is said instead of them is counted, three options are enough."""
+"""Reading the answer: each letter is one token, other answers are counted, and three options are enough."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Budgets of knockouts as they are given by hand: every mistake is one line that names key and value."""
+"""Budgets of knockouts given by hand: each error is one line that names key and value."""
 
 import argparse
 import importlib.util
@@ -41,7 +41,7 @@ def test_a_mistake_in_a_budget_is_one_line(text, message):
     assert message in str(found.value) and "\n" not in str(found.value)
 
 
-def test_wrong_takes_what_is_answered_wrongly_and_nothing_else(tmp_path, questions):
+def test_wrong_takes_only_wrongly_answered_questions(tmp_path, questions):
     import pyarrow as pa
     import pyarrow.parquet as pq
 

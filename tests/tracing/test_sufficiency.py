@@ -1,4 +1,4 @@
-"""Keeping only the routes that were found: which edges stay open, and what the model then says."""
+"""Keeping only the found routes: which edges stay open, and how the answer changes."""
 
 import math
 

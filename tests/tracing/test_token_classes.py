@@ -1,4 +1,4 @@
-"""Every token has one class, and frames and items have a first token."""
+"""Each token has one class. Each frame and each item has a first token."""
 
 from avflow.tracing.token_classes import CLASSES, first_tokens, token_classes
 

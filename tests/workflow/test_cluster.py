@@ -1,4 +1,4 @@
-"""What a cluster is asked for, as far as none is needed to see it, and the reasons for which tests on one are skipped."""
+"""Resources that jobs ask a cluster for, checked without one; and the reasons why tests on Slurm are skipped."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""`--sdm conda`: what the environments hold, and that Snakemake makes one and runs a rule in it, from a channel of our own."""
+"""`--sdm conda`: what the environments hold. Snakemake makes them from a local channel and runs rules in them."""
 
 import os
 import re

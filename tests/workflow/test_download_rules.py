@@ -1,4 +1,4 @@
-"""The rules pin and download; every other job is offline."""
+"""The rules pin and download. All other jobs run offline."""
 
 import os
 import re

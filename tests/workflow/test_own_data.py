@@ -1,4 +1,4 @@
-"""Your own questions: the example of docs/adding_a_dataset.md as it stands there, and what a mistake in a line says."""
+"""The example of docs/adding_a_dataset.md runs as printed."""
 
 import shlex
 import subprocess

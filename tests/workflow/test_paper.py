@@ -1,4 +1,4 @@
-"""The rehearsal: the paper's study from pins and downloads to its last figure and table, with everything but its size.
+"""A rehearsal of the paper's study, from pins and downloads to the last figure and table, at small size.
 
 A stand-in hub serves a few synthetic clips in the layouts that the benchmarks ship in, and the tiny models under the names of the
 real ones; the rules, their order, the pins, the prompts and the figures are those of `study=paper`.

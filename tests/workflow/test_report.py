@@ -1,4 +1,4 @@
-"""The report: every result has a caption, and a figure is shown as a picture that any browser opens in place."""
+"""The report: each result has a caption, and figures are pictures that any browser shows."""
 
 import re
 from types import SimpleNamespace

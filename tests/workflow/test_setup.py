@@ -1,4 +1,4 @@
-"""Setting up: exact versions everywhere, no addresses, and a clear line where a machine lacks something."""
+"""Setting up: exact versions, no addresses, and a clear line where a machine lacks something."""
 
 import ast
 import functools

@@ -1,4 +1,4 @@
-"""What a night on a cluster does to a run: kills, full and read-only disks, damaged files, two Snakemakes at once.
+"""Runs survive kills, full and read-only disks, damaged files, and a second Snakemake.
 
 Each test injects its fault into the real knockouts of a few questions, starts again, and holds the rows to those of a run that
 nothing disturbed: every question is there, none was asked twice, and the data are equal byte for byte.

@@ -1,4 +1,4 @@
-"""The workflow as a user meets it: in a fresh copy of the tracked files, with the miniature in small."""
+"""The workflow as a user runs it: in a fresh copy of the tracked files, with a small miniature."""
 
 import json
 import re
