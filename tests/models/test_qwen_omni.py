@@ -68,6 +68,7 @@ def test_a_clean_run_holds_every_layers_input(model, sequences):
         assert torch.allclose(last_logits(model, run.final[-1:]), masked_run(model, sequence, lambda _: mask), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_model_answers_right_through_the_files(model, sequences):
     right = 0
     for sequence in sequences.values():

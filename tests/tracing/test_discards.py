@@ -118,7 +118,7 @@ def test_generating_without_discards_equals_the_official_generate(model, sequenc
 
 
 @pytest.mark.parametrize("case", CASES_BY_COST)
-@pytest.mark.parametrize("most_rows", [10**6, 100])
+@pytest.mark.parametrize("most_rows", [100, pytest.param(10**6, marks=pytest.mark.slow)])
 def test_the_sweep_equals_a_prefill_for_every_layer(cases, case, most_rows):
     model, sequence = cases[case]
     for spans in kinds(case).values():
