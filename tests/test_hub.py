@@ -570,7 +570,7 @@ def test_the_rules_pin_and_download_and_every_other_job_is_offline(hub, copy, mo
 def test_a_study_without_the_hub_has_nothing_to_pin(tmp_path):
     done = script("pin", "--targets", "{}", "--out", tmp_path / "pins", check=False)
     assert done.returncode == 2 and not (tmp_path / "pins").exists()
-    assert "error: nothing in this study comes from the hub; run: snakemake pin --config study=paper" in done.stderr
+    assert "error: this study takes nothing from the hub; run: snakemake pin --config study=paper" in done.stderr
 
 
 def test_an_unpinned_download_stops_with_one_line(tmp_path):
