@@ -75,6 +75,4 @@ def ask(function, *names):
 
 of_model = lambda key: lambda wildcards: study.model(wildcards.model)[key]  # a setting of the job's model
 of_dataset = lambda key: lambda wildcards: study.dataset(wildcards.dataset)[key]
-doubling = lambda base: lambda wildcards, attempt: base * 2 ** (
-    attempt - 1
-)  # MB or minutes, doubled on every retry
+doubling = lambda base: lambda wildcards, attempt: base * 2 ** (attempt - 1)  # MB or minutes, doubled on every retry
