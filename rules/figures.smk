@@ -219,7 +219,7 @@ rule app_attention_change:
 
 
 rule app_options:
-    """Which part of the question speaks to the last token, and what the correct option reads."""
+    """Which part of the question reaches the last token, and what reaches the correct option."""
     input:
         multiext("<results>/figures/app_options", ".pdf", ".png"),
     localrule: True
