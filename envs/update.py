@@ -51,7 +51,8 @@ WHEELS = {  # imports of the scripts of each stage
 FORGED = {"models": ["numpy", "pyarrow", "safetensors", "tokenizers", "torch", "transformers"]}
 FORGE_NAMES = {"torch": "pytorch-gpu"}  # packages that conda-forge names differently
 PYTHON, PIP = "3.11.13", "25.2"
-THERE = {"python_version": PYTHON.rpartition(".")[0], "python_full_version": PYTHON, "extra": ""}  # run it on Linux, too
+# Markers of the environments. All others, such as the platform, are those of this machine: run this on Linux.
+THERE = {"python_version": PYTHON.rpartition(".")[0], "python_full_version": PYTHON, "extra": ""}
 
 
 def canonical(name: str) -> str:
