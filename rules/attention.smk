@@ -50,7 +50,7 @@ rule gather_attention:
 
 
 rule sufficiency:
-    """Keep only the routes open that the knockouts found, in the questions of one shard; as a control, as many random edges."""
+    """Keep only those routes open that the knockouts found, in the questions of one shard; as a control, as many random edges."""
     input:
         script="workflow_scripts/sufficiency.py",
         lib=model_code("sufficiency"),

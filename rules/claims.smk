@@ -2,7 +2,7 @@
 
 
 rule claims:
-    """Check every claim of the study, planted in the miniature or found in the paper: value, interval and verdict."""
+    """Check every planted fact, or finding of the paper, as a numeric rule with value, interval and verdict."""
     input:
         script="workflow_scripts/claims.py",
         lib=code("claims"),

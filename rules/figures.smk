@@ -94,21 +94,21 @@ rule fig3:
 
 
 rule fig4:
-    """Figure 4: audio-visual video, routes from video and audio through the question to the last token."""
+    """Figure 4: routes from video and audio through the question to the last token, in audio-visual video."""
     input:
         multiext("<results>/figures/fig4", ".pdf", ".png"),
     localrule: True
 
 
 rule fig5:
-    """Figure 5: interleaved items, how candidates gather in the reference and what reaches the last token."""
+    """Figure 5: how candidates gather in the reference, and what reaches the last token, in interleaved items."""
     input:
         multiext("<results>/figures/fig5", ".pdf", ".png"),
     localrule: True
 
 
 rule fig6:
-    """Figure 6: interleaved items, what selects the answer option."""
+    """Figure 6: what selects the answer option in interleaved items."""
     input:
         multiext("<results>/figures/fig6", ".pdf", ".png"),
     localrule: True

@@ -7,7 +7,7 @@
         --masked '["video->last", "video->text"]' --change '{"route": "audio->question", "layers": [0, 0.67]}' \\
         --out results/miniature/attention/tiny-omni/mini-video/0.parquet
 
-Each question needs one clean run. The masked answers and the maps run further forwards. `kind` says what a row holds:
+Each question has one clean run. The masked answers and the maps recompute layers with a cut. `kind` says what a row holds:
 
     kind             name            number                            values
     shares           class of token                                    attention of the last token, one value per head

@@ -2,8 +2,9 @@
 
     snakemake estimate --config study=paper
 
-Counts come from resources/published. Sizes come from the pins; what is not pinned has a published size or a lower bound. Tokens
-follow from the sampling. Seconds were measured on one GPU by benchmarks/knockout.py and benchmarks/full_size.py.
+Counts come from resources/published. Sizes come from the pins; without a pin, from the published size of a dataset, or from the
+parameters of a model. Tokens follow from the sampling. Seconds were measured on one GPU by benchmarks/knockout.py and
+benchmarks/full_size.py.
 """
 
 import argparse

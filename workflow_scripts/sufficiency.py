@@ -1,4 +1,4 @@
-"""Keep only the routes open that the knockouts found, in the questions of one shard; as a control, as many random edges.
+"""Keep only those routes open that the knockouts found, in the questions of one shard; as a control, as many random edges.
 
     python workflow_scripts/sufficiency.py --model tiny-omni --family qwen_omni --checkpoint resources/tiny-omni \\
         --questions results/miniature/questions/mini-video.jsonl --shard 0 --shards 2 --first 10 --draws 1 \\
@@ -34,7 +34,9 @@ def main():
     parser.add_argument("--evaluate", type=cli.made_by("the rule evaluate"), required=True, help="this shard's answers")
     parser.add_argument("--knockouts", type=Path, nargs="+", required=True, help="tables from which the routes are found")
     parser.add_argument("--width", type=int, required=True, help="read only windows of this many layers")
-    parser.add_argument("--thresholds", type=float, nargs="+", required=True, help="loss of probability that finds a route, %%")
+    parser.add_argument(
+        "--thresholds", type=float, nargs="+", required=True, help="a route is found if its cut loses this %% of probability"
+    )
     parser.add_argument("--draws", type=int, default=1, help="random choices of edges per threshold")
     parser.add_argument("--first", type=int, help="use only the first n questions of every task")
     arguments = parser.parse_args()
