@@ -1,10 +1,16 @@
-# make reproduce: every figure of the miniature.  make report: all in one page.  make test: all tests.  make lint: how the code is written.
-# make docs: the documentation as a site in site/.
-# make test-fast: all units, under a minute, no Snakemake.
-# make test-slurm: the workflow on a real Slurm of one node, which root on Debian or Ubuntu gets installed; skipped elsewhere.
-# make pins: the pin files of the conda environments.  make Dockerfile: an image with them.  make ship: the tables that are shipped.
-# All set up .venv first when it is absent.
-# PYTHON=python3.12 chooses another interpreter; TORCH_INDEX=https://download.pytorch.org/whl/cpu saves the CUDA download.
+# make reproduce    every figure and table of the miniature
+# make report       the same, in one page
+# make test         all tests
+# make test-fast    all unit tests without Snakemake, under a minute
+# make test-slurm   tests on a real Slurm of one node; installs it as root on Debian or Ubuntu, is skipped elsewhere
+# make lint         linters
+# make docs         the documentation as a site in site/
+# make ship         the shipped tables, from a fresh run
+# make pins         the pin files of the conda environments
+# make Dockerfile   an image with the conda environments
+#
+# Each target first sets up .venv if it is missing. PYTHON=python3.12 chooses another interpreter.
+# TORCH_INDEX=https://download.pytorch.org/whl/cpu avoids the CUDA download.
 
 PYTHON ?= python3
 CORES ?= all
@@ -18,7 +24,7 @@ reproduce: .venv/ready
 
 report: reproduce
 	$(SNAKEMAKE) --cores $(CORES) --report results/miniature/report.html
-	@echo "Done: open results/miniature/report.html in a browser; it needs no network"
+	@echo "Done: open results/miniature/report.html in a browser (no network needed)"
 
 ship: reproduce
 	.venv/bin/python workflow_scripts/ship.py --results results/miniature --out figures/shipped
@@ -42,12 +48,12 @@ lint: .venv/ready
 
 docs: .venv/ready
 	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --quiet
-	@echo "Done: open site/index.html in a browser; it needs no network"
+	@echo "Done: open site/index.html in a browser (no network needed)"
 
 pins: .venv/ready
 	.venv/bin/python envs/pin.py
 
-# The CUDA is that of envs/pin.py: an image is made without a GPU.
+# Images are built without a GPU, so the CUDA version is set here. It is that of envs/pin.py.
 Dockerfile: .venv/ready
 	$(SNAKEMAKE) --containerize > Dockerfile.part
 	sed '1a ENV CONDA_OVERRIDE_CUDA=13.0' Dockerfile.part > Dockerfile

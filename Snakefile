@@ -1,4 +1,8 @@
-"""How sound and sight travel through audio-visual language models: every figure with `snakemake --cores all`, one with `snakemake fig4 --cores all`."""
+"""How sound and sight travel through audio-visual language models.
+
+snakemake --cores all           every figure and table
+snakemake fig4 --cores all      one figure
+"""
 
 from snakemake.utils import min_version
 
@@ -29,7 +33,7 @@ include: "rules/estimate.smk"
 
 
 rule all:
-    """Every figure and table of the study, its claims' verdicts, and the page to explore it all."""
+    """Every figure and table of the study, the verdicts on its claims, and the explorer."""
     input:
         rules.figures.input,
         rules.tables.input,

@@ -1,16 +1,22 @@
-"""What one question costs in the four models' real shapes: a rehearsal of the paper study with random weights.
+"""Measure what one question costs in the four models' real shapes: a rehearsal of the paper's study with random weights.
 
-    python benchmarks/full_size.py prepare --out full_size.tar.xz                     where clips can be decoded
+    python benchmarks/full_size.py prepare --out full_size.tar.xz                           on a machine that decodes clips
     python benchmarks/full_size.py run full_size.tar.xz --out benchmarks/full_size.json     on one GPU, about 15 minutes
     python benchmarks/full_size.py run full_size.tar.xz --smoke --out /tmp/full_size.json   tiny shapes, to see that it runs
 
-`prepare` makes a clip of 15 seconds in 720p with sound and a matching item of four pictures and one sound (Eq. 1 and Eq. 3), and
-decodes them as the rule preprocess_media does, with each model's own sampling. `run` writes every model's checkpoint to disk in
-its official layout, sharded, with random bf16 weights, loads it back through the workflow's own path, and calls the scripts of
-the rules extract_features, evaluate, knockout (each main figure's cuts with their controls, every centre), attention,
-discard_sweep (every fourth layer) and pruning (Table 4's layers, at the same depth in models of another) with the options that
-config.yaml gives them. Seconds are of one run; peaks are what torch allocated on the device, weights included. The tokenizer is
-the tiny models'. The committed file was measured with `--models`, each model in a process of its own, and joined.
+`prepare` makes the media of two questions: a clip of 15 seconds in 720p with sound (Eq. 1), and a matching question with four
+pictures and one sound (Eq. 3). It decodes them as the rule preprocess_media does, with each model's own sampling.
+
+`run` writes every model's checkpoint to disk, sharded, in its official layout and with random bf16 weights. It loads it as the
+workflow does, and calls these scripts with the options of config.yaml:
+
+* extract_features, evaluate and attention;
+* knockout: the cuts and controls of each main figure, and value_zero, at every centre;
+* discard_sweep: every fourth layer;
+* pruning: Table 4's layers, scaled to the model's depth.
+
+Seconds come from one run. Peaks are the memory that torch allocated on the device, with weights. The tokenizer is the tiny
+models'. For the committed file, each model was measured in its own process (`--models`), and the results were joined.
 """
 
 import argparse
@@ -55,7 +61,7 @@ ITEMS_PROMPT = "Answer with the option's letter from the given choices directly.
 
 
 def draw(seconds: float, fps: int, height: int, width: int) -> np.ndarray:
-    """Pictures uint8 (frames, H, W, 3): a disc that wanders over a slope of grey."""
+    """Pictures uint8 (frames, H, W, 3): a disc that moves over a gradient of grey."""
     y, x = np.mgrid[:height, :width]
     frames = np.empty((int(seconds * fps), height, width, 3), np.uint8)
     for k, frame in enumerate(frames):
@@ -69,7 +75,7 @@ def draw(seconds: float, fps: int, height: int, width: int) -> np.ndarray:
 
 
 def prepare(out: Path, seconds: int, config: Path) -> None:
-    """Write media, questions and decoded shards, and pack what the GPU part needs."""
+    """Write media, questions and decoded shards, and pack what `run` needs."""
     import yaml
 
     from avflow.media import files
@@ -120,7 +126,7 @@ def prepare(out: Path, seconds: int, config: Path) -> None:
 
 
 def asked_of(settings: dict) -> dict:
-    """What the one question is asked: every main figure's cuts, controls with them, and the attention analyses."""
+    """The analyses of a question: the cuts of ANALYSES with their controls, and the options of the attention analysis."""
     cuts = {}
     for name in sum(ANALYSES.values(), []):
         budget = {k: v for k, v in settings["knockout"]["cuts"][name].items() if k != "datasets"} | {"questions": "all"}
@@ -132,7 +138,7 @@ def asked_of(settings: dict) -> dict:
 
 
 def omni_layout(size: str):
-    """The official config of Qwen2.5-Omni as a dict, and the thinker's tensors, name -> shape, in a checkpoint's names."""
+    """Qwen2.5-Omni's official config as a dict, its thinker's tensors (checkpoint name -> shape), and the tokenizer."""
     from transformers import Qwen2_5OmniConfig, Qwen2_5OmniThinkerConfig, Qwen2_5OmniThinkerForConditionalGeneration
 
     made = tiny_omni.tokenizer()
@@ -155,7 +161,7 @@ def omni_layout(size: str):
 
 
 def salmonn_layout(size: str):
-    """The same of video-SALMONN 2+."""
+    """The same for video-SALMONN 2+."""
     from avflow.models import SalmonnPort, official_name
 
     made = tiny_salmonn.tokenizer()
@@ -196,7 +202,7 @@ LAYOUTS = {"qwen_omni": omni_layout, "video_salmonn": salmonn_layout}
 
 
 def write_checkpoint(folder: Path, family: str, size: str, device) -> dict:
-    """A checkpoint folder in the official layout: config.json, tokenizer, shards of random bf16 weights and their index."""
+    """Write a checkpoint folder in the official layout: config.json, tokenizer, shards of random bf16 weights and their index."""
     settings, shapes, tokenizer = LAYOUTS[family](size)
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(settings, default=str))
@@ -223,12 +229,12 @@ def write_checkpoint(folder: Path, family: str, size: str, device) -> dict:
     index = {"metadata": {}, "weight_map": weight_map}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     files = [{"path": path.name, "size": path.stat().st_size} for path in sorted(folder.iterdir())]
-    (folder / "manifest.json").write_text(json.dumps({"files": files}))  # as a download has: shards go unhashed
+    (folder / "manifest.json").write_text(json.dumps({"files": files}))  # as after a download, so that shards are not hashed
     return {"parameters": sum(s.numel() for s in shapes.values()), "tensors": len(shapes), "shards": number}
 
 
 class Loaded:
-    """Stands in for `families.load_model` in the scripts, so that each model is loaded once and not by every stage anew."""
+    """Replaces `families.load_model` in the scripts, so that each model is loaded once instead of by every stage."""
 
     def __init__(self):
         self.really, self.model = families.load_model, None
@@ -239,11 +245,11 @@ class Loaded:
         return self.model
 
 
-LOADED = Loaded()  # before any script imports what it replaces
+LOADED = Loaded()  # must exist before any script imports load_model
 
 
 class Stages:
-    """Times pieces of work one after another, with the device memory that each needed at most."""
+    """Measures the time and the peak device memory of pieces of work."""
 
     def __init__(self, device, without=()):
         self.device, self.without, self.found = device, without, {}
@@ -257,7 +263,7 @@ class Stages:
         began, result, failed = time.perf_counter(), None, None
         try:
             result = work(*arguments)
-        except (SystemExit, torch.OutOfMemoryError) as error:  # told in the table
+        except (SystemExit, torch.OutOfMemoryError) as error:  # noted in the results
             if getattr(error, "code", 2) != 2:  # a signal, not a script's own error
                 raise
             failed = str(error).splitlines()[0]
@@ -272,13 +278,13 @@ class Stages:
 
 
 def script(name: str, *arguments) -> None:
-    """Run one of the workflow's scripts in this process, so that a model is loaded once."""
+    """Run one of the workflow's scripts in this process, so that it uses the loaded model."""
     sys.argv = [name, *map(str, arguments)]
     runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
 
 
 def rehearse(name: str, settings: dict, work: Path, device: str, smoke: bool, without=()) -> dict:
-    """One model: its checkpoint written, loaded, and asked both questions by every stage but those of `without`."""
+    """Write and load one model's checkpoint, and run every stage on both questions, except the stages in `without`."""
     size, checkpoint = "tiny" if smoke else name.rsplit("-", 1)[1].lower(), work / name
     stages = Stages(device, without)
     facts = stages.time("write", write_checkpoint, checkpoint, settings["family"], size, device)
@@ -325,7 +331,7 @@ def as_argument(value) -> str:
 
 
 def knockouts_of(path) -> dict:
-    """How many knockouts were run, and of which routes a control exists; how far rows are from full forwards, in the largest."""
+    """The number of knockouts, the routes that have a control, and the largest difference of rows from full forwards."""
     if not path.exists():
         return {}
     table = pq.read_table(path, columns=["route", "control", "applicable"])
@@ -335,7 +341,7 @@ def knockouts_of(path) -> dict:
 
 
 def discard_layers(layers: int) -> dict:
-    """Table 4's layers at the same depth of another model."""
+    """Table 4's layers, scaled to a model of `layers` layers."""
     at = {setting: {kind: round(of["layer"] * layers / 36) for kind, of in kinds.items()} for setting, kinds in KINDS.items()}
     return {
         setting: {kind: {"tokens": of["tokens"], "layer": at[setting][kind], "why": "depth"} for kind, of in kinds.items()}
@@ -345,7 +351,7 @@ def discard_layers(layers: int) -> dict:
 
 
 def costs_of(path) -> dict:
-    """Way of discarding -> tokens, operations, bytes and milliseconds of the one question."""
+    """Discard -> tokens, operations, bytes and milliseconds of the one question. Random discards are left out."""
     names = (
         "n_discarded",
         "token_layers",
@@ -362,7 +368,7 @@ def costs_of(path) -> dict:
 
 
 def count_tokens(model, questions, features, spans) -> dict:
-    """Tokens of the one question, in all and by modality."""
+    """Tokens of the one question, in total and by span."""
     from avflow.storage import FeatureStore
 
     question = read_questions(questions)[0]
@@ -376,14 +382,14 @@ def main():
     commands = parser.add_subparsers(dest="command", required=True)
     packing = commands.add_parser("prepare")
     packing.add_argument("--out", type=Path, required=True)
-    packing.add_argument("--seconds", type=int, default=15, help="of the clip")
-    packing.add_argument("--config", type=Path, default=ROOT / "config.yaml", help="whose study `paper` is rehearsed")
+    packing.add_argument("--seconds", type=int, default=15, help="length of the clip")
+    packing.add_argument("--config", type=Path, default=ROOT / "config.yaml", help="configuration with the study `paper`")
     running = commands.add_parser("run")
     running.add_argument("packed", type=Path)
     running.add_argument("--out", type=Path, required=True)
     running.add_argument("--smoke", action="store_true", help="tiny shapes")
-    running.add_argument("--models", nargs="*", help="only these")
-    running.add_argument("--without", nargs="*", default=[], help="stages to leave out: pruning, figure_3, ..")
+    running.add_argument("--models", nargs="*", help="run only these models")
+    running.add_argument("--without", nargs="*", default=[], help="stages to leave out, such as pruning or figure_3")
     arguments = parser.parse_args()
     if arguments.command == "prepare":
         prepare(arguments.out, arguments.seconds, arguments.config)

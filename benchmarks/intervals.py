@@ -1,18 +1,31 @@
-"""How often the intervals of `avflow.statistics` hold the truth, and how often the tests of `avflow.significance` cry wolf.
+"""Measure how often the intervals of avflow hold the truth, and how often its tests give false positives.
 
     OMP_NUM_THREADS=1 .venv/bin/python benchmarks/intervals.py --out benchmarks/intervals.json     about 5 minutes, one core
     .venv/bin/python benchmarks/intervals.py --share 0.02 --out /tmp/intervals.json                to see that it runs
 
-Worlds are made whose truth is known, and analysed as results are. Percentages; `se` is a percentage's own Monte Carlo error.
-`coverage` of a nominal 95 % interval; `missed_low`: all of it is above the truth, `missed_high`: below; `within`: coverage is 93
-to 97. `rate`: of wrong calls by a nominal 5 % test, and of non-inferiority, nominal 2.5 %, when the true loss is the margin.
+The intervals are those of avflow/results/statistics.py, the tests those of avflow/results/significance.py. Worlds with a known
+truth are simulated and analysed like results. All results are percentages:
 
-Effects are of five kinds: `normal`; `relative`, like relative changes of probability under a cut: 85 % near 0 (a standard
-deviation of 1), the others fall, most of them near -100; `rare`, the same with 5 %; `unbounded`, a lognormal, which gains more
-than it loses; `answers`, right or wrong, 90 % right. Tests see `normal` ones, `control`, the difference of two `relative` ones,
-and `relative` ones less their true mean, which stay skewed, against what sign flips assume. Questions of one clip (`questions`
-"1-4") share half of their effects. A band has 6 routes x 12 layers, correlated by 0.9 from layer to layer and by 0.5 between
-routes. Compared are the percentile bootstrap and the max-t band that is studentised by the standard error of all draws.
+    coverage      of nominal 95 % intervals
+    missed_low    the whole interval lies above the truth; missed_high: below it
+    within        true: coverage is 93 to 97
+    rate          false positives of a nominal 5 % test; of non-inferiority (nominal 2.5 %), when the true loss is the margin
+    se            Monte Carlo standard error of coverage or rate
+
+Intervals see effects of five kinds:
+
+    normal        standard normal
+    relative      like changes of probability under a cut: 85 % near 0 (standard deviation 1), 15 % fall, mostly to near -100
+    rare          the same, but only 5 % fall
+    unbounded     lognormal: gains exceed losses
+    answers       right or wrong, 90 % right
+
+Tests see `normal` effects, `control` (the difference of two `relative` ones), and `relative` ones less their true mean. The last
+stay skewed, which violates the assumption of sign flips.
+
+With `questions` "1-4", each clip has one to four questions, which share half of their effects. A band covers 6 routes x 12
+layers, correlated by 0.9 from layer to layer and by 0.5 between routes. For comparison, the results also have the percentile
+bootstrap, and a max-t band studentised by the standard error of all draws.
 """
 
 import argparse
@@ -41,7 +54,7 @@ ROUTES, LAYERS = 6, 12
 
 
 def effect(kind: str, x):
-    """Effects of a kind from standard normal x, growing with x, and their true mean."""
+    """Effects of a kind, a monotonic function of standard normal x, and their true mean."""
     if kind == "normal":
         return x, 0.0
     if kind == "unbounded":
@@ -55,12 +68,12 @@ def effect(kind: str, x):
 
 
 def clips(k: int, questions: str, rng):
-    """The clip of each question of k clips, (n,)."""
+    """The clip of each question (n,), for k clips."""
     return np.arange(k) if questions == "1" else np.repeat(np.arange(k), rng.integers(1, 5, k))
 
 
 def shared(clusters, shape, rng):
-    """Standard normal numbers (n, *shape), half of them the same for all questions of a clip."""
+    """Standard normal numbers (n, *shape). On average, half of them are the same for all questions of a clip."""
     own = rng.normal(size=(len(clusters), *shape))
     if len(clusters) == clusters.max() + 1:
         return own
@@ -69,7 +82,7 @@ def shared(clusters, shape, rng):
 
 
 def field(clusters, rng):
-    """Standard normal numbers (n, routes, layers), of which neighbours are alike."""
+    """Standard normal numbers (n, routes, layers), correlated between layers and between routes."""
     steps, new = shared(clusters, (ROUTES, LAYERS), rng), np.sqrt(1 - 0.8**2)
     for layer in range(1, LAYERS):
         steps[..., layer] = 0.8 * steps[..., layer - 1] + new * steps[..., layer]
@@ -83,7 +96,7 @@ def percent(hits) -> tuple[float, float]:
 
 
 def covered(low, high, true) -> dict:
-    """How often intervals hold the truth, and on which side they miss it."""
+    """How often intervals hold the truth, and how often they miss it on each side."""
     coverage, se = percent((low <= true) & (true <= high))
     missed = {"missed_low": percent(low > true)[0], "missed_high": percent(high < true)[0]}
     return {
@@ -96,7 +109,7 @@ def covered(low, high, true) -> dict:
 
 
 def means(worlds: int, rng):
-    """Pointwise intervals: `worlds` worlds of each kind, 250 at a time as columns over the same clips."""
+    """Pointwise intervals in `worlds` worlds of each kind. 250 worlds at a time are columns over the same clips."""
     for kind in ("normal", "relative", "rare", "unbounded", "answers"):
         for questions in QUESTIONS:
             for k in CLUSTERS:
@@ -113,7 +126,7 @@ def means(worlds: int, rng):
 
 
 def fixed_band(values, clusters, draws: int, seed: int):
-    """The max-t band that is studentised by the standard error of all draws."""
+    """A max-t band, studentised by the standard error of all draws: (mean, low, high), each (routes x layers,)."""
     data = Clustered(values, clusters)
     shifts = np.concatenate([w @ data.off / (w @ data.counts) for _, w in data.resamples(draws, seed)])
     error = shifts.std(0)
@@ -122,12 +135,12 @@ def fixed_band(values, clusters, draws: int, seed: int):
 
 
 def bands(worlds: int, rng):
-    """Bands over all layers and routes."""
+    """Simultaneous bands over all layers and routes."""
     for kind in ("normal", "relative", "unbounded"):
         for questions in QUESTIONS:
             for k in CLUSTERS:
                 ends = {"simultaneous": [], "of all draws": []}
-                for world in range(worlds if k < 1000 else worlds // 2):  # the slow ones, from which no trouble is expected
+                for world in range(worlds if k < 1000 else worlds // 2):  # half as many for 1,000 clips: slow, and least at risk
                     clusters = clips(k, questions, rng)
                     values, true = effect(kind, field(clusters, rng))
                     ends["simultaneous"].append([x.ravel() for x in simultaneous_band(values, clusters, DRAWS, world)[1:]])
@@ -146,14 +159,14 @@ RATES = ((0.02, 0.02), (0.05, 0.05), (0.2, 0.05), (0.02, 0.1))  # shares of answ
 
 
 def answers(lost: float, won: float, clusters, rng):
-    """Paired answers before and after, (n,) bool; of the others, half are right both times."""
+    """Whether answers are right before and after, each (n,) bool. Of the answers that do not change, half are right."""
     u = norm.cdf(shared(clusters, (), rng))
     before = (u < lost) | (u > 0.5 + (lost + won) / 2)
     return before, (before & (u >= lost)) | ((u >= lost) & (u < lost + won))
 
 
 def changes(worlds: int, rng):
-    """Changes of accuracy: Tango's interval for independent questions, the clustered one for both."""
+    """Changes of accuracy: Tango's interval, which assumes independent questions, and the clustered one."""
     for lost, won in RATES:
         for questions in QUESTIONS:
             for k in CLUSTERS:
@@ -170,7 +183,7 @@ def changes(worlds: int, rng):
 
 
 def called_by_mcnemar(changed: int) -> float:
-    """How likely answers that are as often lost as won are called different, when `changed` of them change."""
+    """False-positive rate of McNemar's test when `changed` answers change, each equally likely lost or won."""
     most = -1
     while 2 * most + 2 < changed and mcnemar(most + 1, changed - most - 1) <= 0.05:
         most += 1
@@ -178,15 +191,15 @@ def called_by_mcnemar(changed: int) -> float:
 
 
 def wrong_calls(worlds: int, rng):
-    """Tests where nothing is there: sign flips alone and for all layers and routes; McNemar; non-inferiority at its margin."""
+    """False positives of sign flips (pointwise, and family-wise over layers and routes), McNemar, and non-inferiority."""
     for kind in ("normal", "control", "relative"):
         for questions in QUESTIONS:
             for k in CLUSTERS:
                 alone, family = [], []
-                for world in range(worlds if k < 1000 else worlds // 2):  # the slow ones, from which no trouble is expected
+                for world in range(worlds if k < 1000 else worlds // 2):  # half as many for 1,000 clips: slow, and least at risk
                     clusters = clips(k, questions, rng)
                     values, true = effect(kind.replace("control", "relative"), field(clusters, rng))
-                    if kind == "control":  # the difference of two alike
+                    if kind == "control":  # the difference of two effects of one distribution
                         values, true = values - effect("relative", field(clusters, rng))[0], 0.0
                     p, corrected = sign_flip(values - true, clusters, 1000, world)
                     alone.append((p <= 0.05).mean())
@@ -197,7 +210,7 @@ def wrong_calls(worlds: int, rng):
                 yield {"case": "sign flips", "method": "family-wise", **about, **dict(zip(("rate", "se"), percent(family)))}
     for changed in (0.04, 0.1, 0.4):
         for n in CLUSTERS:
-            sizes = np.arange(n + 1)  # of the changed answers
+            sizes = np.arange(n + 1)  # numbers of changed answers
             likely = binom.pmf(sizes, n, changed)
             rate = sum(100 * p * called_by_mcnemar(m) for m, p in zip(sizes.tolist(), likely) if p > 1e-6)
             about = {"case": "McNemar", "method": "exact", "changed": changed, "questions": "1", "clusters": n}
@@ -216,7 +229,7 @@ def wrong_calls(worlds: int, rng):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--share", type=float, default=1.0, help="of the simulated worlds")
+    parser.add_argument("--share", type=float, default=1.0, help="share of the worlds to simulate")
     arguments = parser.parse_args()
     rng, found = np.random.default_rng(0), []
     for part, worlds in ((means, 4000), (bands, 400), (changes, 800), (wrong_calls, 300)):

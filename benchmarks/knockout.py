@@ -1,15 +1,21 @@
-"""What a whole sweep of knockouts costs against full forwards, on decoders of the real shapes with random weights.
+"""Compare a whole sweep of knockouts with full forwards, on decoders of the real shapes with random weights.
 
     python benchmarks/knockout.py --out benchmarks/knockout.json          on one GPU, about 5 minutes
     python benchmarks/knockout.py --smoke --out /tmp/knockout.json        small shapes on a CPU, to see that it runs
 
-Every case is timed in one process, medians after a warm-up: a clean forward; full forwards under explicit boolean masks with
-sdpa; the same with the mask only inside the window and the causal kernel elsewhere (`sdpa_window_s`, the best that full forwards
-can do, though base and cut then come from different kernels); eager attention with an additive mask for every head, the way of
-the published tools; and the sweep with its clean run. Full forwards are timed on a few knockouts and multiplied (`extrapolated`).
-`rows_s` is what the workflow pays a question: the sweep, the share of attention that each cut removes, and the readout.
-`ideal`: rows that must be recomputed in any case, in clean forwards, the clean run itself included. Errors are relative to the
-largest logit; those of fp32 are of the same knockouts with the same weights in fp32.
+Every case runs in one process. Times are medians after a warm-up:
+
+    clean_ms        one clean forward
+    sdpa_s          full forwards under explicit boolean masks, with sdpa
+    sdpa_window_s   the same with the mask only inside the window and the causal kernel elsewhere: the best that full forwards can
+                    do, but base and cut then come from different kernels
+    eager_s         full forwards with eager attention and an additive mask per head, as published tools do
+    sweep_s         the sweep with its clean run
+    rows_s          what the workflow needs per question: the sweep, the share of attention that each cut removes, and the readout
+
+Full forwards are timed on one knockout and multiplied by the number of knockouts (`extrapolated`). `ideal` counts the rows that
+must be recomputed in any case, in clean forwards, with the clean run. Errors are relative to the largest logit. Errors with fp32
+in their name compare with the same knockouts and weights in fp32.
 """
 
 import argparse
@@ -46,7 +52,7 @@ CASES = [
 
 
 def build(shape: str, device, dtype):
-    """A decoder with random weights, sharp enough that cuts matter."""
+    """A decoder with random weights whose attention is sharp enough that cuts matter."""
     hidden, layers, heads, kv_heads, intermediate, vocabulary = SHAPES[shape]
     head = hidden // heads
     config = Qwen2_5OmniTextConfig(
@@ -77,7 +83,7 @@ def build(shape: str, device, dtype):
 
 
 def sequence(model, tokens: int) -> Sequence:
-    """20 system tokens, `tokens` in alternating blocks of 50 video and 50 audio, 80 of the question, 4 of the tail, the last."""
+    """A sequence: 20 system tokens, `tokens` in alternating blocks of 50 video and 50 audio, 80 question, 4 tail, 1 last."""
     labels, parts = ["system"] * 20, {}
     for block in range(tokens // 50):
         kind, part = ("audio", "audio_segment") if block % 2 else ("video", "frame")
@@ -99,7 +105,7 @@ def sequence(model, tokens: int) -> Sequence:
 
 
 def seconds(work, repeats: int, device) -> float:
-    """Median time of some calls after one that warms up."""
+    """Median seconds of `repeats` calls, after one warm-up call."""
     found = []
     for _ in range(repeats + 1):
         if device.type == "cuda":
@@ -113,7 +119,10 @@ def seconds(work, repeats: int, device) -> float:
 
 
 def full_forwards(model, seq, knockouts, edges, kind: str):
-    """One full forward of one knockout: "sdpa" masks in every layer, "window" only inside, "eager" additive, a mask a head."""
+    """A function that runs one knockout by a full forward.
+
+    kind: "sdpa" masks every layer, "window" masks only inside the window, "eager" uses an additive mask per head.
+    """
     k = knockouts[len(knockouts) // 2]
     length, layers = len(seq), len(model.decoder.layers)
     open_mask = decoder.causal_mask(length, model.device)
@@ -144,7 +153,7 @@ def full_forwards(model, seq, knockouts, edges, kind: str):
 
 
 def measure(name, model, tokens: int, routes, width: int, repeats: int, wide=None) -> dict:
-    """One case; `wide`: the same model in fp32, to compare errors with."""
+    """The results of one case. wide: the same model in fp32, the reference for errors."""
     seq, device, layers = sequence(model, tokens), model.device, len(model.decoder.layers)
     knockouts = [Knockout(Route.parse(r), w) for r in routes for w in windows(layers, width)]
     edges = knockout.resolve(seq, knockouts)
@@ -172,7 +181,7 @@ def measure(name, model, tokens: int, routes, width: int, repeats: int, wide=Non
             model.decoder.config._attn_implementation = "eager" if kind == "eager" else implementation
             case[key] = len(knockouts) * seconds(run, max(5, repeats), device)
         except torch.cuda.OutOfMemoryError:
-            case[key] = None  # does not fit
+            case[key] = None  # does not fit into the GPU's memory
         finally:
             model.decoder.config._attn_implementation = implementation
             run = None
@@ -205,7 +214,7 @@ def measure(name, model, tokens: int, routes, width: int, repeats: int, wide=Non
 
 
 def widened(model):
-    """The same weights in fp32."""
+    """The model with the same weights in fp32."""
     wide = build(model.folder, model.device, torch.float32)
     for mine, theirs in ((wide.decoder, model.decoder), (wide.head, model.head)):
         for a, b in zip(mine.parameters(), theirs.parameters()):
@@ -218,7 +227,7 @@ def main():
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--smoke", action="store_true", help="small shapes")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--cases", nargs="*", help="only cases whose name holds one of these")
+    parser.add_argument("--cases", nargs="*", help="run only cases whose name contains one of these")
     arguments = parser.parse_args()
     cuda = torch.cuda.is_available() and not arguments.smoke
     device, dtype = ("cuda", torch.bfloat16) if cuda else ("cpu", torch.float32)

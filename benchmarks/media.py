@@ -1,10 +1,10 @@
-"""How fast media are prepared: clips a second through `prepare` (probe, decoding all of every file) and `preprocess_media`.
+"""Measure how fast media are prepared: clips per second of `prepare`, which decodes whole files, and of `preprocess_media`.
 
     .venv/bin/python benchmarks/media.py --out benchmarks/media.json
 
-Makes clips as benchmarks have them (1280 x 720, 25 frames a second, 10 s, H.264 at about 1.5 Mbit/s with AAC): layers of texture
-that pan, with sensor noise. Each case is the script as a rule calls it, its start included, once with one thread and once with
-all cores. Takes about four minutes on two cores, a third of it for making the clips.
+It makes clips like those of benchmarks: 1280 x 720, 25 frames per second, 10 s, H.264 at about 1.5 Mbit/s with AAC. They show
+panning layers of texture with sensor noise. Each case runs a script as a rule calls it, once with one thread and once with all
+cores; its start counts. Takes about four minutes on two cores, a third of it for making the clips.
 """
 
 import argparse
@@ -63,14 +63,14 @@ def make_clip(path, number: int) -> None:
 
 
 def questions_about(folder: Path, clips: int) -> None:
-    """A questions file of the documented shape, one question a clip."""
+    """Write a file of your own questions, as documented, with one question per clip."""
     shared = {"task": "see", "question": "What is seen?", "options": ["a", "b"], "answer": "A"}
     lines = [{"question_id": f"{i:03d}", **shared, "media": [{"path": f"{i:03d}.mp4", "kind": "video"}]} for i in range(clips)]
     (folder / "questions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 def timed(script: str, options: dict) -> tuple[float, float]:
-    """Seconds that a script takes, its start included, and core-seconds, on which other work on the machine has little effect."""
+    """Seconds of a script with its start, and its core-seconds, which other work on the machine hardly changes."""
     command = [sys.executable, str(ROOT / f"workflow_scripts/{script}.py")]
     command += [part for name, value in options.items() for part in (f"--{name}", str(value))]
     used = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])  # noqa: E731
@@ -80,7 +80,7 @@ def timed(script: str, options: dict) -> tuple[float, float]:
 
 
 def processor() -> str:
-    """The processor's name, where Linux tells it."""
+    """The processor's name if /proc/cpuinfo has it, else the machine's architecture."""
     names = [
         line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
     ]
@@ -89,7 +89,7 @@ def processor() -> str:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=int, default=32, help="eight of them different")
+    parser.add_argument("--clips", type=int, default=32, help="number of clips; at most eight differ, the others are copies")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     cores, found = len(os.sched_getaffinity(0)), []

@@ -1,16 +1,20 @@
-"""What discarding tokens saves, and what a sweep over all layers costs, on decoders of the real shapes with random weights.
+"""Measure what discarding tokens saves and what a sweep over all layers costs, on decoders of the real shapes, random weights.
 
     python benchmarks/pruning.py --out benchmarks/pruning.json            on one GPU, about 5 minutes
     python benchmarks/pruning.py --smoke --out /tmp/pruning.json          small shapes on a CPU, to see that it runs
 
-One case a shape and length: all audio-visual tokens leave after 0.25, 0.5 and 0.75 of the layers. The prompt is run with and
-without, in turns, 3 to warm up and 20 that count, by CUDA events; median and quartiles. `prefill_ms` is the workflow's own way:
-layer by layer from Python, tokens removed inside the time. `graph_ms` is the same kernels replayed as one CUDA graph, without
-the time that Python needs to launch them: a layer of a hundred rows takes the GPU less time than its launch. `saved` and
-`graph_saved` are shares of the clean time, `flops_saved` that of the operations (avflow/costs.py). `kernels_ms`: all kernels by
-the profiler, `profile` the longest of them. `decode_ms`: one generated token after each plan, in turns, each from a copy of the
-same cache; `decode_kernels_ms`: its kernels alone. At 3,000 tokens also the sweep over every layer, its clean run included,
-against a prefill for every layer; errors relative to the largest logit.
+There is one case per shape and length. All audio-visual tokens leave after 0.25, 0.5 and 0.75 of the layers. The prompt runs with
+and without discards in turns: 3 runs to warm up and 20 that count, timed by CUDA events. Results are medians and quartiles.
+
+    prefill_ms                     the workflow's way: layer by layer from Python, with the removal of tokens
+    graph_ms                       the same kernels replayed as one CUDA graph, without the time that Python needs to launch them
+    saved, graph_saved             shares of the clean time that are saved
+    flops_saved                    share of the operations that is saved (avflow/tracing/costs.py)
+    kernels_ms, profile            time of all kernels by the profiler; the longest of them
+    decode_ms, decode_kernels_ms   one generated token after each plan, from a copy of its cache; its kernels alone
+
+A layer of a hundred rows takes the GPU less time than its launch. At 3,000 tokens the sweep over every layer, with its clean run,
+is compared with one prefill per layer. Errors are relative to the largest logit.
 """
 
 import argparse
@@ -22,7 +26,7 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts"))
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # ahead, for both hold a knockout.py
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # first, because both folders have a knockout.py
 from avflow.tracing import Discard, clean_run, costs, discards, knockout, timing
 from knockout import build, sequence
 
@@ -30,13 +34,13 @@ DEPTHS = (0.25, 0.5, 0.75)
 
 
 def backend(profile: dict) -> str:
-    """Which kernel sdpa took, by the names of the kernels that ran."""
+    """The backend that sdpa chose, told by the names of the kernels that ran."""
     names = " ".join(profile).lower()
     return next((f"sdpa, {kind}" for kind, word in (("cuDNN", "cudnn"), ("flash", "flash")) if word in names), "sdpa, other")
 
 
 def kernels(work, device, most: int = 6) -> tuple[float, dict]:
-    """Milliseconds of all kernels, and of each of those that take longest."""
+    """Milliseconds of all kernels together, and of each of the `most` longest."""
     activity = torch.profiler.ProfilerActivity.CUDA if device.type == "cuda" else torch.profiler.ProfilerActivity.CPU
     with torch.profiler.profile(activities=[activity]) as profile:
         work()
@@ -46,7 +50,7 @@ def kernels(work, device, most: int = 6) -> tuple[float, dict]:
 
 
 def graphed(work):
-    """The kernels of a call as one CUDA graph, to be replayed."""
+    """Record the kernels of a call as one CUDA graph. Returns the function that replays them."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -59,7 +63,7 @@ def graphed(work):
 
 
 def measure(model, tokens: int, repeats: int, with_sweep: bool) -> dict:
-    """One shape and length."""
+    """The results of one shape and length."""
     seq, device = sequence(model, tokens), model.device
     seq = replace(seq, positions=seq.positions.to(device))
     layers, shape = len(model.decoder.layers), costs.shape_of(model.decoder.config)
@@ -90,7 +94,7 @@ def measure(model, tokens: int, repeats: int, with_sweep: bool) -> dict:
     states.clear()
 
     def decode_from(name):
-        """Generate a token after the cache of this plan."""
+        """A function that generates a token from the cache of this plan."""
         state = discards.prefill(model, seq, plans[name])
         token = state.logits.argmax()[None]
         return lambda: discards.decode(model, state.cache.copy(), token, discards.following(seq))
@@ -135,7 +139,7 @@ def measure(model, tokens: int, repeats: int, with_sweep: bool) -> dict:
 
 
 def sweep(model, seq, layers: int, repeats: int) -> dict:
-    """All audio-visual tokens gone after every layer: incrementally, its clean run included, and by one prefill for each."""
+    """Discard all audio-visual tokens after every layer: by the sweep with its clean run, and by one prefill per layer."""
     tokens = torch.cat([seq.spans["video"], seq.spans["audio"]]).sort().values
     after, plan = list(range(layers)), knockout.plan(model)
     plans = [discards.resolve(seq, [Discard("video", layer), Discard("audio", layer)], layers) for layer in after]

@@ -1,13 +1,15 @@
-"""Write the conda environments of the rules from requirements.lock, so that a version is decided in one place.
+"""Write the conda environments of the rules from requirements.lock, so that each version is set in one place.
 
     .venv/bin/python envs/update.py            # rewrite envs/*.yaml
-    .venv/bin/python envs/update.py --check    # exit 1 if they are not what the lock says
+    .venv/bin/python envs/update.py --check    # exit 1 if they differ from the lock
 
-Run it after changing requirements.lock, in the environment made from it: what each package needs is read from its metadata.
+After a change of requirements.lock, run it in the environment made from the lock: it reads dependencies from installed metadata.
 
-An environment is fixed in one of two ways, never both, for a pin file makes Snakemake skip a pip section without a word. WHEELS
-have a pip section with every package, directly needed or not. FORGED come from conda-forge alone, which builds torch for the
-cluster's GPUs: what is imported is fixed here, and the rest by a pin file, which envs/pin.py makes.
+There are two ways to fix an environment. They must not be mixed, because a pin file makes Snakemake skip a pip section silently.
+
+* WHEELS have a pip section with every package, including indirect dependencies.
+* FORGED come from conda-forge alone, which builds torch for the cluster's GPUs. Imported packages are fixed here, all others by a
+  pin file, which envs/pin.py makes.
 """
 
 import argparse
@@ -19,7 +21,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 HERE = Path(__file__).parent
-WHEELS = {  # what the scripts of a stage import
+WHEELS = {  # imports of the scripts of each stage
     "data": [
         "av",
         "decord",
@@ -47,9 +49,10 @@ WHEELS = {  # what the scripts of a stage import
     ],
 }
 FORGED = {"models": ["numpy", "pyarrow", "pyyaml", "safetensors", "tokenizers", "torch", "transformers"]}
-FORGE_NAMES = {"torch": "pytorch-gpu"}  # where conda-forge's name is another
+FORGE_NAMES = {"torch": "pytorch-gpu"}  # packages that conda-forge names differently
 PYTHON, PIP = "3.11.13", "25.2"
-THERE = {"python_version": PYTHON.rpartition(".")[0], "python_full_version": PYTHON, "extra": ""}  # on Linux, as here
+# Markers of the environments. All others, such as the platform, are those of this machine: run this on Linux.
+THERE = {"python_version": PYTHON.rpartition(".")[0], "python_full_version": PYTHON, "extra": ""}
 
 
 def canonical(name: str) -> str:
@@ -57,13 +60,13 @@ def canonical(name: str) -> str:
 
 
 def pins(lock: Path) -> dict[str, str]:
-    """Package -> version of a lock, for PYTHON."""
+    """Package -> version in a lock, without lines that have a marker."""
     lines = [line for line in lock.read_text().splitlines() if "==" in line and ";" not in line]
     return {canonical(name): version for name, version in (line.split("==") for line in lines)}
 
 
 def closure(names, locked) -> list[str]:
-    """The packages that `names` need, directly or not, as far as the lock has them."""
+    """The packages in the lock that `names` need, directly or indirectly."""
     waiting, seen = [canonical(n) for n in names], set()
     while waiting:
         name = waiting.pop()
@@ -75,21 +78,21 @@ def closure(names, locked) -> list[str]:
 
 
 def environment(stage: str, locked: dict[str, str]) -> str:
-    """The yaml of one stage."""
+    """The yaml text of one stage."""
     if stage in WHEELS:
         wheels = "".join(f"      - {name}=={locked[name]}\n" for name in closure(WHEELS[stage], locked))
         packages = f"  - pip ={PIP}\n  - pip:\n{wheels}"
     else:
         packages = "".join(f"  - {FORGE_NAMES.get(name, name)} ={locked[name]}\n" for name in FORGED[stage])
     return (
-        f"# Made by envs/update.py from requirements.lock; change that and run it again.\nchannels:\n  - conda-forge\n"
+        f"# Made by envs/update.py from requirements.lock: change the lock, then run the script.\nchannels:\n  - conda-forge\n"
         f"dependencies:\n  - python ={PYTHON}\n{packages}"
     )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing, exit 1 on a difference")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file differs")
     check = parser.parse_args().check
     locked, stale = pins(HERE.parent / "requirements.lock"), []
     for stage in (*WHEELS, *FORGED):

@@ -1,8 +1,8 @@
-"""Questions and features -> where the last token looks and what it knows, and whether the found routes are enough."""
+"""Where the last token looks, what each layer would answer, and whether the found routes are enough."""
 
 
 rule attention:
-    """Read attention, sinks and the answer by layer off one run a question of one shard; mask attention in the last layers."""
+    """Record attention, sinks and each layer's answer in the questions of one shard, and mask attention in the last layers."""
     input:
         script="workflow_scripts/attention.py",
         lib=model_code("attention"),
@@ -33,7 +33,7 @@ rule attention:
 
 
 rule gather_attention:
-    """All models' attention in one table."""
+    """Join the attention of all models into one table."""
     input:
         script="workflow_scripts/gather.py",
         lib=code("gather"),
@@ -50,7 +50,7 @@ rule gather_attention:
 
 
 rule sufficiency:
-    """Keep only the routes that the knockouts found open, in the questions of one shard, against as many random edges."""
+    """Keep only those routes open that the knockouts found, in the questions of one shard; as a control, as many random edges."""
     input:
         script="workflow_scripts/sufficiency.py",
         lib=model_code("sufficiency"),
@@ -85,7 +85,7 @@ rule sufficiency:
 
 
 rule gather_sufficiency:
-    """All models' answers with only the found routes open in one table."""
+    """Join the answers of all models with only the found routes open into one table."""
     input:
         script="workflow_scripts/gather.py",
         lib=code("gather"),

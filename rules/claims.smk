@@ -1,8 +1,8 @@
-"""Tables -> every finding as a numeric rule with a verdict."""
+"""Judge every claim, a numeric rule, from the study's tables."""
 
 
 rule claims:
-    """Hold the study's tables to its claims: what was planted in the miniature, or the findings of the paper."""
+    """Check every planted fact, or finding of the paper, as a numeric rule with value, interval and verdict."""
     input:
         script="workflow_scripts/claims.py",
         lib=code("claims"),

@@ -1,4 +1,4 @@
-"""config.yaml -> `study`, which the rules ask for every list, and what all rules need; the only file with functions."""
+"""What all rules share: `study`, made from config.yaml, answers what a job needs; a few functions pass the answers to rules."""
 
 import functools
 import os
@@ -17,7 +17,7 @@ from avflow.study import Study
 
 
 def one_line(function, *arguments):
-    """What a function of avflow returns. What it refuses becomes Snakemake's own error of one line."""
+    """Call a function of avflow. Its InputError becomes a one-line error of Snakemake."""
     try:
         return function(*arguments)
     except InputError as error:
@@ -26,8 +26,8 @@ def one_line(function, *arguments):
 
 study = one_line(Study, config)
 
-# Rules run the Python that runs Snakemake, also when its environment is not activated; under --sdm conda, conda's goes first.
-# What they load from disk is never looked up on the hub: only the rules of downloads.smk lift HF_HUB_OFFLINE.
+# Rules use the Python that runs Snakemake, even if its environment is not activated. Under --sdm conda, conda's comes first.
+# HF_HUB_OFFLINE keeps rules from looking up on the hub what they load from disk; only the rules of downloads.smk lift it.
 os.environ.update(PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}", HF_HUB_OFFLINE="1")
 
 
@@ -52,29 +52,27 @@ wildcard_constraints:
 
 @functools.cache
 def code(script, *also):
-    """All modules that a script imports, as inputs: a changed line reruns the rule, a new date does not."""
+    """All modules that a script imports, as inputs of its rule. A changed line reruns the rule; a new date does not."""
     path = BASE / "workflow_scripts" / f"{script}.py"
     return [str(p.relative_to(BASE)) for p in provenance.sources(path, *also) if p != path]
 
 
 def model_code(script):
-    """The same for a script that loads a model: with the adapter of the model's family."""
+    """The same for a script that loads a model, with the adapter of the model's family."""
     return lambda wildcards: code(script, f"models.{study.model(wildcards.model)['family']}")
 
 
 def notebook_code(notebook):
-    """The modules that a notebook, and the script that runs it, import."""
+    """The modules that a notebook and run_notebook.py import."""
     found = provenance.notebook_sources(BASE / "figures" / f"{notebook}.ipynb")
     return sorted({*code("run_notebook"), *(str(p.relative_to(BASE)) for p in found)})
 
 
 def ask(function, *names):
-    """What a function of the study says about a job, by some of its wildcards; for a rule's input or params."""
+    """An input or parameter of a rule: `function` called with the study and the job's wildcards of these names."""
     return lambda wildcards: one_line(function, study, *(getattr(wildcards, name) for name in names))
 
 
 of_model = lambda key: lambda wildcards: study.model(wildcards.model)[key]  # a setting of the job's model
 of_dataset = lambda key: lambda wildcards: study.dataset(wildcards.dataset)[key]
-doubling = lambda base: lambda wildcards, attempt: base * 2 ** (
-    attempt - 1
-)  # MB or minutes, twice as many on every retry
+doubling = lambda base: lambda wildcards, attempt: base * 2 ** (attempt - 1)  # MB or minutes, doubled on every retry

@@ -1,7 +1,7 @@
-"""Files as benchmarks ship them, the miniature's drawn by us -> normalised questions and a table of every medium."""
+"""Bring questions into one shape and probe their media. The miniature's files are drawn first."""
 
-of_type = lambda *types: "|".join(study.datasets_of_type(*types)) or "(?!)"  # a pattern of nothing where there is none
-# Not the list of readers: a new one changes no other's dataset.
+of_type = lambda *types: "|".join(study.datasets_of_type(*types)) or "(?!)"  # no datasets: match nothing
+# Leave out the list of readers, so that a new reader reruns no other dataset.
 reader_code = lambda wildcards: [
     path
     for path in code("prepare", readers.MODULES[study.dataset(wildcards.dataset)["type"]])
@@ -10,7 +10,7 @@ reader_code = lambda wildcards: [
 
 
 rule render_miniature:
-    """Draw one dataset of the synthetic world: clips or pictures and sounds, and their question file."""
+    """Draw one dataset of the synthetic world: clips, or pictures and sounds, and the question file."""
     input:
         script="workflow_scripts/render_miniature.py",
         lib=code("render_miniature"),
@@ -36,7 +36,7 @@ rule render_miniature:
 
 
 rule prepare:
-    """Bring the questions of a dataset on this disk, the miniature's or your own, into the shared shape and probe their media."""
+    """Bring the questions of a local dataset, the miniature's or your own, into the shared shape, and probe their media."""
     input:
         script="workflow_scripts/prepare.py",
         lib=reader_code,
@@ -62,7 +62,7 @@ rule prepare:
 
 
 rule prepare_benchmark:
-    """Bring a benchmark's questions into the shared shape, put the media in use in place and probe them."""
+    """Bring a benchmark's questions into the shared shape, unpack the media in use, and probe them."""
     input:
         script="workflow_scripts/prepare.py",
         lib=reader_code,

@@ -1,12 +1,12 @@
-"""Models and datasets of the Hugging Face hub: which commit (pin), then its files, each checked by hash.
+"""Pin models and datasets of the Hugging Face hub, then download their files and check each by its hash.
 
-These rules run where Snakemake runs, which needs the network; no other rule does. What a download makes depends on its pin and
-on nothing else, so its code is `ancient`: a new line in it neither downloads nor computes anything again.
+Only these rules need the network. They run on the machine that runs Snakemake. A download depends on its pin alone, so its code
+is `ancient`: a change to the code neither downloads nor computes anything again.
 """
 
 
 rule pin:
-    """Look up commit, licence, sizes and hashes of all that the study takes from the hub; never part of another target."""
+    """Pin all models and datasets of the study on the hub: commit, licence, sizes and hashes. No other target includes this."""
     input:
         script="workflow_scripts/pin.py",
         lib=code("pin"),
@@ -23,7 +23,7 @@ rule pin:
 
 
 rule download_weights:
-    """Fetch a model's pinned checkpoint."""
+    """Download a model's pinned checkpoint."""
     input:
         script=ancient("workflow_scripts/download.py"),
         lib=ancient(code("download")),
@@ -34,7 +34,7 @@ rule download_weights:
         "<logs>/download_weights/{model}.log",
     wildcard_constraints:
         model="|".join(study.from_hub("models")),
-    retries: 0  # what it can retry, it has retried
+    retries: 0  # the script retries by itself
     localrule: True
     conda:
         "../envs/data.yaml"
@@ -48,7 +48,7 @@ rule download_weights:
 
 
 rule download_dataset:
-    """Fetch what is needed of a pinned dataset."""
+    """Download the needed files of a pinned dataset."""
     input:
         script=ancient("workflow_scripts/download.py"),
         lib=ancient(code("download")),
@@ -59,7 +59,7 @@ rule download_dataset:
         "<logs>/download_dataset/{dataset}.log",
     wildcard_constraints:
         dataset="|".join(study.from_hub("datasets")),
-    retries: 0  # what it can retry, it has retried
+    retries: 0  # the script retries by itself
     localrule: True
     conda:
         "../envs/data.yaml"
@@ -73,28 +73,28 @@ rule download_dataset:
 
 
 rule download_av_speakerbench:
-    """Fetch AV-SpeakerBench: questions and clips with sound."""
+    """Download AV-SpeakerBench: questions and clips with sound."""
     input:
         "<downloads>/datasets/av_speakerbench/manifest.json",
     localrule: True
 
 
 rule download_av_odyssey:
-    """Fetch AV-Odyssey: 26 GB of questions with pictures and sounds."""
+    """Download AV-Odyssey: questions with pictures and sounds, 26 GB."""
     input:
         "<downloads>/datasets/av_odyssey/manifest.json",
     localrule: True
 
 
 rule download_worldsense:
-    """Fetch WorldSense: questions and 103 GB of clips."""
+    """Download WorldSense: questions and clips, 103 GB."""
     input:
         "<downloads>/datasets/worldsense/manifest.json",
     localrule: True
 
 
 rule downloads:
-    """Fetch all that the study takes from the hub."""
+    """Download all models and datasets of the study from the hub."""
     input:
         expand("<downloads>/models/{name}/manifest.json", name=study.from_hub("models")),
         expand("<downloads>/datasets/{name}/manifest.json", name=study.from_hub("datasets")),

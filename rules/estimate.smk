@@ -1,8 +1,8 @@
-"""What the study will cost, printed before anything starts."""
+"""Print what the study will cost, before anything starts."""
 
 
 rule estimate:
-    """Print GPU-hours by figure and model, downloads and disk; nothing is computed or fetched."""
+    """Print GPU-hours by figure and model, downloads and disk. Nothing is computed or downloaded."""
     input:
         script="workflow_scripts/estimate.py",
         lib=code("estimate"),

@@ -1,4 +1,4 @@
-"""Questions and features -> one row a question: option logits, answer, correctness, margin."""
+"""Ask every question once: one row per question with option logits, answer, correctness and margin."""
 
 
 rule evaluate:
@@ -32,7 +32,7 @@ rule evaluate:
 
 
 rule gather_answers:
-    """All models' answers to one dataset in one table: a figure waits for no other dataset's."""
+    """Join all models' answers to one dataset into one table, so that a figure waits only for its own datasets."""
     input:
         script="workflow_scripts/gather.py",
         lib=code("gather"),
@@ -49,7 +49,7 @@ rule gather_answers:
 
 
 rule gather_evaluate:
-    """All answers of all models in one table."""
+    """Join all models' answers to all datasets into one table."""
     input:
         script="workflow_scripts/gather.py",
         lib=code("gather"),

@@ -1,6 +1,6 @@
-"""Frames and sound -> encoder outputs of one model, one file a shard; once a medium, never once an intervention.
+"""Encode frames and sound with each model, one file per shard. Each medium is encoded once, however many interventions use it.
 
-Where a study does not keep them, a shard's are removed as soon as all that reads them is done.
+With `keep_features: false`, a shard's features are removed as soon as every job that reads them is done.
 """
 
 kept = (lambda file: file) if study.keeps_features else temp

@@ -1,7 +1,7 @@
-"""Tidy tables -> one pdf and png a figure, each a target of its own: `snakemake fig4 --cores all`.
+"""Draw each figure as pdf and png from the tidy tables. Each figure is a target: `snakemake fig4 --cores all`.
 
-What a figure reads and is told is its entry in workflow_scripts/avflow/figure_table.py; here stand the rules that run a notebook,
-by the tables that it writes besides, and a target a figure.
+workflow_scripts/avflow/figure_table.py has one entry per figure, with its inputs and parameters. This file has the rules that run
+a notebook, which differ in the tables it also writes, and one target per figure.
 """
 
 figure_code = lambda wildcards: notebook_code(wildcards.figure)
@@ -41,7 +41,7 @@ rule figure:
 
 
 rule figure_with_csv:
-    """Draw a figure from its notebook, and write the numbers that it shows."""
+    """Draw a figure from its notebook, and write its numbers as csv."""
     input:
         script="workflow_scripts/run_notebook.py",
         lib=figure_code,
@@ -73,14 +73,14 @@ rule figure_with_csv:
 
 
 rule fig1:
-    """Figure 1: where the last token looks, layer by layer, and attention maps of one question."""
+    """Figure 1: where the last token looks, layer by layer, and one question's attention maps with sink tokens marked."""
     input:
         multiext("<results>/figures/fig1", ".pdf", ".png"),
     localrule: True
 
 
 rule fig2:
-    """Figure 2: L2 norms by position, activations by hidden dimension, and the tokens and dimensions that are sinks."""
+    """Figure 2: L2 norms by position, activations by hidden dimension, sink tokens and dimensions."""
     input:
         multiext("<results>/figures/fig2", ".pdf", ".png"),
     localrule: True
@@ -94,35 +94,35 @@ rule fig3:
 
 
 rule fig4:
-    """Figure 4: routes from sound and sight to the answer, for audio-visual video."""
+    """Figure 4: routes from video and audio through the question to the last token, in audio-visual video."""
     input:
         multiext("<results>/figures/fig4", ".pdf", ".png"),
     localrule: True
 
 
 rule fig5:
-    """Figure 5: how interleaved items gather in the reference and reach the answer."""
+    """Figure 5: how candidates gather in the reference, and what reaches the last token, in interleaved items."""
     input:
         multiext("<results>/figures/fig5", ".pdf", ".png"),
     localrule: True
 
 
 rule fig6:
-    """Figure 6: how the answer is selected among interleaved items."""
+    """Figure 6: what selects the answer option in interleaved items."""
     input:
         multiext("<results>/figures/fig6", ".pdf", ".png"),
     localrule: True
 
 
 rule app_window:
-    """Appendix E: the routes of Figure 4 by the width of the window."""
+    """Appendix E: Figure 4's routes by window width."""
     input:
         multiext("<results>/figures/app_window", ".pdf", ".png"),
     localrule: True
 
 
 rule app_order:
-    """Appendix D.3.1: the routes when the parts of the prompt stand in another order."""
+    """Appendix D.3.1: the routes when the prompt's parts stand in another order."""
     input:
         multiext("<results>/figures/app_order", ".pdf", ".png"),
     localrule: True
@@ -143,7 +143,7 @@ rule app_models:
 
 
 rule app_baseline:
-    """Accuracy of every task before anything is cut, beside chance and what is published; what was dropped on the way."""
+    """Accuracy of every task before anything is cut, beside chance and published values; what was dropped."""
     input:
         script="workflow_scripts/run_notebook.py",
         lib=notebook_code("app_baseline"),
@@ -174,7 +174,7 @@ rule app_baseline:
 
 
 rule app_reliance:
-    """What answers rest on: accuracy without a sense or with another clip's sound, beside the effect of each sense's route."""
+    """What answers rest on: accuracy without a sense or with another clip's sound, beside each sense's route; graded tasks."""
     input:
         script="workflow_scripts/run_notebook.py",
         lib=notebook_code("app_reliance"),
@@ -205,77 +205,77 @@ rule app_reliance:
 
 
 rule app_answer_probability:
-    """What each layer would answer: probability of the correct and the wrong options by layer."""
+    """What each layer would answer: probability of the correct and the wrong options."""
     input:
         multiext("<results>/figures/app_answer_probability", ".pdf", ".png"),
     localrule: True
 
 
 rule app_attention_change:
-    """Attention maps with and without a cut, and where the question and the last token look then."""
+    """Attention maps with and without a cut, and where the question and the last token look in each case."""
     input:
         multiext("<results>/figures/app_attention_change", ".pdf", ".png"),
     localrule: True
 
 
 rule app_options:
-    """Which part of the question speaks to the last token, and what the correct option reads."""
+    """Which part of the question reaches the last token, and what reaches the correct option."""
     input:
         multiext("<results>/figures/app_options", ".pdf", ".png"),
     localrule: True
 
 
 rule app_cumulative:
-    """Accuracy when a route is cut in all layers up to one, in all from one on, and in either half."""
+    """Accuracy with a route cut in all layers up to one, in all from one on, or in either half."""
     input:
         multiext("<results>/figures/app_cumulative", ".pdf", ".png"),
     localrule: True
 
 
 rule app_sufficiency:
-    """Accuracy when only the found routes are open, against as many random edges."""
+    """Accuracy with only the found routes open, against the same number of random edges."""
     input:
         multiext("<results>/figures/app_sufficiency", ".pdf", ".png"),
     localrule: True
 
 
 rule app_failed:
-    """Where wrong answers come from: their own probability when a route is cut."""
+    """Where wrong answers come from: the wrong answer's own probability when a route is cut."""
     input:
         multiext("<results>/figures/app_failed", ".pdf", ".png"),
     localrule: True
 
 
 rule app_discard_layers:
-    """Accuracy by the layer after which each kind of token is discarded, beside as many random tokens."""
+    """Accuracy by the layer after which each kind of token is discarded, beside the same number of random tokens."""
     input:
         multiext("<results>/figures/app_discard_layers", ".pdf", ".png"),
     localrule: True
 
 
 rule app_pareto:
-    """Accuracy against operations saved: our discards, random ones, and two published ways."""
+    """Accuracy against operations saved: our discards, random ones, FastV and VTW."""
     input:
         multiext("<results>/figures/app_pareto", ".pdf", ".png"),
     localrule: True
 
 
 rule app_training:
-    """How the tiny models learned their tasks, from the logs beside their checkpoints."""
+    """Accuracy by task while the tiny models were trained, from the logs beside their checkpoints."""
     input:
         multiext("<results>/figures/app_training", ".pdf", ".png"),
     localrule: True
 
 
 rule app_world:
-    """The miniature's world: a clip with the questions about it, and a matching question."""
+    """The miniature's world: a clip with its questions, and a matching question."""
     input:
         multiext("<results>/figures/app_world", ".pdf", ".png"),
     localrule: True
 
 
 rule figures:
-    """Every figure that the study's datasets and models have."""
+    """Every figure that the study can draw from its datasets and models."""
     input:
         expand("<results>/figures/{name}.{kind}", name=figure_table.drawable(study), kind=["pdf", "png"]),
     localrule: True

@@ -1,4 +1,4 @@
-"""Questions, features and answers -> rows a question, route and window; then one table an analysis."""
+"""Cut routes: one row per question, route and window, and one table per analysis."""
 
 
 rule knockout:
@@ -38,7 +38,7 @@ rule knockout:
 
 
 rule gather_knockout:
-    """All models' knockout rows of one analysis in one table."""
+    """Join all models' knockout rows of one analysis into one table."""
     input:
         script="workflow_scripts/gather.py",
         lib=code("gather"),

@@ -1,8 +1,8 @@
-"""Questions and files -> frames and sound in the sampling that a model wants, one file a shard."""
+"""Decode media files to frames and sound in a model's sampling, one file per shard."""
 
 
 rule preprocess_media:
-    """Decode the media of one shard: the frames that its sampling names, and 16 kHz mono sound."""
+    """Decode the media of one shard: frames in one sampling, and 16 kHz mono sound."""
     input:
         script="workflow_scripts/preprocess_media.py",
         lib=code("preprocess_media"),

@@ -1,8 +1,8 @@
-"""Features, answers and knockouts -> tokens discarded after a layer: every layer, the layers chosen, and what it costs (Table 4)."""
+"""Discard tokens after every layer, choose the layers of Table 4, and measure accuracy and costs there."""
 
 
 rule discard_sweep:
-    """Discard each kind of token, and as many random ones, after every layer in the questions of one shard."""
+    """Discard each kind of token, or as many random ones, after every layer, in the questions of one shard."""
     input:
         script="workflow_scripts/discard_sweep.py",
         lib=model_code("discard_sweep"),
@@ -33,7 +33,7 @@ rule discard_sweep:
 
 
 rule discard_layers:
-    """Choose the layers after which a model's tokens are discarded, from config.yaml or its own knockouts."""
+    """Choose the layers after which a model's tokens are discarded, from config.yaml or from its own knockouts."""
     input:
         script="workflow_scripts/discard_layers.py",
         lib=code("discard_layers"),
@@ -55,7 +55,7 @@ rule discard_layers:
 
 
 rule pruning:
-    """Discard tokens for good in the questions of one shard, by Table 4's settings, at random, and in two published ways."""
+    """Discard tokens for good in the questions of one shard: Table 4's settings, random tokens, FastV and VTW."""
     input:
         script="workflow_scripts/pruning.py",
         lib=model_code("pruning"),
@@ -87,7 +87,7 @@ rule pruning:
 
 
 rule gather_discard_sweep:
-    """All models' discards after every layer in one table."""
+    """Join all models' discards after every layer into one table."""
     input:
         script="workflow_scripts/gather.py",
         lib=code("gather"),
@@ -104,7 +104,7 @@ rule gather_discard_sweep:
 
 
 rule gather_pruning:
-    """All models' discards of Table 4 in one table."""
+    """Join all models' discards of Table 4 into one table."""
     input:
         script="workflow_scripts/gather.py",
         lib=code("gather"),

@@ -1,8 +1,8 @@
-"""Questions and features -> the same questions without a sense, with other sounds, with options shuffled; then one table."""
+"""Ask the questions again without a sense, with another clip's sound, or with shuffled options, and join the rows."""
 
 
 rule reliance:
-    """Ask the questions of one shard with a sense taken away, another clip's sound, or the options in another order."""
+    """Ask the questions of one shard again without a sense, with another clip's sound, or with their options shuffled."""
     input:
         script="workflow_scripts/reliance.py",
         lib=model_code("reliance"),
@@ -33,7 +33,7 @@ rule reliance:
 
 
 rule gather_reliance:
-    """All answers of all models to all variants in one table."""
+    """Join all models' answers to all variants into one table."""
     input:
         script="workflow_scripts/gather.py",
         lib=code("gather"),

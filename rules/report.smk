@@ -1,8 +1,8 @@
-"""Tables -> pages: each table for the report, and one page in which a reader looks behind every point of every curve."""
+"""Pages from tables: the explorer of every curve and its questions, and each table as a page of the report."""
 
 
 rule explorer:
-    """Every curve of the study, and the questions behind it: one page with its data, for a browser without a server."""
+    """The explorer: one page with every curve of the study and the questions behind it. It needs only a browser."""
     input:
         script="workflow_scripts/explorer.py",
         lib=code("explorer"),
@@ -36,7 +36,7 @@ rule explorer:
 
 
 rule table_page:
-    """A table, or the verdicts on the claims, as a page that the report shows in place."""
+    """Turn a table, or the verdicts on the claims, into a page of the report."""
     input:
         script="workflow_scripts/table_page.py",
         lib=code("table_page"),

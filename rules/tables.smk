@@ -1,4 +1,4 @@
-"""Tables 1 to 4 as csv and LaTeX, each a target of its own, and every table of the study."""
+"""Tables 1 to 4 as csv and LaTeX, each a target, and a target for every table of the study."""
 
 TASKS_OF = {"tab2": study.video, "tab3": study.items}
 
@@ -28,7 +28,7 @@ rule tab1:
 
 
 rule task_table:
-    """The tasks of one kind of question, how many questions each has and how many are answered, with an example."""
+    """Make Table 2 or 3: tasks, question counts, correct answers and an example."""
     input:
         script="workflow_scripts/task_table.py",
         lib=code("task_table"),
@@ -52,21 +52,21 @@ rule task_table:
 
 
 rule tab2:
-    """Table 2: the tasks of audio-visual video, how many questions each has and how many are answered, with an example."""
+    """Table 2: tasks of audio-visual video with question counts, how many each model answers correctly, and an example."""
     input:
         multiext("<tables>/tab2", ".csv", ".tex"),
     localrule: True
 
 
 rule tab3:
-    """Table 3: the tasks of interleaved items, how many questions each has and how many are answered, with an example."""
+    """Table 3: tasks of interleaved items with question counts, how many each model answers correctly, and an example."""
     input:
         multiext("<tables>/tab3", ".csv", ".tex"),
     localrule: True
 
 
 rule tab4:
-    """Table 4: accuracy when tokens are discarded once they have been read, its change with an interval, and what is saved."""
+    """Table 4: accuracy when tokens are discarded once they have been read, with intervals and costs."""
     input:
         script="workflow_scripts/table_4.py",
         lib=code("table_4"),
@@ -89,7 +89,7 @@ rule tab4:
 
 
 rule tables:
-    """Every table: those of the paper, and those of answers and knockouts, also where no figure reads them."""
+    """Every table of the study, including tables of answers and knockouts that no figure reads."""
     input:
         figure_table.tables(study),
     localrule: True

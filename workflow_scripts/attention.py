@@ -7,24 +7,25 @@
         --masked '["video->last", "video->text"]' --change '{"route": "audio->question", "layers": [0, 0.67]}' \\
         --out results/miniature/attention/tiny-omni/mini-video/0.parquet
 
-Every question is run once, and all is read off that run; rows differ in `kind`:
+Each question has one clean run. The masked answers and the maps recompute layers with a cut. `kind` says what a row holds:
 
     kind             name            number                            values
-    shares           class of token                                    attention of the last token, a head each
+    shares           class of token                                    attention of the last token, one value per head
     lens                                                               log-probability of every option's letter after the layer
     tokens           class of token  first tokens of frames and items  number of tokens
     sink_dimensions                                                    dimensions
     sinks            class of token  first tokens of frames and items  positions of the sinks
     masked           route, or none  cut edges                         log-probability of the uncut answer
 
-and of the first `--maps` questions of every task:
+The first `--maps` questions of every task also have:
 
     bins             class of token  bin                               its first position and the one after its last
     map              uncut or cut    bin of the queries                attention to each bin of keys
     norms                                                              L2 norm by position, of the layer's input
     activations      first, median                                     |x / RMS(x)| by dimension, of position 0 or the median
 
-`layer` is the layer, or the first masked one; `answer` and `correct` are those of `masked`, `correct_clean` of the uncut run.
+`layer` is the layer, or the first masked one. `answer` and `correct` belong to the rows of `masked`. `correct_clean` says
+whether the uncut answer is right.
 """
 
 import argparse
@@ -54,7 +55,7 @@ from avflow.tracing.token_classes import CLASSES, token_classes
 
 
 def last_token_rows(model, sequence, run) -> list[dict]:
-    """Shares and lens."""
+    """The rows of `shares` and `lens`."""
     shares = last_token.attention_shares(model, sequence, run)
     lens = last_token.option_log_probabilities(sequence, last_token.logit_lens(model, run))
     present = [(c, name) for c, name in enumerate(CLASSES) if bool((token_classes(sequence.spans) == c).any())]
@@ -67,7 +68,7 @@ def last_token_rows(model, sequence, run) -> list[dict]:
 
 
 def sink_rows(sequence, run) -> list[dict]:
-    """Which dimensions and tokens are sinks, by layer; the sizes of the classes they lie in."""
+    """The sink dimensions and sink tokens of each layer, and the number of tokens in each class."""
     kinds, first = token_classes(sequence.spans), first_tokens(sequence.spans)
     rows = []
     for c, name in enumerate(CLASSES):
@@ -86,7 +87,7 @@ def sink_rows(sequence, run) -> list[dict]:
 
 
 def map_rows(model, sequence, run, arguments) -> list[dict]:
-    """Pooled maps with and without the cut; norms and activations by layer."""
+    """Pooled maps with and without the cut, and the norms and activations of each layer."""
     cuts, layers = [], len(run.inputs)
     if arguments.change:
         cuts = [(Route.parse(arguments.change["route"]), as_range(layers, arguments.change["layers"]))]
@@ -130,7 +131,7 @@ def look(model, question, features, partial, arguments, mapped: set) -> list[dic
 
 
 def change(text: str) -> dict:
-    """Read what is cut for the comparison of maps. Raises ArgumentTypeError with the value and what is allowed."""
+    """Read the cut of the second set of maps. Raises ArgumentTypeError with the value and an allowed one."""
     try:
         found = json.loads(text)
         first, last = found["layers"]
@@ -138,19 +139,21 @@ def change(text: str) -> dict:
     except (ValueError, KeyError, TypeError):
         fits = False
     if not fits:
-        wanted = 'a route and shares of the depth, {"route": "audio->question", "layers": [0, 0.67]}'
-        raise argparse.ArgumentTypeError(f"{text!r} is not understood; write {wanted}")
+        wanted = 'a route and two shares of the depth, such as {"route": "audio->question", "layers": [0, 0.67]}'
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be read; write {wanted}")
     return found
 
 
 def main():
     parser = shard_job.parser(__doc__)
-    parser.add_argument("--first", type=int, help="only the first so many questions of every task")
-    parser.add_argument("--maps", type=int, default=0, help="maps, norms and activations of the first so many of every task")
+    parser.add_argument("--first", type=int, help="use only the first n questions of every task")
+    parser.add_argument("--maps", type=int, default=0, help="keep maps, norms and activations of the first n of every task")
     parser.add_argument("--bins", type=int, default=64, help="bins of positions in a map")
-    parser.add_argument("--masked", type=json.loads, default=[], help="routes that are masked in the last layers, JSON")
-    parser.add_argument("--masked-layers", type=int, nargs=2, metavar=("FIRST", "LAST"), help="default: the last 5 of 36")
-    parser.add_argument("--change", type=change, help="what is cut for the second set of maps, JSON")
+    parser.add_argument("--masked", type=json.loads, default=[], help="routes to mask in the last layers, JSON")
+    parser.add_argument(
+        "--masked-layers", type=int, nargs=2, metavar=("FIRST", "LAST"), help="default: the last 5/36 of the layers"
+    )
+    parser.add_argument("--change", type=change, help="the cut of the second set of maps, JSON")
     arguments = parser.parse_args()
     every = read_questions(arguments.questions)
     chosen, mapped = first_of_tasks(every, arguments.first), first_of_tasks(every, arguments.maps)

@@ -1,11 +1,14 @@
-"""Hold the video-SALMONN 2+ port against outputs of the official code: same positions, features and logits?
+"""Compare the video-SALMONN 2+ port with outputs of the official code: positions, features and logits.
 
     python workflow_scripts/check_parity.py tests/data/video_salmonn2_plus
 
-reads <prefix>.json (the model's config, seconds a grid, audio tokens after each grid) and <prefix>.safetensors: the weights
-under their official names, embeddings and head only in the rows of the ids in use (rows/), inputs (in/) and what the official
-code made of them (out/), of any sizes. Prints the largest difference of each and exits with 1 when one exceeds 1e-4 or a
-position differs. Takes five seconds.
+reads two files of any model size:
+
+* <prefix>.json: the model's config, seconds per grid, audio tokens after each grid;
+* <prefix>.safetensors: weights under their official names, the rows of embeddings and head for the ids in use (rows/), inputs
+  (in/), and the official code's outputs (out/).
+
+Prints the largest difference of each output. Exits with 1 if one exceeds 1e-4 or a position differs. Takes five seconds.
 """
 
 import argparse
@@ -26,16 +29,16 @@ FIXTURE_NAMES = {"official_generate": "generate", "training": "training"}
 
 
 def read_fixture(prefix: str) -> tuple[dict, dict]:
-    """The json's facts and the tensors. Raises InputError when a file is missing."""
+    """The contents of the json and the tensors. Raises InputError if a file is missing."""
     try:
         with open(f"{prefix}.json", encoding="utf-8") as file:
             return json.load(file), load_file(f"{prefix}.safetensors")
     except FileNotFoundError as error:
-        raise InputError(f"{error.filename}: there is no such file; give the prefix of a .json and a .safetensors") from None
+        raise InputError(f"{error.filename}: no such file; give the common prefix of a .json and a .safetensors") from None
 
 
 def port_of(config: dict, tensors: dict) -> SalmonnPort:
-    """The network with the fixture's weights; rows of embeddings and head that it does not hold are zero."""
+    """The network with the fixture's weights. Rows of embeddings and head that the fixture lacks are zero."""
     weights = {name: tensor for name, tensor in tensors.items() if name.split("/")[0] not in ("in", "out", "rows")}
     for name, rows in (("model.embed_tokens.weight", "rows/embed_tokens"), ("lm_head.weight", "rows/lm_head")):
         weights[name] = torch.zeros(config["vocab_size"], tensors[rows].shape[1])
@@ -48,7 +51,7 @@ def port_of(config: dict, tensors: dict) -> SalmonnPort:
 
 
 def positions_of(port: SalmonnPort, facts: dict, tensors: dict, mode: str) -> torch.Tensor:
-    """(3, S) ids of the fixture's one video with sound between two texts, by the adapter's layout."""
+    """Position ids (3, S) by the adapter's layout. The fixture's prompt is one video with sound between two texts."""
     ids = tensors["in/input_ids"][0]
     layout = SalmonnLayout(port.config, port.chunk_samples, port.tokens_per_chunk, mode).of(
         "video",
@@ -69,7 +72,7 @@ def positions_of(port: SalmonnPort, facts: dict, tensors: dict, mode: str) -> to
 
 @torch.inference_mode()
 def differences(facts: dict, tensors: dict) -> dict[str, float]:
-    """Largest absolute difference by name: features of both encoders; positions and logits in both modes of positions."""
+    """Largest absolute difference by name: features of both encoders, and positions and logits in both position modes."""
     port, config = port_of(facts["config"], tensors), facts["config"]
     ids = tensors["in/input_ids"][0]
     audio = port.audio(tensors["in/mel"])
@@ -94,7 +97,7 @@ def main():
     found = differences(*read_fixture(parser.parse_args().prefix))
     for name, value in found.items():
         print(f"{name:32} {value:.1e}")
-    if not all(value <= TOLERANCE for value in found.values()):  # also when a value is not a number
+    if not all(value <= TOLERANCE for value in found.values()):  # written so that NaN fails, too
         sys.exit(1)
 
 

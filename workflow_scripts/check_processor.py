@@ -1,19 +1,22 @@
-"""Hold the Qwen2.5-Omni adapter against the official processor: the same tokens, positions, pixels, spectrograms and logits?
+"""Compare the Qwen2.5-Omni adapter with the official processor: tokens, positions, pixels, spectrograms and logits.
 
     python workflow_scripts/check_processor.py
     python workflow_scripts/check_processor.py --record tests/data/qwen_omni_processor.npz
 
-Generated media of every awkward kind (`parity.CASES`) go through transformers' Qwen2_5OmniProcessor, get_rope_index and forward,
-videos resized before as qwen-omni-utils does, and through the adapter, both with one tiny network of random weights. Prints the
-largest difference of each and exits with 1 when a token or position differs, pixels or spectrograms by more than 1e-5, or logits
-by more than 1e-4 of the largest. Takes a minute.
+Generated media of every awkward kind (`processor_cases.CASES`) go two ways through one tiny network of random weights:
 
-The official processor needs torchvision, which nothing else here does:
+* official: transformers' Qwen2_5OmniProcessor, get_rope_index and forward; videos are resized first, as qwen-omni-utils does;
+* ours: the adapter.
+
+Prints the largest difference of each. Exits with 1 if a token or position differs, if pixels or spectrograms differ by more than
+1e-5, or if logits differ by more than 1e-4 of the largest logit. Takes a minute.
+
+Only the official processor needs torchvision:
 
     pip install --no-deps --target <folder> torchvision==0.28.0
     PYTHONPATH=<folder> python workflow_scripts/check_processor.py
 
-`--record` keeps what the official side gives, so that tests hold the adapter against it where torchvision is not installed.
+`--record` keeps the official outputs. Tests compare the adapter with them when torchvision is not installed.
 """
 
 import argparse
@@ -27,8 +30,8 @@ OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
 try:
     import torchvision  # noqa: F401
 except ImportError:
-    pass  # `official_processor` says so
-except RuntimeError:  # a CUDA build beside torch's CPU build lacks operators, which nothing here calls: declare them
+    pass  # `official_processor` raises the error
+except RuntimeError:  # torchvision built for CUDA lacks operators next to a CPU torch; nothing here calls them, so declare them
     for loaded in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
         del sys.modules[loaded]
     for operator in ("nms", "qnms"):
@@ -52,7 +55,7 @@ def official_processor(tokenizer):
     except ImportError:
         raise InputError(
             "torchvision is not installed and the official processor needs it; pip install --no-deps --target <folder>"
-            " torchvision==0.28.0 and put the folder into PYTHONPATH"
+            " torchvision==0.28.0 and add the folder to PYTHONPATH"
         ) from None
     from transformers import Qwen2_5OmniProcessor, Qwen2VLImageProcessor, Qwen2VLVideoProcessor
 
@@ -63,7 +66,7 @@ def official_processor(tokenizer):
 
 
 def resized(frames: torch.Tensor) -> torch.Tensor:
-    """A video as qwen-omni-utils gives it to the processor: fetch_video resizes it so (0.0.9), and returns floats."""
+    """A video as qwen-omni-utils gives it to the processor: resized as by fetch_video (0.0.9), in floats."""
     from torchvision.transforms import InterpolationMode, functional
     from transformers.models.qwen2_vl.video_processing_qwen2_vl import smart_resize
 
@@ -73,7 +76,7 @@ def resized(frames: torch.Tensor) -> torch.Tensor:
 
 @torch.inference_mode()
 def officially(adapter, processor, case: str):
-    """What the official code makes of a case: inputs by the names of `parity.ours`, and the forward's last logits."""
+    """The official code's inputs of a case, named as in `processor_cases.ours`, and the last logits of its forward."""
     media = processor_cases.CASES[case]
     frames, sounds = zip(*(processor_cases.generate(m, processor_cases.seed_of(case, n)) for n, m in enumerate(media)))
     pictures = [Image.fromarray(f[0].transpose(1, 2, 0)) for m, f in zip(media, frames) if m.kind == "image"]
@@ -105,7 +108,7 @@ def officially(adapter, processor, case: str):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--record", help="write what the official side gives to this npz")
+    parser.add_argument("--record", help="npz to write the official outputs to")
     arguments = parser.parse_args()
     worst, record = dict.fromkeys(TOLERANCE, 0.0), {}
     with tempfile.TemporaryDirectory() as folder:
@@ -125,7 +128,7 @@ def main():
     if arguments.record:
         processor_cases.write_record(arguments.record, record)
         print(f"{arguments.record}: {len(record)} cases, {os.path.getsize(arguments.record)} bytes")
-    if not all(worst[name] <= limit for name, limit in TOLERANCE.items()):  # also when a value is not a number
+    if not all(worst[name] <= limit for name, limit in TOLERANCE.items()):  # written so that NaN fails, too
         sys.exit(1)
 
 

@@ -1,10 +1,10 @@
-"""Tables -> every finding as a numeric rule with a verdict: agree, differ or not testable.
+"""Judge every claim from the study's tables. Each claim is a numeric rule; its verdict is agree, differ or not testable.
 
     python workflow_scripts/claims.py --claims resources/claims/miniature.yaml --tables results/miniature/tables \\
         --models '{"tiny-omni": 3}' --datasets '{"video": "mini-video", "items": "mini-items"}' \\
         --out results/miniature/tables/claims.csv
 
-Prints the verdicts, too. See avflow/measures.py for the measures.
+Also prints the verdicts. avflow/results/measures.py defines the measures.
 """
 
 import argparse
@@ -18,11 +18,11 @@ from avflow.storage import whole
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--claims", type=Path, required=True, help="YAML")
+    parser.add_argument("--claims", type=Path, required=True, help="YAML file of claims")
     parser.add_argument("--tables", type=Path, required=True, help="folder of the study's tables")
     parser.add_argument("--models", type=json.loads, required=True, help="model -> layers in its window, JSON")
-    parser.add_argument("--datasets", type=json.loads, required=True, help="video, items -> dataset, JSON")
-    parser.add_argument("--least", type=int, default=10, help="questions below which nothing is said")
+    parser.add_argument("--datasets", type=json.loads, required=True, help="`video` and `items` -> dataset, JSON")
+    parser.add_argument("--least", type=int, default=10, help="with fewer questions than this, a claim is not testable")
     parser.add_argument("--draws", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)

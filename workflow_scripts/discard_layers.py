@@ -1,4 +1,4 @@
-"""After which layers a model's tokens are discarded: from config.yaml, or from its own knockouts by a stated rule.
+"""Choose the layers after which a model's tokens are discarded: from config.yaml, or by a rule from its own knockouts.
 
     python workflow_scripts/discard_layers.py --model tiny-omni --window 3 --given null \\
         --kinds '{"av_video": {"Audio": {"tokens": "audio", "routes": ["audio->question"]}}}' \\
@@ -6,7 +6,8 @@
         --swept results/miniature/discard_sweep/tiny-omni/mini-video/0.parquet --threshold 1 --kl 0.003 --kl-questions 20 \\
         --out results/miniature/discard_layers/tiny-omni.json
 
-Writes {setting: {kind: {"tokens": span, "layer": L, "why": ..}}, with VTW beside the kinds}; see avflow/discard_layers.py.
+Writes {setting: {kind: {"tokens": span, "layer": L, "why": ..}}}. VTW stands beside the kinds. avflow/results/discard_rule.py
+states the rule.
 """
 
 import argparse
@@ -25,13 +26,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True)
     parser.add_argument("--window", type=int, required=True, help="layers in a knockout's window")
-    parser.add_argument("--given", type=json.loads, required=True, help="setting -> kind -> layer, JSON; null where by the rule")
+    parser.add_argument("--given", type=json.loads, required=True, help="setting -> kind -> layer, JSON; null: use the rule")
     parser.add_argument("--kinds", type=json.loads, required=True, help="setting -> kind -> {tokens, routes}, JSON")
-    parser.add_argument("--datasets", type=json.loads, required=True, help="setting -> the dataset whose knockouts are read")
-    parser.add_argument("--knockouts", type=Path, nargs="*", default=[], help="rows of knockouts of this model")
-    parser.add_argument("--swept", type=Path, nargs="+", required=True, help="rows of discard_sweep of this model")
-    parser.add_argument("--threshold", type=float, required=True, help="percent")
-    parser.add_argument("--kl", type=float, required=True, help="nats")
+    parser.add_argument("--datasets", type=json.loads, required=True, help="setting -> dataset whose knockouts are read, JSON")
+    parser.add_argument("--knockouts", type=Path, nargs="*", default=[], help="knockout rows of this model")
+    parser.add_argument("--swept", type=Path, nargs="+", required=True, help="discard_sweep rows of this model")
+    parser.add_argument("--threshold", type=float, required=True, help="a route that changes the answer by more %% is needed")
+    parser.add_argument("--kl", type=float, required=True, help="VTW: the first layer with a mean KL below this, in nats")
     parser.add_argument("--kl-questions", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
@@ -47,11 +48,13 @@ def main():
             if given is None:
                 layer = discard_rule.last_needed(cut, about["routes"], arguments.window, layers, arguments.threshold)
             elif kind not in given:
-                raise InputError(f"config.yaml: models/{arguments.model}/discard_layers/{setting} names no layer for {kind}")
+                raise InputError(
+                    f"config.yaml: models/{arguments.model}/discard_layers/{setting} names no layer for {kind}; add one"
+                )
             elif given[kind] >= layers:
                 raise InputError(
                     f"config.yaml: models/{arguments.model}/discard_layers/{setting} discards {kind} after layer {given[kind]};"
-                    f" the model has layers 0 to {layers - 1}"
+                    f" choose a layer from 0 to {layers - 1}"
                 )
             else:
                 layer = {"layer": given[kind], "why": "config.yaml"}

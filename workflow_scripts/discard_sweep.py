@@ -1,4 +1,4 @@
-"""Discard each kind of token after every layer, in the questions of one shard, and as many random tokens: answers by layer.
+"""Discard each kind of token, or as many random ones, after every layer: the answers to one shard's questions, by layer.
 
     python workflow_scripts/discard_sweep.py --model tiny-omni --family qwen_omni --checkpoint resources/tiny-omni \\
         --questions results/miniature/questions/mini-video.jsonl --shard 0 --shards 1 --first 10 \\
@@ -6,9 +6,9 @@
         --discards '{"av_video": {"Audio": "audio", "Video": "video"}}' \\
         --out results/miniature/discard_sweep/tiny-omni/mini-video/0.parquet
 
-Exact, by `pruning.sweep`: what is discarded after layer l changes nothing before it. `All` discards every kind after the same
-layer; `vision`, all tokens of pictures, is what the withdrawal of visual tokens (VTW) is chosen by. A question's first row,
-control "null", discards nothing; its last token went through the same kernels as the sweep's, and is the base of the others.
+`discards.sweep` is exact: a discard after layer l changes nothing before that layer. `All` discards every kind after the same
+layer. `vision` discards all tokens of pictures; the layer of VTW (withdrawal of visual tokens) is chosen from its rows. The first
+row of a question (control "null") discards nothing. It runs through the sweep's kernels and is the base of the other rows.
 """
 
 import json
@@ -22,15 +22,15 @@ from avflow.tracing import VISION, Discard, clean_run, costs, discards, knockout
 
 
 def kinds_of(discards: dict, setting: str) -> dict[str, list[str]]:
-    """Name -> spans, for a setting: each kind, All of them, and "vision". Raises InputError where the setting has none."""
+    """Name -> spans of a setting: each kind, `All` of them, and "vision". Raises InputError if the setting has no kinds."""
     if setting not in discards:
-        raise InputError(f"no kinds of tokens to discard are named for setting {setting}; add it to pruning/kinds")
+        raise InputError(f"config.yaml: pruning/kinds has no kinds of tokens for setting {setting}; add them")
     kinds = discards[setting]
     return {**{name: [span] for name, span in kinds.items()}, "All": list(kinds.values()), VISION: [VISION]}
 
 
 def null_logits(model, run, length: int) -> torch.Tensor:
-    """Logits (1, V) of the last token, recomputed from the first layer on by the sweep's kernels; nothing is discarded."""
+    """Logits (1, V) of the last token with nothing discarded, recomputed from the first layer on by the sweep's kernels."""
     return discards.continued(model, run, torch.tensor([length - 1]), length - 1, [-1], 1)
 
 
@@ -51,7 +51,7 @@ def sweep_all(model, question, features, arguments) -> list[dict]:
     null = null_logits(model, run, length)
     plan, shape, head = knockout.plan(model), costs.shape_of(model.decoder.config), model.head.out_features
     swept = [discards.sweep(model, run, tokens, after, plan.rows) for *_, tokens in asked]
-    # Behind the last layer nothing is discarded: the base itself, by the same kernels.
+    # A discard after the last layer changes nothing, so the base stands in for it.
     logits = torch.cat([null, *(part for one in swept for part in (one[:-1], null))]).cpu()
     columns = readout.compare(sequence, logits, null.cpu().expand(len(logits), -1))
     columns["correct"] = readout.right(sequence, logits)
@@ -70,9 +70,9 @@ def sweep_all(model, question, features, arguments) -> list[dict]:
 def main():
     parser = shard_job.parser(__doc__)
     parser.add_argument("--discards", type=json.loads, required=True, help="setting -> name -> span, JSON")
-    parser.add_argument("--first", type=int, help="only the first so many questions of every task that has interventions")
-    parser.add_argument("--random", type=int, default=5, help="draws of as many random tokens")
-    parser.add_argument("--stride", type=int, default=1, help="layers between those after which tokens are discarded")
+    parser.add_argument("--first", type=int, help="use only the first n intervention questions of every task")
+    parser.add_argument("--random", type=int, default=5, help="draws of size-matched random tokens")
+    parser.add_argument("--stride", type=int, default=1, help="layers between neighbouring discards")
     arguments = parser.parse_args()
     chosen = first_of_tasks([q for q in read_questions(arguments.questions) if q.study_split == "knockout"], arguments.first)
     choose = lambda questions: [q for q in questions if q.question_id in chosen]

@@ -1,9 +1,9 @@
-"""A pin -> a folder with exactly its files, each checked by hash, and manifest.json when all are there.
+"""Download exactly the files of a pin into a folder, and check each by its hash. manifest.json is written last.
 
     python workflow_scripts/download.py --pin resources/pins/qwen2.5-omni-3b.json --folder downloads/models/qwen2.5-omni-3b
 
-As fast as the network; killed and run again it goes on where it was, within a file too. HF_TOKEN opens gated repositories,
-HF_ENDPOINT names another hub.
+Takes as long as the network needs. After an interruption, run it again: it goes on where it stopped, even within a file. HF_TOKEN
+opens gated repositories. HF_ENDPOINT names another hub.
 """
 
 import argparse
@@ -17,9 +17,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pin", type=Path, required=True)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--threads", type=int, default=4, help="files fetched at once")
-    parser.add_argument("--tries", type=int, default=6, help="without any progress, before it is an error")
-    parser.add_argument("--wait", type=float, default=1.0, help="seconds before the second try, doubled with every further one")
+    parser.add_argument("--threads", type=int, default=4, help="files downloaded at once")
+    parser.add_argument("--tries", type=int, default=6, help="give up after this many tries without progress")
+    parser.add_argument("--wait", type=float, default=1.0, help="seconds before the second try; doubled before every further one")
     arguments = parser.parse_args()
     backoff = Backoff(tries=arguments.tries, first=arguments.wait)
     download(read_pin(arguments.pin), arguments.pin.stem, arguments.folder, arguments.threads, backoff)

@@ -1,9 +1,10 @@
-"""What a study will cost, said before anything starts: GPU-hours by figure and model, downloads and disk.
+"""Print what a study will cost before anything starts: GPU-hours by figure and model, downloads and disk.
 
     snakemake estimate --config study=paper
 
-Counts are the published ones of resources/published, sizes those of pinned downloads where they are pinned; tokens follow from
-the sampling; seconds are those measured by benchmarks/knockout.py and benchmarks/full_size.py on one GPU.
+Counts come from resources/published. Sizes come from the pins; without a pin, from the published size of a dataset, or from the
+parameters of a model. Tokens follow from the sampling. Seconds were measured on one GPU by benchmarks/knockout.py and
+benchmarks/full_size.py.
 """
 
 import argparse
@@ -23,7 +24,7 @@ def rows_of(path) -> list[dict]:
 
 
 class StudyCosts:
-    """A study of config.yaml with the facts and rates that its costs follow from."""
+    """A study of config.yaml, with the facts and rates that determine its costs."""
 
     def __init__(self, settings: dict, shapes, facts, rates, correct: float):
         self.settings, self.shapes, self.facts, self.rates, self.correct = settings, shapes, facts, rates, correct
@@ -33,7 +34,7 @@ class StudyCosts:
                 raise InputError(f"{unknown[0]} has no row in resources/published/{kind}.csv; add one to estimate its costs")
 
     def media(self, model: str, dataset: str) -> list[costs.Medium]:
-        """What one question of a dataset holds: a clip, or on average a candidate four times and a reference."""
+        """The media of one question of a dataset: a clip; or four candidates and a reference, at average sizes."""
         facts, family = self.facts[dataset], self.settings["models"][model]["family"]
         sampling = self.settings["sampling"][self.settings["models"][model]["sampling"]]
         size = int(facts.width), int(facts.height)
@@ -41,7 +42,7 @@ class StudyCosts:
             return [costs.medium(family, sampling, "video", facts.video_seconds, *size)]
         picture = costs.medium(family, sampling, "image", 0, *size)
         sound = costs.medium(family, sampling, "audio", facts.audio_seconds, *size)
-        return [picture] * 4 + [sound]  # the commoner and the longer direction
+        return [picture] * 4 + [sound]  # image candidates, sound reference: the commoner and the longer direction
 
     def spans(self, model: str, dataset: str):
         setting, media = self.settings["datasets"][dataset]["setting"], self.media(model, dataset)
@@ -61,7 +62,7 @@ class StudyCosts:
         return encode + times * facts.questions * forward + self.starts(model, dataset, 2)
 
     def frames(self, model: str, dataset: str) -> float:
-        """Bytes of a dataset's decoded frames in a model's sampling."""
+        """Bytes of a dataset's decoded frames in the model's sampling."""
         media = self.media(model, dataset)
         return self.facts[dataset].media / len(media) * sum(3 * m.frames * m.pixels for m in media)
 
@@ -69,7 +70,7 @@ class StudyCosts:
         return jobs * self.settings["datasets"][dataset]["shards"] * self.rates.start(model)
 
     def cuts(self, model: str, dataset: str, budgets: list[dict]) -> tuple[float, float]:
-        """Seconds of an analysis's knockouts in a dataset, and rows. Budgets after the first add nothing but their controls."""
+        """Seconds and rows of an analysis's knockouts in a dataset. Budgets after the first add only their controls."""
         facts, shape, seconds, rows = self.facts[dataset], self.shapes[model], 0.0, 0.0
         spans, width = self.spans(model, dataset), self.settings["models"][model]["window"]
         for i, budget in enumerate(budgets):
@@ -87,7 +88,7 @@ class StudyCosts:
         return seconds + self.starts(model, dataset, 1), rows
 
     def discards(self, model: str, dataset: str) -> float:
-        """Seconds of discarding after every layer in a dataset; 0 where it is not swept."""
+        """Seconds of discarding after every layer in a dataset; 0 if it is not swept."""
         asked, facts, shape = self.settings["discards"], self.facts[dataset], self.shapes[model]
         if dataset not in asked["swept"]:
             return 0.0
@@ -98,7 +99,7 @@ class StudyCosts:
         return number * self.rates.knockouts(shape, spans.length, ideal, count) + self.starts(model, dataset, 1)
 
     def table_4(self, model: str, dataset: str) -> float:
-        """Seconds of Table 4's forwards in a dataset, its media encoded once more."""
+        """Seconds of Table 4's forwards in a dataset, with its media encoded once more."""
         asked = self.settings["discards"]
         if dataset not in asked["tried"]:
             return 0.0
@@ -108,7 +109,7 @@ class StudyCosts:
         return share * (self.answers(model, dataset, 3 + len(kinds) + asked["random"] + asked["ranked"]) - starts) + starts / 2
 
     def looks(self, model: str, dataset: str, budget: dict) -> float:
-        """Seconds of a budget's whole forwards: `forwards` a question, of the first so many of every task where it says so."""
+        """Seconds of a budget's full forwards: `forwards` per question. `first`: only the first n questions of every task."""
         facts = self.facts[dataset]
         shards = self.settings["datasets"][dataset]["shards"]
         number = min(facts.questions, budget["first"] * facts.knockout_tasks) if "first" in budget else facts.questions
@@ -126,7 +127,7 @@ def gigabytes(number: float) -> str:
 
 
 def datasets_of(study: StudyCosts, needs: dict) -> list[str]:
-    """The datasets that a target rests on: those of its analyses, or all where it shows every question's answer."""
+    """The datasets that a target needs: those of its analyses, or all of them if it shows every question's answer."""
     if needs.get("discards"):
         return [d for d in study.settings["datasets"] if d in study.settings["discards"]["tried"]]
     looks = needs.get("looks", [])
@@ -136,9 +137,10 @@ def datasets_of(study: StudyCosts, needs: dict) -> list[str]:
 
 
 def gpu_table(study: StudyCosts, targets: dict[str, dict], pins: Path) -> list[list[str]]:
-    """By target: GPU-hours of each model from nothing, then downloads and kept frames.
+    """One line per target: GPU-hours of each model from nothing, then downloads and kept frames.
 
-    What several targets share is counted in each of them and once in the last line. ">" where a size is not known or not pinned.
+    Work that targets share counts in each of them, and once in the last line. ">" means that a size is a lower bound, because a
+    download is not pinned.
     """
     models, once, everything = list(study.settings["models"]), {}, []
     table = [["target", *models, "download", "frames"]]
@@ -159,9 +161,9 @@ def gpu_table(study: StudyCosts, targets: dict[str, dict], pins: Path) -> list[l
         line, datasets = [], datasets_of(study, needs)
         everything += [d for d in datasets if d not in everything]
         for model in models:
-            work = {}  # (name, dataset) -> what says its seconds
+            work = {}  # (name, dataset) -> function and arguments that give its seconds
             for dataset in datasets:
-                work["answers", dataset] = study.answers, model, dataset  # every figure rests on the features and answers
+                work["answers", dataset] = study.answers, model, dataset  # every figure needs features and answers
                 if needs["reliance"]:
                     work["reliance", dataset] = study.answers, model, dataset, study.settings["variants"]
                 for name in needs.get("discards", []):
@@ -180,14 +182,14 @@ def gpu_table(study: StudyCosts, targets: dict[str, dict], pins: Path) -> list[l
 
 
 def pinned(folder: Path, name: str) -> float:
-    """Bytes of a pinned download, NaN where it is not pinned."""
+    """Bytes of a pinned download; NaN if it is not pinned."""
     path = folder / f"{name}.json"
     files = json.loads(path.read_text())["files"] if path.exists() else None
     return sum(f["size"] for f in files) if files else math.nan
 
 
 def disk_table(study: StudyCosts, pins: Path) -> list[list[str]]:
-    """What lies on disk, in bytes: downloads, frames by sampling, features by model, rows."""
+    """Sizes on disk: downloads, frames by sampling, features by model, and rows."""
     table = [["on disk", "size", "how it is known"]]
     for model, shape in study.shapes.items():
         if model in study.settings["models"]:
@@ -199,7 +201,7 @@ def disk_table(study: StudyCosts, pins: Path) -> list[list[str]]:
         known = not math.isnan(size)
         size = size / 1e9 if known else study.facts[dataset].gigabytes
         table.append([f"download {dataset}", gigabytes(size), "pinned" if known else "published"])
-        table.append([f"media of {dataset}", gigabytes(size), "at most: those in use, taken out of the download"])
+        table.append([f"media of {dataset}", gigabytes(size), "at most: only media in use are unpacked"])
     frames, features, rows = {}, {}, 0.0
     for model, settings in study.settings["models"].items():
         features[model] = 0.0
@@ -213,13 +215,13 @@ def disk_table(study: StudyCosts, pins: Path) -> list[list[str]]:
     for name in sorted({sampling for sampling, _ in frames}):
         size = sum(v for (sampling, _), v in frames.items() if sampling == name)
         table.append([f"frames {name}", gigabytes(size / 1e9), "kept"])
-    kept = "kept" if study.settings["keep_features"] else "each shard's removed once it is used"
+    kept = "kept" if study.settings["keep_features"] else "each shard's features are removed once used"
     table += [[f"features {model}", gigabytes(size / 1e9), kept] for model, size in features.items()]
     return [*table, ["rows of knockouts", gigabytes(rows / 1e9), "kept"]]
 
 
 def text(table: list[list[str]]) -> str:
-    """Columns aligned: the first to the left, the others to the right."""
+    """The table as text, with its first column aligned left and the others right."""
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
     lines = [
         "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]) for row in table
@@ -230,23 +232,23 @@ def text(table: list[list[str]]) -> str:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--settings", type=json.loads, required=True, help="models, datasets, sampling, spans, cuts, .. as JSON")
-    parser.add_argument("--targets", type=json.loads, required=True, help="target -> what it needs, JSON")
+    parser.add_argument("--targets", type=json.loads, required=True, help="target -> its needs, JSON")
     parser.add_argument("--models", type=Path, required=True, help="csv of the decoders' shapes")
     parser.add_argument("--datasets", type=Path, required=True, help="csv of the datasets' sizes")
     parser.add_argument("--sweeps", type=Path, required=True, help="measured sweeps, JSON")
     parser.add_argument("--stages", type=Path, required=True, help="measured stages, JSON")
     parser.add_argument("--pins", type=Path, required=True, help="folder of the pins")
-    parser.add_argument("--correct", type=float, default=0.5, help="share of questions taken to be answered correctly")
+    parser.add_argument("--correct", type=float, default=0.5, help="assumed share of correctly answered questions")
     arguments = parser.parse_args()
     if not any(model.get("gpus", 1) for model in arguments.settings["models"].values()):
-        print("all models of this study run on the CPU: no GPU-hours, no downloads; make it with snakemake --cores all")
+        print("All models of this study run on the CPU: no GPU-hours, no downloads. Run: snakemake --cores all")
         return
     shapes, facts = costs.shapes_of(rows_of(arguments.models)), costs.facts_of(rows_of(arguments.datasets))
     rates = costs.Rates(json.loads(arguments.sweeps.read_text()), json.loads(arguments.stages.read_text()), shapes)
     study = StudyCosts(arguments.settings, shapes, facts, rates, arguments.correct)
     print(
-        f"GPU-hours of each figure from nothing, features and answers included, on one {rates.device};\n"
-        f"{100 * arguments.correct:.0f} % of questions are taken to be answered correctly\n"
+        f"GPU-hours of each figure from nothing, with features and answers, on one {rates.device}.\n"
+        f"Assumed: {100 * arguments.correct:.0f} % of questions are answered correctly.\n"
     )
     print(text(gpu_table(study, arguments.targets, arguments.pins)), text(disk_table(study, arguments.pins)), sep="\n\n")
     for dataset in arguments.settings["datasets"]:

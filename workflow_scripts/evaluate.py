@@ -1,14 +1,16 @@
-"""Ask a model the questions of one shard: option logits, answer, correctness and margin, one row a question.
+"""Ask a model the questions of one shard: one row per question with option logits, answer, correctness and margin.
 
     python workflow_scripts/evaluate.py --model tiny-omni --family qwen_omni --checkpoint resources/tiny-omni \\
         --questions results/miniature/questions/mini-video.jsonl --shard 0 --shards 2 \\
         --features results/miniature/features/tiny-omni/mini-video/0.safetensors \\
         --out results/miniature/evaluate/tiny-omni/mini-video/0.parquet
 
-The answer is the option letter with the largest logit at the last position; it is correct if that token is also the most
-probable of the whole vocabulary and the right letter, as greedy decoding of one token would find it. Where the most probable
-token is no letter, `says_letter` is false, `base_token` is what it is instead, and the log says how often that happened and what
-was said; the probability of the letters, of other ways to write them and of everything else is in p_letters, p_variants, p_other.
+`answer` is the option letter with the largest logit at the last position. It is correct if it is the right letter and also the
+most probable token of the whole vocabulary. Greedy decoding of one token would give the same result.
+
+If the most probable token is not a letter, `says_letter` is false and `base_token` holds that token. The log counts these cases
+and names the commonest tokens. p_letters, p_variants and p_other hold the probability of the letters, of other ways to write
+them, and of everything else.
 """
 
 import sys
@@ -25,14 +27,14 @@ def ask(model, question, features, arguments) -> list[dict]:
 
 
 def count_letters(loaded, questions, partial) -> dict:
-    """How many questions were answered with something that is no letter, and with what: for the table's metadata and the log."""
+    """Count the answers that are not an option letter, and name the commonest five, for the table's metadata and the log."""
     tokens = [row["base_token"] for q in questions for row in partial.rows_of(q.question_id) if not row["says_letter"]]
     if not tokens:
         return {"answers_without_letter": 0}
     tokenizer = loaded(questions[0])[0].tokenizer
     most = dict(Counter(tokenizer.decode([token]) for token in tokens).most_common(5))
     said = ", ".join(f"{text!r} {count} times" for text, count in most.items())
-    line = f"{len(tokens)} of {len(questions)} answers are no option letter (says_letter is false) but {said}"
+    line = f"{len(tokens)} of {len(questions)} answers are not an option letter (says_letter is false): {said}"
     print(line, file=sys.stderr, flush=True)
     return {"answers_without_letter": len(tokens), "said_instead": most}
 

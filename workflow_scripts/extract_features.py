@@ -1,4 +1,4 @@
-"""One shard of frames and sound -> encoder outputs of one model, once a medium and never once an intervention.
+"""Encode one shard's frames and sound with one model. Each medium is encoded once, however many interventions use it.
 
     python workflow_scripts/extract_features.py --family qwen_omni --checkpoint resources/tiny-omni --dtype float32 \\
         --frames results/miniature/frames/mini-video/omni-56px/0.safetensors \\
@@ -20,18 +20,18 @@ OUTPUTS = ("vision", "audio", "grid", "seconds_per_grid", "samples")
 
 
 def encode(model, frames: FeatureStore, media_id: str, kind: str) -> dict:
-    """Encoder outputs of one medium. Raises InputError with the file and the medium."""
+    """Encoder outputs of one medium. Raises InputError that names the file and the medium."""
     stored = {name: frames.get(media_id, name) for name in ("frames", "fps", "audio") if frames.has(media_id, name)}
     if "fps" in stored:
         stored["fps"] = float(stored["fps"])
     try:
-        with gpu_memory.holding("what the encoders make of it"):
+        with gpu_memory.holding("its encoding"):
             encoded = model.encode(kind, **stored)
     except InputError as error:
         raise InputError(f"{frames.path}: medium {media_id}: {error}") from None
     if "audio" in stored and len(stored["audio"]) > int(encoded["samples"]):
         seconds = int(encoded["samples"]) // SAMPLE_RATE
-        print(f"{media_id}: its sound is cut off at {seconds} s, as the model's own processor does", file=sys.stderr)
+        print(f"{media_id}: sound cut off at {seconds} s, the limit of the model's own processor", file=sys.stderr)
     return encoded
 
 

@@ -1,4 +1,4 @@
-"""Cut routes, window by window, in the questions of one shard: the rows behind Figures 3 to 6 and Appendix E.
+"""Cut routes, window by window, in the questions of one shard. Figures 3 to 6 and Appendix E are drawn from these rows.
 
     python workflow_scripts/knockout.py --model tiny-omni --family qwen_omni --checkpoint resources/tiny-omni \\
         --questions results/miniature/questions/mini-video.jsonl --shard 0 --shards 2 \\
@@ -8,15 +8,22 @@
         --width 3 --cuts '[{"routes": ["audio->question", "question->last"]}]' \\
         --out results/miniature/knockout/tiny-omni/mini-video/figure_4/0.parquet
 
-`cuts` is a list of budgets, each for some routes: `questions` ("correct", the default; "wrong"; "all"; or n: the correct ones
-among the first n of every task), `first` (n: among the first n of every task, whatever `questions` says), `layouts` (orders of
-the prompt's parts, see `avflow/layouts.py`), `stride`, `styles`, `widths` (those that a shallow model has layers for), `controls`
-({"random_same": n, "random_other": n} draws) and `value_zero` (true: the same cuts without renormalisation). What several of them
-ask for is computed once. Which questions are correct is known from `evaluate`, so in the default layout.
+`cuts` is a list of budgets. Each has `routes`, and may have:
 
-Rows are kept in `<out>.partial` whatever is asked. Another route, control, draw, width, style, stride, layout or question
-computes its own rows only. Rows that are not asked for any more leave the parquet and stay in the side file. The parquet holds
-one null row for each question and layout: the first that was computed.
+    questions   "correct" (default), "wrong", "all", or n: the correct ones among the first n of every task
+    first       n: only the first n questions of every task, whatever `questions` says
+    layouts     orders of the prompt's parts, see avflow/questions/layouts.py
+    stride      layers between neighbouring centres
+    styles      "centred", "inverse", "top_down", "bottom_up"
+    widths      window widths; those wider than the model has layers are left out
+    controls    {"random_same": n, "random_other": n}: draws of size-matched random controls
+    value_zero  true: also drop the values of the cut keys, without renormalising the other weights
+
+Cuts that several budgets ask for are computed once. Which questions are correct is read from `evaluate` (the default layout).
+
+All computed rows stay in `<out>.partial`. A new route, control, draw, width, style, stride, layout or question computes only its
+own rows. Rows that are no longer asked for leave the parquet and stay in the partial file. The parquet holds one null row per
+question and layout: the first that was computed.
 """
 
 import argparse
@@ -30,12 +37,12 @@ from avflow.errors import InputError
 from avflow.questions import layouts, read_questions
 from avflow.tracing import CONTROLS, STYLES, Knockout, Route, knockout, readout, row_schemas, shard_job, windows
 
-KEY = ["layout", *knockout.NULL]  # what tells a question's rows apart
-TOLERANCE = {"float64": 1e-10, "float32": 1e-5, "bfloat16": 5e-2, "float16": 1e-2}  # of the largest logit, against naive
+KEY = ["layout", *knockout.NULL]  # columns that identify a row within a question
+TOLERANCE = {"float64": 1e-10, "float32": 1e-5, "bfloat16": 5e-2, "float16": 1e-2}  # against naive, relative to the largest logit
 
 
 def cuts(text: str) -> list[dict]:
-    """Read the budgets. Raises ArgumentTypeError with the key, the value and what is allowed."""
+    """Read the budgets. Raises ArgumentTypeError that names the key, the value and the allowed values."""
     number = lambda least: lambda x: isinstance(x, int) and not isinstance(x, bool) and x >= least  # noqa: E731
     many = lambda fits: lambda x: isinstance(x, list) and x and all(map(fits, x))  # noqa: E731
     allowed = {
@@ -73,7 +80,7 @@ def cuts(text: str) -> list[dict]:
 
 
 class Asked:
-    """Which questions, and in each which knockouts."""
+    """The questions that the budgets ask for, and the knockouts in each of them."""
 
     def __init__(self, arguments):
         self.arguments, self.cuts, self.rank, counts = arguments, arguments.cuts, {}, {}
@@ -84,7 +91,7 @@ class Asked:
         self.correct = dict(zip(*(table[n].to_pylist() for n in ("question_id", "correct"))))
 
     def of(self, question) -> list[dict]:
-        """The budgets that a question falls under."""
+        """The budgets that include a question."""
 
         rank = self.rank.get(question.question_id)
 
@@ -96,17 +103,17 @@ class Asked:
         return [cut for cut in self.cuts if rank is not None and falls(cut)]
 
     def choose(self, questions):
-        """The questions that fall under any budget."""
+        """The questions that any budget includes."""
         return [q for q in questions if self.of(q)]
 
     def knockouts(self, layers: int, question) -> dict[str, list[Knockout]]:
-        """What is cut in a question of a model with so many layers, by layout, in the order of its rows; nothing twice."""
+        """A question's knockouts by layout, in the order of its rows, without duplicates. layers: of the model."""
         budgets = self.of(question)
         chosen = {n: [cut for cut in budgets if n in cut.get("layouts", [layouts.DEFAULT])] for n in layouts.NAMES}
         return {name: self._cuts(layers, some) for name, some in chosen.items() if some}
 
     def rows(self, layers: int, question) -> dict[tuple, tuple]:
-        """The rows of a question in their order: {KEY's values: (layout, Knockout)}; the null row of a layout has None for it."""
+        """A question's rows in their order: {values of KEY: (layout, Knockout)}, with None for a layout's null row."""
         found = {}
         for name, cuts in self.knockouts(layers, question).items():
             shown = layouts.arrange(question, name).layout_name
@@ -115,7 +122,7 @@ class Asked:
         return found
 
     def pick(self, question, partial) -> list[int] | None:
-        """The numbers of these rows among those that are kept, or None if one is missing."""
+        """The positions of the question's rows among its kept rows, or None if one is missing."""
         layers = partial.recall("layers")
         if layers is None:
             return None
@@ -139,7 +146,7 @@ class Asked:
 
 
 def places_of(partial, question) -> dict[tuple, int]:
-    """The number of every kept row of a question by KEY's values; the first one's where there are several, as of null rows."""
+    """The position of every kept row of a question, by its values of KEY. Of equal keys, such as null rows, the first counts."""
     places = {}
     for number, row in enumerate(partial.rows_of(question.question_id, KEY)):
         places.setdefault(tuple(row.values()), number)
@@ -147,9 +154,9 @@ def places_of(partial, question) -> dict[tuple, int]:
 
 
 def cut_missing(model, question, features, partial, asked) -> list[dict]:
-    """The rows of one question that are not kept, with a null row for each layout that has any.
+    """Compute the rows of one question that are missing, with a null row for each layout that has any.
 
-    The batch plan is made with the first and kept for all, also over kills.
+    The batch plan of the first question is kept for all others, even after an interruption.
     """
     arguments, places, missing, found = asked.arguments, places_of(partial, question), {}, []
     for key, (order, cut) in asked.rows(len(model.decoder.layers), question).items():
@@ -171,16 +178,16 @@ def cut_missing(model, question, features, partial, asked) -> list[dict]:
 
 
 def cut_rows(partial, question, asked) -> list[tuple]:
-    """(layout, Knockout, row) of a finished question's asked cuts that apply; no null rows."""
+    """(layout, Knockout, row) of the applicable cuts that are asked of a finished question, without null rows."""
     every, wanted = partial.rows_of(question.question_id), asked.rows(partial.recall("layers"), question)
     triples = [(*what, every[number]) for what, number in zip(wanted.values(), asked.pick(question, partial))]
     return [(order, cut, row) for order, cut, row in triples if cut and row["applicable"]]
 
 
 def verify(loaded, questions, partial, asked) -> dict:
-    """Recompute some finished rows by full forwards; returns how many and the largest difference of their option logits.
+    """Recompute some finished rows by full forwards. Returns their number and the largest difference of their option logits.
 
-    Raises InputError above the tolerance of the dtype, relative to the largest logit.
+    Raises InputError if the difference, relative to the largest logit, exceeds the tolerance of the dtype.
     """
     arguments, batches = asked.arguments, partial.recall("batch plan")
     if not arguments.verify or not questions:
@@ -201,7 +208,7 @@ def verify(loaded, questions, partial, asked) -> dict:
         if difference > TOLERANCE[arguments.dtype]:
             where = f"question {question.question_id}, route {cut.route}, centre {cut.window.centre}"
             raise InputError(
-                f"{where}: {difference:.1e} off the full forward; delete {arguments.out}.partial, use --engine naive"
+                f"{where}: {difference:.1e} off the full forward; delete {arguments.out}.partial and use --engine naive"
             )
     return {"batch_plan": batches, "verified": count, "verified_difference": worst}
 
@@ -210,8 +217,8 @@ def main():
     parser = shard_job.parser(__doc__)
     parser.add_argument("--evaluate", type=cli.made_by("the rule evaluate"), required=True, help="this shard's answers")
     parser.add_argument("--cuts", type=cuts, required=True, help="budgets of routes, JSON; see above")
-    parser.add_argument("--width", type=int, required=True, help="layers in a window where a budget names none (the paper's k)")
-    parser.add_argument("--engine", choices=["sweep", "naive"], default="sweep", help="incremental, or full forwards")
+    parser.add_argument("--width", type=int, required=True, help="layers per window (the paper's k), for budgets without widths")
+    parser.add_argument("--engine", choices=["sweep", "naive"], default="sweep", help="sweep: incremental; naive: full forwards")
     parser.add_argument("--verify", type=int, default=0, metavar="N", help="recompute N random rows by full forwards")
     arguments = parser.parse_args()
     plan, budgets = {"engine": arguments.engine}, {"cuts": arguments.cuts, "width": arguments.width}

@@ -1,10 +1,10 @@
-"""What the hub says about the models and datasets of a study -> one pin each: commit, licence, files with sizes and hashes.
+"""Write one pin for each model and dataset of a study, from the hub: commit, licence, and files with sizes and hashes.
 
     python workflow_scripts/pin.py --out resources/pins \\
         --targets '{"qwen2.5-omni-3b": {"repo": "Qwen/Qwen2.5-Omni-3B", "repo_type": "model"}}'
 
-Needs the network, takes seconds and downloads no file. `revision` (a branch, tag or commit) is "main" when a target names
-none; without `files` a checkpoint's are taken. A pin that exists is brought up to date, and the change said.
+Needs the network, takes seconds and downloads no files. A target's `revision` (a branch, tag or commit) defaults to "main", its
+`files` to those of a checkpoint. A pin that already exists is updated, and the change is printed.
 """
 
 import argparse
@@ -30,9 +30,9 @@ def pin(name: str, target: dict, out: Path) -> None:
     print(f"{name}: licence: {listing.licence or 'not stated'}; read it at {source.page}")
     expected = target.get("licence")
     if expected and expected != listing.licence:
-        print(f"{name}: config.yaml expects the licence {expected!r}; correct it there once you have read the card")
+        print(f"{name}: config.yaml expects the licence {expected!r}; read the card, then correct config.yaml")
     if listing.gated:
-        print(f"{name}: gated ({listing.gated}); accept the terms at {source.page} and set HF_TOKEN before you download it")
+        print(f"{name}: gated ({listing.gated}); accept the terms at {source.page} and set HF_TOKEN, then download it")
 
 
 def main():
@@ -41,11 +41,11 @@ def main():
     parser.add_argument("--out", type=Path, required=True, help="folder of the pins")
     arguments = parser.parse_args()
     if not arguments.targets:
-        raise InputError("nothing in this study comes from the hub; run: snakemake pin --config study=paper")
+        raise InputError("this study takes nothing from the hub; run: snakemake pin --config study=paper")
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name, target in arguments.targets.items():
         pin(name, target, arguments.out)
-    print(f"Look at the difference and commit {arguments.out}.")
+    print(f"Review the changes and commit {arguments.out}.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The questions of a dataset -> normalised questions, their media in place and probed, and a list of what was dropped.
+"""Bring a dataset's questions into the shared shape, put their media in place, probe them, and list what was dropped and why.
 
     python workflow_scripts/prepare.py --type questions --dataset mine --setting av_video --questions-file mine/questions.jsonl \\
         --root mine/media --instruction "Choose." --questions results/mine/questions/mine.jsonl \\
@@ -8,9 +8,9 @@
         --questions results/paper/questions/worldsense.jsonl --media results/paper/media/worldsense.tsv \\
         --dropped results/paper/questions/worldsense.dropped.tsv
 
-The miniature's questions and your own come from --questions-file, a benchmark's from the --folder that it was downloaded to.
-docs/adding_a_dataset.md says what stands in a line of your own questions. Seconds for the miniature; a benchmark's media are
-unpacked and decoded once, in hours.
+Use --questions-file for the miniature's questions and your own, and --folder (the download) for a benchmark's.
+docs/adding_a_dataset.md describes a line of your own questions. The miniature takes seconds. A benchmark takes hours, because all
+its media in use are unpacked and decoded once.
 """
 
 from avflow import cli

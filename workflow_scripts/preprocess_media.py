@@ -1,10 +1,10 @@
-"""Questions and their files -> one shard of frames (uint8, model size) and sound (float32, 16 kHz mono).
+"""Decode the media of one shard's questions to frames (uint8, at the model's size) and sound (float32, 16 kHz mono).
 
     python workflow_scripts/preprocess_media.py --questions results/miniature/questions/mini-video.jsonl \\
         --media-root results/miniature/datasets/mini-video --shard 0 --shards 2 --fps 2 --max-frames 768 \\
         --multiple 28 --min-pixels 3136 --max-pixels 3136 --out results/miniature/frames/mini-video/omni-56px/0.safetensors
 
-Decoding is the scarce part: it happens once a medium and sampling, about 15 ms a clip of the miniature.
+Decoding takes most of the time, so each medium is decoded once per sampling. A clip of the miniature takes about 15 ms.
 """
 
 import argparse
@@ -23,7 +23,10 @@ from avflow.storage import ShardWriter, room_for
 
 
 def prepare(path, kind: str, wanted) -> dict[str, np.ndarray]:
-    """frames uint8 (T, 3, H, W), fps () and audio float32 (n,) of one medium, whichever it has. wanted: the options below."""
+    """Those of frames uint8 (T, 3, H, W), fps () and audio float32 (n,) that a medium has. wanted: the script's options.
+
+    Raises InputError if no frame size fits the limits, and MediaError if the file cannot be decoded.
+    """
     out = {}
 
     def shrink(frames, count):
@@ -35,7 +38,7 @@ def prepare(path, kind: str, wanted) -> dict[str, np.ndarray]:
             raise InputError(f"{path}: {error}") from None
         resize = (
             encoder_inputs.resize_video if kind == "video" and wanted.fps else encoder_inputs.resize
-        )  # as each model's own code does
+        )  # each as its model's own code resizes
         return resize(torch.from_numpy(frames), *size).numpy()
 
     if kind == "video":
@@ -58,17 +61,17 @@ def main():
     parser.add_argument("--shard", type=int, default=0)
     parser.add_argument("--shards", type=int, default=1)
     kind = parser.add_mutually_exclusive_group(required=True)
-    kind.add_argument("--fps", type=float, help="frames a second, at exactly t = k / fps")
-    kind.add_argument("--interval", type=float, help="or seconds a frame, spread evenly from the first frame to the last")
-    parser.add_argument("--min-frames", type=int, default=1, help="with --interval")
+    kind.add_argument("--fps", type=float, help="frames per second, at exactly t = k / fps")
+    kind.add_argument("--interval", type=float, help="instead of --fps: seconds per frame, spread evenly from first to last")
+    parser.add_argument("--min-frames", type=int, default=1, help="with --interval: fewest frames per video")
     parser.add_argument("--max-frames", type=int, required=True)
     parser.add_argument("--multiple", type=int, required=True, help="sides are multiples of this: patch size times merge size")
-    parser.add_argument("--min-pixels", type=int, required=True, help="pixels a frame, at least")
+    parser.add_argument("--min-pixels", type=int, required=True, help="fewest pixels per frame")
     parser.add_argument(
-        "--max-pixels", type=int, required=True, help="pixels a frame, at most; with --interval, of max-frames frames"
+        "--max-pixels", type=int, required=True, help="most pixels per frame; with --interval, for a video of max-frames frames"
     )
-    parser.add_argument("--total-pixels", type=int, help="with --fps: pixels of all temporal grids of a video together, at most")
-    parser.add_argument("--threads", type=int, default=1, help="files that are decoded at a time")
+    parser.add_argument("--total-pixels", type=int, help="with --fps: most pixels of all temporal grids of a video together")
+    parser.add_argument("--threads", type=int, default=1, help="files decoded at once")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
 
@@ -82,7 +85,7 @@ def main():
     work = lambda media_id: prepare(arguments.media_root / items[media_id].path, items[media_id].kind, arguments)  # noqa: E731
     with ShardWriter(arguments.out, room, {"kinds": kinds}) as shard, ThreadPoolExecutor(arguments.threads) as pool:
         try:
-            for first in range(0, len(order), ahead):  # a few at a time, for they may come faster than they are written
+            for first in range(0, len(order), ahead):  # in small groups: decoding may outrun writing
                 some = order[first : first + ahead]
                 for media_id, decoded in zip(some, pool.map(work, some)):
                     for name, array in decoded.items():
@@ -90,7 +93,7 @@ def main():
                     progress.step()
         except files.MediaError as error:
             pool.shutdown(cancel_futures=True)
-            raise InputError(f"{error}; it was whole when it was probed: run the prepare rule of its dataset again") from None
+            raise InputError(f"{error}; it was readable when probed: run the prepare rule of its dataset again") from None
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Discard tokens for good in the questions of one shard: Table 4's settings, controls and two published ways, with their costs.
+"""Discard tokens for good in the questions of one shard: Table 4's settings, controls and two published methods, with costs.
 
     python workflow_scripts/pruning.py --model tiny-omni --family qwen_omni --checkpoint resources/tiny-omni \\
         --questions results/miniature/questions/mini-video.jsonl --shard 0 --shards 1 --tasks 'hear' 'see' --first 40 \\
@@ -6,13 +6,19 @@
         --layers results/miniature/discard_layers/tiny-omni.json --random 5 --fastv '{"layer": 1, "keep": [0.5]}' --timed 2 \\
         --out results/miniature/pruning/tiny-omni/mini-video/0.parquet
 
-A row a question and setting (`discard`): none, the base of the others; each kind of token after its layer; All of them, each
-after its own; random, as many random tokens after the same layers as All; FastV-k, the share k of the visual tokens that stays,
-those that the last token attends to most (arXiv 2403.06764); VTW, all visual tokens withdrawn after one layer (arXiv 2405.05803).
-All run through the same code: rows are removed, nothing is masked. Media are encoded here, from their decoded frames and sound.
+There is one row per question and setting. `discard` names the setting:
 
-Of the first `timed` questions of every task and direction it is measured what they take, in turns, after a warm-up, on the device
-that is used: the encoders, the prompt, a generated token. Elsewhere times are NaN.
+    none      nothing: the base of the others
+    <kind>    each kind of token after its layer
+    All       all kinds, each after its own layer
+    random    size-matched random tokens after the same layers as All
+    FastV-k   all visual tokens but the share k that the last token attends to most (arXiv 2403.06764)
+    VTW       all visual tokens after one layer (arXiv 2405.05803)
+
+All settings run through the same code. It removes rows and masks nothing. Media are encoded here, from decoded frames and sound.
+
+The first `timed` questions of every task and direction are timed on the device in use, in turns and after a warm-up: encoders,
+prompt and one generated token. All other times are NaN.
 """
 
 import fnmatch
@@ -29,7 +35,7 @@ from avflow.tracing import VISION, Discard, costs, discards, readout, row_schema
 
 
 def plans(sequence, layers: dict, fastv: dict, draws: int, seed: int, depth: int) -> list[tuple[str, int, dict]]:
-    """(name, draw, drops) of every setting. layers: kind -> {tokens, layer}, with VTW among them."""
+    """(name, draw, drops) of every setting. layers: kind -> {tokens, layer}, including VTW."""
     kinds = {kind: Discard(about["tokens"], about["layer"]) for kind, about in layers.items() if kind != "VTW"}
     resolve = lambda *some: discards.resolve(sequence, list(some), depth)  # noqa: E731
     together = resolve(*kinds.values())
@@ -40,7 +46,7 @@ def plans(sequence, layers: dict, fastv: dict, draws: int, seed: int, depth: int
 
 
 def encode(model, question, media: dict) -> dict[str, dict]:
-    """media_id -> encoder outputs, of a question's decoded media: media_id -> {frames, fps, audio}, as far as it has them."""
+    """media_id -> encoder outputs. media: media_id -> {frames, fps, audio}, whichever of these a medium has."""
     kinds, found = {m.media_id: m.kind for m in question.media}, {}
     for media_id, stored in media.items():
         stored = {name: stored[name] for name in ("frames", "fps", "audio") if name in stored}
@@ -51,7 +57,7 @@ def encode(model, question, media: dict) -> dict[str, dict]:
 
 
 def times(model, sequence, asked, repeats: int) -> dict:
-    """(name, draw) -> the columns of what a setting takes; random draws take what All takes."""
+    """(name, draw) -> columns of a setting's time and memory. Random draws are left out, because they cost the same as All."""
     timed = {(name, draw): drops for name, draw, drops in asked if name != "random"}
     runs = {key: (lambda drops=drops: discards.prefill(model, sequence, drops)) for key, drops in timed.items()}
     prefills, position, steps = timing.in_turns(runs, model.device, repeats), discards.following(sequence), {}
@@ -72,7 +78,7 @@ def discard_all(model, question, media, arguments, timed: set) -> list[dict]:
     sequence = model.sequence(question, encode(model, question, media), arguments.spans.get(question.setting))
     layers = json.loads(arguments.layers.read_text())
     if question.setting not in layers:
-        raise InputError(f"{arguments.layers}: no layers for setting {question.setting}; delete it, it belongs to another study")
+        raise InputError(f"{arguments.layers}: no layers for setting {question.setting}; delete the file and run again")
     depth = len(model.decoder.layers)
     asked = plans(sequence, layers[question.setting], arguments.fastv, arguments.random, arguments.seed, depth)
     states, held = [], []
@@ -109,14 +115,14 @@ def discard_all(model, question, media, arguments, timed: set) -> list[dict]:
 
 def main():
     parser = shard_job.parser(__doc__, reads="frames")
-    parser.add_argument("--layers", type=cli.made_by("the rule discard_layers"), required=True, help="JSON")
-    parser.add_argument("--tasks", nargs="+", default=["*"], help="patterns over the tasks in use")
-    parser.add_argument("--first", type=int, help="only the first so many questions of every task")
-    parser.add_argument("--random", type=int, default=5, help="draws of as many random tokens as All discards")
-    parser.add_argument("--fastv", type=json.loads, default={"layer": 1, "keep": [0.5]}, help="layer and shares, JSON")
-    parser.add_argument("--timed", type=int, default=2, help="questions of every task and direction whose times are measured")
+    parser.add_argument("--layers", type=cli.made_by("the rule discard_layers"), required=True, help="chosen layers, JSON")
+    parser.add_argument("--tasks", nargs="+", default=["*"], help="patterns of the tasks to use")
+    parser.add_argument("--first", type=int, help="use only the first n questions of every task")
+    parser.add_argument("--random", type=int, default=5, help="draws of random tokens, as many as All discards")
+    parser.add_argument("--fastv", type=json.loads, default={"layer": 1, "keep": [0.5]}, help="layer, and shares to keep, JSON")
+    parser.add_argument("--timed", type=int, default=2, help="questions of every task and direction to time")
     parser.add_argument(
-        "--repeats", type=int, default=timing.REPEATS, help="of each prefill, generated token and encoding that is timed"
+        "--repeats", type=int, default=timing.REPEATS, help="times each prefill, generated token and encoding is timed"
     )
     arguments = parser.parse_args()
     used = [q for q in read_questions(arguments.questions) if any(fnmatch.fnmatchcase(q.task, task) for task in arguments.tasks)]
@@ -124,8 +130,8 @@ def main():
     for pattern in arguments.tasks:
         if not any(fnmatch.fnmatchcase(task, pattern) for task in tasks):
             raise InputError(
-                f"config.yaml: discards names {pattern!r} for {arguments.questions.stem}, which fits none of its tasks:"
-                f" {', '.join(tasks)}"
+                f"config.yaml: discards has the pattern {pattern!r} for {arguments.questions.stem}, which matches no task;"
+                f" its tasks: {', '.join(tasks)}"
             )
     chosen = first_of_tasks(used, arguments.first)
     choose = lambda questions: [q for q in questions if q.question_id in chosen]

@@ -1,15 +1,20 @@
-"""Ask the questions of one shard again without a sense, with another clip's sound, or with shuffled options.
+"""Ask the questions of one shard again without a sense, with another clip's sound, or with their options shuffled.
 
     python workflow_scripts/reliance.py --model tiny-omni --family qwen_omni --checkpoint resources/tiny-omni \\
         --questions results/miniature/questions/mini-video.jsonl --shard 0 --shards 2 --shuffles 1 \\
         --features results/miniature/features/tiny-omni/mini-video/0.safetensors \\
         --out results/miniature/reliance/tiny-omni/mini-video/0.parquet
 
-What does an answer rest on? Rows are those of `evaluate` with a `variant`: muted, every sound replaced by digital silence of the
-same length; blanked, every picture replaced by even grey of the same size; text_only, both; swapped, the sounds of another
-question of the same task in this shard, of those nearest in length one that the seed chooses; shuffled_1.., the options in
-another seeded order. `content`, the text of the answered option, can be compared across orders. Where a shard has no other clip
-for a task, there is no swapped row.
+The rows show what an answer rests on. They have the columns of `evaluate` and a `variant`:
+
+    muted         every sound is digital silence of the same length
+    blanked       every picture is even grey of the same size
+    text_only     both
+    swapped       the sounds of another question of the same task and direction in this shard
+    shuffled_1..  the options in another seeded order
+
+`swapped` takes the sounds nearest in length; the seed decides between equals. A question has no such row if the shard holds no
+other clip for it. `content`, the text of the answered option, can be compared across orders.
 """
 
 import random
@@ -24,12 +29,12 @@ from avflow.storage import FeatureStore
 from avflow.tracing import row_schemas, shard_job, uncut_logits
 
 GREY = 128
-KEPT = 32  # silences and blanks that are kept encoded; real clips come in many lengths and shapes
+KEPT = 32  # most encoded silences and blanks to keep; real clips come in many lengths and shapes
 SCHEMA = row_schemas.EVALUATE.append(pa.field("variant", pa.string()))
 
 
 def without(model, features: dict, kind: str, sense: str, cache: dict) -> dict:
-    """A medium's features with its sound muted (sense "audio") or its pictures blanked ("vision"); others unchanged."""
+    """A medium's features with its sound muted (sense "audio") or its pictures blanked ("vision"); the rest is unchanged."""
     if sense not in features:
         return features
     shape = tuple(features["grid"].tolist()) if sense == "vision" else (int(features["samples"]),)
@@ -46,7 +51,7 @@ def without(model, features: dict, kind: str, sense: str, cache: dict) -> dict:
 
 
 def shuffled(question: Question, seed: int, number: int) -> Question:
-    """The question with its options' contents in another order under the same letters; never the order that it came in."""
+    """The question with its options' contents in another order under the same letters, never in the original order."""
     rng = random.Random(f"{seed}/{question.question_id}/{number}")
     contents = [(o.text, o.candidate) for o in question.options]
     order = list(range(len(contents)))
@@ -59,14 +64,14 @@ def shuffled(question: Question, seed: int, number: int) -> Question:
 
 
 class Swaps:
-    """Which sounds of the shard a question can be given in the place of its own."""
+    """Replaces a question's sounds by those of another question of the shard."""
 
     def __init__(self, questions: list[Question], features):
         """features: the shard's file of encoder outputs."""
         self.questions, self.features, self.store, self.lengths = questions, features, None, {}
 
     def _sounds(self, question: Question) -> list[str]:
-        """The media with sound, in the order of their roles."""
+        """The ids of the question's media with sound, in the order of their roles."""
         found = [m for m in question.media if self.store.has(m.media_id, "audio")]
         return [m.media_id for m in sorted(found, key=lambda m: (m.role, m.index))]
 
@@ -76,7 +81,7 @@ class Swaps:
         return self.lengths[question.question_id]
 
     def of(self, question: Question, features: dict, seed: int) -> dict | None:
-        """The question's features with another one's sounds; None where the shard has no other of its task and direction."""
+        """The question's features with another question's sounds; None if no other one of its task and direction fits."""
         self.store = self.store or FeatureStore(self.features)
         mine = self._sounds(question)
         alike = [q for q in self.questions if (q.task, q.group) == (question.task, question.group)]
@@ -121,8 +126,8 @@ def ask_all(model, question, features, arguments, cache, swaps) -> list[dict]:
 
 def main():
     parser = shard_job.parser(__doc__)
-    parser.add_argument("--shuffles", type=int, default=1, help="orders of the options besides their own")
-    parser.add_argument("--first", type=int, help="only the first so many questions of every task")
+    parser.add_argument("--shuffles", type=int, default=1, help="orders of the options, besides the original one")
+    parser.add_argument("--first", type=int, help="use only the first n questions of every task")
     arguments = parser.parse_args()
     cache, swaps = {}, Swaps(read_questions(arguments.questions, arguments.shard, arguments.shards), arguments.features)
     work = lambda model, question, features, _: ask_all(model, question, features, arguments, cache, swaps)

@@ -1,11 +1,13 @@
-"""Draw one dataset of the synthetic world as files, the way a benchmark ships: media/ and the question file test.csv.
+"""Draw one dataset of the synthetic world as files, as a benchmark ships them: media/ and the question file test.csv.
 
     python workflow_scripts/render_miniature.py --dataset mini-video --setting av_video --tasks hear see while-hear while-see \\
         --questions 300 --seed 0 --out results/miniature/datasets/mini-video
 
-av_video: clips (H.264 + AAC); tasks of one family ask about the same clips. items: pictures (png) and sounds (wav). 600 clips
-take half a minute on two cores. Nothing here is seen in training: the random numbers of a file come from a path that begins
-with its dataset's name, those of training from one that begins with "train".
+The setting av_video has clips (H.264 + AAC); tasks of one family ask about the same clips. The setting items has pictures (png)
+and sounds (wav). 600 clips take half a minute on two cores.
+
+All files are held out from training. The random numbers of a file are seeded by a path that starts with the dataset's name, those
+of training by one that starts with "train".
 """
 
 import argparse
@@ -26,19 +28,19 @@ CLIP_SIZE, CLIP_RATE, ITEM_RATE = 112, 48000, 16000
 
 
 def family_of(task: str) -> tuple[str, float]:
-    """The family of clips that a task is asked about, and the dial that they are drawn with; either-25 has clips of its own."""
+    """The family of clips that a task asks about, and the dial they are drawn with. either-25 has clips of its own."""
     name, dial = world.video_task(task)
     return (task if name == "either" else world.VIDEO_TASKS[name].clips), dial
 
 
 def clip_scene(dataset: str, seed: int, family: str, dial: float, number: int):
-    """The scene of one clip, and the generator that goes on to render it."""
+    """The scene of one clip, and the generator to render it with."""
     g = world.generator(dataset, seed, family, number)
     return world.draw_scenes(family.partition("-")[0], 1, g, audio_share=dial), g
 
 
 def bytes_of(frames: torch.Tensor):
-    """(frames, 3, H, W) float to uint8 (frames, H, W, 3)."""
+    """Frames float (frames, 3, H, W) as uint8 (frames, H, W, 3)."""
     return (frames * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 
@@ -70,7 +72,7 @@ def video_rows(dataset: str, tasks, questions: int, seed: int) -> list[dict]:
 
 
 def items_question(dataset: str, seed: int, task: str, number: int):
-    """Which kinds the candidates are (4,), which one matches, the options' order, and the generator to render with."""
+    """The candidates' kinds (4,), the number of the matching one, the options' order, and the generator to render with."""
     g = world.generator(dataset, seed, task, number)
     kinds, answer = datasets.draw_items(1, g)
     return kinds[0], int(answer), torch.randperm(4, generator=g).tolist(), g
@@ -98,7 +100,7 @@ def render_items(job) -> None:
 
 
 def render_all(work, jobs, what: str, processes: int) -> None:
-    """Run jobs in processes of one thread each."""
+    """Run the jobs in `processes` processes of one thread each."""
     progress = cli.Progress(f"rendering {what}", len(jobs))
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,)) as pool:
         for _ in pool.map(work, jobs, chunksize=8):
@@ -107,10 +109,10 @@ def render_all(work, jobs, what: str, processes: int) -> None:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", required=True, help="its name, from which its random numbers come")
+    parser.add_argument("--dataset", required=True, help="the dataset's name, which also seeds its random numbers")
     parser.add_argument("--setting", required=True, choices=["av_video", "items"])
     parser.add_argument("--tasks", nargs="+", required=True)
-    parser.add_argument("--questions", type=int, required=True, help="questions a task")
+    parser.add_argument("--questions", type=int, required=True, help="questions per task")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, required=True, help="folder of the dataset")

@@ -1,8 +1,8 @@
-"""Run a figure's notebook with papermill; the executed copy is a log, kept also when a cell fails.
+"""Run a figure's notebook with papermill. The executed copy is kept as a log, even if a cell fails.
 
     python workflow_scripts/run_notebook.py figures/fig4.ipynb logs/miniature/fig4.ipynb -p pdf fig4.pdf -p png fig4.png
 
-About three seconds. Equal inputs give equal files: no dates are written, and no interactive backend is used.
+Takes about three seconds. Equal inputs give equal files: no dates are written, and the backend is not interactive.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from avflow.errors import InputError
 
 
 def parameter(text: str):
-    """A number, a list or a mapping where the text is one in JSON, else the text itself."""
+    """The value of the text as JSON, or the text itself if it is not JSON."""
     try:
         return json.loads(text)
     except ValueError:
@@ -27,10 +27,10 @@ def parameter(text: str):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notebook")
-    parser.add_argument("executed", help="where the executed copy goes")
+    parser.add_argument("executed", help="path of the executed copy")
     parser.add_argument("-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     arguments = parser.parse_args()
-    # This environment's kernel, also where the user has another python3 kernel; a backend without windows; no dates in pdfs.
+    # Use this environment's kernel even if the user has another python3 kernel; open no windows; write no dates into pdfs.
     os.environ.update(JUPYTER_PREFER_ENV_PATH="1", MPLBACKEND="Agg", SOURCE_DATE_EPOCH="0")
     parameters = {name: parameter(value) for name, value in arguments.parameters}
     try:

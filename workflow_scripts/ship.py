@@ -1,10 +1,11 @@
-"""Keep what the miniature's figures are drawn from, small enough for git: `make ship` after a run that is to be shipped.
+"""Keep the tables that the miniature's figures are drawn from, small enough for git. Run it as `make ship`.
 
     python workflow_scripts/ship.py --results results/miniature --out figures/shipped
 
-Tables lose the columns that no figure reads, and numbers are rounded to 12 binary digits (1 in 8,000), but for those of uncut
-runs, whose last digits are the noise floor. Of the world, the clip and the matching question that `app_world` shows are kept.
-`snakemake figures --config tables=shipped` redraws from there. About 20 seconds; 3 MB.
+Knockout tables lose the columns that no figure reads. Numbers are rounded to 12 binary digits (1 in 8,000), except those of uncut
+runs, whose last digits give the noise floor. Of the world, only the clip and the matching question of `app_world` are kept.
+
+`snakemake figures --config tables=shipped` redraws the figures from these files. Takes about 20 seconds and 3 MB.
 """
 
 import argparse
@@ -20,20 +21,20 @@ from avflow.errors import InputError
 from avflow.questions import read_questions, write_questions
 from avflow.storage import FeatureStore, ShardWriter, room_for
 
-UNREAD = ["study_split", "setting", "n_blocked_edges", "removed_mass", "base_token", "logp_gold", "kl"]  # in knockout tables
+UNREAD = ["study_split", "setting", "n_blocked_edges", "removed_mass", "base_token", "logp_gold", "kl"]  # of knockout tables
 UNREAD += [f"logit_{letter}" for letter in "ABCD"]
 EXACT = ["p_base_clean", "margin_clean"]  # of uncut runs
-UNDRAWN = ["knockout_value_zero"]  # tables that claims read, and no figure
+UNDRAWN = ["knockout_value_zero"]  # tables that only claims read
 
 
 def rounded(values: np.ndarray) -> np.ndarray:
-    """float32 numbers with 12 binary digits behind the first, the others 0; NaN stays NaN."""
+    """float32 numbers rounded to 12 binary digits after the first. NaN stays NaN."""
     bits = values.astype(np.float32).view(np.uint32)
     return np.where(np.isnan(values), np.float32(np.nan), ((bits + 0x400) & 0xFFFFF800).view(np.float32))
 
 
 def slim(table: pa.Table) -> pa.Table:
-    """A table without what no figure reads, its measured numbers rounded; rows of uncut runs keep theirs."""
+    """A table without the columns that no figure reads, and with rounded numbers. Rows of uncut runs are not rounded."""
     cut = "control" in table.column_names and "n_blocked_edges" in table.column_names
     if cut:
         table = table.drop_columns(UNREAD)
@@ -51,7 +52,7 @@ def slim(table: pa.Table) -> pa.Table:
 
 
 def write(table: pa.Table, path: Path) -> None:
-    """Parquet, as small as it gets."""
+    """Write a table as parquet, as small as possible."""
     floats = [f.name for f in table.schema if pa.types.is_floating(f.type) and f.name not in EXACT]
     rest = [f.name for f in table.schema if f.name not in floats and not pa.types.is_list(f.type)]
     settings = {"use_dictionary": rest, "use_byte_stream_split": floats, "store_schema": False}
@@ -59,7 +60,7 @@ def write(table: pa.Table, path: Path) -> None:
 
 
 def world(results: Path, out: Path) -> None:
-    """The first clip of mini-video with its questions, the last matching question of mini-items, and their media."""
+    """Keep the first clip of mini-video with its questions, the last matching question of mini-items, and their media."""
     for dataset, last in (("mini-video", False), ("mini-items", True)):
         asked = read_questions(results / f"questions/{dataset}.jsonl")
         shown = asked[-1] if last else asked[0]
@@ -76,12 +77,12 @@ def world(results: Path, out: Path) -> None:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, required=True, help="of a finished miniature")
-    parser.add_argument("--out", type=Path, required=True, help="folder that is replaced")
+    parser.add_argument("--results", type=Path, required=True, help="results folder of a finished miniature")
+    parser.add_argument("--out", type=Path, required=True, help="folder to replace")
     arguments = parser.parse_args()
     tables = [p for p in sorted(arguments.results.glob("tables/*.parquet")) if p.stem not in UNDRAWN]
     if not tables:
-        raise InputError(f"{arguments.results}/tables holds no table; run snakemake first")
+        raise InputError(f"{arguments.results}/tables holds no tables; run snakemake first")
     part = arguments.out.with_name(f"{arguments.out.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     for name in ("tables", "questions"):

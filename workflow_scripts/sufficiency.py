@@ -1,4 +1,4 @@
-"""Keep only the routes that the knockouts found open, in the questions of one shard, against as many random edges.
+"""Keep only those routes open that the knockouts found, in the questions of one shard; as a control, as many random edges.
 
     python workflow_scripts/sufficiency.py --model tiny-omni --family qwen_omni --checkpoint resources/tiny-omni \\
         --questions results/miniature/questions/mini-video.jsonl --shard 0 --shards 2 --first 10 --draws 1 \\
@@ -8,7 +8,7 @@
         --spans '{"av_video": {"question": ["instruction", "question_text", "options", "tail"]}}' \\
         --out results/miniature/sufficiency/tiny-omni/mini-video/0.parquet
 
-Questions are those that the model answers correctly, among the first so many of every task in the knockouts' split.
+It uses the questions that the model answers correctly, among the first n intervention questions of every task.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ from avflow.tracing import row_schemas, shard_job, sufficiency
 
 
 def choose(questions, arguments) -> list:
-    """The questions of a shard that are asked."""
+    """The questions of a shard to use."""
     table = pq.read_table(arguments.evaluate, columns=["question_id", "correct"])
     correct = dict(zip(*(table[n].to_pylist() for n in ("question_id", "correct"))))
     chosen = first_of_tasks([q for q in read_questions(arguments.questions) if q.study_split == "knockout"], arguments.first)
@@ -32,11 +32,13 @@ def choose(questions, arguments) -> list:
 def main():
     parser = shard_job.parser(__doc__)
     parser.add_argument("--evaluate", type=cli.made_by("the rule evaluate"), required=True, help="this shard's answers")
-    parser.add_argument("--knockouts", type=Path, nargs="+", required=True, help="tables that say which routes matter where")
-    parser.add_argument("--width", type=int, required=True, help="layers in the windows that are read from them")
-    parser.add_argument("--thresholds", type=float, nargs="+", required=True, help="%% of the answer's probability that is lost")
-    parser.add_argument("--draws", type=int, default=1, help="random choices of as many edges a threshold")
-    parser.add_argument("--first", type=int, help="only the first so many questions of every task")
+    parser.add_argument("--knockouts", type=Path, nargs="+", required=True, help="tables from which the routes are found")
+    parser.add_argument("--width", type=int, required=True, help="read only windows of this many layers")
+    parser.add_argument(
+        "--thresholds", type=float, nargs="+", required=True, help="a route is found if its cut loses this %% of probability"
+    )
+    parser.add_argument("--draws", type=int, default=1, help="random choices of edges per threshold")
+    parser.add_argument("--first", type=int, help="use only the first n questions of every task")
     arguments = parser.parse_args()
     changes = {}
 

@@ -1,4 +1,4 @@
-"""Attention masked in the last layers -> Table 1: accuracy by setting and its paired change, as csv and LaTeX.
+"""Make Table 1, attention masked in the last layers: accuracy by setting and its paired change, as csv and LaTeX.
 
     python workflow_scripts/table_1.py --dataset mini-video --attention results/miniature/tables/attention.parquet \\
         --published resources/published/masking.csv --csv results/miniature/tables/tab1.csv \\
@@ -15,7 +15,7 @@ from avflow.storage import whole
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--attention", type=Path, required=True, help="the gathered table of the rule attention")
+    parser.add_argument("--attention", type=Path, required=True, help="table of the rule gather_attention")
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--published", type=Path, required=True, help="csv of the paper's numbers")
     parser.add_argument("--draws", type=int, default=2000, help="bootstrap draws behind the intervals")

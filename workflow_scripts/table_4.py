@@ -1,4 +1,4 @@
-"""Discards and the layers chosen for them -> Table 4, both blocks, as csv and LaTeX.
+"""Make both blocks of Table 4 from the discards and the layers chosen for them, as csv and LaTeX.
 
     python workflow_scripts/table_4.py --pruning results/miniature/tables/pruning.parquet --models tiny-omni \\
         --layers results/miniature/discard_layers/tiny-omni.json --parts '{"knockout": {"mini-video": ["*"]}}' --margin 2 \\
@@ -18,18 +18,18 @@ from avflow.storage import whole
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pruning", type=Path, required=True, help="the gathered table of the rule pruning")
-    parser.add_argument("--models", nargs="+", required=True, help="in the order of the table")
+    parser.add_argument("--pruning", type=Path, required=True, help="table of the rule gather_pruning")
+    parser.add_argument("--models", nargs="+", required=True, help="models in the order of the table")
     parser.add_argument(
-        "--layers", type=Path, nargs="+", required=True, help="of the rule discard_layers, one a model, in that order"
+        "--layers", type=Path, nargs="+", required=True, help="json of the rule discard_layers for each model, in that order"
     )
-    parser.add_argument("--parts", type=json.loads, required=True, help="part -> dataset -> patterns over its tasks, JSON")
-    parser.add_argument("--margin", type=float, required=True, help="of non-inferiority, points of accuracy")
+    parser.add_argument("--parts", type=json.loads, required=True, help="part -> dataset -> patterns of its tasks, JSON")
+    parser.add_argument("--margin", type=float, required=True, help="margin of non-inferiority, in points of accuracy")
     parser.add_argument("--draws", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--published", type=Path, required=True, help="csv of the paper's numbers")
-    parser.add_argument("--video", type=Path, help="csv of the block of audio-visual video; LaTeX is written beside it")
-    parser.add_argument("--items", type=Path, help="csv of the block of interleaved items; likewise")
+    parser.add_argument("--video", type=Path, help="csv for the block of audio-visual video; LaTeX is written beside it")
+    parser.add_argument("--items", type=Path, help="csv for the block of interleaved items; LaTeX is written beside it")
     arguments = parser.parse_args()
     known = published.read(arguments.published, "dataset", "task", "group", "model", "discard", "accuracy", "source")
     layers = {model: json.loads(path.read_text()) for model, path in zip(arguments.models, arguments.layers, strict=True)}

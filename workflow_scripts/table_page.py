@@ -1,9 +1,9 @@
-"""A table (csv) -> a page that a browser shows in place: what the report holds of tables and claims.
+"""Turn a csv table into a page for the browser. The report shows tables and claims this way.
 
     python workflow_scripts/table_page.py results/miniature/tables/claims.csv --title Claims \\
         --out results/miniature/tables/claims.html
 
-Numbers are rounded to four digits; the csv has them whole.
+The page rounds numbers to four digits. The csv has full precision.
 """
 
 import argparse
@@ -34,7 +34,7 @@ VERDICTS = {"agree": "agree", "differ": "differ", "not testable": "untested"}
 
 
 def cell(value, verdict: bool = False) -> str:
-    """One cell as HTML: nothing where nothing is known, numbers to the right, a verdict in its colour."""
+    """One cell as HTML. A missing value gives an empty cell, numbers are aligned right, a verdict has its colour."""
     if pd.isna(value):
         return "<td></td>"
     if isinstance(value, str):
@@ -45,7 +45,7 @@ def cell(value, verdict: bool = False) -> str:
 
 
 def page(table: pd.DataFrame, title: str) -> str:
-    """A table as one HTML page that needs nothing else; one of verdicts says first how many there are of each, by model."""
+    """A table as one self-contained HTML page. A table of verdicts starts with the count of each verdict, by model."""
     said, judged = "", "verdict" in table
     if judged:
         for model, here in table.groupby("model", sort=False):

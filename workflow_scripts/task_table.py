@@ -1,10 +1,10 @@
-"""Questions, answers and drops of one dataset -> Table 2 or 3: its tasks with their numbers and an example, as csv and LaTeX.
+"""Make Table 2 or 3: the tasks of one dataset with question counts, correct answers and an example, as csv and LaTeX.
 
     python workflow_scripts/task_table.py --questions results/miniature/questions/mini-video.jsonl \\
         --dropped results/miniature/questions/mini-video.dropped.tsv --evaluated results/miniature/tables/evaluate.parquet \\
         --published resources/published/tasks.csv --csv results/miniature/tables/tab2.csv --tex results/miniature/tables/tab2.tex
 
-Counts are what was prepared; the paper's stand beside them.
+Counts are those of the prepared questions. The paper's counts stand beside them.
 """
 
 import argparse
@@ -21,8 +21,8 @@ from avflow.storage import whole
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--questions", type=Path, required=True, help="JSON Lines of one dataset")
-    parser.add_argument("--dropped", type=Path, required=True, help="tsv of its dropped questions")
-    parser.add_argument("--evaluated", type=Path, required=True, help="the gathered table of the rule evaluate")
+    parser.add_argument("--dropped", type=Path, required=True, help="tsv of the dataset's dropped questions")
+    parser.add_argument("--evaluated", type=Path, required=True, help="table of the rule gather_evaluate")
     parser.add_argument("--published", type=Path, required=True, help="csv of the paper's numbers")
     parser.add_argument("--csv", type=Path, required=True)
     parser.add_argument("--tex", type=Path, required=True)

@@ -1,28 +1,29 @@
-"""Train a tiny model on the synthetic world; runs again from where it stopped until it is done.
+"""Train a tiny model on the synthetic world. Run the command again until it prints `finished`; it goes on where it stopped.
 
     python workflow_scripts/train_tiny.py --family qwen_omni --state /tmp/omni --out resources/tiny-omni --minutes 9
     python workflow_scripts/train_tiny.py --family video_salmonn --decoder resources/tiny-omni \\
         --state /tmp/salmonn --out resources/tiny-salmonn --minutes 9
 
-Stages, each left when the measured accuracy allows it, never by the clock:
-  1 words    the decoder learns every task with word embeddings in the media's places (language model first)
+There are four stages. The first three end once the measured accuracy is high enough, at the latest after their number of steps:
+  1 words    the decoder learns every task; word embeddings stand in for the media
   2 align    both encoders learn to give those embeddings from pictures and sounds
   3 blocked  everything is trained together on media
-  4 open     the same without the mask described below, the learning rate falling to zero
-Until the last stage, two masks plant what tracing should find: text may not attend to media in the first layers
-(`tiny_training.READ_FROM`), so that reading happens in the middle of the network as in large models; and where only one modality
-decides the answer, text may not attend to the other. The last stage lifts both, and the finished checkpoint is an ordinary,
-unmasked one.
+  4 open     the same without the masks described below; the learning rate falls to zero
 
-tiny-omni took 956 s on one H100 (words 13 to 14 steps a second, then 4 to 5): 6,700 steps, after which every task is right in all
-of 256 fresh questions, and through the files in all of 300.
+Until the last stage, two masks plant what tracing should find. Text may not attend to media in the first layers
+(`READ_FROM` in avflow/miniature/training.py), so that it reads them in the middle of the network, as in large models. If only one
+modality decides the answer, text may not attend to the other. The last stage lifts both masks, so the finished checkpoint is an
+ordinary one.
 
-With two audio tokens a second, tiny-salmonn binds colours to sounds at once but hardly learns to look one up by the other from
-scratch ("while-see": chance after 1,000 steps of the words stage, and one half after thousands). `--decoder` lets it start from
-the decoder of tiny-omni, as both real families start from Qwen2.5: then every task is right within 300 steps of the words stage,
-at SALMONN's own layout and positions, and after 3,300 steps (624 s) in all of 256 fresh questions.
+tiny-omni took 956 s and 6,700 steps on one H100 (13 to 14 steps per second in stage 1, then 4 to 5). It then answers all of 256
+fresh questions per task correctly, and all of 300 that are read from files.
 
-What differs between families is in `tiny_omni` and `tiny_salmonn`: tokenizer, model with decoder and head, layout, batched
+With two audio tokens per second, tiny-salmonn binds colours to sounds at once. From scratch it hardly learns to look up one by
+the other: on "while-see" it is at chance after 1,000 steps of stage 1, and half right after thousands. `--decoder` lets it start
+from the decoder of tiny-omni, as both real families start from Qwen2.5. Then every task is right within 300 steps of stage 1, at
+SALMONN's own layout and positions. After 3,300 steps (624 s) it answers all of 256 fresh questions per task correctly.
+
+`tiny_omni` and `tiny_salmonn` hold what differs between the families: tokenizer, model with decoder and head, layout, batched
 encoders, frame times and facts of a clip, the names of the encoders' parameters, and how a checkpoint is written.
 """
 
@@ -42,14 +43,14 @@ from avflow.miniature.training import FAMILIES
 from avflow.models import devices
 
 AUXILIARY = 0.5  # weight of predicting the answer word at the question's (or the reference's) last token
-BINDING = 0.25  # weight of predicting, at a clip's audio tokens after READ_FROM layers, the colour that is shown meanwhile
-SMOOTHING = 0.1  # of the target over the four letters, so that the probability of an answer does not saturate
+BINDING = 0.25  # weight of predicting, at a clip's audio tokens after READ_FROM layers, the colour shown at the same time
+SMOOTHING = 0.1  # share of the target spread over the four letters, so that an answer's probability does not saturate
 STAGES = ("words", "align", "blocked", "open")
 
 
 @dataclass
 class Schedule:
-    """Steps of each stage: it is left early once every task is `good`, except the last, which runs its full length."""
+    """The most steps of each stage. A stage ends early once every task is `good`; the last one always runs its full length."""
 
     words: int = 6000
     align: int = 1500
@@ -61,7 +62,7 @@ class Schedule:
 
 
 def train(trainer: Trainer, state: dict, schedule: Schedule, minutes: float, log) -> bool:
-    """Run until done (True) or until `minutes` have passed (False); `state` holds stage, step, accuracies and optimizer."""
+    """Train until done (True) or until `minutes` have passed (False). `state` holds stage, step, accuracies and optimizer."""
     model, head, device = trainer.model, trainer.head, trainer.device
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.05, fused=device == "cuda")
     if state.get("optimizer"):
@@ -83,7 +84,7 @@ def train(trainer: Trainer, state: dict, schedule: Schedule, minutes: float, log
         weight = {t: 0.15 + (1 - share[t]) for t in TASKS}
         total = sum(weight.values())
         rows = {t: max(2, int(size * weight[t] / total)) for t in TASKS}
-        rows[TASKS[-1]] += size - sum(rows.values())  # an equal total, so that nothing is compiled twice
+        rows[TASKS[-1]] += size - sum(rows.values())  # keep the total equal, so that nothing is compiled twice
         batches = [trainer.batch(t, rows[t]) for t in TASKS]
         loss = 0.0
         with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
@@ -111,7 +112,7 @@ def train(trainer: Trainer, state: dict, schedule: Schedule, minutes: float, log
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        if stage == "align":  # the decoder rests
+        if stage == "align":  # train the encoders only
             for name, p in model.named_parameters():
                 if not name.startswith(trainer.family.encoders):
                     p.grad = None
@@ -148,14 +149,12 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--family", required=True, choices=sorted(FAMILIES))
     parser.add_argument("--state", type=Path, required=True, help="folder for the state between runs")
-    parser.add_argument("--decoder", type=Path, help="checkpoint folder of another tiny model, whose decoder to start from")
-    parser.add_argument(
-        "--resume", type=Path, help="checkpoint folder to go on from, by its training.jsonl, where --state is lost"
-    )
+    parser.add_argument("--decoder", type=Path, help="checkpoint folder of another tiny model: start from its decoder")
+    parser.add_argument("--resume", type=Path, help="checkpoint folder with training.jsonl: go on from there if --state is lost")
     parser.add_argument("--out", type=Path, required=True, help="checkpoint folder, written whenever the run stops")
-    parser.add_argument("--minutes", type=float, default=9.0, help="stop and save after this long")
+    parser.add_argument("--minutes", type=float, default=9.0, help="stop and save after this many minutes")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--smoke", action="store_true", help="5 steps in all with few rows, to see that it runs")
+    parser.add_argument("--smoke", action="store_true", help="only 5 steps with few rows, to see that it runs")
     arguments = parser.parse_args(argv)
     schedule = Schedule(words=2, align=1, blocked=1, open=1, word_rows=14, media_rows=14) if arguments.smoke else Schedule()
     devices.claim()
@@ -188,7 +187,7 @@ def main(argv=None):
     finished = train(trainer, state, schedule, arguments.minutes, log)
     torch.save({**state, "model": trainer.model.state_dict()}, saved)
     trainer.family.save(arguments.out)
-    (arguments.state / "log.jsonl").touch()  # where nothing was measured yet
+    (arguments.state / "log.jsonl").touch()  # in case nothing was measured yet
     shutil.copy(arguments.state / "log.jsonl", arguments.out / "training.jsonl")
     print("finished" if finished else "to be continued", flush=True)
 

@@ -221,7 +221,7 @@ def test_a_bad_table_is_named_with_the_remedy(tmp_path, spoil, message):
 
 def test_another_table_and_too_small_a_budget_are_refused_in_one_line(study):
     done = script("explorer", study / "evaluate.parquet", *files(study), "--study", "x", "--out", study / "no.html", check=False)
-    wanted = f"error: {study}/evaluate.parquet: is no table of knockouts; give those named knockout_<analysis>.parquet\n"
+    wanted = f"error: {study}/evaluate.parquet: not a table of knockouts; give files named knockout_<analysis>.parquet\n"
     assert done.returncode == 2 and done.stderr == wanted
     done = explore(study, "windows", check=False, budget=1000, out="no.html")
     last = done.stderr.splitlines()[-1]

@@ -13,7 +13,7 @@ def test_a_model_without_wrong_answers_has_an_empty_figure_and_no_error(tmp_path
     shard = tmp_path / "shard.parquet"
     pq.write_table(row_schemas.KNOCKOUT.empty_table(), shard)
     refused = script("gather", shard, "--out", tmp_path / "k.parquet", check=False)
-    assert refused.returncode == 2 and "none of 1 shards holds a row" in refused.stderr
+    assert refused.returncode == 2 and "none of 1 shards has a row" in refused.stderr
     script("gather", shard, "--may-be-empty", "--out", tmp_path / "k.parquet")
     pq.write_table(row_schemas.EVALUATE.empty_table(), tmp_path / "e.parquet")
     found = effects.read(tmp_path / "k.parquet", {"m": 3}, "d", {"evaluated": tmp_path / "e.parquet"}, answered="wrong")

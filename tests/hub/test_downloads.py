@@ -312,7 +312,7 @@ def test_results_know_a_downloaded_checkpoint_by_its_manifest(pin, tmp_path):
 def test_a_study_without_the_hub_has_nothing_to_pin(tmp_path):
     done = script("pin", "--targets", "{}", "--out", tmp_path / "pins", check=False)
     assert done.returncode == 2 and not (tmp_path / "pins").exists()
-    assert "error: nothing in this study comes from the hub; run: snakemake pin --config study=paper" in done.stderr
+    assert "error: this study takes nothing from the hub; run: snakemake pin --config study=paper" in done.stderr
 
 
 def test_an_unpinned_download_stops_with_one_line(tmp_path):

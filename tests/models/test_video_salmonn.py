@@ -110,7 +110,7 @@ def test_swapped_positions_make_the_check_fail(golden):
 
 
 def test_a_missing_fixture_is_named():
-    with pytest.raises(InputError, match=r"nowhere\.json: there is no such file"):
+    with pytest.raises(InputError, match=r"nowhere\.json: no such file"):
         check_parity.read_fixture("nowhere")
 
 

@@ -128,7 +128,7 @@ def test_half_the_correct_answers_cost_half_the_knockouts(settings):
     done = estimate(settings, {"fig4": {"cuts": ["figure_4"], "reliance": False}})
     line = next(line for line in done.stdout.splitlines() if line.startswith("fig4"))
     assert float(line.split()[1]) == pytest.approx((study(0.5).answers(*place) + half) / 3600, abs=0.051)
-    assert "features video-salmonn2-plus-7b" in done.stdout and "each shard's removed once it is used" in done.stdout
+    assert "features video-salmonn2-plus-7b" in done.stdout and "each shard's features are removed once used" in done.stdout
 
 
 def test_a_model_without_a_published_shape_is_named(settings):

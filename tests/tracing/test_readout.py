@@ -149,7 +149,7 @@ def test_answers_that_are_no_letters_are_reported_with_what_was_said(capsys):
     loaded = lambda question: (SimpleNamespace(tokenizer=TOKENIZER), {})
     facts = evaluate.count_letters(loaded, [SimpleNamespace(question_id=n) for n in said], Partial(rows))
     assert facts == {"answers_without_letter": 3, "said_instead": {" B": 2, "T": 1}}
-    assert "3 of 4 answers are no option letter (says_letter is false) but ' B' 2 times, 'T' 1 times" in capsys.readouterr().err
+    assert "3 of 4 answers are not an option letter (says_letter is false): ' B' 2 times, 'T' 1 times" in capsys.readouterr().err
 
 
 def test_where_all_say_letters_the_log_is_silent(capsys):

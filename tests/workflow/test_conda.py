@@ -156,7 +156,7 @@ def test_without_conda_pinning_says_what_to_install(copy):
     where, _ = copy
     done = subprocess.run([sys.executable, "envs/pin.py"], cwd=where, env={"PATH": ""}, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr == "error: conda is not on the PATH; install Miniforge, or run this on a machine that has conda\n"
+    assert done.stderr == "error: conda is not on the PATH; install Miniforge, or use a machine that has conda\n"
 
 
 def test_the_dockerfile_makes_every_environment_for_a_gpu(copy):

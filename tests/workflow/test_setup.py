@@ -108,16 +108,16 @@ def setup(tmp_path, **environment):
 
 
 def test_a_missing_or_wrong_python_is_named_with_the_remedy(tmp_path):
-    assert "python9 is not there; install Python 3.11 or 3.12, or run: PYTHON=" in setup(tmp_path, PYTHON="python9")
+    assert "python9 was not found; install Python 3.11 or 3.12, or run: PYTHON=" in setup(tmp_path, PYTHON="python9")
     fake = tmp_path / "fake"
     fake.write_text("#!/bin/sh\necho 3.8\n")
     fake.chmod(0o755)
-    assert "is Python 3.8; Python 3.11 or 3.12 is needed: PYTHON=" in setup(tmp_path, PYTHON=str(fake))
+    assert "is Python 3.8, but 3.11 or 3.12 is needed; run: PYTHON=" in setup(tmp_path, PYTHON=str(fake))
 
 
 def test_a_full_disk_is_noticed_before_anything_is_installed(tmp_path):
     assert re.search(
-        r"\d+ MB are free here and the environment needs about 99999999 MB",
+        r"\d+ MB are free here, but the environment needs about 99999999 MB",
         setup(tmp_path, PYTHON=sys.executable, NEED_MB="99999999"),
     )
 
@@ -128,7 +128,7 @@ def test_a_failed_installation_leaves_nothing_half_made(tmp_path):
     (tmp_path / "requirements.lock").write_text("no-such-package-of-this-name==1.0\n")
     environment = {**os.environ, "PYTHON": sys.executable, "PIP_NO_INDEX": "1"}
     done = subprocess.run(["sh", "setup.sh"], cwd=tmp_path, capture_output=True, text=True, env=environment)
-    assert done.returncode != 0 and "nothing half-made is left" in done.stderr and not (tmp_path / ".venv").exists()
+    assert done.returncode != 0 and ".venv is removed: fix the cause" in done.stderr and not (tmp_path / ".venv").exists()
 
 
 def test_ci_lints_and_the_catalog_says_how_the_workflow_is_used():
