@@ -6,8 +6,8 @@ TASKS_OF = {"tab2": study.video, "tab3": study.items}
 rule tab1:
     """Table 1: accuracy with attention to video, or to video and sound, masked in the last layers."""
     input:
-        script="workflow_scripts/table_1.py",
-        lib=code("table_1"),
+        script="workflow_scripts/tab1.py",
+        lib=code("tab1"),
         attention="<tables>/attention.parquet",
         published="resources/published/masking.csv",
     output:
@@ -68,8 +68,8 @@ rule tab3:
 rule tab4:
     """Table 4: accuracy when tokens are discarded once they have been read, with intervals and costs."""
     input:
-        script="workflow_scripts/table_4.py",
-        lib=code("table_4"),
+        script="workflow_scripts/tab4.py",
+        lib=code("tab4"),
         pruning="<tables>/pruning.parquet",
         layers=expand("<results>/discard_layers/{model}.json", model=study.models),
         published="resources/published/table_4.csv",

@@ -1,6 +1,6 @@
 """Make Table 1, attention masked in the last layers: accuracy by setting and its paired change, as csv and LaTeX.
 
-    python workflow_scripts/table_1.py --dataset mini-video --attention results/miniature/tables/attention.parquet \\
+    python workflow_scripts/tab1.py --dataset mini-video --attention results/miniature/tables/attention.parquet \\
         --published resources/published/masking.csv --csv results/miniature/tables/tab1.csv \\
         --tex results/miniature/tables/tab1.tex
 """

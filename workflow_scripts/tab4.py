@@ -1,6 +1,6 @@
 """Make both blocks of Table 4 from the discards and the layers chosen for them, as csv and LaTeX.
 
-    python workflow_scripts/table_4.py --pruning results/miniature/tables/pruning.parquet --models tiny-omni \\
+    python workflow_scripts/tab4.py --pruning results/miniature/tables/pruning.parquet --models tiny-omni \\
         --layers results/miniature/discard_layers/tiny-omni.json --parts '{"knockout": {"mini-video": ["*"]}}' --margin 2 \\
         --published resources/published/table_4.csv --video results/miniature/tables/tab4_video.csv
 """
