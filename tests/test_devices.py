@@ -79,7 +79,7 @@ def test_a_job_too_many_waits_says_so_and_takes_the_device_of_one_that_is_gone(c
     until(lambda: "waiting for a GPU: other jobs hold 4, 7 (see " in waiting.said())
     assert waiting.poll() is None
     held["7"].stdin.close() if how == "ends" else held["7"].send_signal(how)
-    assert claimed(waiting) == "7" and "GPU 7 of 4, 7" in waiting.said()
+    assert claimed(waiting) == "7" and "GPU 7, one of 4, 7" in waiting.said()
     assert held["4"].poll() is None and waiting.said().count("waiting") == 1
 
 
@@ -136,7 +136,7 @@ def test_a_lock_that_cannot_be_made_is_one_line_with_the_remedy(claims, tmp_path
     code += f"tempfile.tempdir = {str(gone)!r}; cli.run(devices.claim)"
     job = claims(code, CUDA_VISIBLE_DEVICES="0")
     assert job.wait() == 2
-    why = "Not a directory; it keeps GPU jobs apart: remove it, or set TMPDIR to a folder"
+    why = "Not a directory; it locks a GPU for one job: remove it, or set TMPDIR to a folder"
     assert job.said() == f"error: {gone}/avflow-gpu-0.lock: {why}\n"
 
 
@@ -174,5 +174,5 @@ def test_snakemake_gives_each_gpu_job_its_own_device(copy, tmp_path):  # noqa: F
     run = subprocess.run(command, cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
     assert run.returncode == 0, run.stdout[-5000:]
     logs = [copy / f"logs/miniature/extract_features/tiny-salmonn/mini-video/{shard}.log" for shard in range(2)]
-    used = [re.search(r"^GPU (\d) of 5, 7$", log.read_text(), re.MULTILINE)[1] for log in logs]
+    used = [re.search(r"^GPU (\d), one of 5, 7$", log.read_text(), re.MULTILINE)[1] for log in logs]
     assert sorted(used) == ["5", "7"]
