@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..questions import Question
 from .spans import Spans
 
-VARIANTS = (" {}", "({}", "{}.", "{})", "{}:")  # other ways to write an option's letter; those of one token count
+VARIANTS = (" {}", "({}", "{}.", "{})", "{}:")  # other ways to write a letter; only single tokens are used
 TAIL = "<|im_end|>\n<|im_start|>assistant\n"
 
 
@@ -46,7 +46,7 @@ class MediaLayout:
 class Prompt:
     """Token ids (S,), positions (3, S) and spans of one question; letter_ids (options,) in the options' order.
 
-    variant_ids (n,): the tokens that write these letters as in `VARIANTS`, where the vocabulary has a single token for it.
+    variant_ids (n,): these letters written as in `VARIANTS`. A form that takes more than one token is left out.
     """
 
     ids: torch.Tensor

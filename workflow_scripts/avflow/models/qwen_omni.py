@@ -30,7 +30,7 @@ TOKENS = {
 }
 MODEL_TYPES = ("qwen2_5_omni", "qwen2_5_omni_thinker")
 LONGEST_SOUND = 300 * SAMPLE_RATE  # the official feature extractor drops the rest (chunk_length in preprocessor_config.json)
-SHORTEST_SOUND = 2 * HOP + 1  # samples, for one audio token
+SHORTEST_SOUND = 2 * HOP + 1  # in samples: enough for one audio token
 
 
 def audio_tokens(samples: int) -> int:
@@ -129,7 +129,7 @@ def load_thinker(folder: Path, dtype) -> Qwen2_5OmniThinkerForConditionalGenerat
     )
     missing = sorted(info["missing_keys"])
     text = config.get("thinker_config", config).get("text_config", {})
-    if missing == ["lm_head.weight"] and text.get("tie_word_embeddings"):  # the released checkpoints tie it
+    if missing == ["lm_head.weight"] and text.get("tie_word_embeddings"):  # tied when the checkpoints were released
         model.lm_head.weight = model.get_decoder().get_input_embeddings().weight
     elif missing:
         raise InputError(f"{folder}: tensor {missing[0]} is missing ({len(missing)} in all); download the checkpoint again")

@@ -223,7 +223,7 @@ class Rates:
         return self.per_forward * ideal * self.forward(shape, tokens) + self.per_knockout * count
 
     def encode(self, family_models: list[str], setting: str, tokens: int) -> float:
-        """Seconds of one question's encoders, at the fastest measured rate of its family, whose encoders are all of one size."""
+        """Seconds of one question's encoders, at the fastest rate measured in its family, as its encoders are of one size."""
         found = []
         for model in family_models:
             case = self.stages.get(model)

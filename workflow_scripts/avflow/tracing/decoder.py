@@ -1,8 +1,9 @@
 """Run the Hugging Face decoder layers, unmodified, and keep what a clean run computes.
 
-    clean_run    one forward with nothing cut, whose keys, values and inputs the sweep starts from
-    masked_run   one forward per variant under explicit masks: the reference
-    uncut_logits answers with nothing cut, for many sequences at once
+    clean_run       one forward with nothing cut; the sweep starts from its keys, values and inputs
+    masked_run      one forward per variant under explicit masks: the reference
+    uncut_logits    answers with nothing cut, for many sequences at once
+    removed_mass    the share of clean attention that a cut removes
 
 A knockout is always compared with a base that ran through the same kernel. The reference hands sdpa an explicit boolean mask in
 every layer, for base and cut alike. Without a mask, sdpa would switch to its causal kernel; under eager attention, a boolean

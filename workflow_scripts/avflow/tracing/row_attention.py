@@ -1,10 +1,11 @@
 """Attention of the rows that a sweep recomputes. A cut selects the keys that a row keeps; it is never a mask.
 
+A variant is one set of recomputed rows: interventions that have been cut alike so far, or a null row.
     1. Rows that lose the same keys form a group. They attend together to the keys that they keep (`Cut`).
     2. Kept keys stay in their order, so the causal rule alone hides later keys. No mask is needed, and the fastest kernels apply.
-    3. A key is own or shared. Every variant recomputes its own keys. Keys of rows before the first recomputed row are the clean
-       run's, and all variants share them.
-    4. Attention to shared keys and attention to own keys are computed separately. The logarithms of their normalisers combine
+    3. A key is own or shared. Every variant recomputes its own keys. Keys of rows before the first recomputed row come
+       from the clean run, and all variants share them. If these rows are at most half of all, each variant gets a copy instead.
+    4. Attention to shared keys and attention to own keys are computed separately. The logarithms of the normalisers combine
        them exactly (`joined`), as FlashAttention combines its blocks (arXiv 2205.14135, section 3.1).
 
 `Rows` and `ValueZero` are handed to a Hugging Face layer in place of a mask. `install` makes the layer understand them.

@@ -2,7 +2,7 @@
 
     1. The tested edges are those of all routes that an analysis of knockouts cut.
     2. A route is found in a layer if cutting it in the window centred there lowers the answer's probability by at least a
-       threshold in %, as a mean over the questions of any group (`effects`).
+       threshold (in %), as a mean over the questions of at least one group of tasks (`effects`).
     3. In each layer, the tested edges of the routes found there stay open. All other tested edges are closed (`Tested.found`).
        Edges that no route tests, such as those within the question or within a frame, always stay open.
     4. The control keeps the same number of tested edges, drawn at random and spread evenly over the layers (`Tested.random`).
