@@ -123,11 +123,11 @@ FAULTS = {
     ),
     "a tensor has another shape": (
         lambda f: change_tensor(f, lambda tensors, name: tensors.update({name: torch.zeros(3, 5)})),
-        r"full: tensor model\.layers\.0\S* does not fit config.json; use the two together",
+        r"full: tensor model\.layers\.0\S* does not fit config.json; take both from the same checkpoint",
     ),
     "another model's config": (
         lambda f: (f / "config.json").write_text('{"model_type": "llama"}'),
-        "full: config.json is of model_type 'llama'; give the folder of a Qwen2.5-Omni checkpoint",
+        "full: config.json has model_type 'llama'; give the folder of a Qwen2.5-Omni checkpoint",
     ),
     "the config is cut off": (lambda f: (f / "config.json").write_text('{"a"'), "full: config.json is not JSON .*; download"),
     "the tokenizer is cut off": (

@@ -76,7 +76,7 @@ def test_a_job_without_a_free_device_waits_and_takes_the_next_one(claims, how):
     until(lambda: "waiting for a GPU: other jobs hold 4, 7 (see " in waiting.said())
     assert waiting.poll() is None
     held["7"].stdin.close() if how == "ends" else held["7"].send_signal(how)
-    assert claimed(waiting) == "7" and "GPU 7 of 4, 7" in waiting.said()
+    assert claimed(waiting) == "7" and "GPU 7, one of 4, 7" in waiting.said()
     assert held["4"].poll() is None and waiting.said().count("waiting") == 1
 
 
@@ -133,7 +133,7 @@ def test_a_lock_that_cannot_be_made_is_one_line_with_the_remedy(claims, tmp_path
     code += f"tempfile.tempdir = {str(gone)!r}; cli.run(devices.claim)"
     job = claims(code, CUDA_VISIBLE_DEVICES="0")
     assert job.wait() == 2
-    why = "Not a directory; it keeps GPU jobs apart: remove it, or set TMPDIR to a folder"
+    why = "Not a directory; it locks a GPU for one job: remove it, or set TMPDIR to a folder"
     assert job.said() == f"error: {gone}/avflow-gpu-0.lock: {why}\n"
 
 

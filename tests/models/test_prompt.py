@@ -218,7 +218,7 @@ def test_a_letter_that_is_no_token_of_its_own_is_refused(model):
     layout = OmniLayout(model.model.config).of(
         "video", 1, "video", dict(grid=torch.tensor([4, 4, 4]), seconds_per_grid=torch.tensor(1.0))
     )
-    with pytest.raises(InputError, match="letter Ax is not a token of its own"):
+    with pytest.raises(InputError, match="letter Ax is not a single token"):
         prompt.build(changed, model.tokenizer, world.SYSTEM_PROMPT, {"v1": layout})
 
 

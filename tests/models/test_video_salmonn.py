@@ -205,7 +205,7 @@ def test_bad_checkpoints_are_named_in_one_line(copy, tmp_path):
     (copy / "tokenizer.json").write_text((copy / "tokenizer.json").read_text().replace("<|audio_pad|>", "<|other|>"))
     settings = (copy / "tokenizer_config.json").read_text().replace("<|audio_pad|>", "<|other|>")
     (copy / "tokenizer_config.json").write_text(settings)
-    refused(r"<\|audio_pad\|> is not a token of its own")
+    refused(r"<\|audio_pad\|> is not a single token")
 
 
 def test_positions_are_an_option_of_this_family_only(folder):

@@ -278,6 +278,6 @@ def test_from_the_command_line_a_changed_budget_finds_its_rows(job):
     before = as_bytes(pq.read_table(job.out))
     job.out.unlink()  # as Snakemake does before it starts a job again
     said = process("knockout", *job.options(THREE)).stderr
-    assert "0 of 2 questions were finished before, 2 have finished rows and get new ones\n" in said
+    assert "0 of 2 questions were finished before; 2 more have some rows and get new ones\n" in said
     after = as_bytes(pq.read_table(job.out))
     assert kept(before, after) and len(after) == len(before) + 2 * 3

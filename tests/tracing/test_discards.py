@@ -203,12 +203,12 @@ def test_bad_discards_are_refused_with_the_reason(sequences, discard, reason):
 
 def test_ranked_tokens_have_no_mask_beforehand(sequences):
     drops = discards.resolve(sequences[HEAR], [Discard("vision", 3, 0.5)], LAYERS)
-    with pytest.raises(InputError, match="tokens that are ranked have no mask beforehand"):
+    with pytest.raises(InputError, match="a discard with keep has no mask"):
         discards.masks(drops, len(sequences[HEAR]), "cpu")
 
 
 def test_ranking_and_removing_in_one_layer_is_refused(sequences):
-    with pytest.raises(InputError, match="tokens that are ranked must leave alone"):
+    with pytest.raises(InputError, match="a discard with keep cannot share its layer with another"):
         discards.resolve(sequences[HEAR], [Discard("vision", 3, 0.5), Discard("audio", 3)], LAYERS)
 
 

@@ -104,7 +104,7 @@ def test_a_token_without_a_span_is_refused():
 @pytest.mark.parametrize("member", ["insruction", "optoins", "frame_0", "candidate"])
 def test_a_union_of_a_span_that_cannot_exist_is_refused(member):
     """Left out silently, its tokens would let information pass every knockout."""
-    with pytest.raises(InputError, match=f"spans: question names '{member}', which is no span; a union is made of system"):
+    with pytest.raises(InputError, match=f"spans: question names '{member}', which is not a span; a union is made of system"):
         Spans(["system", "question_text", "last"], unions={"question": ["question_text", member]})
 
 

@@ -62,7 +62,7 @@ def test_a_cut_is_missing_from_the_map_and_changes_what_comes_after(cases):
 
 def test_masking_layers_that_do_not_exist_is_an_error(cases):
     model, sequence = cases["omni clip"]
-    with pytest.raises(InputError, match="layers 8 to 12 do not exist; there are 0 to 11"):
+    with pytest.raises(InputError, match="layers 8 to 12 do not exist; the model has 0 to 11"):
         attention_maps(model, sequence, [(Route.parse("audio->last"), range(8, 13))], 8)
     with pytest.raises(
         InputError, match=r"masked_layers \[31, 35\] do not exist; the model has layers 0 to 11: give the first and"

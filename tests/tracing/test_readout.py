@@ -87,7 +87,7 @@ def test_a_letter_that_merges_with_its_bracket_is_refused():
         layout = [{**s, "format": "({label}) {text}"} if s["seg"] == "options" else s for s in question.layout]
         return replace(question, layout=tuple(layout))
 
-    with pytest.raises(InputError, match="question d__1: letter A is not a token of its own in this prompt"):
+    with pytest.raises(InputError, match="question d__1: letter A is not a single token in this prompt"):
         built(change=bracketed)
     separate = built(change=bracketed, tokenizer=processor_cases.byte_tokenizer(ENDS))[1]
     assert len(separate.letter_ids) == 4
@@ -96,7 +96,9 @@ def test_a_letter_that_merges_with_its_bracket_is_refused():
 def test_an_option_without_a_column_is_refused():
     s = sequence()
     s = replace(s, question=replace(s.question, options=(*s.question.options, Option("E", "e"))))
-    with pytest.raises(InputError, match="question d__1: the tables hold options A, B, C, D and not E; drop the question"):
+    with pytest.raises(
+        InputError, match="question d__1: the tables have no column for option E, only for A, B, C, D; drop the question"
+    ):
         readout.option_logits(s, torch.zeros(1, 300))
 
 

@@ -21,5 +21,5 @@ def test_snakemake_gives_each_gpu_job_its_own_device(copy, tmp_path):
     run = subprocess.run(command, cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
     assert run.returncode == 0, run.stdout[-5000:]
     logs = [copy / f"logs/miniature/extract_features/tiny-salmonn/mini-video/{shard}.log" for shard in range(2)]
-    used = [re.search(r"^GPU (\d) of 5, 7$", log.read_text(), re.MULTILINE)[1] for log in logs]
+    used = [re.search(r"^GPU (\d), one of 5, 7$", log.read_text(), re.MULTILINE)[1] for log in logs]
     assert sorted(used) == ["5", "7"]

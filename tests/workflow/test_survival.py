@@ -202,7 +202,7 @@ def test_a_route_added_in_config_yaml_reruns_the_job_and_keeps_the_finished_rows
         (where / "short.yaml").write_text(STUDY)
     said = run.said()
     assert "1 of 1 steps (100%) done" in said and "Params have changed since last execution" in said
-    assert f"0 of {QUESTIONS} questions were finished before, {QUESTIONS} have finished rows and get new ones" in said
+    assert f"0 of {QUESTIONS} questions were finished before; {QUESTIONS} more have some rows and get new ones" in said
     new = pc.equal(pq.read_table(where / OUT)["route"], "options->last")
     assert pc.sum(new).as_py() == QUESTIONS * 6 * 3, "each second layer of 12, the route and two draws of its control"
     pq.write_table(pq.read_table(where / OUT).filter(pc.invert(new)), where / "old.parquet")
@@ -356,7 +356,8 @@ def test_a_missing_input_names_the_rule_that_makes_or_fetches_it(study, monkeypa
         with pytest.raises(SystemExit, match="2"):
             cli.run(knockout.main)
         said = capsys.readouterr().err
-        assert said.startswith(f"error: {value} is not there; {rule}") and said.count("\n") == 1
+        missing = "does not exist" if name == "--checkpoint" else "is not there"
+        assert said.startswith(f"error: {value} {missing}; {rule}") and said.count("\n") == 1
     assert not Path("out.parquet.partial").exists()
 
 
@@ -396,7 +397,7 @@ def test_a_question_that_does_not_fit_is_one_line_and_what_was_finished_is_kept(
     with pytest.raises(SystemExit, match="2"):
         cli.run(evaluate.main)
     last = capsys.readouterr().err.splitlines()[-1]
-    assert re.match(r"error: question mini_video\S+ of \S+ does not fit into the GPU's memory; end what else runs", last)
+    assert re.match(r"error: question mini_video\S+ of \S+ does not fit into the GPU's memory; end other programs", last)
     assert not (tmp_path / "0.parquet").exists()
     monkeypatch.setattr(evaluate, "ask", original)
     cli.run(evaluate.main)

@@ -1,6 +1,7 @@
-"""One module a model family, and what all of them share: prompt, spans, sequence, devices, GPU memory.
+"""Models: how a question becomes tokens. One module per model family, and what all families share.
 
-`load` opens a checkpoint folder. An adapter turns a question and its encoded media into a `Sequence`.
+`load` opens a checkpoint folder. An adapter turns a question and its encoded media into a `Sequence`, which holds the decoder's
+input and the names of its tokens (`Spans`). The shared modules are prompt, spans, sequence, devices and gpu_memory.
 """
 
 from .. import attach

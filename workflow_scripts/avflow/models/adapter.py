@@ -1,4 +1,4 @@
-"""What the adapters of all families share: a question and its encoded media become the decoder's input."""
+"""What the adapters of all families share: they turn a question and its encoded media into the decoder's input."""
 
 import torch
 
@@ -10,7 +10,7 @@ from .sequence import Sequence
 
 
 def grid_positions(grid, merge: int, seconds_per_grid: float, per_second: int) -> torch.Tensor:
-    """(3, n) temporal, height and width ids of a (t, h, w) patch grid after merging, counted from 0."""
+    """Temporal, height and width ids (3, n) of a (t, h, w) patch grid after merging, from 0."""
     t, h, w = grid[0], grid[1] // merge, grid[2] // merge
     time = (torch.arange(t) * seconds_per_grid * per_second).long()
     return torch.stack(
@@ -23,34 +23,36 @@ def grid_positions(grid, merge: int, seconds_per_grid: float, per_second: int) -
 
 
 class Adapter:
-    """A loaded model. A family sets:
+    """A loaded model. Each family sets:
 
-    folder, system_prompt, device, dtype, tokenizer; decoder, the HF text model; head, (.., D) to logits; layout, whose
-    `of(role, index, kind, features)` gives a `MediaLayout`; tokens, the placeholder token of each kind of medium; patch and
-    temporal, the vision encoder's patch size in pixels and in frames; longest_sound, in samples, where the encoder has a limit;
-    vision(kind, patches, grid) -> (n, D) and audio(sound) -> (m, D), the encoders.
+    folder, system_prompt, device, dtype, tokenizer
+    decoder            the Hugging Face text model
+    head               (.., D) -> logits (.., V)
+    layout             its `of(role, index, kind, features)` gives a `MediaLayout`
+    tokens             the placeholder token of each kind of medium
+    patch, temporal    the vision encoder's patch size, in pixels and in frames
+    longest_sound      the encoder's limit in samples, or None
+    vision(kind, patches, grid) -> (n, D) and audio(sound) -> (m, D), the encoders
     """
 
     longest_sound: int | None = None
 
     def check(self) -> None:
-        """Raise InputError for what cannot be traced or read: sliding windows, placeholders that the tokenizer lacks."""
+        """Raise InputError for sliding-window layers, which cannot be traced, and for placeholders missing from the tokenizer."""
         if "sliding_attention" in self.decoder.config.layer_types:
             raise InputError(
                 f"{self.folder}: sliding-window layers cannot be traced; set use_sliding_window to false in config.json"
             )
         for token in self.tokens.values():
             if len(self.tokenizer(token, add_special_tokens=False)["input_ids"]) != 1:
-                raise InputError(
-                    f"{self.folder}: {token} is not a token of its own; use the tokenizer that came with the checkpoint"
-                )
+                raise InputError(f"{self.folder}: {token} is not a single token; use the tokenizer that came with the checkpoint")
 
     @torch.inference_mode()
     def encode(self, kind: str, frames=None, audio=None, fps: float | None = None) -> dict[str, torch.Tensor]:
-        """Encoder outputs of one medium, which never depend on other media.
+        """Encoder outputs of one medium. They never depend on other media.
 
         kind: "video" (frames uint8 (T, 3, H, W), audio (samples,) or None, fps), "image" (frames (1, 3, H, W)) or "audio".
-        Returns any of vision (n, D), audio (m, D), grid (3,) int64 patches, seconds_per_grid (), samples ().
+        Returns those that apply of vision (n, D), audio (m, D), grid (3,) int64 in patches, seconds_per_grid () and samples ().
         """
         out = {}
         if frames is not None:
@@ -67,7 +69,10 @@ class Adapter:
 
     @torch.inference_mode()
     def sequence(self, question: Question, features: dict[str, dict], unions=None) -> Sequence:
-        """The decoder's input for one question. features: media_id -> what `encode` gave."""
+        """The decoder's input for one question. features: media_id -> outputs of `encode`.
+
+        Raises InputError if the prompt has another number of placeholders than there are features, and as `prompt.build` does.
+        """
         media = {m.id: self.layout.of(m.role, m.index, m.kind, features[m.media_id]) for m in question.media}
         prompt = build(question, self.tokenizer, self.system_prompt, media, unions)
         embeds = self.decoder.get_input_embeddings()(prompt.ids.to(self.device))

@@ -1,7 +1,7 @@
-"""A checkpoint folder: config.json, the safetensors files that its index names, a tokenizer; every fault is one line.
+"""Read a checkpoint folder: config.json, the safetensors files that its index names, and a tokenizer. Each fault is one line.
 
-A folder that was half downloaded is found here, before a network is built: transformers would fill what is missing with random
-numbers, or build the default network of ten billion parameters for a config.json that it does not know.
+An incomplete download is found here, before a network is built. transformers would fill missing tensors with random numbers. For
+a config.json that it does not know, it would build the default network of ten billion parameters.
 """
 
 import json
@@ -15,7 +15,7 @@ from ..storage import manifest
 
 
 def _json(folder: Path, name: str):
-    """The parsed contents of a JSON file. Raises FileNotFoundError, InputError."""
+    """The object in a JSON file. Raises FileNotFoundError, and InputError if the file holds no JSON object."""
     try:
         found = json.loads((folder / name).read_text(encoding="utf-8"))
     except ValueError as error:
@@ -26,7 +26,10 @@ def _json(folder: Path, name: str):
 
 
 def read_config(folder: Path, family: str) -> dict:
-    """config.json as a dict. Raises InputError, naming the family whose checkpoints belong here, or a file that has gone."""
+    """config.json as a dict. Raises InputError if it is missing or broken, or if a file of the folder's manifest is gone.
+
+    family: the family whose checkpoint belongs here, for the message.
+    """
     manifest.check(folder, "download_weights")
     try:
         return _json(folder, "config.json")
@@ -36,7 +39,7 @@ def read_config(folder: Path, family: str) -> dict:
 
 
 def shards(folder: Path) -> list[Path]:
-    """The safetensors files of a folder. Raises InputError when one of those that the index names is missing or cut off."""
+    """The safetensors files of a folder. Raises InputError if a file is missing or cut off, or if the index is broken."""
     index = "model.safetensors.index.json"
     files = [folder / "model.safetensors"]
     if (folder / index).is_file():
@@ -48,14 +51,14 @@ def shards(folder: Path) -> list[Path]:
         if not file.is_file():
             raise InputError(f"{folder}: {file.name} is missing; download the checkpoint again")
         try:
-            safe_open(str(file), "pt").__exit__(None, None, None)  # reads the header, and compares it with the file's size
+            safe_open(str(file), "pt").__exit__(None, None, None)  # reads the header and compares it with the file's size
         except SafetensorError as error:
             raise InputError(f"{file}: not a whole safetensors file ({error}); download the checkpoint again") from None
     return files
 
 
 def read_tokenizer(folder: Path):
-    """The checkpoint's tokenizer. Raises InputError."""
+    """The checkpoint's tokenizer. Raises InputError if it cannot be read."""
     try:
         return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError, KeyError) as error:

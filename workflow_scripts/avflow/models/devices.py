@@ -1,10 +1,11 @@
-"""A GPU for this process alone: of several in one machine, every job claims its own.
+"""Claim a GPU for this process alone. On a machine with several GPUs, every job gets its own.
 
-Snakemake counts GPUs and gives none out: under `--resources gpu=4` four jobs start, and all would meet on the first device. A
-claim is a lock on a file that stands for a device. The kernel lets go of it when the process ends, however that happens, so
-nothing is ever left to clean up. Standard library only: a claim comes before torch looks for devices.
+Snakemake counts GPUs but does not assign them. Under `--resources gpu=4` four jobs start, and without claims all four would use
+the first GPU. A claim is a lock on a file that stands for a GPU. The kernel releases the lock when the process ends, even after
+a crash, so there is nothing to clean up. This module uses only the standard library, because a claim must come before torch looks
+for devices.
 
-    CUDA_VISIBLE_DEVICES=2,3 snakemake --cores all --resources gpu=2     # leave the first two to others
+    CUDA_VISIBLE_DEVICES=2,3 snakemake --cores all --resources gpu=2     # leaves the first two GPUs to others
 """
 
 import fcntl
@@ -19,21 +20,21 @@ from pathlib import Path
 from ..errors import InputError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-NONE = ("", "-1", "NoDevFiles")  # the last is Slurm's, for a job without GPUs
-_held: list[tuple[str, int | None]] = []  # the device of this process and its lock's file descriptor, open until it ends
+NONE = ("", "-1", "NoDevFiles")  # values that mean no GPU; Slurm writes the last one
+_held: list[tuple[str, int | None]] = []  # this process's device and the descriptor of its lock file, open until the process ends
 
 
 def installed() -> list[str]:
-    """The numbers of this machine's GPUs, in the order of the PCI bus; those of a driver that does not answer are none."""
+    """The numbers of this machine's GPUs, in PCI bus order. If the driver does not answer, there are none."""
     try:
         listed = subprocess.run(["nvidia-smi", "-L"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    except FileNotFoundError:  # containers may leave the tool out
+    except FileNotFoundError:  # some containers lack the tool
         return [str(i) for i, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
     return re.findall(r"^GPU (\d+):", listed.stdout, re.MULTILINE) if listed.returncode == 0 else []
 
 
 def candidates() -> list[str]:
-    """The devices that this process may use: those that Slurm or the user made visible, else all."""
+    """The devices that this process may use: those that Slurm or the user made visible. If neither did, all."""
     named = os.environ.get(VISIBLE)
     if named is None:
         return installed()
@@ -41,29 +42,29 @@ def candidates() -> list[str]:
 
 
 def assigned_by_slurm() -> bool:
-    """Whether the visible devices are those of a Slurm job, and so no other job's."""
+    """Whether Slurm assigned the visible devices, so that no other job uses them."""
     return VISIBLE in os.environ and "SLURM_JOB_ID" in os.environ
 
 
 def lock_file(device: str) -> Path:
-    """The file that stands for a device. Slurm may number every job's devices from 0, so its jobs have files of their own."""
+    """The file that stands for a device. Slurm may number each job's devices from 0, so the name holds the Slurm job's id."""
     job = f"job{os.environ['SLURM_JOB_ID']}-" if assigned_by_slurm() else ""
     return Path(tempfile.gettempdir()) / f"avflow-gpu-{job}{device.replace('/', '_')}.lock"
 
 
 def lock(path: Path) -> int | None:
-    """The descriptor of a file now locked by this process, None where another holds it.
+    """Lock a file for this process. Returns its descriptor, or None if another process holds the lock.
 
-    Raises InputError where the file cannot be made or opened.
+    Raises InputError if the file cannot be created or opened.
     """
     try:
         try:
-            file = os.open(path, os.O_RDONLY)  # may be another user's: enough for a lock, and allowed in /tmp
+            file = os.open(path, os.O_RDONLY)  # another user may own it; reading is enough for a lock, and allowed in /tmp
         except FileNotFoundError:
             file = os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)
-            os.fchmod(file, 0o644)  # whatever the umask, so that other users see the lock
+            os.fchmod(file, 0o644)  # whatever the umask is, so that other users can lock it, too
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; it keeps GPU jobs apart: remove it, or set TMPDIR to a folder") from None
+        raise InputError(f"{path}: {error.strerror}; it locks a GPU for one job: remove it, or set TMPDIR to a folder") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -77,10 +78,10 @@ def say(text: str) -> None:
 
 
 def claim(every: float = 1.0) -> str | None:
-    """The id of a GPU that is now this process's own and the only one that CUDA will show it; None where there is no GPU.
+    """Claim a GPU and make it the only one that CUDA shows to this process. Returns its id, or None on a machine without a GPU.
 
-    While other processes hold all of them it waits, says so once, and looks again `every` seconds. Called again it returns the
-    same. To be called before anything asks CUDA for devices. Raises InputError where locks cannot be made.
+    Call it before anything asks CUDA for devices. If other processes hold all GPUs, it says so once, and tries again every
+    `every` seconds. A second call returns the same GPU. Raises InputError if a lock file cannot be created or opened.
     """
     if _held:
         return _held[0][0]
@@ -104,7 +105,7 @@ def claim(every: float = 1.0) -> str | None:
             waiting = True
             time.sleep(every)
     if VISIBLE not in os.environ:
-        os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the order that nvidia-smi numbers them in
+        os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the order in which nvidia-smi numbers them
     device = os.environ[VISIBLE] = _held[0][0]
-    say(f"GPU {device} of {', '.join(devices)}")
+    say(f"GPU {device}, one of {', '.join(devices)}")
     return device

@@ -1,7 +1,7 @@
-"""One module per model family: load a checkpoint folder, encode media, lay out a question as a `Sequence`.
+"""Load a model of a family. Each family is one module, which encodes media and lays out a question as a `Sequence`.
 
-A family is chosen by name, and everything else about a model is an argument, so that a new model is a new class and an entry
-in config.yaml and never an `if` on a model's name.
+Everything else about a model is an argument. So a new model of a known family is an entry in config.yaml, a new family is a new
+class, and no code asks for a model's name.
 """
 
 import importlib
@@ -12,20 +12,20 @@ from ..errors import InputError
 from . import devices
 
 FAMILIES = {"qwen_omni": "QwenOmni", "video_salmonn": "VideoSalmonn"}
-OPTIONS = {"video_salmonn": ("positions",)}  # what only some families take
+OPTIONS = {"video_salmonn": ("positions",)}  # options that only some families take
 SYSTEM_PROMPT = "You are a helpful assistant."
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def model_arguments(parser) -> None:
-    """Add the options that say which model to load and how."""
+    """Add the options that say which model to load, and how."""
     parser.add_argument("--family", required=True, help=f"one of {', '.join(FAMILIES)}")
     parser.add_argument("--checkpoint", required=True, help="checkpoint folder")
     parser.add_argument("--system-prompt", default=SYSTEM_PROMPT)
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16", "float16", "float64"])
     parser.add_argument("--positions", help="video_salmonn: official_generate (the default) or training")
-    parser.add_argument("--device", default="auto", help="auto takes a GPU that no other job holds, where there is one")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves it to torch")
+    parser.add_argument("--device", default="auto", help="auto (the default): a free GPU; on a machine without a GPU, the CPU")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 lets torch choose")
 
 
 def load_model(arguments):
@@ -37,13 +37,13 @@ def load_model(arguments):
 
 
 def load(folder_or_name, device: str = "auto", dtype: str | None = None, family: str | None = None, **options):
-    """Load a model: a checkpoint folder, or the name of a model in config.yaml, with what stands there.
+    """Load a model from a checkpoint folder, or by its name in config.yaml with the settings given there.
 
-    device: "auto" takes a GPU that no other job holds, where there is one. dtype: "float32", "bfloat16", ..; left out, that of
-    config.yaml, or of the folder's config.json. family: one of `FAMILIES`; left out, it follows from config.json. options:
-    system_prompt, threads, and what the family takes (positions).
+    device: "auto" takes a GPU that no other job holds; on a machine without a GPU, the CPU. dtype: "float32", "bfloat16", ..; by
+    default that of config.yaml, or of the folder's config.json. family: one of `FAMILIES`; by default that of config.yaml, or
+    the one that config.json implies. options: system_prompt, threads, and the family's own (positions).
 
-    Raises InputError where the name or folder is unknown, or the checkpoint is not whole.
+    Raises InputError if the name or folder is unknown, or the checkpoint is incomplete.
     """
     folder, known = Path(folder_or_name), {}
     if not (folder / "config.json").is_file():
@@ -56,7 +56,7 @@ def load(folder_or_name, device: str = "auto", dtype: str | None = None, family:
 
 
 def _configured(name: str) -> tuple[Path, dict]:
-    """The folder of a model that config.yaml names, and what is said of it there."""
+    """The folder of a model that config.yaml names, and its settings there."""
     import yaml
 
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
@@ -71,25 +71,25 @@ def _configured(name: str) -> tuple[Path, dict]:
 
 
 def _family_of(folder: Path) -> str:
-    """The family whose checkpoint a folder holds, by its config.json."""
+    """The family of a checkpoint folder, from its config.json. Raises InputError for an unknown model_type."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     if str(config.get("model_type", "")).startswith("qwen2_5_omni"):
         return "qwen_omni"
     if "audio_config" in config:
         return "video_salmonn"
     kind = config.get("model_type")
-    raise InputError(f"{folder}: no family is known for model_type {kind!r}; give family, one of {', '.join(FAMILIES)}")
+    raise InputError(f"{folder}: model_type {kind!r} belongs to no known family; give family, one of {', '.join(FAMILIES)}")
 
 
 def _dtype_of(folder: Path) -> str:
-    """What a checkpoint's weights are stored in, by its config.json; float32 where it does not say."""
+    """The dtype of a checkpoint's weights, from its config.json; float32 if it does not say."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     found = [of.get(key) for of in (config, config.get("thinker_config", {})) for key in ("dtype", "torch_dtype")]
     return next((name for name in found if name), "float32")
 
 
 def _build(family: str, checkpoint, system_prompt: str, device: str, dtype: str, threads: int, options: dict):
-    """The adapter of a family with its model on a device. Raises InputError."""
+    """The family's adapter, with its model on a device. Raises InputError as `load` does."""
     import torch
 
     if family not in FAMILIES:

@@ -3,9 +3,9 @@
 Eq. 1, audio-visual video:  [system ; video and audio interleaved in time ; instruction, question, options, ending] -> last
 Eq. 3, interleaved items:   [system ; C_1 .. C_4 ; question ; reference ; options, instruction]                      -> last
 
-The text is put together exactly as the chat template would, tokenised in one piece, and every token then belongs to the
-segment in which its first character lies; so the spans cost nothing in fidelity. What a medium's placeholder expands to is
-the model's affair: adapters hand in a `MediaLayout` per item.
+The text is assembled exactly as the chat template would, and tokenised in one piece, so spans do not change the tokens. Each
+token then belongs to the segment that holds its first character. What a medium's placeholder expands to depends on the model, so
+the adapter passes a `MediaLayout` per medium.
 """
 
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from ..errors import InputError
 from ..questions import Question
 from .spans import Spans
 
-VARIANTS = (" {}", "({}", "{}.", "{})", "{}:")  # other ways to write an option's letter in one token
+VARIANTS = (" {}", "({}", "{}.", "{})", "{}:")  # other ways to write a letter; only single tokens are used
 TAIL = "<|im_end|>\n<|im_start|>assistant\n"
 
 
 @dataclass(frozen=True)
 class Block:
-    """`count` repeats of one special token; `atom` as in `spans`, `part` e.g. "frame_0" or None."""
+    """`count` repeats of one special token. atom: as in `spans`. part: for example "frame_0", or None."""
 
     token: str
     count: int
@@ -32,7 +32,10 @@ class Block:
 
 @dataclass(frozen=True)
 class MediaLayout:
-    """What one medium becomes in the sequence: blocks in order, their (3, n) positions from 0, and where text resumes."""
+    """What one medium becomes in the sequence: its blocks in order, and their positions (3, n) from 0.
+
+    advance: the position, counted alike, at which the text goes on.
+    """
 
     blocks: tuple[Block, ...]
     positions: torch.Tensor
@@ -43,7 +46,7 @@ class MediaLayout:
 class Prompt:
     """Token ids (S,), positions (3, S) and spans of one question; letter_ids (options,) in the options' order.
 
-    variant_ids (n,): the tokens of `VARIANTS` for these letters, as far as the vocabulary has them.
+    variant_ids (n,): these letters written as in `VARIANTS`. A form that takes more than one token is left out.
     """
 
     ids: torch.Tensor
@@ -58,7 +61,7 @@ def system_turn(system_prompt: str) -> str:
 
 
 def _pieces(question: Question, system_prompt: str):
-    """The prompt as (atom, text) and MediaItem pieces; text ends in a newline where more text follows in the user's turn."""
+    """The prompt as pieces: (atom, text) or a MediaItem. Text ends with a newline if more text follows in the user's turn."""
     pieces = [("system", system_turn(system_prompt))]
     segments = list(question.layout)
     for here, following in zip(segments, segments[1:] + [None]):
@@ -78,12 +81,15 @@ def _pieces(question: Question, system_prompt: str):
 
 
 def _option_format(question: Question) -> str:
-    """How the layout writes an option: "{label}. {text}" unless it says otherwise."""
+    """The format of an option in this layout, by default "{label}. {text}"."""
     return next(s for s in question.layout if s["seg"] == "options").get("format", "{label}. {text}")
 
 
 def render(question: Question, system_prompt: str, media: dict[str, MediaLayout]):
-    """The prompt's text with placeholders expanded, and its runs: (start, end, atom, part or None, media id or None)."""
+    """The prompt's text with placeholders expanded, and its runs of characters.
+
+    A run is (start, end, atom, part or None, media id or None).
+    """
     text, runs = "", []
 
     def add(string, atom, part=None, item=None):
@@ -101,9 +107,9 @@ def render(question: Question, system_prompt: str, media: dict[str, MediaLayout]
 
 
 def build(question: Question, tokenizer, system_prompt: str, media: dict[str, MediaLayout], unions=None) -> Prompt:
-    """Lay out one question. media: one `MediaLayout` per media id; unions: name -> span names, for this setting.
+    """Lay out one question. media: one `MediaLayout` per media id. unions: name -> span names, for this setting.
 
-    Raises InputError when an option's letter is not a token of its own or a medium's tokens do not match its layout.
+    Raises InputError if an option's letter is not a single token, or if a medium has another number of tokens than positions.
     """
     text, runs = render(question, system_prompt, media)
     encoded = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
@@ -125,7 +131,7 @@ def build(question: Question, tokenizer, system_prompt: str, media: dict[str, Me
         index = next(i for i, (s, _) in enumerate(offsets) if s >= start)
         alone = tokenizer(option.label, add_special_tokens=False)["input_ids"]
         if alone != [ids[index]]:
-            raise InputError(f"question {question.question_id}: letter {option.label} is not a token of its own in this prompt")
+            raise InputError(f"question {question.question_id}: letter {option.label} is not a single token in this prompt")
         parts[f"option_{option.label}.letter"] = [index]
         letter_ids.append(ids[index])
 
@@ -139,14 +145,14 @@ def build(question: Question, tokenizer, system_prompt: str, media: dict[str, Me
 
 
 def _variant_ids(question, tokenizer) -> torch.Tensor:
-    """(n,) int64 ids of the options' letters written otherwise, where that is a single token."""
+    """Ids (n,) int64 of the single tokens that write the options' letters as in `VARIANTS`."""
     written = [form.format(option.label) for option in question.options for form in VARIANTS]
     encoded = tokenizer(written, add_special_tokens=False)["input_ids"]
     return torch.tensor([ids[0] for ids in encoded if len(ids) == 1], dtype=torch.int64)
 
 
 def _positions(owners, media, question):
-    """(3, S) position ids: text counts on by one, a medium brings its own, text resumes where the medium says."""
+    """Position ids (3, S). Text counts up by one. A medium brings its own ids, and says where the text goes on."""
     columns, start, i = [], 0, 0
     while i < len(owners):
         j = i
@@ -169,7 +175,7 @@ def _positions(owners, media, question):
 
 
 def _aliases(question: Question) -> dict[str, list[str]]:
-    """Spans that only this question's answer can resolve."""
+    """Spans that depend on this question's right answer, such as correct_option."""
     correct = f"option_{question.answer}"
     aliases = {
         "correct_option": [correct],

@@ -1,8 +1,9 @@
 """Qwen2.5-Omni: the Thinker only, with video and audio interleaved in two-second chunks and TMRoPE positions.
 
-Works on the full checkpoints (talker tensors are not read into memory) and on the shipped tiny one alike, through the
-interfaces that stay put in transformers 5.17 to 5.20: `get_decoder`, `get_video_features`, `get_audio_features`, `lm_head`.
-Layout and positions follow arXiv 2503.20215, section 2.2, and are tested equal to the official processor and get_rope_index.
+The full checkpoints and the shipped tiny one load alike; talker tensors are not read into memory. The module relies only on
+interfaces that are the same in transformers 5.17 to 5.20: `get_decoder`, `get_image_features`, `get_video_features`,
+`get_audio_features` and `lm_head`. Layout and positions follow arXiv 2503.20215, section 2.2. Tests hold them equal to the
+official processor and get_rope_index.
 """
 
 import math
@@ -28,19 +29,20 @@ TOKENS = {
     "vision_end": "<|vision_eos|>",
 }
 MODEL_TYPES = ("qwen2_5_omni", "qwen2_5_omni_thinker")
-LONGEST_SOUND = 300 * SAMPLE_RATE  # the official feature extractor cuts off the rest (chunk_length in preprocessor_config.json)
-SHORTEST_SOUND = 2 * HOP + 1  # samples that make one audio token
+LONGEST_SOUND = 300 * SAMPLE_RATE  # the official feature extractor drops the rest (chunk_length in preprocessor_config.json)
+SHORTEST_SOUND = 2 * HOP + 1  # in samples: enough for one audio token
 
 
 def audio_tokens(samples: int) -> int:
-    """Audio tokens of `samples` at 16 kHz: two strides of two over 100 mel frames a second, so 25 a second."""
+    """Number of audio tokens for `samples` at 16 kHz: 25 per second, from 100 mel frames per second and two strides of 2."""
     return ((mel_frames(samples) - 1) // 2 + 1 - 2) // 2 + 1
 
 
 def chunks(times: torch.Tensor, length: int) -> list[tuple[int, int]]:
-    """Split sorted position ids (n,) into (start, end) runs, a new one wherever an id reaches the next multiple of `length`.
+    """Split sorted position ids (n,) into runs (start, end). A new run starts where an id reaches the next multiple of `length`.
 
-    As the official code does, one token advances by at most one chunk, so grids longer than a chunk give runs of one.
+    As in the official code, one token advances by at most one chunk, even if its id lies several chunks ahead. So grids longer
+    than a chunk give runs of one token.
     """
     runs, start, limit = [], 0, length
     for i, t in enumerate(times.tolist()):
@@ -51,14 +53,14 @@ def chunks(times: torch.Tensor, length: int) -> list[tuple[int, int]]:
 
 
 class OmniLayout:
-    """Which tokens and positions a medium becomes, from the Thinker's config alone."""
+    """Which tokens and positions a medium becomes. It needs only the Thinker's config."""
 
     def __init__(self, config):
         self.merge, self.per_second = config.vision_config.spatial_merge_size, config.position_id_per_seconds
         self.chunk = config.position_id_per_seconds * config.seconds_per_chunk
 
     def of(self, role: str, index: int, kind: str, features: dict) -> MediaLayout:
-        """The blocks and positions of one encoded medium; `role` and `index` name its atom."""
+        """The blocks and positions of one encoded medium. `role` and `index` name its atom."""
         atom = {"video": None, "candidate": f"candidate_{index}", "reference": "reference"}[role]
         if kind == "video" and "audio" in features:
             return self._interleaved(features, atom)
@@ -79,9 +81,10 @@ class OmniLayout:
         return MediaLayout(blocks, torch.cat([bos, inner, eos], 1), last + 1)
 
     def _interleaved(self, features, atom: str | None) -> MediaLayout:
-        """Video with its sound: [V of 2 s][A of 2 s].. between both start and both end marks, each pair sharing one id.
+        """Video with its sound: [2 s of video][2 s of audio].., after both start marks and before both end marks.
 
-        atom: of a candidate or the reference, which stays one group; otherwise pictures and sound are told apart.
+        The two start marks share one position id, and so do the two end marks. atom: of a candidate or the reference, which stays
+        one group; None for the clip, whose pictures and sound are separate groups.
         """
         grid = features["grid"].tolist()
         video = grid_positions(grid, self.merge, float(features["seconds_per_grid"]), self.per_second)
@@ -108,11 +111,11 @@ class OmniLayout:
 
 
 def load_thinker(folder: Path, dtype) -> Qwen2_5OmniThinkerForConditionalGeneration:
-    """The Thinker of a full checkpoint, or of one that holds nothing else, on the CPU. Raises InputError."""
+    """The Thinker of a full checkpoint, or of one that holds only the Thinker, on the CPU. Raises InputError."""
     config = read_config(folder, "Qwen2.5-Omni")
     kind = config.get("model_type")
     if kind not in MODEL_TYPES:
-        raise InputError(f"{folder}: config.json is of model_type {kind!r}; give the folder of a Qwen2.5-Omni checkpoint")
+        raise InputError(f"{folder}: config.json has model_type {kind!r}; give the folder of a Qwen2.5-Omni checkpoint")
     shards(folder)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -121,28 +124,28 @@ def load_thinker(folder: Path, dtype) -> Qwen2_5OmniThinkerForConditionalGenerat
         dtype=dtype,
         attn_implementation="sdpa",
         output_loading_info=True,
-        ignore_mismatched_sizes=True,  # they are named below
+        ignore_mismatched_sizes=True,  # the error below names them
         local_files_only=True,
     )
     missing = sorted(info["missing_keys"])
     text = config.get("thinker_config", config).get("text_config", {})
-    if missing == ["lm_head.weight"] and text.get("tie_word_embeddings"):  # what tied it when the checkpoints were released
+    if missing == ["lm_head.weight"] and text.get("tie_word_embeddings"):  # tied when the checkpoints were released
         model.lm_head.weight = model.get_decoder().get_input_embeddings().weight
     elif missing:
         raise InputError(f"{folder}: tensor {missing[0]} is missing ({len(missing)} in all); download the checkpoint again")
     if info["mismatched_keys"]:
         name = sorted(info["mismatched_keys"])[0][0]
-        raise InputError(f"{folder}: tensor {name} does not fit config.json; use the two together")
+        raise InputError(f"{folder}: tensor {name} does not fit config.json; take both from the same checkpoint")
     return model
 
 
 class QwenOmni(Adapter):
-    """A loaded Thinker."""
+    """A loaded Qwen2.5-Omni Thinker."""
 
     longest_sound = LONGEST_SOUND
 
     def __init__(self, folder, system_prompt: str, device="cpu", dtype=torch.float32):
-        """Load a checkpoint folder. Raises InputError when the folder, a file or a tensor in it is missing or broken."""
+        """Load a checkpoint folder. Raises InputError if the folder, a file or a tensor is missing or broken."""
         self.folder, self.system_prompt = Path(folder), system_prompt
         self.device, self.dtype = torch.device(device), dtype
         self.model = load_thinker(self.folder, dtype).to(device).eval().requires_grad_(False)
@@ -155,12 +158,12 @@ class QwenOmni(Adapter):
         self.check()
 
     def vision(self, kind: str, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-        """Patches of one medium (t * h * w, pixels) -> (tokens, D)."""
+        """Patches of one medium (t * h * w, values of a patch) -> (tokens, D)."""
         features = self.model.get_image_features if kind == "image" else self.model.get_video_features
         return torch.cat(list(features(patches.to(self.dtype), grid[None].to(self.device)).pooler_output))
 
     def audio(self, sound: torch.Tensor) -> torch.Tensor:
-        """A sound (samples,) -> (tokens, D). Raises InputError when it is too short for a token."""
+        """A sound (samples,) at 16 kHz -> (tokens, D). Raises InputError if it is too short for one token."""
         if audio_tokens(len(sound)) < 1:
             raise InputError(
                 f"a sound of {len(sound)} samples at 16 kHz is too short for an audio token; give at least {SHORTEST_SOUND}"

@@ -1,9 +1,12 @@
-"""video-SALMONN 2+ (arXiv 2506.15220, version 2+) put together from transformers' own classes.
+"""video-SALMONN 2+ (arXiv 2506.15220, version 2+), built from transformers' own classes.
 
-Qwen2.5-VL for pictures and text; Whisper's encoder, whose output is cut into windows of half a second; a BLIP-2 Q-Former that
-reads each window with one learned query; a linear layer into the decoder's width. The modelling code of
-bytedance/video-SALMONN-2 at 61faec0 computes the same: `check_parity.py` holds the two against each other. Checkpoints keep
-the official tensor names, which are mapped while they are read.
+    Qwen2.5-VL           pictures and text
+    Whisper's encoder    sound; its output is cut into windows of half a second
+    BLIP-2 Q-Former      reads each window with one learned query
+    a linear layer       from the Q-Former's width to the decoder's
+
+`workflow_scripts/check_parity.py` compares this port with outputs of the official code, bytedance/video-SALMONN-2 at 61faec0.
+Checkpoints keep the official tensor names, which are mapped while they are read.
 """
 
 from pathlib import Path
@@ -23,7 +26,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from ..errors import InputError
 from .checkpoint import read_config, shards
 
-PREFIXES = (  # official, here; the first that fits counts
+PREFIXES = (  # (official, here); the first that matches counts
     ("visual.", "vl.model.visual."),
     ("model.", "vl.model.language_model."),
     ("lm_head.", "vl.lm_head."),
@@ -36,11 +39,11 @@ PREFIXES = (  # official, here; the first that fits counts
 INSIDE_QFORMER = ((".attention.self.", ".attention.attention."), (".crossattention.self.", ".crossattention.attention."))
 WHISPER = "num_mel_bins d_model encoder_layers encoder_attention_heads encoder_ffn_dim activation_function max_source_positions"
 QFORMER = "hidden_size num_hidden_layers num_attention_heads intermediate_size hidden_act layer_norm_eps"
-SECONDS_PER_POSITION = 0.02  # of Whisper's encoder: two spectrogram frames of 10 ms
+SECONDS_PER_POSITION = 0.02  # in Whisper's encoder: two spectrogram frames of 10 ms
 
 
 def _renamed(name: str, source: int) -> str:
-    """Replace a tensor's prefix, and what differs inside the Q-Former; names that nothing fits stay as they are."""
+    """Replace a tensor's prefix, and the parts of a name that differ inside the Q-Former. Other names stay as they are."""
     for pair in PREFIXES:
         if name.startswith(pair[source]):
             name = pair[1 - source] + name[len(pair[source]) :]
@@ -52,7 +55,7 @@ def _renamed(name: str, source: int) -> str:
 
 
 def port_name(official: str) -> str:
-    """`audio.conv1.weight` -> `whisper.conv1.weight` and so on."""
+    """The name here of an official tensor: `audio.conv1.weight` -> `whisper.conv1.weight`."""
     return _renamed(official, 0)
 
 
@@ -62,7 +65,7 @@ def official_name(ported: str) -> str:
 
 
 class SalmonnPort(nn.Module):
-    """The network. config: an official config.json as a dict. Construct under `torch.device("meta")` to load weights into it."""
+    """The network. config: an official config.json as a dict. To load weights, construct it under `torch.device("meta")`."""
 
     def __init__(self, config: dict):
         super().__init__()
@@ -83,19 +86,19 @@ class SalmonnPort(nn.Module):
         self.audio_proj = nn.Linear(qformer["hidden_size"], config["hidden_size"])
         nn.init.normal_(self.audio_proj.weight, std=0.02)
         self.config = self.vl.config
-        self.window = round(audio["second_per_window"] / SECONDS_PER_POSITION)  # positions of Whisper's that one query reads
+        self.window = round(audio["second_per_window"] / SECONDS_PER_POSITION)  # Whisper positions that one query reads
         self.stride = round(audio["second_stride"] / SECONDS_PER_POSITION)
         self.tokens_per_chunk = ((audio["max_source_positions"] - self.window) // self.stride + 1) * qformer["query_length"]
-        self.chunk_samples = audio["max_source_positions"] * 320  # sound is read in chunks of so many samples at 16 kHz
+        self.chunk_samples = audio["max_source_positions"] * 320  # samples per chunk of sound, at 16 kHz
 
     @property
     def decoder(self):
-        """The HF text model."""
+        """The Hugging Face text model."""
         return self.vl.model.language_model
 
     @property
     def visual(self):
-        """The HF vision tower."""
+        """The Hugging Face vision tower."""
         return self.vl.model.visual
 
     def vision(self, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
@@ -104,7 +107,7 @@ class SalmonnPort(nn.Module):
         return self.visual(patches, grid_thw=grid[None].to(patches.device)).pooler_output
 
     def audio(self, mel: torch.Tensor) -> torch.Tensor:
-        """Spectrograms of whole chunks (chunks, mel bins, frames) -> (chunks, tokens a chunk, D)."""
+        """Spectrograms of whole chunks (chunks, mel bins, frames) -> (chunks, tokens per chunk, D)."""
         heard = self.whisper(mel.to(self.q_tokens.dtype)).last_hidden_state  # (chunks, positions, C)
         windows = heard.unfold(1, self.window, self.stride).transpose(2, 3).flatten(0, 1)  # (chunks * windows, window, C)
         queries = self.q_tokens.expand(len(windows), -1, -1)
@@ -112,9 +115,9 @@ class SalmonnPort(nn.Module):
         return self.audio_proj(read).reshape(len(mel), self.tokens_per_chunk, -1)
 
     def take(self, tensors) -> None:
-        """Put official (name, tensor) pairs in place of the parameters, uncopied. Raises InputError where one does not fit.
+        """Put official (name, tensor) pairs in place of the parameters, uncopied. Raises InputError if a shape does not fit.
 
-        What the network has no parameter for (BERT's position_ids, a head that is tied) is passed over.
+        Tensors without a parameter here (BERT's position_ids, a tied head) are skipped.
         """
         places = {name: parameter.shape for name, parameter in self.named_parameters()}
         for official, tensor in tensors:
@@ -122,14 +125,14 @@ class SalmonnPort(nn.Module):
             if name not in places:
                 continue
             if tensor.shape != places[name]:
-                raise InputError(f"tensor {official} does not fit config.json; use the two together")
+                raise InputError(f"tensor {official} does not fit config.json; take both from the same checkpoint")
             owner, _, leaf = name.rpartition(".")
             setattr(self.get_submodule(owner), leaf, nn.Parameter(tensor, requires_grad=False))
 
     def complete(self, device) -> None:
-        """After all tensors were taken on the meta device: tie the head, make the buffers that no checkpoint holds.
+        """Call it after `take`: tie the head, and create the buffers that no checkpoint holds.
 
-        Raises InputError for tensors that never came.
+        Raises InputError for parameters that `take` did not fill.
         """
         if self.config.tie_word_embeddings:
             self.vl.lm_head.weight = self.decoder.embed_tokens.weight
@@ -141,14 +144,14 @@ class SalmonnPort(nn.Module):
             setattr(owner, name, type(getattr(owner, name))(config).to(device))
 
     def official_state(self, dtype) -> dict[str, torch.Tensor]:
-        """All tensors under their official names, as a checkpoint stores them; a tied head is left out."""
+        """All tensors under their official names, as a checkpoint stores them. A tied head is left out."""
         tied = self.config.tie_word_embeddings
         state = {official_name(name): tensor.detach().to("cpu", dtype) for name, tensor in self.state_dict().items()}
         return {name: tensor.contiguous() for name, tensor in state.items() if not (tied and name == "lm_head.weight")}
 
 
 def load_port(folder: Path, device, dtype) -> SalmonnPort:
-    """Read a checkpoint folder tensor by tensor, straight onto the device. Raises InputError naming the folder and the tensor."""
+    """Read a checkpoint folder, tensor by tensor, straight onto the device. Raises InputError with folder and fault."""
     config, files = read_config(folder, "video-SALMONN 2+"), shards(folder)
     try:
         with torch.device("meta"):

@@ -1,4 +1,4 @@
-"""A question as one model reads it: the input of its decoder, and the names of its tokens."""
+"""A question as a model reads it: the decoder's input, and the names of its tokens."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,10 @@ from .spans import Spans
 
 @dataclass(frozen=True)
 class Sequence:
-    """embeds (S, D) with media features in place, ids (S,), positions (3, S), spans over 0..S-1, letter_ids (options,).
+    """One question of S tokens for one model.
 
-    variant_ids (n,): other tokens that write an option's letter, see `prompt`.
+    ids (S,). embeds (S, D): with media features in place. positions (3, S): position ids. spans: names for tokens 0 .. S - 1.
+    letter_ids (options,): the token of each option's letter. variant_ids (n,): other tokens that write a letter, see `prompt`.
     """
 
     question: Question

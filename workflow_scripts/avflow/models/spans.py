@@ -1,11 +1,11 @@
-"""Token groups of a sequence: atoms that partition it, parts inside atoms, and unions named over atoms.
+"""Spans: named groups of a sequence's tokens. Every token belongs to exactly one atom; parts and unions build on atoms.
 
 Atoms: system, delimiter, video, audio, candidate_1.., reference, instruction, question_text, option_A.., tail, last.
 Parts: frame_0.. inside video, audio_segment_0.. inside audio, option_A.letter.. inside the option.
-Unions: `question` and others from the configuration; options, candidates, and per question correct_option,
-incorrect_options, correct_candidate, incorrect_candidates.
+Unions: `question` and others from the configuration; options and candidates; and, resolved for each question, correct_option,
+incorrect_options, correct_candidate and incorrect_candidates.
 
-A partition matters: a text token in no group would stay unblocked and let information pass every knockout.
+If a token belonged to no span, it would stay open in every knockout, and information could bypass the cut.
 """
 
 import re
@@ -20,12 +20,13 @@ ATOM = re.compile(r"system|delimiter|video|audio|candidate_\d+|reference|instruc
 
 
 class Spans:
-    """Maps a span's name to the sorted token indices (n,) int64 that it covers in a sequence of `length` tokens."""
+    """Maps a span's name to its token indices (n,) int64, sorted, in a sequence of `length` tokens."""
 
     def __init__(self, labels, parts=None, unions=None, aliases=None):
-        """labels: the atom of every token, in order. parts: name -> indices. unions: name -> atom names.
+        """labels: the atom of every token, in order. parts: name -> indices. unions: name -> names of atoms or other unions.
 
-        aliases: name -> list of atom names, resolved for this question (correct_option and so on).
+        aliases: name -> names of atoms, resolved for this question (correct_option and so on). Raises InputError for a token
+        without an atom, and for a union of something that is not a span.
         """
         self.length = len(labels)
         self.atoms = {}
@@ -44,8 +45,9 @@ class Spans:
             for member in members:
                 if member not in self.unions and not ATOM.fullmatch(member):
                     raise InputError(
-                        f"spans: {name} names {member!r}, which is no span; a union is made of system, delimiter, video, audio,"
-                        f" candidate_1.., reference, instruction, question_text, option_A.., tail, last, {', '.join(self.unions)}"
+                        f"spans: {name} names {member!r}, which is not a span; a union is made of system, delimiter, video,"
+                        f" audio, candidate_1.., reference, instruction, question_text, option_A.., tail, last,"
+                        f" {', '.join(self.unions)}"
                     )
             self.unions[name] = [a for m in members for a in self.unions.get(m, [m])]
 
@@ -68,7 +70,7 @@ class Spans:
         return [*self.atoms, *self.unions, *self.parts]
 
     def group(self, across: str) -> list[torch.Tensor]:
-        """The parts that a within-modality route runs across, in order: 'frame', 'audio_segment' or 'candidate'."""
+        """The parts of a within-modality route, in order. across: "frame", "audio_segment" or "candidate"."""
         pattern = re.compile(rf"{re.escape(across)}_\d+")
         pool = self.parts if across in ("frame", "audio_segment") else self.atoms
         names = sorted((n for n in pool if pattern.fullmatch(n)), key=lambda n: int(n.rsplit("_", 1)[1]))

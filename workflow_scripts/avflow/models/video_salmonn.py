@@ -1,21 +1,26 @@
-"""video-SALMONN 2+: pictures and sound in one block, a few audio tokens after each temporal grid of video.
+"""video-SALMONN 2+: pictures and sound in one block, with a few audio tokens after each temporal grid of video.
 
-One grid of video is two frames, (h / 2) x (w / 2) tokens; sound gives two tokens a second, in chunks of 30 s that are padded
-with silence, so that a clip of 10 s has 20 tokens that heard something and 40 that did not (`audio_padding`). Grid g is
-followed by the audio tokens of its time, and the last grid by all that are left. The network is `salmonn_port`.
+One grid of video is two frames, (h / 2) x (w / 2) tokens. Sound gives two tokens per second, in chunks of 30 s that are padded
+with silence. So a clip of 10 s has 20 tokens of sound and 40 of padding (`audio_padding`). Each grid is followed by the audio
+tokens of its time, and the last grid by all that remain. The network is `salmonn_port`.
 
-Position ids come in two modes, because the published code trains with one and answers with the other:
-  official_generate  what the official `generate()` really uses (the published numbers come from it): the sound is forgotten
-                     when positions are recomputed, so the first t*h*w tokens of the block, pictures and sound alike, get the
-                     ids of a video of one second a grid, and the rest of the block counts on like text
-  training           pictures by their time (two ids a second), height and width; audio token i at (i, 0, i); text goes on
-                     after the largest temporal id
+Position ids have two modes, because the published code trains with one and answers with the other:
+  official_generate  what the official `generate()` uses; the published numbers come from it. It ignores the sound when it
+                     recomputes positions. So the first t*h*w tokens of the block, pictures and sound alike, get the ids of a
+                     video with one second per grid, and the rest of the block counts up like text.
+  training           pictures by time (two ids per second), height and width; audio token i at (i, 0, i); text goes on after the
+                     largest temporal id, or without sound after the largest id.
 
-Items (several images and sounds in one question) follow the official `<image>` and `<audio>` placeholders: each is a block of
-its own between <|vision_start|> and <|vision_end|>. In both modes the official code numbers images by height and width and
-sounds like text. Limits: the checkpoints saw one video or one sound a question, so several are ours to try; every sound costs
-a whole chunk of tokens; sounds without any image have other training positions, which are not offered. Where a video outlasts
-the chunks of its sound the official code asks for more audio tokens than it has and fails; here the later grids get none.
+Items (several images and sounds in one question) follow the official `<image>` and `<audio>` placeholders. Each is its own block
+between <|vision_start|> and <|vision_end|>. In both modes the official code numbers images by height and width, and sounds like
+text.
+
+Limits:
+  * The checkpoints were trained with one video or one sound per question. Questions with several are our extension.
+  * Every sound costs a whole chunk of tokens.
+  * Sounds without any image have other training positions, which are not implemented.
+  * If a video is longer than its sound's chunks, the official code asks for more audio tokens than it has, and fails. Here the
+    later grids get none.
 """
 
 from pathlib import Path
@@ -37,35 +42,35 @@ SAMPLE_RATE = 16000
 
 
 def whole_chunks(audio: torch.Tensor, chunk: int) -> torch.Tensor:
-    """Sound (samples,) padded with zeros to at least a second and to whole chunks: (chunks, chunk)."""
+    """Sound (samples,), padded with zeros to at least one second and to whole chunks: (chunks, chunk)."""
     length = max(audio.shape[-1], SAMPLE_RATE)
     return torch.nn.functional.pad(audio, (0, -(-length // chunk) * chunk - audio.shape[-1])).view(-1, chunk)
 
 
 def audio_after_grids(grids: int, seconds_per_grid: float, per_second: int, tokens: int) -> list[int]:
-    """How many of `tokens` audio tokens follow each grid: those of its time, and all that are left after the last."""
+    """How many of `tokens` audio tokens follow each grid: those of its time. The last grid gets all that remain."""
     upto = (torch.arange(grids) * seconds_per_grid * per_second).long().clamp(max=tokens).tolist() + [tokens]
     return [b - a for a, b in zip(upto, upto[1:])]
 
 
 class SalmonnLayout:
-    """Which tokens and positions a medium becomes. `chunk` samples of sound become `tokens_per_chunk` tokens."""
+    """Which tokens and positions a medium becomes. A chunk of `chunk` samples becomes `tokens_per_chunk` tokens."""
 
     def __init__(self, config, chunk: int, tokens_per_chunk: int, positions: str = POSITIONS[0]):
-        """config: Qwen2_5_VLConfig. Raises InputError for an unknown mode of positions."""
+        """config: Qwen2_5_VLConfig. positions: one of `POSITIONS`. Raises InputError for any other."""
         if positions not in POSITIONS:
             raise InputError(f"positions {positions!r} are unknown; known: {', '.join(POSITIONS)}")
         self.merge, self.per_second = config.vision_config.spatial_merge_size, config.vision_config.tokens_per_second
         self.chunk, self.tokens_per_chunk, self.positions = chunk, tokens_per_chunk, positions
 
     def _audio_counts(self, features) -> tuple[int, int]:
-        """Audio tokens of a medium, and how many of them heard anything."""
+        """Audio tokens of a medium, and how many of them are not padding."""
         samples = int(features["samples"])
         chunks = -(-max(samples, SAMPLE_RATE) // self.chunk)
         return chunks * self.tokens_per_chunk, -(-samples * self.tokens_per_chunk // self.chunk)
 
     def of(self, role: str, index: int, kind: str, features: dict) -> MediaLayout:
-        """The blocks and positions of one encoded medium; `role` and `index` name its atom."""
+        """The blocks and positions of one encoded medium. `role` and `index` name its atom."""
         if role == "video":
             return self._video(features)
         atom = {"candidate": f"candidate_{index}", "reference": "reference"}[role]
@@ -103,7 +108,10 @@ class SalmonnLayout:
 
 
 def _block(blocks, inner, resume: int, after: str = "") -> MediaLayout:
-    """Between both marks: `inner` (3, n) positions from 0, text going on at `resume`; `after` is text that follows the block."""
+    """Put blocks between the start and end marks. `inner` (3, n) are their positions and `resume` is the next one, both from 0.
+
+    after: text that follows the end mark.
+    """
     ends = [Block(VISION_END, 1, "delimiter")] + [Block(after, 1, "delimiter")] * bool(after)
     following = torch.arange(resume, resume + len(ends)).expand(3, -1)
     positions = torch.cat([torch.zeros(3, 1, dtype=torch.int64), inner + 1, following + 1], 1)
@@ -115,7 +123,7 @@ class VideoSalmonn(Adapter):
     """A loaded video-SALMONN 2+ (a merged `_full` checkpoint)."""
 
     def __init__(self, folder, system_prompt: str, device="cpu", dtype=torch.float32, positions: str = POSITIONS[0]):
-        """Load a checkpoint folder. Raises InputError when the folder, a shard or a tensor in it is missing."""
+        """Load a checkpoint folder. Raises InputError if the folder, a file or a tensor is missing or broken."""
         self.folder, self.system_prompt = Path(folder), system_prompt
         self.device, self.dtype, self.tokens = torch.device(device), dtype, TOKENS
         logging.set_verbosity_error()
@@ -128,11 +136,11 @@ class VideoSalmonn(Adapter):
         self.check()
 
     def vision(self, kind: str, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-        """Patches of one medium (t * h * w, pixels) -> (tokens, D)."""
+        """Patches of one medium (t * h * w, values of a patch) -> (tokens, D)."""
         return self.model.vision(patches, grid)
 
     def audio(self, sound: torch.Tensor) -> torch.Tensor:
-        """A sound (samples,) -> (tokens, D), in whole chunks."""
+        """A sound (samples,) at 16 kHz -> (tokens, D), in whole chunks."""
         chunks = whole_chunks(sound, self.model.chunk_samples)
         mel = torch.stack([log_mel(chunk, len(chunk)) for chunk in chunks])  # (chunks, mel bins, frames)
         return self.model.audio(mel).flatten(0, 1)

@@ -1,6 +1,12 @@
-"""Interventions on a model and what they do to an answer: knockout, discards, sufficiency, attention maps, sinks, costs.
+"""Interventions on a model, and what they do to its answer.
 
-Routes, windows and knockouts are plain data; Hugging Face layers are called unmodified.
+The modules, in the order in which to read them:
+
+    interventions, knockout, readout      what can be cut, as plain data; sweeps of cuts; the answer that results
+    decoder, row_attention                the clean run, and attention under cuts; Hugging Face layers stay unmodified
+    discards, sufficiency                 remove tokens; keep only the routes that were found
+    last_token, pooled_maps, sinks, token_classes, late_layers    where attention goes
+    row_schemas, shard_job, costs, timing                         table columns, resumable jobs, estimates, clocks
 """
 
 from .. import attach

@@ -1,8 +1,12 @@
-"""What tracing costs before it starts: tokens from the way media are sampled, seconds from what was measured.
+"""Estimate what tracing costs before it starts: tokens from the sampling of media, seconds from measurements.
 
-A question's knockouts take f * ideal * (one clean forward) + c * knockouts seconds: `ideal` counts the rows that must be
-computed again, in clean forwards; f and c are fitted to the sweeps of benchmarks/knockout.json, so estimates follow what was
-measured on its GPU. A clean forward is its floating-point operations at the rate of the measured one nearest in size.
+One question's knockouts take this many seconds:
+
+    f * ideal * (seconds of one clean forward) + c * (number of knockouts)
+
+`ideal` is the number of rows that must be computed, in units of clean forwards. f and c are fitted to the sweeps of
+benchmarks/knockout.json, so estimates hold for the GPU named there. The time of a clean forward is its floating-point operations
+divided by the rate of the measured forward nearest in size.
 """
 
 import math
@@ -18,11 +22,11 @@ from ..media import most_pixels, resized_shape, sample_times
 from ..models import Spans
 from .interventions import Route, instead, windows
 
-TEXT = {"system": 40, "instruction": 30, "question_text": 30, "option": 15, "tail": 4}  # tokens, about those of the benchmarks
+TEXT = {"system": 40, "instruction": 30, "question_text": 30, "option": 15, "tail": 4}  # tokens, about as in the benchmarks
 AUDIO_PER_SECOND = {"qwen_omni": 25, "video_salmonn": 2}
-CHUNK_SECONDS = 30  # video-SALMONN 2+ pads every sound to whole chunks
-PATCH = 28  # pixels a token, along each side
-ROW_BYTES = 39  # of a knockout's row in a parquet file, as measured in the miniature
+CHUNK_SECONDS = 30  # video-SALMONN 2+ pads every sound to whole chunks of this length
+PATCH = 28  # pixels per token, along each side
+ROW_BYTES = 39  # bytes per knockout row in a parquet file, measured in the miniature
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Medium:
-    """One clip, picture or sound: frames and the tokens of one temporal grid, sound tokens, pixels a frame."""
+    """One clip, picture or sound: frames, temporal grids, tokens per grid, audio tokens, and pixels per frame."""
 
     frames: int
     grids: int
@@ -54,10 +58,11 @@ class Medium:
 
 
 def layer_flops(shape: Shape, rows: int, pairs: float | None = None) -> float:
-    """Floating-point operations of one decoder layer on `rows` tokens: projections, SwiGLU, attention; a multiply-add is two.
+    """Floating-point operations of one decoder layer on `rows` tokens: projections, SwiGLU and attention.
 
-    Queries and outputs are hidden x heads x head_dim, keys and values hidden x kv heads x head_dim (grouped queries), SwiGLU
-    three times hidden x intermediate. pairs: of queries and keys that attend, by default the causal rows (rows + 1) / 2.
+    A multiply-add counts as two. Query and output projections have hidden x heads x head_dim weights each, key and value
+    projections hidden x kv heads x head_dim each (grouped queries), and SwiGLU 3 x hidden x intermediate. pairs: the number of
+    (query, key) pairs that attend, by default the causal rows x (rows + 1) / 2.
     """
     head = shape.hidden // shape.heads
     weights = 2 * shape.hidden * head * (shape.heads + shape.kv_heads) + 3 * shape.hidden * shape.intermediate
@@ -66,37 +71,37 @@ def layer_flops(shape: Shape, rows: int, pairs: float | None = None) -> float:
 
 
 def flops(shape: Shape, tokens: int) -> float:
-    """Floating-point operations of one forward over the decoder's layers."""
+    """Floating-point operations of one forward through all decoder layers, without the head."""
     return shape.layers * layer_flops(shape, tokens)
 
 
 def prefill_flops(shape: Shape, rows, vocabulary: int) -> float:
-    """Those of a prompt with `rows` tokens in each layer, and of the head on the last one."""
+    """Floating-point operations of a prompt with `rows` tokens, one number per layer, and of the head on the last token."""
     return sum(layer_flops(shape, n) for n in rows) + 2 * shape.hidden * vocabulary
 
 
 def kv_bytes(shape: Shape, rows, item_bytes: int) -> int:
-    """Of the keys and values of a prompt with `rows` tokens in each layer."""
+    """Bytes of the keys and values of a prompt with `rows` tokens, one number per layer; item_bytes per number."""
     return 2 * sum(rows) * shape.kv_heads * (shape.hidden // shape.heads) * item_bytes
 
 
 def shape_of(config, size: str = "") -> Shape:
-    """The Shape of a Hugging Face text config; parameters are left 0."""
+    """The Shape of a Hugging Face text config. Its `parameters` stay 0."""
     names = ("num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads", "intermediate_size")
     return Shape(size, *(getattr(config, name) for name in names), 0)
 
 
 def audio_tokens(family: str, seconds: float) -> int:
-    """Tokens of a sound, padding included. Raises InputError for a family whose rate is not known here."""
+    """Tokens of a sound, padding included. Raises InputError for a family without an entry in AUDIO_PER_SECOND."""
     if family not in AUDIO_PER_SECOND:
-        raise InputError(f"tokens a second of the family {family!r} are not known; add it to costs.AUDIO_PER_SECOND")
+        raise InputError(f"audio tokens per second of the family {family!r} are not known; add them to costs.AUDIO_PER_SECOND")
     if family == "video_salmonn":
         seconds = math.ceil(max(seconds, 1) / CHUNK_SECONDS) * CHUNK_SECONDS
     return round(AUDIO_PER_SECOND[family] * seconds)
 
 
 def medium(family: str, sampling: dict, kind: str, seconds: float, width: int, height: int) -> Medium:
-    """What one medium becomes. kind: video (with sound), image or audio; `seconds` of it, and its size in pixels."""
+    """The Medium that a file becomes. kind: "video" (with sound), "image" or "audio"; width and height in pixels."""
     audio = 0 if kind == "image" else audio_tokens(family, seconds)
     if kind == "audio":
         return Medium(0, 0, 0, audio, 0)
@@ -113,7 +118,7 @@ def medium(family: str, sampling: dict, kind: str, seconds: float, width: int, h
 
 
 def skeleton(setting: str, video: Medium | None, candidate: Medium | None, reference: Medium | None, unions: dict) -> Spans:
-    """The spans of a typical question, with media of the given sizes, in the layout of Eq. 1 or Eq. 3."""
+    """The spans of a typical question with media of the given sizes, in the layout of Eq. 1 (av_video) or Eq. 3 (items)."""
     labels, parts = ["system"] * TEXT["system"], {}
 
     def add(label, count, part=None):
@@ -145,9 +150,9 @@ def skeleton(setting: str, video: Medium | None, candidate: Medium | None, refer
 
 
 def sweep(spans: Spans, layers: int, budgets: list[dict], width: int) -> tuple[float, int]:
-    """`ideal` clean forwards of a question's knockouts, its clean run included, and how many knockouts these are.
+    """Cost of one question's knockouts: `ideal` clean forwards, including the clean run, and the number of knockouts.
 
-    Controls count where they exist; in items, candidates are pictures and the reference is a sound.
+    Controls that do not apply are not counted. In items, candidates count as pictures and the reference as a sound.
     """
     rows = count = 0
     kinds = ["text"] * spans.length
@@ -173,33 +178,34 @@ def sweep(spans: Spans, layers: int, budgets: list[dict], width: int) -> tuple[f
 
 
 def discards(spans: Spans, layers: int, kinds: list[str], draws: int, stride: int) -> tuple[float, int]:
-    """`ideal` clean forwards of a question's discards after every layer, its clean run included, and how many these are.
+    """Cost of one question's discards: `ideal` clean forwards, including the clean run, and the number of discards.
 
-    kinds: spans, discarded each alone and all together, and `draws` times as many random tokens.
+    Every span of `kinds` is discarded alone, and all of them together, after every layer but the last, in steps of `stride`.
+    Each has `draws` random controls of the same size.
     """
     after, rows, count = range(0, layers - 1, stride), 0, 0
     remaining = sum(layers - 1 - layer for layer in after)
     for tokens in [*(spans[kind] for kind in kinds), torch.cat([spans[kind] for kind in kinds])]:
         if len(tokens):
             rows += (spans.length - len(tokens) - int(tokens.min())) * remaining
-            rows += draws * (spans.length - len(tokens)) * remaining  # those begin near the start
+            rows += draws * (spans.length - len(tokens)) * remaining  # random tokens begin near the start
             count += (1 + draws) * len(after)
     return 1 + rows / (spans.length * layers), count
 
 
 class Rates:
-    """Seconds from measurements. sweeps: benchmarks/knockout.json; stages: benchmarks/full_size.json; shapes by model's name."""
+    """Seconds from measurements: sweeps of benchmarks/knockout.json, stages of benchmarks/full_size.json. shapes: by model."""
 
     def __init__(self, sweeps: list[dict], stages: list[dict], shapes: dict[str, Shape]):
         by_size = {shape.size: shape for shape in shapes.values()}
         sweeps = [case for case in sweeps if case["model"] in by_size]
         if not sweeps:
-            raise InputError("the measured sweeps hold no case of a known size; run benchmarks/knockout.py")
+            raise InputError("benchmarks/knockout.json holds no model of a known size; run benchmarks/knockout.py")
         self.device = sweeps[0]["device"]
         self.clean = [(c["model"], flops(by_size[c["model"]], c["tokens"]), c["clean_ms"] / 1000) for c in sweeps]
         terms = np.array([[c["clean_ms"] / 1000 * c["ideal"], c["interventions"]] for c in sweeps])
         measured = np.array([c["rows_s"] for c in sweeps])
-        # The smallest relative error, with neither part below zero.
+        # Least squares of the relative error; neither part may be negative.
         self.per_forward, self.per_knockout = np.clip(
             np.linalg.lstsq(terms / measured[:, None], np.ones(len(sweeps)))[0], 0, None
         )
@@ -217,7 +223,7 @@ class Rates:
         return self.per_forward * ideal * self.forward(shape, tokens) + self.per_knockout * count
 
     def encode(self, family_models: list[str], setting: str, tokens: int) -> float:
-        """Seconds of one question's encoders, by the fastest measurement of its family: their sizes are the same."""
+        """Seconds of one question's encoders, at the fastest rate measured in its family, as its encoders are of one size."""
         found = []
         for model in family_models:
             case = self.stages.get(model)
@@ -226,11 +232,11 @@ class Rates:
                 media = sum(counted.get(name, 0) for name in ("video", "audio", "candidates", "reference"))
                 found.append(case["stages"][f"{setting}/features"]["seconds"] / media)
         if not found:
-            raise InputError(f"the measured stages hold no model of {', '.join(family_models)}; run benchmarks/full_size.py")
+            raise InputError(f"benchmarks/full_size.json holds none of {', '.join(family_models)}; run benchmarks/full_size.py")
         return tokens * min(found)
 
     def start(self, model: str) -> float:
-        """Seconds until a job's model is on the GPU."""
+        """Seconds to load a model onto the GPU."""
         return self.stages[model]["stages"]["load"]["seconds"]
 
 
@@ -241,7 +247,7 @@ def shapes_of(rows) -> dict[str, Shape]:
 
 
 def facts_of(rows) -> dict[str, SimpleNamespace]:
-    """Dataset -> its published facts, from the rows of resources/published/datasets.csv; NaN where a number is not known."""
+    """Dataset -> its published facts, from the rows of resources/published/datasets.csv. An unknown number is NaN."""
     number = lambda text: float(text) if text else math.nan
     keys = lambda row: {k: v if k in ("dataset", "source") else number(v) for k, v in row.items()}
     return {row["dataset"]: SimpleNamespace(**keys(row)) for row in rows}

@@ -1,8 +1,14 @@
-"""Running the Hugging Face decoder layers, unmodified, and keeping what a clean run computes.
+"""Run the Hugging Face decoder layers, unmodified, and keep what a clean run computes.
 
-A knockout is never compared with a run by another kernel: the reference hands sdpa an explicit boolean mask in every layer, for
-base and cut alike (a mask under eager attention would silently be added instead of applied, and a missing one would switch to
-the causal kernel); the sweep recomputes base and cut rows together by `attention.Rows`.
+    clean_run       one forward with nothing cut; the sweep starts from its keys, values and inputs
+    masked_run      one forward per variant under explicit masks: the reference
+    uncut_logits    answers with nothing cut, for many sequences at once
+    removed_mass    the share of clean attention that a cut removes
+
+A knockout is always compared with a base that ran through the same kernel. The reference hands sdpa an explicit boolean mask in
+every layer, for base and cut alike. Without a mask, sdpa would switch to its causal kernel; under eager attention, a boolean
+mask would silently be added to the scores instead of hiding keys. The sweep recomputes base and cut rows together through
+`row_attention.Rows`.
 """
 
 from dataclasses import dataclass
@@ -15,17 +21,17 @@ from .row_attention import KERNEL, Cut, ValueZero, arrange, install
 
 
 def causal_mask(length: int, device="cpu") -> torch.Tensor:
-    """(length, length) bool, True where the row may attend to the column."""
+    """(length, length) bool: True if the row may attend to the column."""
     return torch.ones(length, length, dtype=torch.bool, device=device).tril()
 
 
 def rotary(model, positions: torch.Tensor, like: torch.Tensor):
-    """cos and sin (n, S, head_dim) of (3, n, S) position ids."""
+    """cos and sin (n, S, head_dim) for position ids (3, n, S)."""
     return model.decoder.rotary_emb(like, positions.to(like.device))
 
 
 class _Recorder:
-    """Stands in for a cache: keeps each layer's keys (after rotary embedding) and values and returns them unchanged."""
+    """Takes a cache's place: keeps each layer's keys (after rotary embedding) and values, and returns them unchanged."""
 
     def __init__(self, home):
         self.keys, self.values, self.home = [], [], home
@@ -38,10 +44,11 @@ class _Recorder:
 
 @dataclass(frozen=True)
 class CleanRun:
-    """One run with nothing cut: keys and values of every layer, L x (S, kv heads, head_dim), and the inputs of its rows from
+    """One run with nothing cut.
 
-    `first` on, L x (S - first, D). They lie on `home`, the model's device or the host's memory; `device` is the model's. cos and
-    sin (1, S, head_dim); final (S - first, D) the states after the last layer.
+    keys, values: of every layer, L x (S, kv heads, head_dim). inputs: of every layer, for the rows from `first` on,
+    L x (S - first, D). These three lie on the `home` of `clean_run`, and all else on the model's `device`. final
+    (S - first, D): the states after the last layer. cos, sin (1, S, head_dim).
     """
 
     inputs: list
@@ -57,14 +64,14 @@ class CleanRun:
         return self.cos.device
 
     def states(self, layer: int, first: int) -> torch.Tensor:
-        """Inputs of a layer, rows `first`.. (R, D), on the model's device. Raises IndexError for rows that were not kept."""
+        """A layer's input, rows from `first` on (R, D), on the model's device. Raises IndexError for rows that were not kept."""
         if first < self.first:
             raise IndexError(f"row {first} was not kept; the run kept rows from {self.first} on")
         return self.inputs[layer][first - self.first :].to(self.device, non_blocking=True)
 
 
 def ready(model) -> None:
-    """Let a decoder that was loaded with sdpa attend through `attention.forward`; refuse any other kernel with InputError."""
+    """Make a decoder that was loaded with sdpa attend through `row_attention.forward`. Raises InputError for other kernels."""
     kernel = model.decoder.config._attn_implementation
     if kernel == "sdpa":
         install(model.decoder)
@@ -74,9 +81,9 @@ def ready(model) -> None:
 
 @torch.inference_mode()
 def clean_run(model, sequence: Sequence, first: int = 0, home=None) -> CleanRun:
-    """Run a sequence once with nothing cut and keep what interventions on rows `first`.. can start from.
+    """Run a sequence once with nothing cut, and keep what interventions on the rows from `first` on start from.
 
-    home: where to keep it, "cpu" to spare the GPU's memory; default the model's device.
+    home: the device that keeps it, by default the model's. "cpu" saves GPU memory.
     """
     ready(model)
     x = sequence.embeds[None]  # (1, S, D)
@@ -91,9 +98,9 @@ def clean_run(model, sequence: Sequence, first: int = 0, home=None) -> CleanRun:
 
 @torch.inference_mode()
 def masked_run(model, sequence: Sequence, masks) -> torch.Tensor:
-    """Run a sequence once per variant, all layers, each layer under its own mask; logits of the last token (n, V) fp32.
+    """Run a sequence once per variant, with a mask for every layer: the last token's logits (n, V) fp32.
 
-    masks: layer number -> (n, S, S) bool, or `ValueZero`.
+    masks: a function from the layer's number to (n, S, S) bool, or to a `ValueZero`.
     """
     ready(model)
     x = sequence.embeds[None]  # (1, S, D)
@@ -109,7 +116,10 @@ def masked_run(model, sequence: Sequence, masks) -> torch.Tensor:
 
 @torch.inference_mode()
 def uncut_logits(model, sequences: list[Sequence]) -> torch.Tensor:
-    """Logits of the last token of each sequence, nothing cut: (n, V) fp32. Those of equal length share a batch, where it fits."""
+    """The last token's logits for each sequence, with nothing cut: (n, V) fp32.
+
+    Sequences of equal length share a batch, which is halved if it does not fit into memory.
+    """
     ready(model)
     by_length, found = {}, [None] * len(sequences)
     for i, sequence in enumerate(sequences):
@@ -129,7 +139,7 @@ def uncut_logits(model, sequences: list[Sequence]) -> torch.Tensor:
 
 
 def last_logits(model, states: torch.Tensor) -> torch.Tensor:
-    """Final norm and head: (n, D) -> (n, V) in fp32."""
+    """Final norm and head: states (n, D) -> logits (n, V) fp32."""
     return model.head(model.decoder.norm(states)).float()
 
 
@@ -139,21 +149,21 @@ def _rotate(x, cos, sin):
 
 
 def queries(layer, x, cos, sin) -> torch.Tensor:
-    """Queries of a layer's inputs x (R, D), after rotary embedding: (R, heads, head_dim); cos, sin (R, head_dim)."""
+    """Queries of a layer for its input x (R, D), after rotary embedding: (R, heads, head_dim). cos, sin (R, head_dim)."""
     q = layer.self_attn.q_proj(layer.input_layernorm(x)).unflatten(-1, (-1, layer.self_attn.head_dim))
     return _rotate(q, cos[:, None], sin[:, None])
 
 
 def _queries(model, run: CleanRun, number: int, first: int) -> torch.Tensor:
-    """Clean queries of rows `first`.. in a layer: (R, heads, head_dim)."""
+    """The clean run's queries in a layer, rows from `first` on: (R, heads, head_dim)."""
     return queries(model.decoder.layers[number], run.states(number, first), run.cos[0, first:], run.sin[0, first:])
 
 
 @torch.inference_mode()
 def last_row_attention(model, number: int, state, keys, cos, sin) -> torch.Tensor:
-    """Attention of the last row in a layer, (heads, rows) fp32: one row, never a square.
+    """Attention weights of the last row in a layer: (heads, rows) fp32. No square matrix is computed.
 
-    state (1, D): the row's input; keys (1, kv heads, rows, head_dim), after rotary embedding; cos, sin (1, rows, head_dim).
+    state (1, D): the row's input. keys (1, kv heads, rows, head_dim), after rotary embedding. cos, sin (1, rows, head_dim).
     """
     layer = model.decoder.layers[number]
     q = queries(layer, state, cos[0, -1:], sin[0, -1:])[0]  # (heads, d)
@@ -164,9 +174,9 @@ def last_row_attention(model, number: int, state, keys, cos, sin) -> torch.Tenso
 
 @torch.inference_mode()
 def removed_mass(model, run: CleanRun, edges: list) -> torch.Tensor:
-    """Share of the cut queries' clean attention that goes to the cut keys, (edges, L): mean over queries and heads.
+    """Share of the cut queries' clean attention that goes to the cut keys, as a mean over queries and heads: (edges, L).
 
-    From the normalisers with and without the cut keys; zero for edges without a visible pair.
+    It follows from the softmax normalisers with and without the cut keys. Edges without a visible pair have 0.
     """
     layers, length, device = model.decoder.layers, run.cos.shape[1], run.device
     by_first = {}

@@ -1,12 +1,16 @@
-"""Discarding tokens: once what a kind of token says has moved on, its rows leave the model for good (paper, section 6, Table 4).
+"""Discarding tokens: once the information in a kind of token has moved on, its rows are removed (paper, section 6, Table 4).
 
-After layer L the rows of discarded tokens are removed from the residual stream. The survivors keep their position ids; later
-layers compute and cache fewer keys and values, and decoding goes on from the caches as they are: full ones up to layer L,
-shorter ones above. Nothing is masked, for the survivors stand in their old order and the causal rule alone says what they see.
+After layer L, the rows of discarded tokens are removed from the residual stream. The surviving tokens keep their order and their
+position ids. Later layers compute and cache fewer keys and values. Decoding goes on from these caches, which are full up to
+layer L and shorter above. No mask is needed, because the causal rule still says what a survivor sees.
 
-`generate` does it. `masked_generate` is the reference: nothing is removed, but in every layer above L no survivor, and no token
-generated later, attends to a discarded one. `sweep` is `prefill` for every L at once: dropping after layer L changes nothing
-before, so each L starts from the clean run's states, and recomputes only the survivors after the first discarded token.
+    generate         removes the rows while it runs the prompt (`prefill`), then decodes
+    masked_generate  the reference: nothing is removed, but above layer L neither survivors nor generated tokens attend to
+                     discarded tokens
+    sweep            the answers of `prefill` for many L, computed from one clean run
+
+A discard after layer L changes nothing up to layer L, and nothing in the rows before the first discarded token. So for each L the
+sweep starts from the clean run's states after layer L, and recomputes only the survivors behind the first discarded token.
 """
 
 import random
@@ -20,15 +24,15 @@ from .decoder import CleanRun, causal_mask, last_logits, last_row_attention, mas
 from .interventions import modalities
 from .row_attention import Cut, Rows, arrange, put
 
-VISION = "vision"  # besides the names of spans: every token of a video or an image
+VISION = "vision"  # a name beside those of spans: all tokens of videos and images
 
 
 @dataclass(frozen=True)
 class Discard:
-    """Tokens of a span, or "vision", removed after a layer, counted from 0.
+    """Remove the tokens of a span, or of "vision", after a layer, counted from 0.
 
-    keep: the share of them that stays, those that the last token attends to most in that layer, mean over heads (FastV, arXiv
-    2403.06764, section 4.1); 0 removes all.
+    keep: the share of them that stays. These are the tokens that the last token attends to most in that layer, as a mean over
+    heads (FastV, arXiv 2403.06764, section 4.1). 0 removes all of them.
     """
 
     tokens: str
@@ -38,7 +42,7 @@ class Discard:
 
 @dataclass(frozen=True)
 class Drop:
-    """What leaves after one layer: among `tokens` (n,), sorted positions in the sequence, all but the `kept` most attended."""
+    """What is removed after one layer: of `tokens` (n,), sorted positions in the sequence, all but the `kept` most attended."""
 
     tokens: torch.Tensor
     kept: int = 0
@@ -49,17 +53,17 @@ class Drop:
 
 
 def tokens_of(sequence: Sequence, name: str) -> torch.Tensor:
-    """Positions (n,) of a span, or of all "vision". Raises InputError for a span that the sequence does not have."""
+    """Positions (n,) of a span, or of "vision". Raises InputError for a span that the sequence does not have."""
     if name == VISION:
         return torch.tensor([i for i, kind in enumerate(modalities(sequence)) if kind == "vision"], dtype=torch.int64)
     return sequence.spans[name]
 
 
 def resolve(sequence: Sequence, discards: list[Discard], layers: int) -> dict[int, Drop]:
-    """What leaves after which layer, {layer: Drop}; a token named twice leaves at its first layer.
+    """What is removed after which layer: {layer: Drop}. A token that is named twice is removed at its first layer.
 
-    Raises InputError for an unknown span, a layer outside the model, the last token, and tokens that would keep nothing to
-    attend to but themselves.
+    Raises InputError for an unknown span, a layer outside the model, a `keep` below 0 or not below 1, the last token, a discard
+    with `keep` that shares its layer with another, and a first survivor that would see no key but its own.
     """
     question, last = sequence.question.question_id, len(sequence) - 1
     found, gone = {}, torch.zeros(len(sequence), dtype=torch.bool)
@@ -78,7 +82,7 @@ def resolve(sequence: Sequence, discards: list[Discard], layers: int) -> dict[in
         tokens = tokens[~gone[tokens]]
         kept = round(discard.keep * len(tokens))
         if discard.layer in found and (kept or found[discard.layer].kept):
-            raise InputError(f"{where}: tokens that are ranked must leave alone; use another layer for the others")
+            raise InputError(f"{where}: a discard with keep cannot share its layer with another; use another layer")
         before = found[discard.layer].tokens if discard.layer in found else tokens[:0]
         found[discard.layer] = Drop(torch.cat([before, tokens]).sort().values, kept)
         if not kept:
@@ -92,7 +96,10 @@ def resolve(sequence: Sequence, discards: list[Discard], layers: int) -> dict[in
 
 
 def random_drops(sequence: Sequence, drops: dict[int, Drop], seed: int, draw: int) -> dict[int, Drop]:
-    """As many random tokens leave after each layer, of any kind but the first token, an attention sink, and the last."""
+    """The size-matched random control: after each layer, the same number of random tokens is removed.
+
+    They may be of any kind. The first token, an attention sink, and the last are never drawn.
+    """
     rng = random.Random(f"{seed}/{sequence.question.question_id}/discard/{sorted(drops)}/{draw}")
     pool = list(range(1, len(sequence) - 1))
     rng.shuffle(pool)
@@ -104,20 +111,20 @@ def random_drops(sequence: Sequence, drops: dict[int, Drop], seed: int, draw: in
 
 
 class Cache:
-    """Keys (after rotary embedding) and values of every layer, (1, kv heads, rows, head_dim), each layer with its own rows."""
+    """Keys (after rotary embedding) and values of every layer: (1, kv heads, rows, head_dim). Layers may differ in rows."""
 
     def __init__(self):
         self.layers: dict[int, tuple] = {}
 
     def update(self, keys, values, layer, *_, **__):
-        """Called by a layer's attention: append, and return all."""
+        """Append new keys and values, and return all. A layer's attention calls this."""
         if layer in self.layers:
             keys, values = (torch.cat([old, new], 2) for old, new in zip(self.layers[layer], (keys, values)))
         self.layers[layer] = keys, values
         return keys, values
 
     def copy(self) -> "Cache":
-        """Another cache of the same tensors: what is appended to one does not reach the other."""
+        """A second cache that starts from the same tensors. Appending to one leaves the other unchanged."""
         found = Cache()
         found.layers = dict(self.layers)
         return found
@@ -129,7 +136,7 @@ class Cache:
 
 @dataclass(frozen=True)
 class Prefilled:
-    """After the prompt: logits (V,) fp32 at the last token, the cache, and how many rows went through each layer."""
+    """The state after the prompt: the last token's logits (V,) fp32, the cache, and how many rows each layer computed."""
 
     logits: torch.Tensor
     cache: Cache
@@ -137,9 +144,10 @@ class Prefilled:
 
 
 def schedule(drops: dict[int, Drop], length: int, device) -> dict[int, tuple]:
-    """What `prefill` does after which layer, on the device: {layer: (rows that stay, ranked rows, how many of these stay)}.
+    """What `prefill` does after which layer: {layer: (rows that stay, ranked rows, how many of these stay)}, on the device.
 
-    Rows are counted among those that are there. All is known beforehand, so that a GPU is never waited for.
+    Rows are numbered among those still present. All of it is planned in advance, so that the CPU never has to wait for the GPU.
+    Raises InputError if ranked tokens are followed by a later discard.
     """
     alive, steps = torch.arange(length), {}
     for layer in sorted(drops):
@@ -147,13 +155,16 @@ def schedule(drops: dict[int, Drop], length: int, device) -> dict[int, tuple]:
         steps[layer] = put((~here).nonzero()[:, 0], device), put(here.nonzero()[:, 0], device), drops[layer].kept
         alive = alive[~here]
         if drops[layer].kept and layer != max(drops):
-            raise InputError("tokens that are ranked must be the last to leave; discard the others in earlier layers")
+            raise InputError("a discard with keep must be the last; discard other tokens after earlier layers")
     return steps
 
 
 @torch.inference_mode()
 def prefill(model, sequence: Sequence, drops: dict[int, Drop], steps: dict | None = None) -> Prefilled:
-    """Run the prompt, removing rows as `drops` says; with none it is the clean run. steps: their `schedule`, if it is there."""
+    """Run the prompt and remove rows as `drops` says; without drops it is the clean run.
+
+    steps: the drops' `schedule`, which is computed here if it is None.
+    """
     ready(model)
     x = sequence.embeds[None]  # (1, S, D)
     cos, sin = rotary(model, sequence.positions[:, None], x)
@@ -172,13 +183,13 @@ def prefill(model, sequence: Sequence, drops: dict[int, Drop], steps: dict | Non
 
 
 def following(sequence: Sequence) -> int:
-    """The position id of the first generated token, as the official code counts on."""
+    """The position id of the first generated token: one after the largest in the prompt, as in the official code."""
     return int(sequence.positions.max()) + 1
 
 
 @torch.inference_mode()
 def decode(model, cache: Cache, token: torch.Tensor, position: int) -> torch.Tensor:
-    """Append one token (1,) at a position id to the cache; logits (V,) fp32 of what follows."""
+    """Append one token (1,) at a position id to the cache. Returns the logits (V,) fp32 of the next token."""
     x = model.decoder.get_input_embeddings()(token)[None]  # (1, 1, D)
     rotated = rotary(model, torch.full((3, 1, 1), position), x)
     for layer in model.decoder.layers:
@@ -187,7 +198,7 @@ def decode(model, cache: Cache, token: torch.Tensor, position: int) -> torch.Ten
 
 
 def generate(model, sequence: Sequence, drops: dict[int, Drop], tokens: int) -> tuple[list[int], torch.Tensor]:
-    """Greedy decoding after discarding: `tokens` token ids, and the logits (tokens, V) that each was chosen from."""
+    """Greedy decoding after discarding: `tokens` token ids, and the logits (tokens, V) fp32 from which each was chosen."""
     state, position = prefill(model, sequence, drops), following(sequence)
     ids, logits = [], [state.logits]
     for step in range(tokens):
@@ -198,12 +209,12 @@ def generate(model, sequence: Sequence, drops: dict[int, Drop], tokens: int) -> 
 
 
 def masks(drops: dict[int, Drop], length: int, device):
-    """Layer number -> (1, length, length) bool: what `drops` would remove is hidden from all that stay.
+    """A function from a layer's number to a mask (1, length, length) bool that hides removed tokens from surviving ones.
 
-    Raises InputError for ranked tokens, of which only a run knows which stay.
+    Raises InputError for ranked tokens, because only a run decides which of them stay.
     """
     if any(drop.kept for drop in drops.values()):
-        raise InputError("tokens that are ranked have no mask beforehand; name those that leave")
+        raise InputError("a discard with keep has no mask, because only the run decides which tokens stay; use keep 0")
     after, made = torch.full((length,), 1 << 30), {}
     for layer in sorted(drops, reverse=True):
         after[drops[layer].tokens] = layer
@@ -220,7 +231,7 @@ def masks(drops: dict[int, Drop], length: int, device):
 
 @torch.inference_mode()
 def masked_generate(model, sequence: Sequence, drops: dict[int, Drop], tokens: int) -> tuple[list[int], torch.Tensor]:
-    """The same as `generate` by masks alone: a full forward over prompt and answer for every token."""
+    """The same result as `generate`, by masks alone: one full forward over prompt and answer for every generated token."""
     embeds, positions = sequence.embeds, sequence.positions
     ids, logits, position = [], [], following(sequence)
     for step in range(tokens):
@@ -234,9 +245,10 @@ def masked_generate(model, sequence: Sequence, drops: dict[int, Drop], tokens: i
 
 @torch.inference_mode()
 def sweep(model, run: CleanRun, tokens: torch.Tensor, after: list[int], most_rows: int) -> torch.Tensor:
-    """Logits (len(after), V) fp32 of discarding `tokens` (n,), sorted, after each of the layers `after`; exact.
+    """Discard `tokens` (n,), sorted, after each of the layers `after`: the last token's logits (len(after), V) fp32, exact.
 
-    run: from `clean_run`, with the rows from the first discarded token on. most_rows: of one pass (`knockout.plan`).
+    run: from `clean_run`, which must keep the rows from the first discarded token on. most_rows: rows per pass, from
+    `knockout.plan`.
     """
     last = len(run.inputs) - 1
     unchanged = last_logits(model, run.final[-1:])
@@ -245,7 +257,7 @@ def sweep(model, run: CleanRun, tokens: torch.Tensor, after: list[int], most_row
     stays = torch.ones(run.cos.shape[1], dtype=torch.bool)
     stays[tokens] = False
     first = int(tokens[0])
-    rows = stays.nonzero()[:, 0][first:]  # those that change: the survivors behind the first discarded token
+    rows = stays.nonzero()[:, 0][first:]  # only survivors behind the first discarded token change
     early = sorted(set(after) - {last})
     found = dict(zip(early, continued(model, run, rows, first, early, most_rows))) if early else {}
     return torch.stack([unchanged[0] if layer == last else found[layer] for layer in after])
@@ -253,10 +265,11 @@ def sweep(model, run: CleanRun, tokens: torch.Tensor, after: list[int], most_row
 
 @torch.inference_mode()
 def continued(model, run: CleanRun, rows: torch.Tensor, before: int, after: list[int], most_rows: int) -> torch.Tensor:
-    """Logits (len(after), V) fp32 of `rows` (r,), sorted, going on alone after each of the layers `after`, sorted.
+    """Run only `rows` (r,), sorted, after each of the layers `after`, sorted: the last row's logits (len(after), V) fp32.
 
-    They start from the clean run's states behind that layer, -1 for the embeddings, and attend to themselves and to the clean
-    keys and values of the first `before` tokens. All go through the decoder as one stack, each joining when its turn comes.
+    The rows start from the clean run's states after that layer; layer -1 stands for the embeddings. They attend to themselves
+    and to the clean keys and values of the first `before` tokens. All variants go through the decoder as one stack, and each
+    joins after its layer.
     """
     layers, found = len(run.inputs), []
     at, place, together = put(rows - run.first, run.device), put(rows, run.device), before + len(rows)

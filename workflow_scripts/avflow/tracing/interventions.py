@@ -1,12 +1,15 @@
-"""What can be cut: a route between two spans, in a window of layers. Pure data, and the edges that it touches.
+"""What can be cut: a route between two spans, in a window of layers. Plain data, and the edges that it stands for.
 
-A cut edge (query, key) is masked in every head of the window's layers (paper, section 2.1). Routes are written as
-    source->target      keys of `source` hidden from queries of `target`
+An edge is a pair of tokens (query, key). A cut edge is masked in every head of the window's layers (paper, section 2.1). Routes
+are written as
+    source->target      keys of `source` are hidden from queries of `target`
     source<->target     both directions at once
     cross_frame, cross_audio_segment, cross_candidate
-                        queries of one part cannot see any earlier other part of the same modality
-Masking acts on what is visible: pairs that the causal mask hides already are not counted, and a query always keeps its own
-key, except in last->last, which cuts exactly that.
+                        queries of one part cannot see any earlier part of the same modality
+Only visible edges count as cut, not those that the causal mask hides anyway. A query always keeps its own key. The exception is
+a route from one token to itself, such as last->last, which cuts exactly that key.
+
+A size-matched random control (`instead`) cuts the same number of randomly chosen keys before each query, instead of the route's.
 """
 
 import random
@@ -20,7 +23,7 @@ from ..errors import InputError
 from ..models import Spans
 
 CONTROLS = ("random_same", "random_other")
-CHOICE = 1.5  # other keys to draw from, for each key that a control hides: to take nearly all there are is no random choice
+CHOICE = 1.5  # a control needs at least this many other keys per key that it cuts; taking nearly all of them is no random choice
 STYLES = ("centred", "inverse", "top_down", "bottom_up")
 ROUTE = re.compile(r"([A-Za-z0-9_.]+)(<->|->)([A-Za-z0-9_.]+)")
 CROSS = {"cross_frame": "frame", "cross_audio_segment": "audio_segment", "cross_candidate": "candidate"}
@@ -28,7 +31,10 @@ CROSS = {"cross_frame": "frame", "cross_audio_segment": "audio_segment", "cross_
 
 @dataclass(frozen=True)
 class Route:
-    """Keys of span `source` hidden from queries of span `target`; `across` names the parts of a within-modality route."""
+    """Keys of span `source` are hidden from queries of span `target`; `both` also hides the reverse direction.
+
+    across: "frame", "audio_segment" or "candidate" for a route between the parts of one modality, else None.
+    """
 
     source: str
     target: str
@@ -37,7 +43,7 @@ class Route:
 
     @classmethod
     def parse(cls, text: str) -> "Route":
-        """Read a route as it is written in config.yaml. Raises InputError on any other form."""
+        """Read a route as config.yaml writes it. Raises InputError for any other form."""
         if text in CROSS:
             across = CROSS[text]
             modality = {"frame": "video", "audio_segment": "audio", "candidate": "candidates"}[across]
@@ -54,7 +60,7 @@ class Route:
         return f"{self.source}{'<->' if self.both else '->'}{self.target}"
 
     def edges(self, spans: Spans) -> "Edges":
-        """The visible pairs that this route cuts in a sequence. Raises InputError when it names a span that does not exist."""
+        """The visible edges that this route cuts. Raises InputError if it names a span that the sequence does not have."""
         if self.across:
             parts = spans.group(self.across)
             blocks = [(part, torch.cat(parts[:i])) for i, part in enumerate(parts) if i]
@@ -71,7 +77,7 @@ class Route:
 
 @dataclass(frozen=True)
 class Edges:
-    """Cut pairs as blocks of (queries (q,), keys (k,)); `count` visible pairs, `own` if a query's own key is cut too."""
+    """Cut edges of a sequence of `length` tokens, as blocks of (queries (q,), keys (k,)). own: a query's own key is cut, too."""
 
     blocks: tuple
     own: bool
@@ -83,9 +89,9 @@ class Edges:
 
     @cached_property
     def classes(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Queries grouped by the keys that they lose: (queries (q,), keys (k,)) sorted, queries that see no cut key left out.
+        """Queries grouped by the keys that they lose: [(queries (q,), keys (k,))], both sorted.
 
-        Keys count as lost also where the causal mask hides them already.
+        Queries that see none of their cut keys are left out. `keys` also hold those that the causal mask hides anyway.
         """
         if not self.blocks:
             return []
@@ -103,26 +109,26 @@ class Edges:
         return found
 
     def _lost(self, queries, keys) -> torch.Tensor:
-        """How many of the keys each query sees and loses (q,)."""
+        """How many of the cut `keys` each query would see (q,)."""
         return torch.searchsorted(keys, queries, right=self.own)
 
     @cached_property
     def count(self) -> int:
-        """Number of visible pairs that are cut."""
+        """Number of visible edges that are cut."""
         return sum(int(self._lost(queries, keys).sum()) for queries, keys in self.classes)
 
     def blind(self) -> torch.Tensor:
-        """Queries that would keep no key to attend to (n,)."""
+        """Queries that would be left without any key (n,)."""
         found = [queries[self._lost(queries, keys) == queries + 1] for queries, keys in self.classes]
         return torch.cat(found) if found else torch.empty(0, dtype=torch.int64)
 
     def queries(self) -> torch.Tensor:
-        """All queries that lose a key, sorted (n,)."""
+        """All queries that lose at least one key, sorted (n,)."""
         found = [queries for queries, _ in self.classes]
         return torch.cat(found).sort().values if found else torch.empty(0, dtype=torch.int64)
 
     def cut(self, rows: torch.Tensor, length: int) -> torch.Tensor:
-        """Which keys are cut for the query positions `rows` (r,): bool (r, length), visible pairs only."""
+        """Which keys are cut for the query positions `rows` (r,): bool (r, length). Only visible edges are True."""
         cut = torch.zeros(len(rows), length, dtype=torch.bool)
         for queries, keys in self.blocks:
             named = torch.zeros(length, dtype=torch.bool)
@@ -134,7 +140,10 @@ class Edges:
 
 @dataclass(frozen=True)
 class Window:
-    """Layers start..stop-1 in which a route is cut, or all others (style inverse); `centre` is where a figure plots it."""
+    """The layers start..stop-1, in which a route is cut. Style inverse cuts it in all other layers.
+
+    centre: the layer at which a figure plots the window.
+    """
 
     start: int
     stop: int
@@ -147,10 +156,11 @@ class Window:
 
 
 def windows(layers: int, width: int, style: str = "centred", stride: int = 1) -> list[Window]:
-    """One window a centre 0, stride, .. of a model with `layers` layers.
+    """One window for each centre c = 0, stride, 2 stride, .. of a model with `layers` layers.
 
-    centred: max(0, c - width // 2) .. min(layers - 1, c + width // 2), clipped at the ends (paper, section 2.1); inverse: all
-    layers but those; top_down: c .. layers - 1; bottom_up: 0 .. c. Raises InputError on an unknown style or a bad width.
+    centred: layers max(0, c - width // 2) .. min(layers - 1, c + width // 2), clipped at the first and last layer (paper,
+    section 2.1). inverse: all layers but those. top_down: c .. layers - 1. bottom_up: 0 .. c. Raises InputError for an unknown
+    style, and for a width that is even or outside 1 .. layers.
     """
     if style not in STYLES:
         raise InputError(f"window style {style!r} is unknown; known: {', '.join(STYLES)}")
@@ -167,11 +177,12 @@ def windows(layers: int, width: int, style: str = "centred", stride: int = 1) ->
 
 @dataclass(frozen=True)
 class Knockout:
-    """One intervention: `route` cut in the layers of `window`; `cut`, `control` and `draw` as in the row columns.
+    """One intervention: `route` is cut in the layers of `window`.
 
-    cut: "mask" hides keys before the softmax, so that the others gain their weight; "value_zero" leaves the weights as they are
-    and drops the cut keys' values, so that nothing is renormalised. control: "none" cuts the route itself; "random_same" and
-    "random_other" cut as many random keys instead, of the source's modality but not the source, or of anything else.
+    cut: "mask" hides keys before the softmax, so the remaining keys gain their weight. "value_zero" keeps the weights and drops
+    the values of the cut keys, so nothing is renormalised. control: "none" cuts the route itself. "random_same" and
+    "random_other" are size-matched random controls: random_same draws keys of the source's modality outside the source,
+    random_other draws keys of other modalities. draw: the number of the control's random draw.
     """
 
     route: Route
@@ -182,12 +193,12 @@ class Knockout:
 
     @property
     def target(self) -> tuple:
-        """What decides the edges, whatever the window."""
+        """What determines the edges. Knockouts that differ only in window or cut share it."""
         return self.route, self.control, self.draw
 
     @property
     def columns(self) -> dict:
-        """What a row of a table says of it; no other knockout of a prompt has the same."""
+        """The columns that identify this knockout in a table. No other knockout of the same prompt has the same values."""
         window = self.window
         return {
             "route": str(self.route),
@@ -202,7 +213,7 @@ class Knockout:
         }
 
     def edges(self, sequence, seed: int) -> Edges:
-        """The visible pairs that it cuts in a Sequence; for a control, random keys as `instead` draws them."""
+        """The visible edges that it cuts in a Sequence. For a control, `instead` draws them; `seed` decides the draws."""
         if self.control == "none":
             return self.route.edges(sequence.spans)
         rng = random.Random(f"{seed}/{sequence.question.question_id}/{self.route}/{self.control}/{self.draw}")
@@ -210,10 +221,11 @@ class Knockout:
 
 
 def instead(route: Route, spans: Spans, kinds: list[str], control: str, rng: random.Random) -> Edges:
-    """A size-matched control of a route: it hides as many other keys from every query as the route does.
+    """A size-matched random control of a route: from every query it hides the same number of keys, drawn outside the source.
 
-    kinds: what every token is made of, as `modalities` says it; control: which of the others, as in Knockout. Never the first
-    token, which is an attention sink. Nothing is cut where fewer than CHOICE times as many others stand before a query.
+    kinds: every token's modality, from `modalities`. control: which keys may be drawn, as in `Knockout`. The first token is
+    never drawn, because it is an attention sink. Queries that lose equally many keys get the same draw, from the keys before the
+    first of them. The control cuts nothing at all if, for any of them, fewer than CHOICE times as many keys can be drawn.
     """
     real, blocks = route.edges(spans), []
     names = sorted(set(kinds))
@@ -221,7 +233,7 @@ def instead(route: Route, spans: Spans, kinds: list[str], control: str, rng: ran
     for queries, keys in real.blocks:
         others = torch.isin(made_of, made_of[keys]) == (control == "random_same")
         others[keys], others[0] = False, False
-        lost = torch.searchsorted(keys.sort().values, queries)  # how many each query sees of them
+        lost = torch.searchsorted(keys.sort().values, queries)  # how many of them each query sees
         for count in lost.unique().tolist():
             if count:
                 alike = queries[lost == count]
@@ -233,7 +245,7 @@ def instead(route: Route, spans: Spans, kinds: list[str], control: str, rng: ran
 
 
 def modalities(sequence) -> list[str]:
-    """What every token of a Sequence is made of: "video" and "image" are "vision"; "audio"; all else is "text"."""
+    """The modality of every token of a Sequence: "vision" (video and images), "audio" or "text" (all else)."""
     kinds = {"video": "vision", "image": "vision", "audio": "audio"}
     atoms = {"video": "vision", "audio": "audio"}
     for item in sequence.question.media:

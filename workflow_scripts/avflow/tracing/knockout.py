@@ -1,14 +1,17 @@
-"""Attention knockout: cut a route in a window of layers and see what the answer loses (paper, section 2.1).
-
-`sweep` is exact and incremental. With keys hidden from queries in layers [a, b), nothing changes before layer a, and nothing
-ever changes in rows before the first of these queries. So one clean run serves all interventions: each starts at its first
-cut layer from the clean run's states, and recomputes only the rows from its first query on, which attend to the clean keys and
-values of the rows before. The rows of all interventions go through the layers as one stack, each joining when its window opens;
-interventions that have been cut alike so far, such as windows of several widths with one start, are one row set until they part.
+"""Attention knockout: cut a route in a window of layers and measure how much the answer suffers (paper, section 2.1).
 
 `naive` is the reference: one full masked forward for every route and window.
 
-In both, every batch carries a null row, nothing cut, and that row is the base its variants are compared with.
+`sweep` gives the same result from fewer rows. A cut hides keys from queries in layers [a, b). It changes nothing before layer
+a, and nothing in the rows before its first query. So the sweep works in four steps:
+    1. One clean run keeps the keys and values of every layer, and the input states of the rows that any cut can change.
+    2. Each knockout starts at its first cut layer, from the clean run's states.
+    3. It recomputes only the rows from its first query on. They attend to the clean keys and values of earlier rows.
+    4. The rows of all knockouts go through a layer as one stack. A knockout joins the stack when its window opens.
+Knockouts that have been cut alike so far share one set of rows, for example windows of two widths that open at the same layer.
+The set is copied at the layer where they first differ.
+
+In both, every batch holds a null row, in which nothing is cut. A knockout is compared with the null row of its own batch.
 """
 
 import math
@@ -23,27 +26,27 @@ from .interventions import Edges, Knockout
 from .readout import compare
 from .row_attention import Cut, Rows, ValueZero, arrange, put
 
-CPU_ROWS = 8192  # rows of one pass on a CPU: more gain nothing there
-NULL = dict(  # what the null row has in the place of Knockout.columns
+CPU_ROWS = 8192  # rows per pass on a CPU; a larger pass is no faster there
+NULL = dict(  # the null row's values for Knockout.columns
     route="none", style="centred", width=0, window_start=0, window_stop=0, centre=-1, cut="mask", control="null", draw=0
 )
 
 
 def resolve(sequence: Sequence, knockouts: list[Knockout], seed: int = 0) -> dict:
-    """What every distinct target of the knockouts cuts in a sequence: {target: Edges}; seed: of random controls."""
+    """The edges that each distinct target of the knockouts cuts in a sequence: {target: Edges}. `seed` is for random controls."""
     return {target: k.edges(sequence, seed) for target, k in {k.target: k for k in knockouts}.items()}
 
 
 def first_row(sequence: Sequence, edges: dict) -> int:
-    """The first row that any of the resolved edges changes; the last row if none changes any."""
+    """The first row that any of the resolved edges changes. If they change no row, the last row."""
     queries = [e.queries() for e in edges.values()]
     return min((int(q[0]) for q in queries if len(q)), default=len(sequence) - 1)
 
 
 def _check(sequence: Sequence, knockouts, edges: dict) -> None:
-    """Refuse what cuts nothing, and rows that would keep no key.
+    """Raise InputError for a knockout that cuts nothing, and for a cut that would leave a row without any key.
 
-    A row without keys has no defined attention: kernels disagree (zeros, or the mean of all keys, future ones included).
+    Attention without keys is undefined, and kernels disagree: some give zeros, others the mean of all values, even of later rows.
     """
     for route, control, draw in dict.fromkeys(k.target for k in knockouts):
         here = edges[route, control, draw]
@@ -56,10 +59,10 @@ def _check(sequence: Sequence, knockouts, edges: dict) -> None:
 
 
 def naive(model, sequence: Sequence, knockouts: list[Knockout], edges: dict, batch: int = 16):
-    """Logits of the last token for every knockout (n, V), and of the null row of its batch (n, V), both fp32.
+    """The last token's logits for every knockout (n, V), and for the null row of its batch (n, V), both fp32.
 
-    edges: from `resolve`; batch: knockouts at once, halved where they do not fit. Raises InputError for a route with no visible
-    edge (leave those out: they are not applicable) or a row left without keys.
+    edges: from `resolve`. batch: how many knockouts run at once; a batch that does not fit into memory is halved. Raises
+    InputError for a route with no visible edge (it is not applicable, so leave it out) and for a row left without any key.
     """
     length, device = len(sequence), sequence.embeds.device
     open_mask = causal_mask(length, device)
@@ -88,7 +91,7 @@ def naive(model, sequence: Sequence, knockouts: list[Knockout], edges: dict, bat
 
 @dataclass
 class Plan:
-    """How many rows go through a layer at once. `made`: from what it was measured; `halved`: how often memory ran out since."""
+    """How many rows go through a layer at once. made: the measurement behind it. halved: how often memory ran out since."""
 
     rows: int
     made: dict
@@ -98,7 +101,7 @@ class Plan:
         return asdict(self)
 
     def home(self, model, length: int, first: int) -> str | None:
-        """Where a clean run is kept: "cpu" where it would take more than three tenths of the GPU's free memory."""
+        """Where to keep a clean run: "cpu" if it needs over 30 % of the GPU's free memory, else None (the model's device)."""
         config = model.decoder.config
         kept = 2 * length * config.num_key_value_heads * model.decoder.layers[0].self_attn.head_dim
         kept += (length - first) * config.hidden_size
@@ -108,7 +111,7 @@ class Plan:
 
 @torch.inference_mode()
 def plan(model) -> Plan:
-    """Measure what a row costs in a layer, and give rows six tenths of the memory that is free; three are the clean run's."""
+    """Measure the memory that one row needs in a layer, and plan for 60 % of the free memory. 30 % is for the clean run."""
     if model.device.type != "cuda":
         return Plan(CPU_ROWS, {"device": "cpu"})
     config, probe = model.decoder.config, 4096
@@ -118,19 +121,19 @@ def plan(model) -> Plan:
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     model.decoder.layers[0](x, attention_mask=None, position_embeddings=tuple(rotated))
-    # Besides what a layer needs, a row's queries, keys and values are collected, and its state is held while it is replaced.
+    # The margin covers copies outside the layer: gathered queries, keys and values, and the old states beside the new ones.
     bytes_per_row = 1.25 * (torch.cuda.max_memory_allocated() - before) / probe + 4 * x.element_size() * config.hidden_size
     free = torch.cuda.mem_get_info()[0]
-    indexable = 2**31 // config.intermediate_size  # more elements in one tensor take slow kernels
+    indexable = 2**31 // config.intermediate_size  # tensors with more elements fall back to slow kernels
     rows = max(1, min(int(0.6 * free / bytes_per_row), indexable))
     return Plan(rows, {"bytes_per_row": int(bytes_per_row), "free_bytes": free})
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One distinct intervention: rows `first`.. with `edges` cut in the layers where `covered` says so; None cuts nothing.
+    """One distinct intervention: the rows from `first` on, with `edges` cut in the layers that `covered` marks.
 
-    Its rows are computed from layer `begin` on, where that is given, else from the first covered one.
+    edges None cuts nothing: a null row. begin: the first layer to compute; if None, the first covered layer.
     """
 
     first: int
@@ -144,21 +147,22 @@ class _Job:
         return self.begin if self.begin is not None else self.covered.index(True) if any(self.covered) else 0
 
     def cuts(self, layer: int):
-        """What it cuts in a layer, to be compared with others; None where that is nothing, as in a null row."""
+        """A key that is equal for jobs that cut the same in this layer; None if nothing is cut here, as in a null row."""
         return (id(self.edges), self.zero) if self.edges is not None and self.covered[layer] else None
 
 
 def sweep(model, sequence: Sequence, run: CleanRun, knockouts: list[Knockout], edges: dict, batches: Plan):
-    """The same as `naive`, incrementally. run: from `clean_run`, with the rows from `first_row` on.
+    """The same result as `naive`, computed incrementally from a clean run.
 
-    batches: from `plan`; a batch that does not fit into memory halves it and is tried again. Raises InputError as `naive` does,
-    and where one intervention alone does not fit.
+    run: from `clean_run`, which must keep the rows from `first_row` on. batches: from `plan`. If a batch does not fit into
+    memory, `batches.rows` is halved and the batch is tried again. Raises InputError as `naive` does, and if one intervention
+    alone does not fit.
     """
     _check(sequence, knockouts, edges)
     length, layers = len(sequence), range(len(run.inputs))
     order = {target: number for number, target in enumerate(edges)}
     firsts = {target: int(e.queries()[0]) for target, e in edges.items() if e.count}
-    # Where most rows are recomputed anyway, all start at the same row and share one null row.
+    # Interventions that recompute at least half of the rows all start at the same row, so that they share one null row.
     many = min((f for f in firsts.values() if 2 * f <= length), default=0)
     asked, found = {}, [None] * len(knockouts)
     for i, k in enumerate(knockouts):
@@ -170,7 +174,7 @@ def sweep(model, sequence: Sequence, run: CleanRun, knockouts: list[Knockout], e
     while waiting:
         batch, rows, seen = [], 0, set()
         for job, members in waiting:
-            rows += (length - job.first) * (1 if job.first in seen else 2)  # and its null row
+            rows += (length - job.first) * (1 if job.first in seen else 2)  # a new first row adds its null row
             seen.add(job.first)
             if batch and rows > batches.rows:
                 break
@@ -194,10 +198,11 @@ def sweep(model, sequence: Sequence, run: CleanRun, knockouts: list[Knockout], e
 
 
 def _schedule(members: list[_Job], length: int, device, cuts: dict) -> tuple[list, dict]:
-    """What happens in every layer, known beforehand so that a GPU is never waited for.
+    """Plan every layer of a pass in advance, so that the CPU never has to wait for the GPU.
 
-    Returns [(layer, {first: (copies or None, how many join, Block, variants)})], and where each member's rows end up:
-    {member: (first, number)}. copies: which of the rows' sets so far go on, in which order.
+    Returns [(layer, {first: (copies, how many join, Block, variants)})] and {member: (first, number)}, which says where each
+    member's rows end up. copies: which of the present sets of rows continue, and in which order; None if they all stay as they
+    are. A set appears twice in `copies` if its members differ from this layer on.
     """
 
     def cut(job, now):
@@ -237,9 +242,9 @@ def _schedule(members: list[_Job], length: int, device, cuts: dict) -> tuple[lis
 
 @torch.inference_mode()
 def _pass(model, length: int, run: CleanRun, jobs: list[_Job], cuts: dict):
-    """Logits (n, V) fp32 of n jobs, and of the null row of every first row, {first: (V,)}.
+    """Run n jobs as one stack: their logits (n, V) fp32, and the null row's logits for each first row, {first: (V,)}.
 
-    cuts: how rows attend, by first row and edges; filled as needed.
+    cuts: the `Cut` of each first row and edges, kept between passes. It is filled here.
     """
     begin = {f: min(j.start for j in jobs if j.first == f) for f in sorted({j.first for j in jobs})}
     nulls = [_Job(f, None, False, (False,) * len(run.inputs), start) for f, start in begin.items()]
@@ -251,7 +256,7 @@ def _pass(model, length: int, run: CleanRun, jobs: list[_Job], cuts: dict):
             if joining:
                 parts.append(run.states(layer, first).expand(joining, -1, -1))
             states[first] = torch.cat(parts) if len(parts) > 1 else parts[0]
-        states = {first: states[first] for first in step}  # in the order of the schedule
+        states = {first: states[first] for first in step}  # in the schedule's order
         stacked = [x.flatten(0, 1) for x in states.values()]
         shapes = [x.shape[:2] for x in states.values()]
         rotated = [
@@ -261,7 +266,7 @@ def _pass(model, length: int, run: CleanRun, jobs: list[_Job], cuts: dict):
         clean = (x[layer].to(run.device, non_blocking=True) for x in (run.keys, run.values))
         mask = Rows(*clean, [(block, variants) for _, _, block, variants in step.values()])
         x = torch.cat(stacked)[None] if len(stacked) > 1 else stacked[0][None]
-        states.clear()  # so that no layer's input outlives it
+        states.clear()  # so that they are not held longer than the layer needs them
         x = model.decoder.layers[layer](x, attention_mask=mask, position_embeddings=tuple(rotated))[0]
         parts = x.split([variants * rows for variants, rows in shapes])
         states = {first: part.unflatten(0, shape) for first, part, shape in zip(step, parts, shapes)}
@@ -272,12 +277,12 @@ def _pass(model, length: int, run: CleanRun, jobs: list[_Job], cuts: dict):
 
 
 def rows(model, sequence: Sequence, knockouts: list[Knockout], batches: Plan | None, seed: int = 0) -> list[dict]:
-    """One question's table rows: the null row first, then every knockout; those that do not apply keep a row with NaN.
+    """One question's table rows: the null row, then one row per knockout. Knockouts that are not applicable hold NaN.
 
-    The null row is the clean run itself, so it does not depend on the knockouts; the base of a row (`p_base_clean`,
-    `margin_clean`) is the null row of its own batch, which differs from the clean run by rounding.
-    batches: the plan of `sweep`; None takes `naive`. removed_mass is the share of the cut queries' clean attention that the cut
-    takes away, meaned over heads and window layers.
+    The table's null row is the clean run itself, so it does not depend on the knockouts. The base of a row (`p_base_clean`,
+    `margin_clean`) is the null row of its own batch, which differs from the clean run by rounding. removed_mass: the share of
+    the cut queries' clean attention that the cut removes, as a mean over queries, heads and window layers. batches: the plan for
+    `sweep`; None runs `naive` instead.
     """
     edges = resolve(sequence, knockouts, seed)
     first = first_row(sequence, edges)

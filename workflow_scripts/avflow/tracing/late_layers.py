@@ -1,4 +1,4 @@
-"""Accuracy with attention masked in the last layers (paper, Table 1): answers would change if late attention mattered."""
+"""Answers with attention masked in the last layers (paper, Table 1). If late attention mattered, accuracy would change."""
 
 from ..errors import InputError
 from ..models import Sequence
@@ -6,11 +6,14 @@ from . import knockout, readout
 from .decoder import CleanRun
 from .interventions import Knockout, Route, Window
 
-LAST, OF = 5, 36  # the paper masks layers 31 to 35 of 36; elsewhere the same share
+LAST, OF = 5, 36  # the paper masks layers 31 to 35 of 36; other models mask the same share
 
 
 def late_window(layers: int, named: list[int] | None = None) -> Window:
-    """The masked layers: `named` as (first, last), else the last round(5 / 36 * layers). Raises InputError for others."""
+    """The masked layers: `named` as (first, last), else the last round(5 / 36 * layers), at least one.
+
+    Raises InputError for layers that the model does not have.
+    """
     first, last = named or (layers - max(1, round(LAST / OF * layers)), layers - 1)
     if not 0 <= first <= last < layers:
         raise InputError(
@@ -20,10 +23,12 @@ def late_window(layers: int, named: list[int] | None = None) -> Window:
 
 
 def masked_answers(model, sequence: Sequence, run: CleanRun, routes: list[str], window: Window, batches) -> list[dict]:
-    """One row for the uncut run and one a route: name, correct, answer, logp of the uncut answer, cut edges.
+    """One row for the uncut run ("none") and one row per route.
 
-    correct: the most probable of all tokens is the right letter. The uncut row is the null row of the sweep's batch. run: from
-    `clean_run`, with all rows that a route changes. A route with nothing to cut leaves no row.
+    name: the route. answer: the option with the largest logit. correct: whether the most probable of all tokens is the right
+    letter. values: the log-probability of the uncut answer's token. number: cut edges. The uncut row is the null row of the
+    sweep's batch. run: from `clean_run`, which must keep all rows that a route changes. A route with nothing to cut has no row;
+    if no route cuts anything, the list is empty.
     """
     cuts = [Knockout(Route.parse(route), window) for route in routes]
     edges = knockout.resolve(sequence, cuts)

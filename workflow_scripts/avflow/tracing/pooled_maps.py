@@ -1,7 +1,8 @@
-"""Attention maps, pooled while they are computed: mean over heads, a block of queries at a time, never a square for all heads.
+"""Attention maps, averaged over heads and pooled into bins of tokens while they are computed.
 
-A map's cell is the share of attention that the queries of one bin give to the keys of another, so that its rows sum to 1. All
-variants go through the same kernels under explicit boolean masks, the uncut one too.
+A cell is the share of attention that the queries of one bin give to the keys of another, so each row of a map sums to 1. Queries
+are computed in blocks, so no square matrix for all heads is ever held. All variants, the uncut one included, go through the same
+kernels under explicit boolean masks.
 """
 
 import torch
@@ -12,11 +13,11 @@ from .decoder import causal_mask, last_logits, queries, ready, rotary
 from .interventions import Route
 from .token_classes import CLASSES, token_classes
 
-BLOCK = 2**26  # attention weights that are held at once: 256 MB in fp32
+BLOCK = 2**26  # attention weights held at once: 256 MiB in fp32
 
 
 class _Keys:
-    """Stands in for a cache: holds the keys of the layer that is running."""
+    """Takes a cache's place: holds the keys of the layer that ran last."""
 
     def update(self, keys, values, *_, **__):
         self.keys = keys
@@ -24,13 +25,16 @@ class _Keys:
 
 
 def bins_of(length: int, bins: int) -> torch.Tensor:
-    """The bin of every position (S,): `bins` of nearly equal size, or one a token; the last token has its own."""
+    """The bin of every position (S,): at most `bins` bins of nearly equal size. The last token has a bin of its own.
+
+    A sequence of no more than `bins` tokens has one bin per token.
+    """
     before = length - 1
     return torch.cat([torch.arange(before) * min(bins - 1, before) // before, torch.tensor([min(bins - 1, before)])])
 
 
 def bin_classes(sequence: Sequence, bins: int) -> list[tuple[str, int, int]]:
-    """The commonest class of every bin, with the first position of the bin and the one after its last."""
+    """For every bin: its most frequent class, its first position, and the position after its last."""
     at, kinds, found = bins_of(len(sequence), bins), token_classes(sequence.spans), []
     for number in range(int(at[-1]) + 1):
         inside = (at == number).nonzero()[:, 0]
@@ -39,9 +43,10 @@ def bin_classes(sequence: Sequence, bins: int) -> list[tuple[str, int, int]]:
 
 
 def pooled(layer, x, keys, cos, sin, visible, at, block: int = BLOCK) -> torch.Tensor:
-    """Pooled attention of one layer and variant: (B, B) fp32, rows sum to 1.
+    """Pooled attention of one layer and variant: (B, B) fp32. Rows sum to 1.
 
-    x (S, D) the layer's inputs; keys (kv heads, S, d) after rotary embedding; cos, sin (S, d); visible (S, S) bool; at (S,) bins.
+    x (S, D): the layer's input. keys (kv heads, S, d): after rotary embedding. cos, sin (S, d). visible (S, S) bool: the mask.
+    at (S,): every position's bin. block: the number of attention weights held at once.
     """
     length, count = len(x), torch.bincount(at)
     to_bins = torch.nn.functional.one_hot(at).to(torch.float32)  # (S, B)
@@ -59,15 +64,15 @@ def pooled(layer, x, keys, cos, sin, visible, at, block: int = BLOCK) -> torch.T
 
 
 def as_range(layers: int, share: list[float]) -> range:
-    """Layers from a share of the depth to another, the second excluded: [0, 0.5] is the first half."""
+    """The layers between two shares of the depth, the second excluded: [0, 0.5] is the first half."""
     return range(round(share[0] * layers), round(share[1] * layers))
 
 
 @torch.inference_mode()
 def attention_maps(model, sequence: Sequence, cuts: list, bins: int, block: int = BLOCK):
-    """Maps of the uncut run and of every cut, by layer: (1 + n, L, B, B) fp32, and logits of the last token (1 + n, V) fp32.
+    """Maps of the uncut run and of n cuts, by layer: (1 + n, L, B, B) fp32, and the last token's logits (1 + n, V) fp32.
 
-    cuts: (Route, range of layers) pairs. Raises InputError for layers that do not exist.
+    cuts: (Route, range of layers) pairs. Raises InputError for layers that the model does not have.
     """
     ready(model)
     layers, length, device = model.decoder.layers, len(sequence), sequence.embeds.device
@@ -76,7 +81,7 @@ def attention_maps(model, sequence: Sequence, cuts: list, bins: int, block: int 
     for route, covered in cuts:
         if covered.start < 0 or covered.stop > len(layers):
             raise InputError(
-                f"route {route}: layers {covered.start} to {covered.stop - 1} do not exist; there are 0 to {len(layers) - 1}"
+                f"route {route}: layers {covered.start} to {covered.stop - 1} do not exist; the model has 0 to {len(layers) - 1}"
             )
         cut = Route.parse(str(route)).edges(sequence.spans).cut(torch.arange(length), length)
         closed.append(open_mask & ~cut.to(device))

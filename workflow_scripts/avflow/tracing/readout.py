@@ -1,6 +1,7 @@
-"""What the last position says: the answer letters' logits, and the probability of the answer that the model gave uncut.
+"""Read the answer at the last position: the letters' logits, and the probability of the answer that the uncut model gives.
 
-Probabilities are softmax over the whole vocabulary in fp32 (paper, section 2.1: the probability of the one answer token).
+Probabilities are a softmax over the whole vocabulary, in fp32. The measure is the probability of the single answer token (paper,
+section 2.1).
 """
 
 import math
@@ -14,15 +15,15 @@ LETTERS = ("A", "B", "C", "D")
 
 
 def option_logits(sequence: Sequence, logits: torch.Tensor) -> dict[str, list[float]]:
-    """Columns logit_A .. logit_D of logits (n, V); NaN where a question has no such option.
+    """Columns logit_A .. logit_D from logits (n, V). An option that the question does not have is NaN.
 
-    Raises InputError for an option that has no column.
+    Raises InputError for an option without a column, such as E.
     """
     for option in sequence.question.options:
         if option.label not in LETTERS:
             raise InputError(
-                f"question {sequence.question.question_id}: the tables hold options {', '.join(LETTERS)} and not {option.label};"
-                " drop the question"
+                f"question {sequence.question.question_id}: the tables have no column for option {option.label}, only for"
+                f" {', '.join(LETTERS)}; drop the question"
             )
     at = {o.label: i for o, i in zip(sequence.question.options, sequence.letter_ids.tolist())}
     missing = [math.nan] * len(logits)
@@ -30,19 +31,19 @@ def option_logits(sequence: Sequence, logits: torch.Tensor) -> dict[str, list[fl
 
 
 def answers(sequence: Sequence, logits: torch.Tensor) -> list[str]:
-    """The option whose letter has the largest logit, row by row."""
+    """For each row of logits (n, V), the label of the option whose letter has the largest logit."""
     labels = [o.label for o in sequence.question.options]
     return [labels[i] for i in logits[:, sequence.letter_ids].argmax(-1).tolist()]
 
 
 def gold_id(sequence: Sequence) -> int:
-    """Token id of the right letter."""
+    """Token id of the right option's letter."""
     labels = [o.label for o in sequence.question.options]
     return int(sequence.letter_ids[labels.index(sequence.question.answer)])
 
 
 def margin(sequence: Sequence, logits: torch.Tensor) -> list[float]:
-    """Logit of the right letter minus the best other letter, row by row."""
+    """For each row of logits (n, V), the right letter's logit minus the best other letter's."""
     letters = logits[:, sequence.letter_ids]
     right = [o.label for o in sequence.question.options].index(sequence.question.answer)
     others = letters.clone()
@@ -51,9 +52,10 @@ def margin(sequence: Sequence, logits: torch.Tensor) -> list[float]:
 
 
 def masses(sequence: Sequence, logits: torch.Tensor) -> dict[str, list]:
-    """Where the probability of logits (n, V) lies: p_letters on the options' letters, p_variants on other ways to write them
+    """Where the probability of logits (n, V) lies, as columns.
 
-    (" A" and so on, see `prompt`), p_other on everything else. says_letter: the most probable token is one of the letters.
+    p_letters: on the options' letters. p_variants: on other ways to write them, such as " A" (see `models/prompt.py`). p_other:
+    on everything else. says_letter: whether the most probable token is one of the letters.
     """
     p = logits.softmax(-1)
     letters, variants = (p[:, ids].sum(-1) for ids in (sequence.letter_ids, sequence.variant_ids))
@@ -66,16 +68,17 @@ def masses(sequence: Sequence, logits: torch.Tensor) -> dict[str, list]:
 
 
 def right(sequence: Sequence, logits: torch.Tensor) -> list[bool]:
-    """Whether the most probable token of the whole vocabulary is the right letter, row by row."""
+    """For each row of logits (n, V), whether the most probable token of the whole vocabulary is the right letter."""
     return (logits.argmax(-1) == gold_id(sequence)).tolist()
 
 
 def compare(sequence: Sequence, logits: torch.Tensor, base: torch.Tensor) -> dict[str, list]:
-    """Columns of cut runs (n, V) against the uncut row of the same batch (n, V): see interfaces, row columns.
+    """Compare cut runs `logits` (n, V) with the uncut row of the same batch `base` (n, V). Returns table columns.
 
-    base_token: what the model says uncut; logp_base: its log-probability after the cut; p_base_clean: its probability uncut;
-    logp_gold: log-probability of the right letter after the cut; margin, margin_clean: logit of the right letter minus the best
-    other letter's, after the cut and uncut; kl: KL(uncut || cut) in nats.
+    base_token: the most probable token uncut. p_base_clean: its probability uncut. logp_base: its log-probability after the cut.
+    logp_gold: log-probability of the right letter after the cut. margin, margin_clean: the right letter's logit minus the best
+    other letter's, after the cut and uncut. kl: KL(uncut || cut) in nats. answer: the option with the largest logit after the
+    cut. correct_clean: whether base_token is the right letter. logit_A .. logit_D: logits after the cut.
     """
     cut, clean = logits.log_softmax(-1), base.log_softmax(-1)
     token = clean.argmax(-1)

@@ -1,15 +1,20 @@
-"""Attention of recomputed rows: a cut is a choice of the keys that are kept, never a mask.
+"""Attention of the rows that a sweep recomputes. A cut selects the keys that a row keeps; it is never a mask.
 
-Rows that lose the same keys attend together to the keys that they keep, collected from the clean run and from their own
-variant. Collected in order, kept keys need nothing but the causal rule, so the fastest kernels apply, and keys of rows before
-the first recomputed one are shared by all variants: attention to them and to a variant's own keys is computed apart and joined
-by the logarithms of both normalisers, as in FlashAttention's own blocks (arXiv 2205.14135, section 3.1).
+A variant is one set of recomputed rows: interventions that have been cut alike so far, or a null row.
+    1. Rows that lose the same keys form a group. They attend together to the keys that they keep (`Cut`).
+    2. Kept keys stay in their order, so the causal rule alone hides later keys. No mask is needed, and the fastest kernels apply.
+    3. A key is own or shared. Every variant recomputes its own keys. Keys of rows before the first recomputed row come
+       from the clean run, and all variants share them. If these rows are at most half of all, each variant gets a copy instead.
+    4. Attention to shared keys and attention to own keys are computed separately. The logarithms of the normalisers combine
+       them exactly (`joined`), as FlashAttention combines its blocks (arXiv 2205.14135, section 3.1).
+
+`Rows` and `ValueZero` are handed to a Hugging Face layer in place of a mask. `install` makes the layer understand them.
 """
 
 import sys
 from dataclasses import dataclass
 
-# transformers takes scikit-learn for speculative decoding alone, which is not used here; importing it is a second of every job.
+# transformers needs scikit-learn only for speculative decoding, which is not used here. Importing it costs each job a second.
 sys.modules.setdefault("sklearn", None)
 
 import torch  # noqa: E402
@@ -17,14 +22,15 @@ from transformers import AttentionInterface, AttentionMaskInterface  # noqa: E40
 from transformers.integrations.sdpa_attention import sdpa_attention_forward  # noqa: E402
 from transformers.masking_utils import sdpa_mask  # noqa: E402
 
-SCORES = 2**27  # that the reference of value_zero holds at once: half a gigabyte in fp32, a few of which exist at a time
-KERNEL = "avflow"  # the attention implementation under which a decoder understands the objects below as masks
+SCORES = 2**27  # attention scores per step of the value_zero reference: 512 MiB in fp32, with a few such tensors at a time
+KERNEL = "avflow"  # name of the attention implementation that accepts the objects below as masks
 
 
 def attend(q, k, v, scale: float, causal: bool):
-    """Softmax attention with its normaliser: (n, Q, heads, d) on (n, K, kv heads, d) -> (n, Q, heads, d), (n, Q, heads) log sums.
+    """Softmax attention and the logarithms of its normalisers ("log sums").
 
-    causal: the queries are the last Q of the K keys, and see no later key.
+    q (n, Q, heads, d); k, v (n, K, kv heads, d) -> (n, Q, heads, d), and log sums (n, Q, heads). causal: the queries stand at
+    the last Q of the K keys, and see no later key.
     """
     if q.is_cuda and q.dtype in (torch.bfloat16, torch.float16):
         flash = torch.ops.aten._flash_attention_forward
@@ -47,19 +53,19 @@ def attend(q, k, v, scale: float, causal: bool):
 
 
 def joined(one, other):
-    """One attention from two over disjoint keys: (out, log sums) of each -> out, log sums. No key: zeros and -inf."""
+    """Combine two attentions over disjoint keys, each (out, log sums). An attention without keys is zeros and -inf."""
     log_sum = torch.logaddexp(one[1], other[1])
     out = sum(o * (s - log_sum).exp()[..., None] for o, s in (one, other))
     return out.to(one[0].dtype), log_sum
 
 
 def put(tensor: torch.Tensor, device) -> torch.Tensor:
-    """A small tensor on the device, without waiting for what the device is doing."""
+    """Copy a small tensor to the device without waiting for the device's pending work."""
     return tensor.pin_memory().to(device, non_blocking=True) if torch.device(device).type == "cuda" else tensor
 
 
 def index(positions: torch.Tensor, device):
-    """Sorted positions as a slice if they follow on each other, else as a tensor on the device."""
+    """Sorted positions (n,) as a slice if they are consecutive, else as a tensor on the device."""
     if not len(positions):
         return slice(0, 0)
     start, stop = int(positions[0]), int(positions[-1]) + 1
@@ -67,16 +73,18 @@ def index(positions: torch.Tensor, device):
 
 
 def pick(x, at, dim: int):
-    """x at an `index`, without a copy where that is a slice."""
+    """x at an `index` along `dim`. A slice needs no copy."""
     return x.narrow(dim, at.start, at.stop - at.start) if isinstance(at, slice) else x.index_select(dim, at)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Rows that keep the same own keys. `rows` and `queries` count from the first recomputed row, `keys` from the first own key.
+    """A group of rows that keep the same own keys, as indices (see `index`).
 
-    `queries` are the rows and what lies between them among the kept keys, `take` where the rows are among them. `itself`: each
-    row keeps its own key besides, while it loses the others of its kind.
+    rows: the group, counted from the first recomputed row. queries: the rows to compute, counted alike. For a causal piece they
+    include the kept positions between the rows, because a causal kernel needs its queries to be the last keys. take: where
+    `rows` are among `queries`. keys: the kept keys, counted from the first own key. causal: whether the causal rule applies to
+    them. itself: each row also keeps its own key, although it loses other cut keys.
     """
 
     rows: object
@@ -88,14 +96,15 @@ class Piece:
 
 
 class Cut:
-    """How the rows from `first` on attend when `edges` are cut, or nothing (None).
+    """How the rows from `first` on attend if `edges` are cut. edges None cuts nothing.
 
-    Own keys are those that every variant has for itself: of rows from `base` on. `own`: `Piece`s, or None where no own key is
-    cut. `shared`: [(rows counted from the first, index of the kept shared keys)], which together are all rows.
+    Keys of rows from `base` on are own keys, which each variant has for itself; earlier keys are shared. own: a list of
+    `Piece`, or None if no own key is cut. shared: [(rows, kept)], where `rows` count from `first` and `kept` is the `index` of
+    the shared keys that they keep. Together they cover all rows; the list is empty if `base` is 0.
     """
 
     def __init__(self, edges, first: int, length: int, device):
-        # Few clean rows before many recomputed ones are cheaper to copy before each variant's keys than to attend to apart.
+        # If at most half of the rows are clean, copying their keys to each variant is cheaper than a separate attention to them.
         self.first, self.base = first, 0 if 2 * first <= length else first
         self.device, self.own, self.shared = device, [], []
         rest = torch.ones(length, dtype=torch.bool)
@@ -120,7 +129,7 @@ class Cut:
             self.shared.append((rows - self.first, index(kept[: self.base].nonzero()[:, 0], self.device)))
 
     def _keeping(self, rows, kept):
-        """Rows whose own key is among the kept ones: causal over those, from the first row on."""
+        """Add rows that keep their own key: causal attention to the kept keys."""
         if len(rows):
             keys = kept.nonzero()[:, 0]
             keys = keys[(keys <= rows[-1]) & (keys >= self.base)]
@@ -128,7 +137,7 @@ class Cut:
             self._add(rows, queries, keys, True, False)
 
     def _losing(self, rows, kept, itself):
-        """Rows that are themselves of the kind they lose: together as long as they see equally many kept keys."""
+        """Add rows whose own position is among the cut keys. Rows that see equally many kept keys form one piece."""
         keys = kept.nonzero()[:, 0]
         keys = keys[keys >= self.base]
         seen = torch.searchsorted(keys, rows)
@@ -143,7 +152,10 @@ class Cut:
 
 
 def over_own_keys(pieces, q, k, v, scale: float):
-    """Attention of variants to their own keys: q (n, R, heads, d); k, v (n, R or the rows from 0 on, kv heads, d)."""
+    """Attention of n variants to their own keys: out (n, R, heads, d) and log sums (n, R, heads).
+
+    q (n, R, heads, d); k, v (n, K, kv heads, d), where K is R, or all rows of the sequence if `Cut.base` is 0.
+    """
     if pieces is None:
         return attend(q, k, v, scale, True)
     out, log_sums = torch.zeros_like(q), q.new_full(q.shape[:3], -torch.inf, dtype=torch.promote_types(q.dtype, torch.float32))
@@ -165,10 +177,11 @@ def over_own_keys(pieces, q, k, v, scale: float):
 
 @dataclass(frozen=True)
 class Block:
-    """Variants whose recomputed rows are those from `first` on, in one layer.
+    """n variants in one layer that all recompute the rows from `first` on.
 
-    own: [(which variants, their pieces)]; shared: [(which of all their rows, kept shared keys)]; None means all of them. zero:
-    (n,) bool, variants that are cut by value_zero, whose weights are those of the uncut run; None for no such variant.
+    own: [(variants, pieces)]. shared: [(rows among all variants' rows, kept shared keys)]. In place of the variants or rows,
+    None means all. zero (n,) bool: the variants cut by value_zero, whose weights stay as if nothing were cut; None if there
+    are none.
     """
 
     first: int
@@ -178,9 +191,9 @@ class Block:
     zero: torch.Tensor | None = None
 
     def attend(self, q, k, v, clean_k, clean_v, scale: float):
-        """(n, R, heads, d) queries, (n, R, kv heads, d) own keys and values; clean ones (S, kv heads, d).
+        """Attention of all variants: out (n, R, heads, d) and log sums (n, R, heads).
 
-        Returns out (n, R, heads, d) and log sums (n, R, heads).
+        q (n, R, heads, d); k, v (n, R, kv heads, d) the recomputed rows' keys and values; clean_k, clean_v (S, kv heads, d).
         """
         mine = q, k, v
         if self.base < self.first:
@@ -211,7 +224,7 @@ class Block:
 
     @staticmethod
     def _together(groups, like, work):
-        """Results of every group, put where they belong along the first dimension of `like`."""
+        """Run `work` on every group and place its results along the first dimension of `like`."""
         if len(groups) == 1 and groups[0][0] is None:
             return work(*groups[0])
         out, log_sums = torch.empty_like(like), None
@@ -223,7 +236,7 @@ class Block:
 
 
 def arrange(cuts: list, length: int, device, zero=None) -> Block:
-    """The `Block` of some variants, given each one's `Cut`; zero: for each, whether it is cut by value_zero."""
+    """The `Block` of several variants. cuts: each variant's `Cut`. zero: for each variant, whether value_zero cuts it."""
     alike = {}
     for number, cut in enumerate(cuts):
         alike.setdefault(id(cut), (cut, []))[1].append(number)
@@ -250,14 +263,17 @@ def arrange(cuts: list, length: int, device, zero=None) -> Block:
 
 @dataclass(frozen=True)
 class Rows:
-    """Given to a layer in place of a mask: how the stacked rows (1, N, D) of all blocks attend; clean (S, kv heads, d)."""
+    """Handed to a layer in place of a mask: how the stacked rows (1, N, D) of all blocks attend.
+
+    clean_k, clean_v (S, kv heads, d): the clean run's keys and values in this layer.
+    """
 
     clean_k: torch.Tensor
     clean_v: torch.Tensor
-    blocks: list  # of (Block, its number of variants), in the order of their rows
+    blocks: list  # [(Block, number of variants)], in the order of the stacked rows
 
     def attend(self, q, k, v, scale: float):
-        """(1, heads, N, d) and (1, kv heads, N, d) -> (1, N, heads, d)."""
+        """q (1, heads, N, d); k, v (1, kv heads, N, d) -> (1, N, heads, d)."""
         length, start, out = len(self.clean_k), 0, []
         for block, variants in self.blocks:
             stop = start + variants * (length - block.first)
@@ -269,13 +285,17 @@ class Rows:
 
 @dataclass(frozen=True)
 class ValueZero:
-    """Given to a layer in place of a mask: weights under `visible`, then only those of `kept` keys count; (n, 1, S, S) bool."""
+    """Handed to a layer in place of a mask: the value_zero reference, for full forwards.
+
+    The weights are the softmax over the `visible` keys. Then only the values of the `kept` keys count, so the weights that remain
+    are not renormalised. Both masks are bool and broadcast to (n, 1, S, S).
+    """
 
     visible: torch.Tensor
     kept: torch.Tensor
 
     def attend(self, q, k, v, scale: float):
-        """The reference, written out for so many queries at once as SCORES allow: (n, heads, S, d) -> (n, S, heads, d)."""
+        """q (n, heads, S, d); k, v (n, kv heads, S, d) -> (n, S, heads, d), in steps of at most SCORES scores."""
         k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], 1) for x in (k, v))
         out, step = [], max(1, SCORES // (q.shape[0] * q.shape[1] * k.shape[2]))
         for start in range(0, q.shape[2], step):
@@ -287,14 +307,14 @@ class ValueZero:
 
 
 def forward(module, query, key, value, attention_mask, scaling=None, **kwargs):
-    """transformers' attention function: sdpa, unless the mask is one of the objects above."""
+    """The attention function that transformers calls. It is sdpa, unless the mask is `Rows` or `ValueZero`."""
     if isinstance(attention_mask, (Rows, ValueZero)):
         return attention_mask.attend(query, key, value, scaling), None
     return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
 
 
 def install(decoder) -> None:
-    """Let a decoder that was loaded with sdpa attend through `forward`."""
+    """Make a decoder that was loaded with sdpa attend through `forward`."""
     AttentionInterface.register(KERNEL, forward)
     AttentionMaskInterface.register(KERNEL, sdpa_mask)
     decoder.config._attn_implementation = KERNEL

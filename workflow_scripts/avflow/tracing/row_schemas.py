@@ -1,4 +1,4 @@
-"""The columns of result tables, and what every row says about its question."""
+"""The columns of the result tables. Every row starts with the same columns about its question."""
 
 import pyarrow as pa
 
@@ -61,7 +61,7 @@ KNOCKOUT = partial_rows.schema(
     correct_clean="bool",
     applicable="bool",
 )
-DISCARDED = dict(  # what is answered after a discard, against the same question without one
+DISCARDED = dict(  # the answer after a discard, compared with the same question without one
     logp_base="float32",
     logp_gold="float32",
     p_base_clean="float32",
@@ -101,7 +101,7 @@ DISCARD_SWEEP = partial_rows.schema(
     flops_llm="float64",
     **DISCARDED,
 )
-ATTENTION = partial_rows.schema(  # what `number` and `values` hold, by kind: see the script attention.py
+ATTENTION = partial_rows.schema(  # attention.py says what `number` and `values` hold for each kind
     **QUESTION,
     gold="string",
     correct_clean="bool",
@@ -128,7 +128,7 @@ SUFFICIENCY = partial_rows.schema(
 
 
 def answer_row(sequence, logits, model: str) -> dict:
-    """A row of EVALUATE from the logits (1, V) at the last position, nothing cut."""
+    """A row of EVALUATE from the uncut logits (1, V) at the last position."""
     columns = {**readout.compare(sequence, logits, logits), **readout.masses(sequence, logits)}
     row = {name: values[0] for name, values in columns.items()}
     shared = about(sequence.question, model)
@@ -145,7 +145,7 @@ def answer_row(sequence, logits, model: str) -> dict:
 
 
 def about(question: Question, model: str) -> dict:
-    """The columns that every table shares."""
+    """The columns that all tables share."""
     return dict(
         question_id=question.question_id,
         dataset=question.dataset,

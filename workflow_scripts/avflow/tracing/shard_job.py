@@ -1,4 +1,4 @@
-"""What `evaluate`, `knockout` and their like share: a model, a shard of questions, and rows that survive a kill."""
+"""What scripts such as `evaluate` and `knockout` share: they ask a model one shard of questions, and keep rows over kills."""
 
 import argparse
 import json
@@ -19,10 +19,13 @@ PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pyarrow")
 
 
 def parser(description: str, reads: str = "features") -> argparse.ArgumentParser:
-    """The options of a script that asks a model the questions of one shard; reads: "features", or "frames" to encode itself."""
+    """The options of a script that asks a model one shard of questions.
+
+    reads: "features" (encoder outputs), or "frames" if the script runs the encoders itself.
+    """
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     model_arguments(made)
-    made.add_argument("--model", required=True, help="the model's name in the tables")
+    made.add_argument("--model", required=True, help="name of the model in the tables")
     questions = cli.made_by("the prepare rule of its dataset")
     made.add_argument("--questions", type=questions, required=True, help="JSON Lines")
     what = {"features": "encoder outputs", "frames": "frames and sound"}[reads]
@@ -37,13 +40,13 @@ def parser(description: str, reads: str = "features") -> argparse.ArgumentParser
 
 
 def checkpoint_files(folder: Path) -> list[Path]:
-    """The files that tell a checkpoint from another; of a download the manifest, which holds the checked hashes of all others."""
+    """The files that identify a checkpoint. A download's manifest is enough: it holds the checked hashes of all other files."""
     manifest = folder / "manifest.json"
     return [manifest] if manifest.is_file() else sorted(p for p in folder.glob("*") if p.suffix in (".safetensors", ".json"))
 
 
 def remember_model(partial: partial_rows.PartialRows, model) -> None:
-    """Keep the device's name and the number of layers beside the rows: a run that finds all rows finished loads no model."""
+    """Keep the device's name and the number of layers beside the rows, because a run with all rows finished loads no model."""
     device = torch.cuda.get_device_name() if model.device.type == "cuda" else "cpu"
     for name, fact in (("device", device), ("layers", len(model.decoder.layers))):
         if partial.recall(name) != fact:
@@ -51,17 +54,22 @@ def remember_model(partial: partial_rows.PartialRows, model) -> None:
 
 
 def run(script: str, arguments, schema, choose, work, plan: dict, verify=None, asked: dict | None = None, pick=None) -> None:
-    """Ask every chosen question and write one parquet; finished rows are kept across kills, and across changes of what is asked.
+    """Ask every chosen question and write one parquet. Finished rows are kept over kills, and when other rows are asked for.
 
-    choose(questions) -> questions. work(model, question, features, partial) -> list of row dicts. plan: what besides the code,
-    the model and the questions decides the values in a row; asked: what only decides which rows there are. Both are recorded.
-    pick(question, partial) -> numbers of the question's kept rows that belong in the parquet, in order, or None if work has to
-    add some; without it a question's rows are kept all together. verify(loaded, questions, partial) -> facts to record: called
-    when all is done, where loaded(question) -> (model, its features).
+    choose(questions) -> the questions to ask.
+    work(model, question, features, partial) -> list of row dicts.
+    pick(question, partial) -> the numbers of the question's kept rows that belong in the parquet, in order, or None if `work` has
+        to add some. Without `pick`, the parquet holds all rows of a question, and a question with kept rows is finished.
+    verify(loaded, questions, partial) -> facts to record. It is called when all questions are finished;
+        loaded(question) -> (model, the question's features).
+    plan: what determines the values in a row, besides the code, the model and the questions.
+    asked: what determines only which rows there are. Both are recorded.
+
+    Raises InputError if the checkpoint folder is missing, or if a question does not fit into the GPU's memory.
     """
     began = time.time()
     if not Path(arguments.checkpoint).is_dir():
-        raise InputError(f"{arguments.checkpoint} is not there; {manifest.remedy('download_weights', arguments.checkpoint)}")
+        raise InputError(f"{arguments.checkpoint} does not exist; {manifest.remedy('download_weights', arguments.checkpoint)}")
     store = FeatureStore(arguments.features)
     questions = choose(read_questions(arguments.questions, arguments.shard, arguments.shards))
     header = {
@@ -89,7 +97,7 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None, a
         unfinished = (lambda q: pick(q, partial) is None) if pick else lambda q: q.question_id not in partial.done
         waiting = [q for q in questions if unfinished(q)]
         finished, begun = len(questions) - len(waiting), sum(q.question_id in partial.done for q in waiting)
-        more = f", {begun} have finished rows and get new ones" if begun else ""
+        more = f"; {begun} more have some rows and get new ones" if begun else ""
         print(f"{finished} of {len(questions)} questions were finished before{more}", file=sys.stderr, flush=True)
         what = f"{Path(script).stem} {arguments.model} {arguments.questions.stem} {arguments.shard}"
         progress = cli.Progress(what, len(questions), finished)
@@ -100,7 +108,7 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None, a
             if found:
                 partial.add(question.question_id, found)
             progress.step()
-        with gpu_memory.holding(f"what is checked of {arguments.questions} by full forwards"):
+        with gpu_memory.holding(f"the check of {arguments.questions} by full forwards"):
             facts = verify(loaded, questions, partial) if verify else {}
         facts["device"] = partial.recall("device")
         on_gpu = bool(opened) and opened[0].device.type == "cuda"

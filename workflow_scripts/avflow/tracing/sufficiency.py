@@ -1,10 +1,13 @@
-"""Are the routes that were found enough? Keep only those open, in the layers where they matter, and close all others.
+"""Are the routes that were found sufficient? Keep only those open, in the layers where they matter, and close all others.
 
-Tested edges are those of the routes that an analysis of knockouts cut; a route is found in a layer where cutting it in the window
-centred there lowered the answer's probability by a threshold or more, as the mean over the questions of any group. All other
-tested edges are closed in that layer; what no route tests, such as attention within the question or within a frame, stays open.
-Against it, as many tested edges are kept at random, spread evenly over the layers (the effective-pathway analysis of "Map the
-Flow", ICLR 2026, with seeded draws). A lower threshold keeps more edges.
+    1. The tested edges are those of all routes that an analysis of knockouts cut.
+    2. A route is found in a layer if cutting it in the window centred there lowers the answer's probability by at least a
+       threshold (in %), as a mean over the questions of at least one group of tasks (`effects`).
+    3. In each layer, the tested edges of the routes found there stay open. All other tested edges are closed (`Tested.found`).
+       Edges that no route tests, such as those within the question or within a frame, always stay open.
+    4. The control keeps the same number of tested edges, drawn at random and spread evenly over the layers (`Tested.random`).
+
+A lower threshold keeps more edges. This is the effective-pathway analysis of "Map the Flow" (ICLR 2026), with seeded draws.
 """
 
 import math
@@ -21,14 +24,15 @@ from . import readout
 from .decoder import causal_mask, masked_run
 from .interventions import Route
 
-MASK_ELEMENTS = 2**28  # booleans of one layer's masks that are held at once
+MASK_ELEMENTS = 2**28  # booleans held at once for one layer's masks: 256 MiB
 
 
 def effects(paths, model: str, dataset: str, width: int, layers: int) -> dict[str, np.ndarray]:
-    """Route -> change of the answer's probability by layer (L,), in %: the lowest of the groups' means.
+    """Each route's change of the answer's probability by layer (L,), in %: the lowest of the groups' means.
 
-    paths: tables of knockouts; a layer without a window centred on it takes the nearest one's. Raises InputError where a table
-    has no cut of the model in the dataset.
+    paths: parquet tables of knockouts. Only centred windows, mask cuts and the default order of the prompt count, and only
+    questions that the model answers correctly with nothing cut. A layer without a centre takes the value of the nearest one.
+    Raises InputError if the tables hold no such cut of the model in the dataset.
     """
     columns = ["route", "group", "centre", "logp_base", "p_base_clean"]
     keep = [
@@ -62,10 +66,10 @@ def effects(paths, model: str, dataset: str, width: int, layers: int) -> dict[st
 
 
 class Tested:
-    """The tested edges of a sequence, and which of them variants keep."""
+    """The tested edges of a sequence, and which of them a variant keeps."""
 
     def __init__(self, sequence: Sequence, changes: dict[str, np.ndarray], device):
-        """changes: from `effects`."""
+        """changes: from `effects`, one entry per tested route."""
         length, self.changes, self.device = len(sequence), changes, device
         rows = torch.arange(length)
         self.routes = {r: Route.parse(r).edges(sequence.spans).cut(rows, length).to(device) for r in changes}
@@ -75,7 +79,7 @@ class Tested:
         self.count, self.layers = len(self.places), len(next(iter(changes.values())))
 
     def found(self, threshold: float):
-        """layer -> which tested edges are kept (S, S) bool: those of the routes that lose `threshold` % or more there."""
+        """A function from a layer to the tested edges kept there (S, S) bool: those of routes that lose `threshold` % or more."""
 
         def kept(layer):
             chosen = [edges for route, edges in self.routes.items() if self.changes[route][layer] <= -threshold]
@@ -84,7 +88,10 @@ class Tested:
         return kept
 
     def random(self, count: int, seed: int):
-        """layer -> `count` tested edges over all layers, drawn evenly by a seed; on a GPU its draws differ from a CPU's."""
+        """A function from a layer to the tested edges kept there (S, S) bool: `count` in all layers together, drawn at random.
+
+        Every layer keeps equally many, give or take one. The same seed draws other edges on a GPU than on a CPU.
+        """
         each, rest = divmod(count, self.layers)
 
         def kept(layer):
@@ -97,21 +104,22 @@ class Tested:
         return kept
 
     def visible(self, kept, layer: int) -> torch.Tensor:
-        """The mask of a variant in a layer: every edge but the tested ones that it does not keep."""
+        """A variant's mask in a layer: all edges are open except tested ones that it does not keep."""
         return self.open & ~(self.all & ~kept(layer))
 
 
 def keep_only(model, sequence: Sequence, changes: dict, thresholds: list[float], draws: int, seed: int) -> list[dict]:
-    """One row a variant: kind (all, none, found, random), threshold, draw, share of tested edges kept, and what is answered.
+    """One row per variant: kind, threshold, draw, number and share of tested edges kept, and the answer.
 
-    logp_base: of the token that the model says uncut, after the cut; kept: whether it still says it. Every batch carries the
-    uncut run as its base, under the same kind of mask.
+    kind: "all" keeps every tested edge and "none" keeps none; "found" keeps those of the routes found; "random" keeps the same
+    number of random ones. logp_base: the variant's log-probability of the token that the uncut model gives. kept: whether the
+    variant still gives that token. Every batch holds the uncut run as its base, under the same kind of mask.
     """
     device = sequence.embeds.device
     tested = Tested(sequence, changes, device)
     nothing = torch.zeros_like(tested.all)
     variants = [("all", [0.0], 0, tested.count * tested.layers, lambda _: tested.all), ("none", [0.0], 0, 0, lambda _: nothing)]
-    alike = {}  # edges kept -> thresholds; what a higher one keeps is part of what a lower one keeps
+    alike = {}  # edges kept -> thresholds; a higher threshold keeps a subset, so equal counts are equal edges
     for threshold in thresholds:
         kept = tested.found(threshold)
         alike.setdefault(sum(int(kept(layer).sum()) for layer in range(tested.layers)), []).append(threshold)

@@ -1,6 +1,6 @@
-"""How long something takes, measured alike everywhere: warmed up, repeated, in turns, by CUDA events on a GPU.
+"""How long something takes, measured the same way everywhere: after a warm-up, repeated, and by CUDA events on a GPU.
 
-What is compared is timed in turns, one repeat of each after another, so that a machine that grows slower is slower for all.
+Things to compare are timed in turns: one repeat of each, then the next. A machine that slows down then slows all of them alike.
 """
 
 import time
@@ -12,7 +12,7 @@ WARM_UP, REPEATS = 3, 20
 
 
 def once(work, device) -> float:
-    """Milliseconds of one call."""
+    """Milliseconds that one call of `work` takes."""
     if torch.device(device).type != "cuda":
         began = time.perf_counter()
         work()
@@ -27,7 +27,7 @@ def once(work, device) -> float:
 
 
 def in_turns(works: dict, device, repeats: int = REPEATS, warm_up: int = WARM_UP) -> dict:
-    """name -> (median, first quartile, third quartile) in milliseconds, of `works`: name -> what to call."""
+    """Time calls in turns. works: name -> call. Returns name -> (median, first and third quartile) in milliseconds."""
     found = {name: [] for name in works}
     for turn in range(warm_up + repeats):
         for name, work in works.items():
@@ -38,7 +38,7 @@ def in_turns(works: dict, device, repeats: int = REPEATS, warm_up: int = WARM_UP
 
 
 def peak_bytes(work, device) -> int | None:
-    """The most memory that a call holds besides what is held before it, as torch's allocator counts; None without a GPU."""
+    """Peak GPU memory that a call adds to what was held before it, by torch's allocator, in bytes. None on a CPU."""
     if torch.device(device).type != "cuda":
         return None
     torch.cuda.synchronize()

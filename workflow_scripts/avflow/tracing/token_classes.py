@@ -1,6 +1,7 @@
-"""What a token is to a figure of attention: system, video, audio, question, .. (the paper's categories of Figure 1, finer).
+"""Classes of tokens for figures of attention: system, video, audio, question, .. (the paper's categories of Figure 1, finer).
 
-The paper's user instruction is `question` and `options` here; its "generated" token is `last`, whose attention goes to itself.
+The paper's "user instruction" is split into `question` and `options` here. Its "generated" token is `last`: attention from the
+last token to itself.
 """
 
 import torch
@@ -20,7 +21,7 @@ def class_of(atom: str) -> str:
 
 
 def token_classes(spans: Spans) -> torch.Tensor:
-    """Number in CLASSES of every token (S,) int64."""
+    """Index into CLASSES for every token: (S,) int64."""
     found = torch.empty(spans.length, dtype=torch.int64)
     for atom, at in spans.atoms.items():
         found[at] = CLASSES.index(class_of(atom))
@@ -28,7 +29,7 @@ def token_classes(spans: Spans) -> torch.Tensor:
 
 
 def first_tokens(spans: Spans) -> torch.Tensor:
-    """Which tokens are the first of a frame, an audio segment, a candidate or the reference: bool (S,)."""
+    """True for the first token of each frame, audio segment and candidate, and of the reference: bool (S,)."""
     parts = [*spans.group("frame"), *spans.group("audio_segment"), *spans.group("candidate")]
     parts += [spans.atoms["reference"]] if "reference" in spans.atoms else []
     found = torch.zeros(spans.length, dtype=torch.bool)
