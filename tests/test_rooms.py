@@ -161,5 +161,5 @@ def test_a_folder_of_an_unknown_kind_is_one_line(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(InputError) as caught:
         avflow.load(tmp_path)
-    assert "no family is known for model_type 'bert'; give family, one of qwen_omni, video_salmonn" in str(caught.value)
+    assert "model_type 'bert' belongs to no known family; give family, one of qwen_omni, video_salmonn" in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -85,5 +85,5 @@ def test_an_invalid_change_is_one_line():
 
     assert change('{"route": "audio->last", "layers": [0.5, 1]}')["layers"] == [0.5, 1]
     for text in ("audio->last", '{"route": "audio->last"}', '{"route": "audio->last", "layers": [1, 0.5]}', '{"layers": 3}'):
-        with pytest.raises(argparse.ArgumentTypeError, match="write a route and shares of the depth"):
+        with pytest.raises(argparse.ArgumentTypeError, match="write a route and two shares of the depth"):
             change(text)
