@@ -159,9 +159,9 @@ def test_longer_clips_than_allowed_are_dropped(speakerbench, tmp_path):
         ("task", r"test\.csv: no task matches 'speaker_detection'; choose from activity_recognition, .* in config\.yaml"),
         (
             "climb",
-            r"audiovisual_chunk_1\.zip: member '\.\./\.\./evil\.mp4' would leave its folder; the archive is not to be trusted",
+            r"audiovisual_chunk_1\.zip: member '\.\./\.\./evil\.mp4' would leave its folder; do not trust this archive",
         ),
-        ("cut", r"audiovisual_chunk_0\.zip: not a whole zip archive \(.*\); delete it and download it again"),
+        ("cut", r"audiovisual_chunk_0\.zip: not a complete zip archive \(.*\); delete it and download it again"),
         ("none", r"exactly one file test\.csv is needed, found: none; download the dataset again"),
     ],
 )

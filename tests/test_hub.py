@@ -133,10 +133,14 @@ SHARDS = {"config.json": b"{}", "model-00001-of-00003.safetensors": OTHER, "mode
 @pytest.mark.parametrize(
     ("files", "patterns", "message"),
     [
-        (FILES, ["test_*.csv"], "tiny: no file fits 'test_*.csv' in revision {commit}, which holds README.md, config.json, "),
-        ({"README.md": b"#"}, None, "tiny: no file fits 'config.json' in revision {commit}, which holds README.md; correct repo"),
-        ({"config.json": b"{}"}, None, "tiny: no file fits '*.safetensors' in revision {commit}"),
-        (SHARDS, None, "tiny: model-00002-of-00003.safetensors is missing from the repository (the others' names say 3 shards)"),
+        (FILES, ["test_*.csv"], "tiny: no file matches 'test_*.csv' in revision {commit}, which holds README.md, config.json, "),
+        (
+            {"README.md": b"#"},
+            None,
+            "tiny: no file matches 'config.json' in revision {commit}, which holds README.md; correct repo",
+        ),
+        ({"config.json": b"{}"}, None, "tiny: no file matches '*.safetensors' in revision {commit}"),
+        (SHARDS, None, "tiny: model-00002-of-00003.safetensors is missing from the repository (the other names say 3 shards)"),
         ({**FILES, "manifest.json": b"{}"}, None, "tiny: the repository holds a file named manifest.json"),
     ],
 )
@@ -159,7 +163,7 @@ def test_a_repository_without_what_is_needed_is_not_pinned(hub, tmp_path, files,
             "owner/tiny: the hub refuses access (HTTP 401) and no token is set; accept",
         ),
         ("owner/tiny", "main", Fault(status=418), "owner/tiny: the hub answers HTTP 418; see https://huggingface.co/owner/tiny"),
-        ("owner/tiny", "main", Fault(html=True), "owner/tiny: http://127.0.0.1:{port} does not answer as a hub does"),
+        ("owner/tiny", "main", Fault(html=True), "owner/tiny: http://127.0.0.1:{port} does not answer like a hub"),
         ("a/b/c", "main", None, "a/b/c: not a name on the hub"),
     ],
 )
@@ -194,7 +198,7 @@ def test_an_unpinned_or_damaged_pin_is_refused_with_the_remedy(tmp_path, pin):
         with pytest.raises(InputError) as error:
             read_pin(tmp_path / "bad.json")
         assert message in str(error.value) and "run: snakemake pin --config study=paper (on a networked" in str(error.value)
-    with pytest.raises(InputError, match="none.json is not there; run: snakemake pin"):
+    with pytest.raises(InputError, match="none.json does not exist; run: snakemake pin"):
         read_pin(tmp_path / "none.json")
 
 
@@ -268,7 +272,7 @@ def test_waits_double_and_a_server_that_asks_for_more_gets_it(hub, pin, tmp_path
 
 def test_a_server_that_asks_for_an_hour_is_an_error_at_once(hub, pin, tmp_path):
     hub.faults["model.safetensors"] = [Fault(status=429, headers=(("Retry-After", "3600"),))]
-    with pytest.raises(InputError, match="the hub answers HTTP 429, and asks to wait 3600 s; run again then to go on"):
+    with pytest.raises(InputError, match="the hub answers HTTP 429, and asks to wait 3600 s; run again after that to continue"):
         get(pin, tmp_path)
 
 
@@ -298,10 +302,10 @@ def test_a_server_that_stays_broken_ends_it_and_what_is_there_is_kept(hub, pin, 
 def test_a_server_without_range_begins_anew_and_still_gives_the_right_file(hub, pin, tmp_path, capfd):
     hub.faults["model.safetensors"] = [Fault(cut=1_000_000), Fault(whole=True)]
     assert (get(pin, tmp_path) / "model.safetensors").read_bytes() == BIG
-    assert "the server ignores Range; beginning anew" in capfd.readouterr().err
+    assert "the server ignores Range; starting over" in capfd.readouterr().err
     shutil.rmtree(tmp_path / "out")
     hub.faults["model.safetensors"] = [Fault(cut=1_000_000, whole=True)] * 3
-    with pytest.raises(InputError, match="3 times without progress; the server ignores Range, so every cut begins the file anew"):
+    with pytest.raises(InputError, match="3 times without progress; the server ignores Range, so every interruption restarts"):
         get(pin, tmp_path)
 
 
@@ -393,12 +397,12 @@ def test_an_unreachable_hub_and_an_address_that_is_none_are_named(pin, tmp_path,
     with pytest.raises(InputError, match="owner/tiny: http://127.0.0.1:9 cannot be reached .* after 3 tries"):
         describe(Source("owner/tiny", "model", "main"), QUICK)
     monkeypatch.setenv("HF_ENDPOINT", "hub.example")
-    with pytest.raises(InputError, match="HF_ENDPOINT is 'hub.example', which is no address"):
+    with pytest.raises(InputError, match="HF_ENDPOINT is 'hub.example', which is not an address"):
         get(pin, tmp_path)
 
 
 def test_a_small_disk_is_an_error_before_anything_is_asked(hub, pin, tmp_path):
-    with pytest.raises(InputError, match="out: 2.9 MB are free and tiny needs 3.0 MB more; free some space, or put"):
+    with pytest.raises(InputError, match="out: 2.9 MB are free but tiny needs 3.0 MB more; free some space, or put"):
         get(pin, tmp_path, free=lambda path: 2_900_000)
     assert not hub.log
     hub.faults["model.safetensors"] = [Fault(cut=2_000_000), *[Fault(status=500)] * 2]
@@ -412,7 +416,7 @@ def test_a_disk_that_fills_up_meanwhile_is_named(pin, tmp_path, monkeypatch):
         raise OSError(fetch.errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(fetch._Receiver, "_ask", full)
-    with pytest.raises(InputError, match="config.json: the disk is full; free some space and run again to go on"):
+    with pytest.raises(InputError, match="config.json: the disk is full; free some space and run again to continue"):
         get(pin, tmp_path)
 
 
@@ -467,7 +471,7 @@ def test_two_downloads_into_one_folder_do_not_meet(hub, pin, tmp_path):
     (tmp_path / "out").mkdir()
     handle = os.open(tmp_path / "out", os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
-    with pytest.raises(InputError, match="out: another process downloads into it; wait for it or end it"):
+    with pytest.raises(InputError, match="out: another process is downloading into it; wait for it or stop it"):
         get(pin, tmp_path)
     os.close(handle)
     get(pin, tmp_path)

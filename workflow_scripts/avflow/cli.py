@@ -51,7 +51,7 @@ def disk_trouble(error: OSError) -> str | None:
 
 
 class Progress:
-    """Prints "done of total, time left" to stderr, at most once in `every` seconds and at the end. Threads may share it."""
+    """Prints "done of total, time left" to stderr, at most once in `every` seconds and at the end. Thread-safe."""
 
     def __init__(self, what: str, total: int, done: int = 0, every: float = 10.0):
         self.what, self.total, self.first, self.done, self.every = what, total, done, done, every

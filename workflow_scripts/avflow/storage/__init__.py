@@ -1,6 +1,6 @@
-"""What lies on disk: whole files, rows that survive a kill, shards of tensors, and the code that numbers come from.
+"""Files on disk: complete files only, rows that survive a kill, shards of tensors, and the code behind each number.
 
-Nothing here knows what the bytes mean.
+Nothing here depends on what the bytes mean.
 """
 
 from .. import attach
