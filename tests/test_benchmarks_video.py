@@ -154,7 +154,7 @@ def test_longer_clips_than_allowed_are_dropped(speakerbench, tmp_path):
     [
         (
             "column",
-            r"test\.csv: column 'choices' is missing, there are question_id, question, options, .*; pin a revision that has it",
+            r"test\.csv: column 'choices' is missing \(found: question_id, question, options, .*\); pin a revision that has it",
         ),
         ("task", r"test\.csv: no task matches 'speaker_detection'; choose from activity_recognition, .* in config\.yaml"),
         (

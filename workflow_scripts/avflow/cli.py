@@ -11,9 +11,9 @@ from .errors import InputError
 
 
 def run(main) -> None:
-    """Call `main()`. Bad input and a disk that is full or not accessible end with one line on stderr and exit code 2.
+    """Call `main()`. On bad input, or a full or inaccessible disk, print one line to stderr and exit with code 2.
 
-    SIGTERM ends with exit code 143.
+    On SIGTERM exit with code 143.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:

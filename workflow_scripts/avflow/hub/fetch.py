@@ -1,7 +1,7 @@
 """Fetch one file of a pinned revision. A killed download continues where it stopped, and wrong content is never kept.
 
 Bytes go to a `.part` file. Its name depends only on the file and its hash, so the next process finds what the last one left. A
-Range header then asks the server for the rest alone. The hash is computed as the bytes arrive. The file gets its name when hash
+Range header then asks the server for the rest only. The hash is computed as the bytes arrive. The file gets its name when hash
 and size equal the pinned ones. Wrong content is removed and fetched once more; the second time it is an error.
 """
 

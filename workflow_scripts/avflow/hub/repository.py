@@ -21,8 +21,8 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineMod
 from ..errors import InputError
 
 HUB = "https://huggingface.co"
-PASSING = (408, 429, 500, 502, 503, 504)  # HTTP codes that may soon pass
-LONGEST_ASKED = 900.0  # seconds: the longest Retry-After that is waited for
+PASSING = (408, 429, 500, 502, 503, 504)  # HTTP codes of failures that may soon pass
+LONGEST_ASKED = 900.0  # seconds; a longer Retry-After is an error
 
 
 class Transient(Exception):
@@ -123,7 +123,7 @@ def refusal(source: Source, response: httpx.Response, path: str = "") -> Excepti
     if status in PASSING:
         return Transient(f"the hub answers HTTP {status}", retry_after(response.headers))
     if status in (401, 403) and not source.ours(response.url):
-        return Transient(f"the storage behind the hub answers HTTP {status}")  # the signed link expired; the next is new
+        return Transient(f"the storage behind the hub answers HTTP {status}")  # the signed link expired; a retry gets a new one
     if code == "GatedRepo" or status in (401, 403) and code != "RepoNotFound":
         token = "the token of HF_TOKEN has no access to it" if source.token else "no token is set"
         return InputError(

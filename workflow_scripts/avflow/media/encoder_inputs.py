@@ -52,8 +52,8 @@ def resize(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
 def resize_video(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """Resize as `resize` does, but in floats and rounded once, at the end.
 
-    The result equals qwen-omni-utils' bit for bit, which resizes a video before the processor gets it. `resize` differs from it
-    by up to 10 of 255 levels at edges.
+    The result equals that of qwen-omni-utils bit for bit. qwen-omni-utils resizes a video before the processor gets it. `resize`
+    differs from this function by up to 10 of 255 levels at edges.
     """
     if frames.shape[-2:] == (height, width):
         return frames
@@ -92,7 +92,7 @@ def log_mel(audio: torch.Tensor, length: int | None = None, within: int | None =
     reach matter, so only those are added.
 
     length: pad the sound to this many samples instead, and keep all their frames. within: the end of the official padding, in
-    samples; a sound that reaches it is continued by reflection there, without zeros.
+    samples; a sound that reaches it is reflected there, and no zeros follow.
     """
     frames = mel_frames(length or audio.shape[-1])
     total = length or min((frames + 3) * HOP, within or math.inf)

@@ -10,7 +10,10 @@ from .datasets import INSTRUCTIONS
 
 
 def collect(intake: Intake) -> None:
-    """Take in all questions of a test.csv, in the order in which they were drawn. Options that select questions do not apply."""
+    """Take in all questions of a test.csv, in the order in which they were drawn.
+
+    --tasks, --groups, --keep and --per-task do not apply.
+    """
     arguments = intake.arguments
     intake.questions = read_rows(arguments.questions_file, arguments.dataset, arguments.setting)
 

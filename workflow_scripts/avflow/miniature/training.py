@@ -19,7 +19,7 @@ from .tiny_omni import TinyOmni
 from .tiny_salmonn import TinySalmonn
 
 FAMILIES = {"qwen_omni": TinyOmni, "video_salmonn": TinySalmonn}
-READ_FROM = 4  # while masks are on, text attends to media from this layer on
+READ_FROM = 4  # with the masks of `train_tiny.py`, text attends to media from this layer on
 SIZE = 56  # pixels of a picture's side, as the model gets it
 TASKS = [*world.VIDEO_TASKS, *world.ITEM_TASKS]
 
@@ -137,7 +137,10 @@ class Trainer:
         self.g = torch.Generator(device)
 
     def start_from(self, checkpoint: Path, whole: bool) -> None:
-        """Load weights from a tiny checkpoint's folder. whole: the family's own model; otherwise only another one's decoder."""
+        """Load weights from a tiny checkpoint's folder. whole: load all weights; otherwise only those of the decoder.
+
+        A decoder may come from the other family.
+        """
         found = load_file(checkpoint / "model.safetensors")
         if whole:
             taken = self.model.load_state_dict({self.family.own_name(name): p for name, p in found.items()}, strict=False)
@@ -238,7 +241,7 @@ class Trainer:
         rotary = decoder.rotary_emb(x, positions)
         for number, layer in enumerate(decoder.layers):
             if number == READ_FROM:
-                clips = sum(len(b.ids) for b in batches if b.pictures is b.sounds)  # clips come first, with equal places
+                clips = sum(len(b.ids) for b in batches if b.pictures is b.sounds)  # clips come first, at equal positions
                 middle = x[:clips, batches[0].template.audio_at] if clips else None
             x = layer(x, attention_mask=early if number < READ_FROM else late, position_embeddings=rotary)
         rows = torch.arange(len(x), device=self.device)
@@ -258,9 +261,10 @@ class Trainer:
     @torch.no_grad()
     @torch.compiler.set_stance("force_eager")
     def accuracy(self, rows: int, media: bool, blocked: bool):
-        """By task: the share of right letters, and of right words at the auxiliary token, for `rows` new questions each.
+        """Accuracy over `rows` new questions per task.
 
-        media: use rendered media; otherwise word embeddings. blocked: as in `hidden`.
+        Returns task -> share of right letters, and task/word -> share of right words at the auxiliary token. media: use rendered
+        media; otherwise word embeddings. blocked: as in `hidden`.
         """
         found = {}
         for task in TASKS:

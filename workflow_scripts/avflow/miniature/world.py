@@ -64,9 +64,9 @@ SYSTEM_PROMPT = "You are a helpful assistant."
 
 
 def video_task(name: str) -> tuple[str, float]:
-    """A name's task and the share of clips with sound only: "either-25" is the task either with sound only in 25 % of the clips.
+    """The task that a name means, and its share of clips with sound only. "either-25": sound only in 25 % of the clips.
 
-    Without a number the share is 50 %. Raises InputError if the name is unknown.
+    Without a number the share is 0.5. Raises InputError if the name is unknown.
     """
     task, _, percent = name.partition("-") if name.startswith("either-") else (name, "", "50")
     if task not in VIDEO_TASKS or not percent.isdigit() or int(percent) > 100:

@@ -154,7 +154,7 @@ def _cells(table: pq.ParquetFile, column: str, places):
 
 def _write(medium: bytes, root: Path) -> str:
     """Write a medium under the hash of its bytes, unless that file exists. Returns its path under the root."""
-    suffix = next((s for magic, s in SUFFIXES.items() if medium.startswith(magic)), ".bin")  # for people only
+    suffix = next((s for magic, s in SUFFIXES.items() if medium.startswith(magic)), ".bin")  # for people; readers ignore it
     path = f"media/{hashlib.sha256(medium).hexdigest()[:16]}{suffix}"
     if not (root / path).exists():
         with whole(root / path) as part:

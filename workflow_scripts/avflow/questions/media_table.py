@@ -77,7 +77,7 @@ def _check_names(users) -> None:
 
 
 def _flags(facts: MediaFacts):
-    """Peculiarities of a medium that is used nevertheless."""
+    """Yield the flags of a usable medium: "silent", "audio_short"."""
     if facts.audio_channels and facts.loudness < SILENT:
         yield "silent"
     if facts.kind == "video" and facts.audio_channels and facts.audio_seconds < facts.seconds - SHORT:

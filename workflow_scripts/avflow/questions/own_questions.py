@@ -2,7 +2,7 @@
 
 A line needs question_id, task, question, options, answer and media.
 
-* An option is its text, or an object with text. In the setting items the object also has candidate, the id of its medium.
+* An option is a text, or an object with the key text. In the setting items the object also needs candidate, the id of a medium.
 * A medium needs path and kind. In the setting items a reference needs its role; the default role is candidate.
 * Defaults: labels A, B, ..; ids in order; media_id from the path; group from the task; the layout of Eq. 1 or Eq. 3.
 """
@@ -68,7 +68,7 @@ def _check_keys(where, what, entry, required: set, optional: set) -> None:
 
 
 def _question(row: dict, intake: Intake) -> Question:
-    """The question with its defaults filled in. Raises Unusable."""
+    """The question with its defaults filled in. Raises Unusable, or InputError for an unknown role or a reserved layout_name."""
     arguments, where = intake.arguments, row["where"]
     items = _media(row["media"], arguments.setting, intake.prefix, where)
     options = tuple(Option(o.get("label", letter), o["text"], o.get("candidate")) for o, letter in zip(row["options"], LETTERS))

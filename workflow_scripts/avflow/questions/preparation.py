@@ -44,7 +44,9 @@ def parser(description: str) -> argparse.ArgumentParser:
     made.add_argument("--per-task", type=int, help="most questions per task, chosen by the hash of their ids")
     number = lambda text: text if text == "all" else int(text)  # noqa: E731
     made.add_argument("--knockout", type=number, default="all", help="questions per task for interventions, or all")
-    made.add_argument("--knockout-tasks", type=json.loads, default=["*"], help="JSON list of task name patterns (default: all)")
+    made.add_argument(
+        "--knockout-tasks", type=json.loads, default=["*"], help="tasks for interventions: JSON list of patterns (default: all)"
+    )
     made.add_argument("--max-seconds", type=float, help="drop questions with a longer video")
     made.add_argument("--silent-videos", action="store_true", help="keep videos without an audio track")
     made.add_argument("--threads", type=int, default=os.cpu_count(), help="number of files probed in parallel")
@@ -62,7 +64,7 @@ class Intake:
             manifest.check(arguments.folder, "download_dataset")
         self.arguments, self.questions, self.dropped = arguments, [], []
         self.jobs: dict[str, Source] = {}  # path under the root -> the medium to copy there
-        self.stems: dict[str, Source] = {}  # file name without suffix, which the media_id is made of -> medium
+        self.stems: dict[str, Source] = {}  # file name without suffix -> medium; the name becomes the media_id
         self.prefix = arguments.dataset.replace("-", "_")
 
     def rows(self, rows: list[dict], task_column: str, where) -> list[dict]:
@@ -151,7 +153,7 @@ def require_columns(where, rows: list[dict], columns) -> None:
         if column not in rows[0]:
             there = ", ".join(map(str, rows[0]))
             raise InputError(
-                f"{where}: column {column!r} is missing, there are {there}; pin a revision that has it, or correct config.yaml"
+                f"{where}: column {column!r} is missing (found: {there}); pin a revision that has it, or correct config.yaml"
             )
 
 

@@ -85,7 +85,7 @@ class Question:
         texts = {o.text for o in self.options}
         check(len(texts) == len(labels), "two options have the same text; drop the question", "same_options")
         ids = [m.id for m in self.media]
-        check(ids and len(set(ids)) == len(ids), f"media ids {ids} must be one or more, all different")
+        check(ids and len(set(ids)) == len(ids), f"media ids {ids}: give one or more, all different")
         for m in self.media:
             check(m.kind in KINDS and m.role in ROLES, f"media {m.id}: kind {m.kind!r} or role {m.role!r} is unknown")
             check(SAFE_NAME.fullmatch(m.media_id), f"media_id {m.media_id!r} is not filename-safe")
@@ -108,7 +108,7 @@ class Question:
 
     @property
     def cluster(self) -> str:
-        """The statistics' independent unit: the media_id of the clip, or of a matching question's reference."""
+        """The independent unit of the statistics: the media_id of the clip, or of a matching question's reference."""
         return next((m for m in self.media if m.role == "reference"), self.media[0]).media_id
 
     def shard(self, shards: int) -> int:

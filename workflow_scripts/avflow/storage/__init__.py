@@ -1,4 +1,4 @@
-"""Files on disk: complete files only, rows that survive a kill, shards of tensors, and the code behind each number.
+"""What is on disk: files that appear only when complete, rows that survive a kill, shards of tensors, the code behind a number.
 
 Nothing here depends on what the bytes mean.
 """

@@ -58,5 +58,5 @@ class FeatureStore:
         """media_id -> {name: tensor}, for every medium of a `Question`. Raises InputError if the shard lacks one."""
         missing = [m.media_id for m in question.media if m.media_id not in self.names]
         if missing:
-            raise InputError(f"{self.path}: it holds nothing for {missing[0]}; delete it, it was made for other questions")
+            raise InputError(f"{self.path}: made for other questions, it lacks {missing[0]}; delete it and run again")
         return {m.media_id: {n: self.get(m.media_id, n) for n in self.names[m.media_id]} for m in question.media}
