@@ -104,7 +104,7 @@ def world_files(tmp_path_factory):
 @pytest.fixture(scope="session")
 def questions(world_files):
     """Normalised questions of both settings by id, six a task."""
-    from avflow.miniature.questions import read_rows
+    from avflow.miniature.reader import read_rows
 
     pool = read_rows(world_files / "mini-video/test.csv", "mini-video", "av_video")
     pool += read_rows(world_files / "mini-items/test.csv", "mini-items", "items")

@@ -10,7 +10,7 @@ from avflow.errors import InputError
 
 @pytest.mark.parametrize(
     ("number", "said"),
-    [(30, "r.parquet is on a read-only disk; change its permissions"), (13, "r.parquet may not be written or read; change its")],
+    [(30, "r.parquet is on a read-only disk; change its permissions"), (13, "r.parquet cannot be read or written; change its")],
 )
 def test_a_file_that_cannot_be_written_is_one_line(capsys, number, said):
     def main():

@@ -76,7 +76,7 @@ def test_waits_double_and_a_server_that_asks_for_more_gets_it(hub, pin, tmp_path
 
 def test_a_server_that_asks_for_an_hour_is_an_error_at_once(hub, pin, tmp_path):
     hub.faults["model.safetensors"] = [Fault(status=429, headers=(("Retry-After", "3600"),))]
-    with pytest.raises(InputError, match="the hub answers HTTP 429, and asks to wait 3600 s; run again then to go on"):
+    with pytest.raises(InputError, match="the hub answers HTTP 429, and asks to wait 3600 s; run again after that to continue"):
         get(pin, tmp_path)
 
 
@@ -106,10 +106,10 @@ def test_a_server_that_stays_broken_ends_it_and_what_is_there_is_kept(hub, pin, 
 def test_a_server_that_ignores_range_still_gives_the_right_file(hub, pin, tmp_path, capfd):
     hub.faults["model.safetensors"] = [Fault(cut=1_000_000), Fault(whole=True)]
     assert (get(pin, tmp_path) / "model.safetensors").read_bytes() == BIG
-    assert "the server ignores Range; beginning anew" in capfd.readouterr().err
+    assert "the server ignores Range; starting over" in capfd.readouterr().err
     shutil.rmtree(tmp_path / "out")
     hub.faults["model.safetensors"] = [Fault(cut=1_000_000, whole=True)] * 3
-    with pytest.raises(InputError, match="3 times without progress; the server ignores Range, so every cut begins the file anew"):
+    with pytest.raises(InputError, match="3 times without progress; the server ignores Range, so every interruption restarts"):
         get(pin, tmp_path)
 
 
@@ -201,12 +201,12 @@ def test_an_unreachable_hub_and_an_address_that_is_none_are_named(pin, tmp_path,
     with pytest.raises(InputError, match="owner/tiny: http://127.0.0.1:9 cannot be reached .* after 3 tries"):
         describe(Source("owner/tiny", "model", "main"), QUICK)
     monkeypatch.setenv("HF_ENDPOINT", "hub.example")
-    with pytest.raises(InputError, match="HF_ENDPOINT is 'hub.example', which is no address"):
+    with pytest.raises(InputError, match="HF_ENDPOINT is 'hub.example', which is not an address"):
         get(pin, tmp_path)
 
 
 def test_a_small_disk_is_an_error_before_anything_is_asked(hub, pin, tmp_path):
-    with pytest.raises(InputError, match="out: 2.9 MB are free and tiny needs 3.0 MB more; free some space, or put"):
+    with pytest.raises(InputError, match="out: 2.9 MB are free but tiny needs 3.0 MB more; free some space, or put"):
         get(pin, tmp_path, free=lambda path: 2_900_000)
     assert not hub.log
     hub.faults["model.safetensors"] = [Fault(cut=2_000_000), *[Fault(status=500)] * 2]
@@ -220,7 +220,7 @@ def test_a_disk_that_fills_up_meanwhile_is_named(pin, tmp_path, monkeypatch):
         raise OSError(fetch.errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(fetch._Receiver, "_ask", full)
-    with pytest.raises(InputError, match="config.json: the disk is full; free some space and run again to go on"):
+    with pytest.raises(InputError, match="config.json: the disk is full; free some space and run again to continue"):
         get(pin, tmp_path)
 
 
@@ -275,7 +275,7 @@ def test_two_downloads_into_one_folder_do_not_meet(hub, pin, tmp_path):
     (tmp_path / "out").mkdir()
     handle = os.open(tmp_path / "out", os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
-    with pytest.raises(InputError, match="out: another process downloads into it; wait for it or end it"):
+    with pytest.raises(InputError, match="out: another process is downloading into it; wait for it or stop it"):
         get(pin, tmp_path)
     os.close(handle)
     get(pin, tmp_path)

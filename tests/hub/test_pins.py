@@ -67,10 +67,14 @@ SHARDS = {"config.json": b"{}", "model-00001-of-00003.safetensors": OTHER, "mode
 @pytest.mark.parametrize(
     ("files", "patterns", "message"),
     [
-        (FILES, ["test_*.csv"], "tiny: no file fits 'test_*.csv' in revision {commit}, which holds README.md, config.json, "),
-        ({"README.md": b"#"}, None, "tiny: no file fits 'config.json' in revision {commit}, which holds README.md; correct repo"),
-        ({"config.json": b"{}"}, None, "tiny: no file fits '*.safetensors' in revision {commit}"),
-        (SHARDS, None, "tiny: model-00002-of-00003.safetensors is missing from the repository (the others' names say 3 shards)"),
+        (FILES, ["test_*.csv"], "tiny: no file matches 'test_*.csv' in revision {commit}, which holds README.md, config.json, "),
+        (
+            {"README.md": b"#"},
+            None,
+            "tiny: no file matches 'config.json' in revision {commit}, which holds README.md; correct repo",
+        ),
+        ({"config.json": b"{}"}, None, "tiny: no file matches '*.safetensors' in revision {commit}"),
+        (SHARDS, None, "tiny: model-00002-of-00003.safetensors is missing from the repository (the other names say 3 shards)"),
         ({**FILES, "manifest.json": b"{}"}, None, "tiny: the repository holds a file named manifest.json"),
     ],
 )
@@ -95,7 +99,7 @@ def test_an_unpinned_or_damaged_pin_is_refused_with_the_remedy(tmp_path, pin):
         with pytest.raises(InputError) as error:
             read_pin(tmp_path / "bad.json")
         assert message in str(error.value) and "run: snakemake pin --config study=paper (on a networked" in str(error.value)
-    with pytest.raises(InputError, match="none.json is not there; run: snakemake pin"):
+    with pytest.raises(InputError, match="none.json does not exist; run: snakemake pin"):
         read_pin(tmp_path / "none.json")
 
 

@@ -20,7 +20,7 @@ from avflow.hub.repository import Backoff, Source, describe, retry_after
             "owner/tiny: the hub refuses access (HTTP 401) and no token is set; accept",
         ),
         ("owner/tiny", "main", Fault(status=418), "owner/tiny: the hub answers HTTP 418; see https://huggingface.co/owner/tiny"),
-        ("owner/tiny", "main", Fault(html=True), "owner/tiny: http://127.0.0.1:{port} does not answer as a hub does"),
+        ("owner/tiny", "main", Fault(html=True), "owner/tiny: http://127.0.0.1:{port} does not answer like a hub"),
         ("a/b/c", "main", None, "a/b/c: not a name on the hub"),
     ],
 )

@@ -200,7 +200,7 @@ def test_a_layout_that_a_setting_does_not_have_is_refused():
     ):
         layouts.arrange(video_question(), "reference_first")
     bare = Question(**{**vars(items_question("image-to-audio")), "question_raw": ""})
-    with pytest.raises(InputError, match="no question_raw with media tags"):
+    with pytest.raises(InputError, match="layout original needs a question_raw with media tags"):
         layouts.arrange(bare, "original")
 
 

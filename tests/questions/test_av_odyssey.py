@@ -90,7 +90,7 @@ def test_questions_of_other_tasks_are_not_read(rows, tmp_path):
     found, dropped = prepare("av_odyssey", written(rows, tmp_path / "in"), tmp_path / "out", tasks=["bird"])
     assert {q.task for q in found.values()} == {"bird"} and dropped == []
     assert len(list((tmp_path / "out/media").iterdir())) <= 15
-    with pytest.raises(InputError, match="there is no task 'singer'; name some of angle_3d, animal, bird in config.yaml"):
+    with pytest.raises(InputError, match="no task matches 'singer'; choose from angle_3d, animal, bird in config.yaml"):
         prepare("av_odyssey", tmp_path / "in", tmp_path / "other", tasks=["singer"])
 
 
@@ -119,7 +119,7 @@ def test_a_parquet_with_a_renamed_column_is_refused(rows, tmp_path):
     names = ["kind_id" if name == "question_type_id" else name for name in table.column_names]
     pq.write_table(table.rename_columns(names), tmp_path / "in/av_odyssey_part1.parquet")
     with pytest.raises(
-        InputError, match="av_odyssey_part1.parquet: there is no column 'question_type_id', only question_id, kind_id"
+        InputError, match=r"av_odyssey_part1.parquet: column 'question_type_id' is missing \(found: question_id, kind_id"
     ):
         prepare("av_odyssey", tmp_path / "in", tmp_path / "out")
 

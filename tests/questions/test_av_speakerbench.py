@@ -108,7 +108,9 @@ def test_sound_that_ends_early_or_is_silent_is_flagged_and_kept(downloaded, tmp_
 
 
 def test_longer_clips_than_allowed_are_dropped(speakerbench, tmp_path):
-    with pytest.raises(InputError, match=r"no question is left of 12; first reason: .*4\.0 s are more than max_seconds, 3\.0"):
+    with pytest.raises(
+        InputError, match=r"none of 12 questions is usable; first reason: .*lasts 4\.0 s, more than max_seconds \(3\.0\)"
+    ):
         prepare("av_speakerbench", speakerbench[0], tmp_path, max_seconds=3)
 
 
@@ -117,15 +119,15 @@ def test_longer_clips_than_allowed_are_dropped(speakerbench, tmp_path):
     [
         (
             "column",
-            r"test\.csv: there is no column 'choices', only question_id, question, options, .*; pin a revision that has it",
+            r"test\.csv: column 'choices' is missing \(found: question_id, question, options, .*\); pin a revision that has it",
         ),
-        ("task", r"test\.csv: there is no task 'speaker_detection'; name some of activity_recognition, .* in config\.yaml"),
+        ("task", r"test\.csv: no task matches 'speaker_detection'; choose from activity_recognition, .* in config\.yaml"),
         (
             "climb",
-            r"audiovisual_chunk_1\.zip: member '\.\./\.\./evil\.mp4' would leave its folder; the archive is not to be trusted",
+            r"audiovisual_chunk_1\.zip: member '\.\./\.\./evil\.mp4' would leave its folder; do not trust this archive",
         ),
-        ("cut", r"audiovisual_chunk_0\.zip: not a whole zip archive \(.*\); delete it and download it again"),
-        ("none", r"one file test\.csv is wanted, found: none; download the dataset again"),
+        ("cut", r"audiovisual_chunk_0\.zip: not a complete zip archive \(.*\); delete it and download it again"),
+        ("none", r"exactly one file test\.csv is needed, found: none; download the dataset again"),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_one_line(downloaded, tmp_path, damage, message):

@@ -31,5 +31,5 @@ def test_bad_media_drop_their_questions_with_a_counted_reason(tmp_path):
         "mini_video__silent": ("no_audio", "2"),
     }
     assert "needs one" in table["mini_video__silent"]["detail"]
-    with pytest.raises(InputError, match="no question is left of 2; first reason: .*empty.mp4: the file has no bytes"):
+    with pytest.raises(InputError, match="none of 2 questions is usable; first reason: .*empty.mp4: the file is empty"):
         keep_usable(pool[4:], tmp_path, tmp_path / "media.tsv", needs_audio=True)

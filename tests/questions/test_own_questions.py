@@ -42,8 +42,8 @@ def taken(lines, tmp_path, setting="av_video"):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda q: "{", r"q\.jsonl, line 2: not JSON \(.*\); write one object a line"),
-        (lambda q: "[]", r"q\.jsonl, line 2: list in the place of an object"),
+        (lambda q: "{", r"q\.jsonl, line 2: not JSON \(.*\); write one object per line"),
+        (lambda q: "[]", r"q\.jsonl, line 2: found list instead of an object"),
         (
             lambda q: {k: v for k, v in q.items() if k != "answer"},
             r"line 2: the question has no answer; needed: answer, media, options,",
@@ -53,12 +53,12 @@ def taken(lines, tmp_path, setting="av_video"):
             lambda q: {**q, "media": [{"file": "a.mp4", "kind": "video"}]},
             r"line 2: an entry of media has no path; needed: kind, path",
         ),
-        (lambda q: {**q, "options": "A, B"}, r"line 2: options is no list; write a list"),
+        (lambda q: {**q, "options": "A, B"}, r"line 2: options is not a list; write a list"),
         (
             lambda q: {**q, "media": [{**q["media"][0], "role": "clip"}]},
             r"line 2: role 'clip' of single_0001\.mp4 is unknown; known: video,",
         ),
-        (lambda q: {**q, "layout_name": "original"}, r"line 2: layout_name 'original' is that of another order of the parts"),
+        (lambda q: {**q, "layout_name": "original"}, r"line 2: layout_name 'original' is the name of a built-in order"),
     ],
 )
 def test_a_mistake_in_a_line_is_named_with_its_line(lines, tmp_path, change, message):

@@ -28,10 +28,10 @@ def test_a_downloaded_file_that_has_gone_names_the_rule_that_fetches_it(tmp_path
 
     (tmp_path / "clips_2.zip").write_bytes(b"zi")
     fetched = (
-        rf"{tmp_path}/clips_2.zip {{}}; the rule {{}} fetches it: delete {tmp_path}/manifest.json and, where the network is,"
+        rf"{tmp_path}/clips_2.zip {{}}; the rule {{}} fetches it: delete {tmp_path}/manifest.json and, on a networked machine,"
     )
-    with pytest.raises(InputError, match=fetched.format("has 2 bytes and was downloaded with 3", "download_dataset")):
+    with pytest.raises(InputError, match=fetched.format("has 2 bytes, but 3 were downloaded", "download_dataset")):
         preparation.Intake(arguments)
     (tmp_path / "clips_2.zip").unlink()
-    with pytest.raises(InputError, match=fetched.format("was downloaded and is not there any more", "download_weights")):
+    with pytest.raises(InputError, match=fetched.format("was downloaded but no longer exists", "download_weights")):
         read_config(tmp_path, "any")

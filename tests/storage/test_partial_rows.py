@@ -83,7 +83,7 @@ def test_a_damaged_record_in_the_middle_costs_its_own_question_only(tmp_path, ca
     side.write_bytes(data)
     with partial_rows.PartialRows(tmp_path / "r.parquet", HEADER) as partial:
         assert partial.done == {"q0", "q2", "q3"}
-        assert "1 damaged records are left out, their questions are asked again" in capsys.readouterr().err
+        assert "skipping 1 damaged records; their questions are computed again" in capsys.readouterr().err
     assert fill(tmp_path / "r.parquet", 4) == {"q0", "q1", "q2", "q3"}
     with partial_rows.PartialRows(tmp_path / "r.parquet", HEADER) as partial:
         read = partial.finish([f"q{i}" for i in range(4)], SCHEMA, {})

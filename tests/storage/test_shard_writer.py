@@ -50,7 +50,7 @@ def test_a_shard_that_fails_leaves_no_file(tmp_path):
         shard.add("m/frames", np.zeros(8, np.uint8))
         raise KeyError("anything")
     with (
-        pytest.raises(InputError, match="bytes of header do not fit into 16; leave more room"),
+        pytest.raises(InputError, match="bytes of header do not fit into 16; reserve more room"),
         ShardWriter(tmp_path / "a", 16, {}) as shard,
     ):
         shard.add("m/frames", np.zeros(8, np.uint8))

@@ -33,7 +33,7 @@ def test_a_second_writer_waits_and_then_finds_a_whole_file(tmp_path, capsys):
     until(lambda: "first begins" in order)
     second = threading.Thread(target=write, args=("second",))
     second.start()
-    until(lambda: "another process still writes it; waiting" in capsys.readouterr().err, seconds=10)
+    until(lambda: "another process is writing it; waiting" in capsys.readouterr().err, seconds=10)
     assert order == ["first begins"] and not path.exists()
     go_on.set()
     first.join()

@@ -165,7 +165,7 @@ def test_when_snakemake_is_killed_its_job_goes_on_and_the_next_one_waits_for_it(
     assert refused.ends() == 1 and "--unlock" in refused.said()
     assert Run(where, "--unlock").ends() == 0
     again = Run(where)
-    until(lambda: "0.parquet.partial: another process still writes it; waiting" in again.said(), again)
+    until(lambda: "0.parquet.partial: another process is writing it; waiting" in again.said(), again)
     assert len(asked(where)) < QUESTIONS
     orphan.resume()
     assert again.ends() == 0, again.said()
@@ -308,10 +308,10 @@ def test_one_flipped_bit_in_features_is_noticed_wherever_it_is(study, tmp_path):
     size, header = path.stat().st_size, 8 + int.from_bytes(path.read_bytes()[:8], "little")
     assert read_all(path) > 1000
     for at in (7, 9, header + 1, (header + size) // 2, size - 1):
-        with pytest.raises(InputError, match="f is damaged: .*; delete it and make it anew: snakemake "):
+        with pytest.raises(InputError, match="f is damaged: .*; delete it and make it again: snakemake "):
             read_all(damaged(path, tmp_path / "f", at))
     (tmp_path / "f").write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(InputError, match="f is damaged: it is not a whole safetensors file .*; delete it"):
+    with pytest.raises(InputError, match="f is damaged: it is not a complete safetensors file .*; delete it"):
         read_all(tmp_path / "f")
 
 
@@ -336,18 +336,26 @@ def test_a_missing_input_names_the_rule_that_makes_or_fetches_it(study, monkeypa
     monkeypatch.chdir(study[0])
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     options = shlex.split(by_hand(study, "out.parquet"))[1:]
-    for name, value, rule in (
-        ("--questions", "results/q.jsonl", "the prepare rule of its dataset makes it: snakemake results/q.jsonl --cores all"),
+    for name, value, message in (
+        (
+            "--questions",
+            "results/q.jsonl",
+            "does not exist; the prepare rule of its dataset makes it: snakemake results/q.jsonl --cores all",
+        ),
         (
             "--features",
             "results/f.safetensors",
-            "the rule extract_features makes it: snakemake results/f.safetensors --cores all",
+            "does not exist; the rule extract_features makes it: snakemake results/f.safetensors --cores all",
         ),
-        ("--evaluate", "results/e.parquet", "the rule evaluate makes it: snakemake results/e.parquet --cores all"),
+        (
+            "--evaluate",
+            "results/e.parquet",
+            "does not exist; the rule evaluate makes it: snakemake results/e.parquet --cores all",
+        ),
         (
             "--checkpoint",
             "downloads/models/m",
-            "the rule download_weights fetches it: where the network is, run: snakemake downloads",
+            "does not exist; the rule download_weights fetches it: on a networked machine, run: snakemake downloads",
         ),
     ):
         changed = [*options]
@@ -356,8 +364,7 @@ def test_a_missing_input_names_the_rule_that_makes_or_fetches_it(study, monkeypa
         with pytest.raises(SystemExit, match="2"):
             cli.run(knockout.main)
         said = capsys.readouterr().err
-        missing = "does not exist" if name == "--checkpoint" else "is not there"
-        assert said.startswith(f"error: {value} {missing}; {rule}") and said.count("\n") == 1
+        assert said.startswith(f"error: {value} {message}") and said.count("\n") == 1
     assert not Path("out.parquet.partial").exists()
 
 

@@ -1,7 +1,7 @@
 """Trace how sound and sight travel through audio-visual language models, by attention knockout.
 
-The public API is what the call below lists. Each name is loaded when it is first used, so that importing avflow costs next to
-nothing, and importing one module of it what that one needs.
+The call of `attach` below lists the public API. A name is loaded at its first use. So `import avflow` costs almost nothing, and
+importing one module loads only what that module needs.
 """
 
 import importlib
@@ -9,9 +9,10 @@ import sys
 
 
 def attach(package: str, names: dict[str, list[str]], rooms: tuple[str, ...] = ()):
-    """`__getattr__`, `__dir__` and `__all__` of a package. names: module -> what it offers; rooms: packages inside, by name.
+    """Return `__getattr__`, `__dir__` and `__all__` for a package that loads its names at their first use.
 
-    `storage.provenance` reads the mapping from the source text, so it must be written out.
+    names: module -> the names it offers. rooms: names of packages inside this one. `storage.provenance` reads `names` from the
+    source text, so write the mapping out as a literal.
     """
     home = {name: module for module, offered in names.items() for name in offered}
 

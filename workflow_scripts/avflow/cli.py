@@ -1,4 +1,4 @@
-"""What every script shares: one-line errors instead of tracebacks, and progress with an estimate of the time left."""
+"""What every script shares: one-line errors instead of tracebacks, and progress lines that estimate the time left."""
 
 import errno
 import signal
@@ -11,9 +11,9 @@ from .errors import InputError
 
 
 def run(main) -> None:
-    """Call `main()`; bad input, and a disk that cannot be written, become one line on stderr and exit code 2.
+    """Call `main()`. On bad input, or a full or inaccessible disk, print one line to stderr and exit with code 2.
 
-    A termination signal becomes exit code 143.
+    On SIGTERM exit with code 143.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -29,29 +29,29 @@ def run(main) -> None:
 
 
 def made_by(rule: str):
-    """For argparse: the path of a file that a rule makes. Raises InputError with the rule where it is not there."""
+    """An argparse type: the path of a file that `rule` makes. Raises InputError naming the rule if the file does not exist."""
 
     def path(text: str) -> Path:
         if not Path(text).is_file():
-            raise InputError(f"{text} is not there; {rule} makes it: snakemake {text} --cores all")
+            raise InputError(f"{text} does not exist; {rule} makes it: snakemake {text} --cores all")
         return Path(text)
 
     return path
 
 
 def disk_trouble(error: OSError) -> str | None:
-    """What a full or read-only disk means and what to do about it; None for other errors."""
+    """The message for a full disk, a read-only disk or missing permissions, with the remedy. None for other errors."""
     where = error.filename or "a result"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{where}: the disk is full; free some space and run again: finished questions are kept"
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        reason = "is on a read-only disk" if error.errno == errno.EROFS else "may not be written or read"
-        return f"{where} {reason}; change its permissions, or put results elsewhere (a symbolic link), and run again"
+        reason = "is on a read-only disk" if error.errno == errno.EROFS else "cannot be read or written"
+        return f"{where} {reason}; change its permissions, or move results elsewhere (symbolic link), and run again"
     return None
 
 
 class Progress:
-    """Prints "done of total, time left" to stderr every few seconds while an iterable is consumed."""
+    """Prints "done of total, time left" to stderr, at most once in `every` seconds and at the end. Thread-safe."""
 
     def __init__(self, what: str, total: int, done: int = 0, every: float = 10.0):
         self.what, self.total, self.first, self.done, self.every = what, total, done, done, every

@@ -1,4 +1,4 @@
-"""The Hugging Face hub: pins of commits and hashes, checked downloads, and media inside a benchmark's archives.
+"""The Hugging Face hub: pinned commits and hashes, checked downloads, and media inside a benchmark's archives.
 
 Only the rules `pin` and `download_*` use the network.
 """

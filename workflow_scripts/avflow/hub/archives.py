@@ -1,7 +1,7 @@
-"""A benchmark's media as the hub ships them, in folders or in zip archives, found by the path that a question gives.
+"""Find a benchmark's media, which the hub ships in folders or zip archives, by the path that a question gives.
 
-Archives are read member by member, and a member goes to disk under a name of ours. One whose name climbs out of its folder
-makes its archive suspect as a whole, so that is refused.
+Archives are read member by member, and each member is written under a name that avflow chooses. An archive with a member whose
+name leads out of its folder is refused as a whole.
 """
 
 import os
@@ -21,25 +21,25 @@ DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Runtim
 
 @dataclass(frozen=True)
 class Source:
-    """Where a medium is: a file, or a member of an archive."""
+    """The place of a medium: a file, or a member of an archive."""
 
     path: Path
     member: str = ""
 
 
 def climbs(name: str) -> bool:
-    """Whether a path leads out of the folder that it is meant for."""
+    """Whether a path leads out of its folder."""
     path = PurePosixPath(name.replace("\\", "/"))
     return not path.parts or path.is_absolute() or ".." in path.parts or path.parts[0].endswith(":")
 
 
 class Shipped:
-    """The files under a folder and the members of the archives in it."""
+    """All files under a folder, and all members of the zip archives in it."""
 
     def __init__(self, folder, archives: str = "*.zip"):
-        """archives: which zip files to look into; all where none is called so. Raises InputError for one that is damaged or
+        """archives: pattern of the zip files to read; if no file matches, all zip files are read.
 
-        not to be trusted.
+        Raises InputError for an archive that is damaged or that cannot be trusted.
         """
         self.folder, self.sources, self.names = Path(folder), {}, {}
         for path in sorted(p for p in self.folder.rglob("*") if p.is_file() and p.suffix != ".zip"):
@@ -49,10 +49,10 @@ class Shipped:
                 with zipfile.ZipFile(path) as archive:
                     members = [info.filename for info in archive.infolist() if not info.is_dir()]
             except DAMAGED as error:
-                raise InputError(f"{path}: not a whole zip archive ({error}); delete it and download it again") from None
+                raise InputError(f"{path}: not a complete zip archive ({error}); delete it and download it again") from None
             for member in members:
                 if climbs(member):
-                    raise InputError(f"{path}: member {member!r} would leave its folder; the archive is not to be trusted")
+                    raise InputError(f"{path}: member {member!r} would leave its folder; do not trust this archive")
                 self._add(member, Source(path, member))
 
     def _add(self, name: str, source: Source) -> None:
@@ -60,7 +60,10 @@ class Shipped:
         self.names.setdefault(PurePosixPath(name).name, {}).setdefault(name, source)
 
     def find(self, path: str) -> Source:
-        """The medium that a path names: exactly, or else the only one of that file name. Raises Unusable."""
+        """The medium with exactly this path, else the only one whose path ends with it, else the only one with its file name.
+
+        Raises Unusable if there is none, or more than one.
+        """
         if climbs(path):
             raise Unusable("bad_path", f"path {path!r} would leave its folder")
         if path in self.sources:
@@ -70,14 +73,14 @@ class Shipped:
         if not ending:
             raise Unusable("missing", f"{path} is neither in {self.folder} nor in its archives; download the dataset again")
         if len(ending) > 1:
-            raise Unusable("ambiguous_media", f"{path} is there more than once: {', '.join(sorted(ending))}")
+            raise Unusable("ambiguous_media", f"{path} matches several media: {', '.join(sorted(ending))}")
         return next(iter(ending.values()))
 
 
 def put_in_place(jobs: dict[str, Source], root, threads: int) -> dict[str, tuple[str, str]]:
-    """Copy media to `root`/path, files as links where the file system allows. jobs: path -> source.
+    """Place media at `root`/path. Files become hard links where the file system allows, else copies. jobs: path -> source.
 
-    Returns path -> (reason, detail) for the members that cannot be read.
+    Returns path -> (reason, detail) for the media that cannot be read.
     """
     by_file = {}
     for path, source in sorted(jobs.items()):
@@ -109,7 +112,7 @@ def put_in_place(jobs: dict[str, Source], root, threads: int) -> dict[str, tuple
 
 
 def _link(source: Path, target: Path) -> None:
-    """A second name for a file, or a copy where the file systems differ."""
+    """Make a hard link to a file, or a copy if that fails."""
     target.unlink(missing_ok=True)
     try:
         os.link(source.resolve(), target)

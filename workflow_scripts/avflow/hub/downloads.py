@@ -1,8 +1,8 @@
-"""A folder that equals a pin: everything in it was checked by hash, and its manifest.json appears last.
+"""Make a folder equal a pin. Every file is checked by its hash, and manifest.json is written last.
 
-`verified.jsonl` beside the files records each one as its hash is found right, so that a download that was killed, and one
-that is asked for again, neither fetches nor hashes 100 GB twice. A file counts as there if it is on record and still has the
-size and date that it had then; if not, its hash decides, and never its size.
+`verified.jsonl` beside the files records each file whose hash was correct. So a killed or repeated download neither fetches nor
+hashes 100 GB twice. A file is accepted if it is on record and its size and date have not changed since. If they have, its hash
+decides; the size alone never does.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from .repository import Backoff, HubFile, Source
 
 
 class ByteProgress:
-    """Prints "done of total, speed, time left" to stderr every few seconds; several threads may report."""
+    """Prints "done of total, speed, time left" to stderr, at most once in `every` seconds and at the end. Thread-safe."""
 
     def __init__(self, what: str, total: int, every: float = 10.0):
         self.what, self.total, self.every, self.done, self.found = what, total, every, 0, 0
@@ -31,7 +31,7 @@ class ByteProgress:
         self.lock = threading.Lock()
 
     def step(self, count: int, fetched: bool = True) -> None:
-        """Count bytes; those that lay there already say nothing about the speed."""
+        """Count bytes. fetched: False for bytes that were already on disk; they do not count for the speed."""
         with self.lock:
             self.done += count
             self.found += 0 if fetched else count
@@ -48,25 +48,25 @@ class ByteProgress:
 
 
 def size(count: float) -> str:
-    """Bytes for people."""
+    """A number of bytes as text with a readable unit."""
     unit, name = next((u, n) for u, n in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "bytes")) if count >= u or u == 1)
     return f"{count / unit:.1f} {name}" if unit > 1 else f"{count:.0f} bytes"
 
 
 class Record:
-    """The files of a folder whose hashes were found right, one line each, the last of a path counts."""
+    """The files of a folder whose hashes were correct. One line per file; the last line of a path counts."""
 
     def __init__(self, folder: Path):
         self.folder, self.path, self.known = folder, folder / "verified.jsonl", {}
         self.lock = threading.Lock()
         with contextlib.suppress(OSError):
             for line in self.path.read_text(encoding="utf-8").splitlines():
-                with contextlib.suppress(ValueError, KeyError):  # a line torn by a kill
+                with contextlib.suppress(ValueError, KeyError):  # a line that a kill cut off
                     entry = json.loads(line)
                     self.known[entry["path"]] = (entry["hash"], entry["size"], entry["mtime_ns"])
 
     def holds(self, file: HubFile) -> bool:
-        """Was this content found right, and is the file as it was then?"""
+        """Whether the hash of this file was correct, and its size and date have not changed since."""
         with contextlib.suppress(OSError):
             facts = (self.folder / file.path).stat()
             return self.known.get(file.path) == (fetch.pinned_hash(file), file.size, facts.st_mtime_ns) and (
@@ -84,13 +84,13 @@ class Record:
 
 @contextlib.contextmanager
 def only_one(folder: Path):
-    """Hold a folder for this process. Raises InputError while another downloads into it."""
+    """Lock a folder for this process. Raises InputError while another process downloads into it."""
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise InputError(f"{folder}: another process downloads into it; wait for it or end it") from None
+        raise InputError(f"{folder}: another process is downloading into it; wait for it or stop it") from None
     except OSError:
         pass  # a file system without locks
     try:
@@ -102,9 +102,9 @@ def only_one(folder: Path):
 def download(
     pin: Pin, name: str, folder, threads: int = 4, backoff: Backoff | None = None, free=lambda path: shutil.disk_usage(path).free
 ) -> None:
-    """Make `folder` hold the pinned files and their manifest. Raises InputError with the remedy; what is there stays.
+    """Make `folder` hold the pinned files and their manifest. Raises InputError with the remedy; finished files and parts stay.
 
-    free: the free bytes of a folder's disk.
+    free: returns the number of free bytes on a folder's disk.
     """
     folder = Path(folder)
     source = Source(pin.repo, pin.repo_type, pin.revision)
@@ -119,7 +119,7 @@ def download(
         _check_space(folder, name, missing, len(pin.files), free)
         progress = ByteProgress(name, sum(f.size for f in missing))
         with fetch.client(source) as connections:
-            for first in (True, False):  # what is small first, so that an incomplete repository is noticed in seconds
+            for first in (True, False):  # small files first: they show within seconds if the repository is incomplete
                 files = [f for f in missing if first == bool(f.blob or f.path.endswith(".json"))]
                 _fetch_all(connections, source, files, folder, record, progress, threads, backoff)
                 _check_index(folder, pin, name)
@@ -134,7 +134,7 @@ def _read(manifest: Path):
 
 
 def _remove_what_is_not_pinned(folder: Path, pin: Pin, record: Record) -> None:
-    """Remove the files of another revision, and parts that no pinned file grows from; whatever we did not put there stays."""
+    """Remove recorded files that are not pinned, and leftover parts of other files. Files that avflow did not put there stay."""
     pinned = {f.path for f in pin.files}
     parts = {fetch.part_of(f, folder / f.path) for f in pin.files}
     gone = [folder / path for path in record.known if path not in pinned and (folder / path).exists()]
@@ -146,7 +146,7 @@ def _remove_what_is_not_pinned(folder: Path, pin: Pin, record: Record) -> None:
 
 
 def _found_right(folder: Path, file: HubFile, record: Record, name: str) -> bool:
-    """Hash a file that lies there without being on record: put it on record, or away."""
+    """Hash a file that is on disk but not on record. If the hash is correct, record the file; if not, delete it."""
     path = folder / file.path
     if not path.is_file():
         return False
@@ -154,38 +154,38 @@ def _found_right(folder: Path, file: HubFile, record: Record, name: str) -> bool
     if fetch.add_bytes(digest, path, progress.step) == file.size and digest.hexdigest() == fetch.pinned_hash(file):
         record.add(file)
         return True
-    print(f"{path} is not the pinned file; fetching it anew", file=sys.stderr, flush=True)
+    print(f"{path} is not the pinned file; fetching it again", file=sys.stderr, flush=True)
     path.unlink()
     return False
 
 
 def _check_space(folder: Path, name: str, missing: list[HubFile], total: int, free) -> None:
-    """Say what is to come. Raises InputError when the disk does not hold it."""
+    """Print how much will be fetched. Raises InputError if the disk is too small."""
     parts = [fetch.part_of(f, folder / f.path) for f in missing]
     need = sum(f.size for f in missing) - sum(min(p.stat().st_size, f.size) for p, f in zip(parts, missing) if p.exists())
     room = free(folder)
     print(f"{name}: {len(missing)} of {total} files to fetch, {size(need)}; {size(room)} are free in {folder}", flush=True)
     if need > room:
         raise InputError(
-            f"{folder}: {size(room)} are free and {name} needs {size(need)} more; free some space, or put the folder on a larger"
+            f"{folder}: {size(room)} are free but {name} needs {size(need)} more; free some space, or put the folder on a larger"
             " disk (pathvars/downloads in config.yaml, or a symbolic link)"
         )
 
 
 def _check_index(folder: Path, pin: Pin, name: str) -> None:
-    """Raises InputError when an index of shards names a file that is not pinned, before gigabytes are fetched."""
+    """Raises InputError if an index of shards names a file that is not pinned. Runs before gigabytes are fetched."""
     paths = {f.path for f in pin.files}
     for index in sorted(path for path in paths if path.endswith(".safetensors.index.json")):
         try:
             shards = set(json.loads((folder / index).read_text(encoding="utf-8"))["weight_map"].values())
         except (ValueError, KeyError, AttributeError):
-            raise InputError(f"{name}: {index} is no index of shards; name another revision in config.yaml and pin it") from None
+            raise InputError(f"{name}: {index} is not a shard index; name another revision in config.yaml and pin it") from None
         for shard in sorted(shards):
             needed(str(Path(index).with_name(shard)), paths, name, f"{index} names it")
 
 
 def _fetch_all(connections, source, files, folder, record, progress, threads, backoff) -> None:
-    """Fetch files in parallel; the first failure stops the others, whose parts stay."""
+    """Fetch files in parallel. The first failure stops the others; their parts stay on disk."""
     stop = threading.Event()
 
     def one(file):

@@ -1,8 +1,8 @@
-"""One file of a pinned revision, fetched so that a kill costs nothing and a wrong byte is never kept.
+"""Fetch one file of a pinned revision. A killed download continues where it stopped, and wrong content is never kept.
 
-Bytes go to a `.part` file whose name is fixed by the file and its hash, so that the next process finds what the last one left
-and asks the server, by a Range header, for the rest only. The hash runs along with the bytes; the file takes its name when
-hash and size are the pinned ones. Wrong content is removed and fetched once more, then it is an error.
+Bytes go to a `.part` file. Its name depends only on the file and its hash, so the next process finds what the last one left. A
+Range header then asks the server for the rest only. The hash is computed as the bytes arrive. The file gets its name when hash
+and size equal the pinned ones. Wrong content is removed and fetched once more; the second time it is an error.
 """
 
 import errno
@@ -23,25 +23,25 @@ TIMEOUT = httpx.Timeout(60.0, connect=15.0)
 
 
 class Stopped(Exception):
-    """Another file failed, so this one stops; what it has stays."""
+    """Another file failed, so this download stops. Its part stays on disk."""
 
 
 class WrongContent(Exception):
-    """What the server has cannot be the pinned file."""
+    """The server's content cannot be the pinned file."""
 
 
 def new_hash(file: HubFile):
-    """An empty hash of the kind that a file is pinned by: sha256, or git's sha1 with the size ahead."""
+    """A new hash object of the kind that the pin uses: sha256, or git's sha1, which starts with the size."""
     return hashlib.sha256() if file.sha256 else hashlib.sha1(b"blob %d\0" % file.size)
 
 
 def pinned_hash(file: HubFile) -> str:
-    """The hash that the content must have."""
+    """The hash, in hexadecimal, that the content must have."""
     return file.sha256 or file.blob
 
 
 def add_bytes(digest, path: Path, moved: Callable[..., object] = lambda count: None) -> int:
-    """Feed a file's bytes to a hash; returns how many there were."""
+    """Feed a file's bytes to a hash. Returns their number. moved: called with the size of each block."""
     size = 0
     with open(path, "rb") as opened:
         while block := opened.read(BLOCK):
@@ -52,12 +52,12 @@ def add_bytes(digest, path: Path, moved: Callable[..., object] = lambda count: N
 
 
 def part_of(file: HubFile, target: Path) -> Path:
-    """Where a file grows. Its hash is in the name: what is left of another revision is never gone on with."""
+    """The part file of a download. Its name holds the hash, so a part of another revision is never continued."""
     return target.with_name(f".{target.name}.{pinned_hash(file)[:12]}.part")
 
 
 def client(source: Source) -> httpx.Client:
-    """Connections that carry the token, which httpx drops on the way to any other host."""
+    """Connections that send the token. On a redirect to another host httpx drops it."""
     headers = {"Authorization": f"Bearer {source.token}"} if source.token else {}
     return httpx.Client(headers=headers, timeout=TIMEOUT, follow_redirects=True)
 
@@ -71,10 +71,10 @@ def fetch(
     moved: Callable[..., object] = lambda count, fetched=True: None,
     stop: threading.Event | None = None,
 ) -> None:
-    """Bring one file to `target`, going on with what an earlier process left.
+    """Fetch one file to `target`, and continue a part that an earlier process left.
 
-    moved: called with the bytes gained (or lost again, negative), and with False when they lay there already. stop: ends it
-    early. Raises InputError with the remedy, and `Stopped`.
+    moved: called with the number of bytes gained (negative if they are discarded), and with False for bytes that were on disk
+    already. stop: ends the download early once it is set. Raises InputError with the remedy, or `Stopped`.
     """
     backoff, stop, what = backoff or Backoff(), stop or threading.Event(), f"{source.repo}/{file.path}"
     part = part_of(file, target)
@@ -96,16 +96,16 @@ def fetch(
                 print(f"{what}: {wrong}; removed, fetching it once more", file=sys.stderr, flush=True)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InputError(f"{target}: the disk is full; free some space and run again to go on") from None
-        raise InputError(f"{target}: cannot be written ({error.strerror}); put that right and run again to go on") from None
+            raise InputError(f"{target}: the disk is full; free some space and run again to continue") from None
+        raise InputError(f"{target}: cannot be written ({error.strerror}); fix that and run again to continue") from None
     raise InputError(
-        f"{what}: {wrong}, twice, so it was removed; a proxy or HF_ENDPOINT ({source.endpoint}) may change files: use another and"
-        " run again"
+        f"{what}: {wrong}, twice, so it was removed; a proxy or HF_ENDPOINT ({source.endpoint}) may change files: use another one"
+        " and run again"
     )
 
 
 class _Receiver:
-    """The part file, its hash, and how far it is."""
+    """The part file, its hash, and the number of bytes that it has."""
 
     def __init__(self, connections, source, file, part, moved):
         self.connections, self.source, self.file, self.part, self.moved = connections, source, file, part, moved
@@ -117,7 +117,7 @@ class _Receiver:
             part.unlink(missing_ok=True)
 
     def receive_all(self, backoff: Backoff, stop: threading.Event) -> None:
-        """Ask until everything is there, patiently as long as there is progress."""
+        """Send requests until the file is complete. Gives up after `backoff.tries` failures without progress in between."""
         what, failures, furthest = f"{self.source.repo}/{self.file.path}", 0, self.have
         with open(self.part, "ab", buffering=0) as out:
             while self.have < self.file.size:
@@ -128,14 +128,14 @@ class _Receiver:
                 except httpx.TransportError as error:
                     said = Transient(f"{unreachable(self.source, error)} at byte {self.have} of {self.file.size}")
                 except httpx.TooManyRedirects:
-                    raise InputError(f"{what}: redirected in circles; correct HF_ENDPOINT ({self.source.endpoint})") from None
+                    raise InputError(f"{what}: redirected in a loop; correct HF_ENDPOINT ({self.source.endpoint})") from None
                 except Transient as error:
                     said = error
                 else:
                     continue
                 failures, furthest = (1, self.have) if self.have > furthest else (failures + 1, furthest)
                 if failures >= backoff.tries:
-                    ignored = "; the server ignores Range, so every cut begins the file anew" if self.restarted else ""
+                    ignored = "; the server ignores Range, so every interruption restarts the file" if self.restarted else ""
                     raise InputError(
                         f"{what}: {said}, {failures} times without progress{ignored}; check the network, HF_ENDPOINT and proxies,"
                         f" and run again: {self.have} bytes are kept"
@@ -144,7 +144,7 @@ class _Receiver:
             os.fsync(out.fileno())
 
     def _ask(self, out, stop: threading.Event) -> None:
-        """One request for what is missing, written as it comes."""
+        """Request the missing bytes once, and write them as they arrive."""
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={self.have}-"} if self.have else {})
         with self.connections.stream("GET", self.source.url(self.file.path), headers=headers) as response:
             self._check(response)
@@ -163,7 +163,7 @@ class _Receiver:
             raise Transient(f"the server ended at byte {self.have} of {self.file.size}")
 
     def _check(self, response: httpx.Response) -> None:
-        """Raise unless the answer is (the rest of) a file of the pinned size."""
+        """Raise an error unless the answer is a file of the pinned size, or the rest of one."""
         status, headers, what = response.status_code, response.headers, f"{self.source.repo}/{self.file.path}"
         if status == 416:
             raise WrongContent(f"the server has fewer than {self.have} of the pinned {self.file.size} bytes")
@@ -180,11 +180,11 @@ class _Receiver:
         if said.isdigit() and int(said) != self.file.size:
             raise WrongContent(f"the server has {said} bytes, the pin says {self.file.size}")
         if status == 206 and not headers.get("Content-Range", "").startswith(f"bytes {self.have}-"):
-            raise WrongContent(f"the server sends {headers.get('Content-Range')!r}, asked for what follows byte {self.have}")
+            raise WrongContent(f"the server sends {headers.get('Content-Range')!r}, not the bytes from {self.have} on")
 
     def _begin_anew(self, out) -> None:
-        """The server ignored Range and sends the file from its first byte."""
-        print(f"{self.source.repo}/{self.file.path}: the server ignores Range; beginning anew", file=sys.stderr, flush=True)
+        """Discard the part: the server ignored Range and sends the file from its first byte."""
+        print(f"{self.source.repo}/{self.file.path}: the server ignores Range; starting over", file=sys.stderr, flush=True)
         self.moved(-self.have)
         out.truncate(0)
         self.digest, self.have, self.restarted = new_hash(self.file), 0, True

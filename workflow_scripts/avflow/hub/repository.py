@@ -1,7 +1,7 @@
-"""What lies in a repository of the Hugging Face hub at one commit, and one clear line for every way in which the hub says no.
+"""What a repository of the Hugging Face hub holds at one commit, and a one-line error for every refusal of the hub.
 
-Listing, resolving a revision and finding the user's token are left to huggingface_hub. The content of files is not
-(`fetch.py`): huggingface_hub 1.33 begins a file anew after a kill, and checks its size but not its hash.
+huggingface_hub lists files, resolves revisions and finds the user's token. It does not fetch files (`fetch.py` does), because
+huggingface_hub 1.33 restarts a file after a kill, and checks its size but not its hash.
 """
 
 import email.utils
@@ -21,12 +21,12 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineMod
 from ..errors import InputError
 
 HUB = "https://huggingface.co"
-PASSING = (408, 429, 500, 502, 503, 504)  # answers that may be another in a moment
-LONGEST_ASKED = 900.0  # seconds of a Retry-After that are worth waiting for
+PASSING = (408, 429, 500, 502, 503, 504)  # HTTP codes of failures that may soon pass
+LONGEST_ASKED = 900.0  # seconds; a longer Retry-After is an error
 
 
 class Transient(Exception):
-    """What may go well when tried again; `asked` are the seconds that the server wants to be left alone."""
+    """A failure that may pass. `asked`: the seconds that the server wants us to wait before the next try."""
 
     def __init__(self, reason: str, asked: float = 0.0):
         super().__init__(reason)
@@ -35,7 +35,7 @@ class Transient(Exception):
 
 @dataclass(frozen=True)
 class Backoff:
-    """How often something without any progress is tried, and the doubling waits in between."""
+    """How often to try without any progress, and how long to wait in between: `first` seconds, doubled up to `longest`."""
 
     tries: int = 6
     first: float = 1.0
@@ -43,25 +43,25 @@ class Backoff:
     sleep: Callable[[float], object] | None = None  # tests pass their own
 
     def pause(self, what: str, error: Transient, failures: int, stop: threading.Event) -> None:
-        """Wait before the next try, and say so. Raises InputError where the server asks for too much patience."""
+        """Wait before the next try and print that. Raises InputError if the server asks for more than LONGEST_ASKED seconds."""
         if error.asked > LONGEST_ASKED:
-            raise InputError(f"{what}: {error}, and asks to wait {error.asked:.0f} s; run again then to go on")
+            raise InputError(f"{what}: {error}, and asks to wait {error.asked:.0f} s; run again after that to continue")
         seconds = max(error.asked, min(self.first * 2 ** (failures - 1), self.longest))
         print(f"{what}: {error}; trying again in {seconds:g} s", file=sys.stderr, flush=True)
         (self.sleep or stop.wait)(seconds)
 
 
 def endpoint() -> str:
-    """The hub's address. Raises InputError for an HF_ENDPOINT that is none."""
+    """The hub's address. Raises InputError if HF_ENDPOINT is not an http(s) address."""
     address = (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
     if not address.startswith(("https://", "http://")):
-        raise InputError(f"HF_ENDPOINT is {address!r}, which is no address; set it to one such as {HUB} or unset it")
+        raise InputError(f"HF_ENDPOINT is {address!r}, which is not an address; set it to one such as {HUB}, or unset it")
     return address
 
 
 @dataclass(frozen=True)
 class Source:
-    """A repository of the hub that HF_ENDPOINT names, at one revision. repo_type: "model" or "dataset"."""
+    """A repository at one revision, on the hub that HF_ENDPOINT names. repo_type: "model" or "dataset"."""
 
     repo: str
     repo_type: str
@@ -71,7 +71,7 @@ class Source:
 
     @property
     def page(self) -> str:
-        """Where a person reads the card and accepts terms."""
+        """The web page where a person reads the card and accepts the terms."""
         return f"{HUB}/{'datasets/' if self.repo_type == 'dataset' else ''}{self.repo}"
 
     def url(self, path: str) -> str:
@@ -80,14 +80,14 @@ class Source:
         return f"{self.endpoint}/{kind}{self.repo}/resolve/{quote(self.revision, safe='')}/{quote(path)}"
 
     def ours(self, url: httpx.URL) -> bool:
-        """Is an address the hub's own, and not that of the storage it redirects to?"""
+        """Whether an address is on the hub itself, not on the storage that it redirects to."""
         own = httpx.URL(self.endpoint)
         return (url.scheme, url.host, url.port) == (own.scheme, own.host, own.port)
 
 
 @dataclass(frozen=True)
 class HubFile:
-    """A file as the hub describes it: its hash is the sha256 of LFS files, the git blob id of others."""
+    """A file as the hub describes it. LFS files have a sha256; other files have a git blob id. size is in bytes."""
 
     path: str
     size: int
@@ -97,7 +97,7 @@ class HubFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """A commit of a repository."""
+    """The files of a repository at one commit, and what its card and the hub state."""
 
     revision: str  # 40 hexadecimal digits
     licence: str | None
@@ -106,7 +106,7 @@ class Listing:
 
 
 def retry_after(headers) -> float:
-    """The seconds that a Retry-After header asks for, in either of its forms; 0 without one."""
+    """The seconds that a Retry-After header asks for, given as a number or as a date. 0 without a valid header."""
     text = headers.get("Retry-After", "").strip()
     if text.isdigit():
         return float(text)
@@ -117,13 +117,13 @@ def retry_after(headers) -> float:
 
 
 def refusal(source: Source, response: httpx.Response, path: str = "") -> Exception:
-    """The error that an answer with a status of 400 or more stands for: `Transient`, or InputError with the remedy."""
+    """The error for an answer with status 400 or more: `Transient` if it may pass, else InputError with the remedy."""
     status, code = response.status_code, response.headers.get("X-Error-Code", "")
     what = f"{source.repo}/{path}" if path else source.repo
     if status in PASSING:
         return Transient(f"the hub answers HTTP {status}", retry_after(response.headers))
     if status in (401, 403) and not source.ours(response.url):
-        return Transient(f"the storage behind the hub answers HTTP {status}")  # a signed link that ran out; the next is new
+        return Transient(f"the storage behind the hub answers HTTP {status}")  # the signed link expired; a retry gets a new one
     if code == "GatedRepo" or status in (401, 403) and code != "RepoNotFound":
         token = "the token of HF_TOKEN has no access to it" if source.token else "no token is set"
         return InputError(
@@ -147,13 +147,13 @@ def refusal(source: Source, response: httpx.Response, path: str = "") -> Excepti
 
 
 def unreachable(source: Source, error: Exception) -> str:
-    """One line for a connection that never came to be or broke."""
+    """One line for a connection that could not be made, or that broke."""
     host = f"{source.endpoint} cannot be reached" if isinstance(error, httpx.ConnectError) else "the connection broke"
     return f"{host} ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
 
 
 def describe(source: Source, backoff: Backoff) -> Listing:
-    """Resolve the source's revision and list its files. Raises InputError with the remedy when the hub has it not."""
+    """Resolve the source's revision and list its files. Raises InputError with the remedy if the hub cannot provide them."""
     api = HfApi(endpoint=source.endpoint, token=source.token or False)
     known = dict(repo_id=source.repo, repo_type=source.repo_type)
     facts = _patiently(source, backoff, lambda: api.repo_info(**known, revision=source.revision, timeout=30))
@@ -171,14 +171,14 @@ def describe(source: Source, backoff: Backoff) -> Listing:
 
 
 def _licence(card) -> str | None:
-    """The licence that a card states; "other" stands for the name beside it."""
+    """The licence that a card states. For "other" it is the license_name, if the card has one."""
     stated = card.get("license") if card else None
     name = card.get("license_name") if card else None
     return name if stated == "other" and name else ", ".join(stated) if isinstance(stated, list) else stated
 
 
 def _patiently(source: Source, backoff: Backoff, call):
-    """`call()`, tried again where that may help."""
+    """Return `call()`. Failures that may pass are tried again."""
     for failures in range(1, backoff.tries + 1):
         try:
             return call()
@@ -187,12 +187,12 @@ def _patiently(source: Source, backoff: Backoff, call):
         except httpx.TransportError as error:
             said = Transient(unreachable(source, error))
         except OfflineModeIsEnabled:
-            raise InputError("HF_HUB_OFFLINE is set, so the hub is not asked; unset it, on a networked machine") from None
+            raise InputError("HF_HUB_OFFLINE is set, so the hub cannot be asked; unset it on a networked machine") from None
         except HFValidationError as error:
             raise InputError(f"{source.repo}: not a name on the hub ({str(error).splitlines()[0]}); use owner/name") from None
-        except (ValueError, TypeError, KeyError):  # from reading the answer
+        except (ValueError, TypeError, KeyError):  # the answer cannot be parsed
             raise InputError(
-                f"{source.repo}: {source.endpoint} does not answer as a hub does (a login page, a proxy?); check the network and"
+                f"{source.repo}: {source.endpoint} does not answer like a hub (a login page, a proxy?); check the network and"
                 " HF_ENDPOINT"
             ) from None
         if isinstance(said, InputError):

@@ -1,6 +1,6 @@
-"""Files become frames and sound: probing, reading, sampling, and what an encoder is given.
+"""From media files to frames and sound: probe, read, sample, and make encoder inputs.
 
-Every fault of a file is a `MediaError` with a reason. Nothing here knows a question or a model.
+Every fault of a file is a `MediaError` with a reason. Nothing here depends on a question or a model.
 """
 
 from .. import attach

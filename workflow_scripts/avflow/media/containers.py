@@ -1,4 +1,4 @@
-"""Opening a media file, and the named reason for every way in which it can be bad."""
+"""Open media files. A file that cannot be used raises a `MediaError` with one of the reasons listed here."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ REASONS = ("missing", "empty_file", "unreadable", "truncated", "no_video", "no_f
 
 
 class MediaError(Exception):
-    """A file that cannot be used; `reason` is one of REASONS, the message names the file and what is wrong with it."""
+    """A file cannot be used. `reason` is one of REASONS; the message names the file and the fault."""
 
     def __init__(self, reason: str, message: str):
         super().__init__(message)
@@ -16,12 +16,12 @@ class MediaError(Exception):
 
 
 def check_file(path) -> None:
-    """Raises MediaError where there is no file or nothing in it."""
+    """Raises MediaError if the file does not exist or is empty."""
     path = Path(path)
     if not path.is_file():
-        raise MediaError("missing", f"{path}: there is no such file; download or render it again")
+        raise MediaError("missing", f"{path}: the file does not exist; download or render it again")
     if path.stat().st_size == 0:
-        raise MediaError("empty_file", f"{path}: the file has no bytes; download or render it again")
+        raise MediaError("empty_file", f"{path}: the file is empty; download or render it again")
 
 
 def open_media(path):

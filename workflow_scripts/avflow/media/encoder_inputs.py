@@ -1,8 +1,8 @@
-"""From decoded media to encoder inputs, as the Qwen processors make them, without torchvision.
+"""From decoded media to encoder inputs, as the Qwen processors make them, but without torchvision.
 
-`resized_shape`, `patchify` and `log_mel` restate Qwen2-VL's video processor and Whisper's feature extractor (transformers
-5.17) in plain torch on any device, so that training, the miniature and the real models share one path; tests hold them equal
-to the official classes.
+`resized_shape`, `patchify` and `log_mel` reimplement Qwen2-VL's video processor and Whisper's feature extractor (transformers
+5.17) in plain torch, on any device. So training, the miniature and the real models share one code path. Tests check that the
+results equal those of the official classes.
 """
 
 import math
@@ -20,9 +20,9 @@ FFT, HOP, MELS = 400, 160, 128
 
 
 def resized_shape(height: int, width: int, multiple: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
-    """(height, width) after Qwen's smart resize: multiples of `multiple`, pixels within the limits, aspect ratio kept.
+    """(height, width) after Qwen's smart resize: multiples of `multiple`, pixels within the limits, aspect ratio nearly kept.
 
-    Raises InputError, as the official code does, where one side is more than 200 times the other.
+    Raises InputError if one side is more than 200 times the other; the official code refuses such pictures, too.
     """
     if max(height, width) > 200 * min(height, width):
         raise InputError(f"a picture of {height} x {width} pixels is more than 200 times as long as wide; drop its question")
@@ -39,9 +39,10 @@ def resized_shape(height: int, width: int, multiple: int, min_pixels: int, max_p
 
 
 def resize(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Bicubic, antialiased resize of uint8 frames (T, 3, H, W) on the CPU, bit for bit as torchvision in the official processors.
+    """Bicubic, antialiased resize of uint8 frames (T, 3, H, W) on the CPU.
 
-    On uint8 torch rounds and clips between its two passes, as Pillow does: the two differ by at most 2 levels of 255.
+    The result equals torchvision's in the official processors bit for bit. On uint8, torch rounds and clips between its two
+    passes, as Pillow does: torch and Pillow differ by at most 2 of 255 levels.
     """
     if frames.shape[-2:] == (height, width):
         return frames
@@ -49,9 +50,10 @@ def resize(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 
 def resize_video(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """The same in floats, rounded once at the end: bit for bit as qwen-omni-utils resizes a video before the processor sees it.
+    """Resize as `resize` does, but in floats and rounded once, at the end.
 
-    `resize` differs from it by up to 10 levels of 255 at edges.
+    The result equals that of qwen-omni-utils bit for bit. qwen-omni-utils resizes a video before the processor gets it. `resize`
+    differs from this function by up to 10 of 255 levels at edges.
     """
     if frames.shape[-2:] == (height, width):
         return frames
@@ -61,10 +63,10 @@ def resize_video(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 
 def patchify(frames: torch.Tensor, patch: int, merge: int, temporal: int) -> tuple[torch.Tensor, tuple[int, int, int]]:
-    """Normalised patches of uint8 or 0..1 float frames (T, 3, H, W): (grid_t * grid_h * grid_w, 3 * temporal * patch^2).
+    """Cut frames (T, 3, H, W), uint8 or float in 0..1, into normalised patches.
 
-    Returns the patches, in the order the vision encoder merges them, and (grid_t, grid_h, grid_w). An odd number of frames is
-    padded by repeating the last one; a single image is repeated likewise.
+    Returns the patches (grid_t * grid_h * grid_w, 3 * temporal * patch^2), in the order in which the vision encoder merges them,
+    and (grid_t, grid_h, grid_w). If T is not a multiple of `temporal`, as for a single image, the last frame is repeated.
     """
     x = frames.float() / 255 if frames.dtype == torch.uint8 else frames
     mean, std = (torch.tensor(v, device=x.device)[:, None, None] for v in (IMAGE_MEAN, IMAGE_STD))
@@ -79,22 +81,24 @@ def patchify(frames: torch.Tensor, patch: int, merge: int, temporal: int) -> tup
 
 
 def mel_frames(samples: int) -> int:
-    """Number of log-mel frames (100 a second) of `samples` at 16 kHz."""
+    """Number of log-mel frames for `samples` samples at 16 kHz: 100 per second, rounded up."""
     return -(-samples // HOP)
 
 
 def log_mel(audio: torch.Tensor, length: int | None = None, within: int | None = None) -> torch.Tensor:
     """Whisper's log-mel spectrogram: (..., samples) at 16 kHz -> (..., 128, ceil(samples / 160)).
 
-    Equal to the official extractor, which first pads with zeros to 30 or 300 seconds: only the zeros within reach of the last
-    window matter, so only those are added. With `length`, the sound is padded to so many samples, and their frames are kept.
-    within: where the official padding ends, in samples; a sound that reaches it is reflected there and not followed by zeros.
+    The result equals the official extractor's, which first pads with zeros to 30 or 300 s. Only the zeros that the last windows
+    reach matter, so only those are added.
+
+    length: pad the sound to this many samples instead, and keep all their frames. within: the end of the official padding, in
+    samples; a sound that reaches it is reflected there, and no zeros follow.
     """
     frames = mel_frames(length or audio.shape[-1])
     total = length or min((frames + 3) * HOP, within or math.inf)
     padded = F.pad(audio.reshape(-1, audio.shape[-1]), (0, total - audio.shape[-1]))
     window = torch.hann_window(FFT, device=audio.device)
-    # two frames more than are kept still hear the sound's end, and count when everything is floored relative to the loudest
+    # the two frames after the kept ones still overlap the sound's end; the floor below depends on the loudest of all of them
     heard = frames if length else min(frames + 2, total // HOP)
     spectrum = torch.stft(padded, FFT, HOP, window=window, return_complex=True)[..., :heard].abs() ** 2
     filters = torch.tensor(

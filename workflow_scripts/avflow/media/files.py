@@ -1,7 +1,7 @@
-"""Probe, decode and write media files, with a named reason for every way in which a file can be bad.
+"""Probe, decode and write media files. A file that cannot be used raises `MediaError` with a reason.
 
-Frames are read by `video`, those that `sampling` names. Sound is demuxed and mixed down to mono by PyAV and resampled to 16 kHz
-by librosa. Nothing needs an ffmpeg command on the PATH.
+`video` reads frames; `sampling` decides which. PyAV demuxes sound and mixes it down to mono, and librosa resamples it to 16 kHz.
+No ffmpeg command is needed on the PATH.
 """
 
 from dataclasses import dataclass
@@ -23,9 +23,10 @@ __all__ += ["write_clip", "write_png", "write_wav"]
 
 @dataclass(frozen=True)
 class MediaFacts:
-    """What `probe` found: seconds, picture size after rotation, frames a second; the sound's rate and channels (0 = none),
+    """What `probe` finds in a file. Fields that do not apply are 0.
 
-    seconds, and root mean square (1 = full scale).
+    seconds: duration of the video or sound. width, height: pixels after rotation. fps: frames per second. audio_rate: in Hz.
+    audio_channels: 0 for no sound. audio_seconds: duration of the sound track. loudness: its root mean square, 1 is full scale.
     """
 
     kind: str
@@ -40,9 +41,9 @@ class MediaFacts:
 
 
 def probe(path, kind: str, needs_audio: bool = False) -> MediaFacts:
-    """Decode a whole file to know that it can be used. Raises MediaError; `needs_audio` makes a silent video one.
+    """Decode a whole file to check that it can be used. Finds truncated and damaged files before a long run starts.
 
-    A file that is cut off or damaged is found here, and not in the middle of a run.
+    Raises MediaError; with `needs_audio` also for a video without an audio track.
     """
     if kind == "image":
         frame = read_image(path)
@@ -52,7 +53,7 @@ def probe(path, kind: str, needs_audio: bool = False) -> MediaFacts:
         return MediaFacts("audio", len(samples) / rate, **_sound(samples, rate, channels))
     sounding = has_audio(path)
     if needs_audio and not sounding:
-        raise MediaError("no_audio", f"{path}: there is no audio track, and this dataset needs one")
+        raise MediaError("no_audio", f"{path}: it has no audio track, and this dataset needs one")
     reader = video.open_video(path)
     height, width = reader.size
     seconds, fps = float(reader.starts[-1] - reader.starts[0]) + 1.0 / reader.fps, reader.fps
@@ -63,23 +64,23 @@ def probe(path, kind: str, needs_audio: bool = False) -> MediaFacts:
 
 
 def has_audio(path) -> bool:
-    """Whether a file has an audio track. Raises MediaError."""
+    """Whether a file has an audio track. Raises MediaError if it cannot be opened."""
     with open_media(path) as container:
         return bool(container.streams.audio)
 
 
 def _sound(samples: np.ndarray, rate: int, channels: int) -> dict:
-    """The facts about a sound track."""
+    """The fields of `MediaFacts` that describe a sound track."""
     loudness = float(np.sqrt(np.vdot(samples, samples) / len(samples)))
     return dict(audio_rate=rate, audio_channels=channels, audio_seconds=len(samples) / rate, loudness=loudness)
 
 
 def _read_audio(path):
-    """The whole first audio track as mono float32 (n,), its rate and its channels; starts where the video starts."""
+    """The whole first audio track as mono float32 (n,), its rate in Hz and channels. A late start is padded with silence."""
     pieces, begin = [], None
     with open_media(path) as container:
         if not container.streams.audio:
-            raise MediaError("no_audio", f"{path}: there is no audio track")
+            raise MediaError("no_audio", f"{path}: it has no audio track")
         stream = container.streams.audio[0]
         rate, channels = stream.rate, stream.channels
         declared = float(stream.duration * stream.time_base) if stream.duration else 0.0
@@ -92,29 +93,31 @@ def _read_audio(path):
                 pieces += [f.to_ndarray().ravel() for f in resampler.resample(frame)]
             pieces += [f.to_ndarray().ravel() for f in resampler.resample(None)]
         except av.FFmpegError as error:
-            raise MediaError("truncated", f"{path}: damaged sound ({error.strerror}); download it again") from None
+            raise MediaError("truncated", f"{path}: the sound is damaged ({error.strerror}); download it again") from None
     seconds = sum(map(len, pieces)) / rate
     if seconds == 0:
-        raise MediaError("no_audio", f"{path}: the audio track holds no sound")
+        raise MediaError("no_audio", f"{path}: the audio track is empty")
     if seconds < declared - max(0.5, 0.05 * declared):
-        raise MediaError("truncated", f"{path}: {seconds:.1f} of {declared:.1f} s of sound are there; download it again")
+        raise MediaError(
+            "truncated", f"{path}: only {seconds:.1f} of {declared:.1f} s of sound can be decoded; download it again"
+        )
     if begin:
         pieces.insert(0, np.zeros(round(begin * rate), np.float32))
     return np.concatenate(pieces), rate, channels
 
 
 def read_audio(path) -> np.ndarray:
-    """A file's sound as float32 (n,) in -1..1, mono, 16 kHz. Raises MediaError."""
+    """A file's sound as mono float32 (n,) in -1..1 at 16 kHz. Raises MediaError."""
     samples, rate, _ = _read_audio(path)
     if rate != SAMPLE_RATE:
-        import librosa  # takes two seconds, and much of what imports this module never resamples
+        import librosa  # the import takes two seconds, and most users of this module never resample
 
         samples = librosa.resample(samples, orig_sr=rate, target_sr=SAMPLE_RATE)
     return np.ascontiguousarray(samples, dtype=np.float32)
 
 
 def read_image(path) -> np.ndarray:
-    """A picture as uint8 (1, 3, H, W): turned as its EXIF says, transparency laid over white. Raises MediaError."""
+    """A picture as uint8 (1, 3, H, W), rotated as its EXIF data says, transparency on white. Raises MediaError."""
     check_file(path)
     try:
         with Image.open(path) as opened:
@@ -123,7 +126,7 @@ def read_image(path) -> np.ndarray:
     except UnidentifiedImageError:
         raise MediaError("unreadable", f"{path}: not a readable picture; download it again") from None
     except (OSError, SyntaxError) as error:
-        raise MediaError("truncated", f"{path}: cut off or damaged ({error}); download it again") from None
+        raise MediaError("truncated", f"{path}: truncated or damaged ({error}); download it again") from None
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
@@ -132,9 +135,9 @@ def read_image(path) -> np.ndarray:
 
 
 def write_clip(path, frames: np.ndarray, fps: int, audio: np.ndarray | None, rate: int) -> None:
-    """Write uint8 frames (T, H, W, 3) and mono float32 audio (n,) as H.264 + AAC; the file appears only when it is whole."""
+    """Write uint8 frames (T, H, W, 3) and mono float32 audio (n,), or None, as H.264 and AAC. The file appears when complete."""
     with whole(path) as part, av.open(str(part), "w", format="mp4") as container:
-        # x264's macroblock tree writes other bytes on each run, whatever the number of threads, so it stays off
+        # with x264's macroblock tree every run writes different bytes, even with one thread, so it stays off
         options = {"preset": "veryfast", "crf": "18", "x264-params": "threads=1:rc-lookahead=0:mbtree=0"}
         video = container.add_stream("libx264", rate=fps, options=options)
         video.height, video.width, video.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
@@ -153,12 +156,12 @@ def write_clip(path, frames: np.ndarray, fps: int, audio: np.ndarray | None, rat
 
 
 def write_wav(path, audio: np.ndarray, rate: int) -> None:
-    """Write mono float32 (n,) as 16-bit PCM."""
+    """Write mono float32 audio (n,) as 16-bit PCM."""
     import soundfile
 
     soundfile.write(str(path), audio, rate, subtype="PCM_16")
 
 
 def write_png(path, picture: np.ndarray) -> None:
-    """Write uint8 (H, W, 3)."""
+    """Write a picture, uint8 (H, W, 3)."""
     Image.fromarray(picture).save(path)

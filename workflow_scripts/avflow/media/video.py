@@ -1,6 +1,7 @@
-"""A video's frames, those that `sampling` names: by decord, and by PyAV where decord has no wheel, misreads or refuses.
+"""Read the frames of a video that `sampling` selects.
 
-Frames come in batches, so that a long video is never in memory at full size: a caller shrinks each batch as it comes.
+decord reads them. PyAV takes over if decord has no wheel for the platform, fails, or would misread the video. Frames come in
+batches that the caller shrinks one by one, so a long video is never in memory at full size.
 """
 
 import itertools
@@ -16,12 +17,12 @@ try:
 except ImportError:  # no wheel for this platform
     decord = None
 
-BATCH = 64_000_000  # bytes of decoded pictures that are held at once
-SPARE = 0.95  # a video counts as whole when so many of its frames can be decoded: cutting a clip out may spoil the outermost
+BATCH = 64_000_000  # bytes of decoded pictures per batch
+SPARE = 0.95  # a video is complete if this share of its frames can be decoded: cutting a clip may spoil frames at its ends
 
 
 class _Decord:
-    """Frames by decord. `starts` (n,) seconds at which each frame is first shown, `size` (height, width), `fps` on average."""
+    """Reads frames with decord. starts: (n,) seconds at which each frame is first shown. size: (height, width). fps: the mean."""
 
     def __init__(self, path):
         try:
@@ -34,7 +35,7 @@ class _Decord:
         self.path = path
 
     def batches(self, indices, count: int):
-        """Frames uint8 (count, H, W, 3) at sorted indices, the last batch maybe smaller."""
+        """Yield frames at sorted indices, uint8 (count, H, W, 3); the last batch may be smaller."""
         for first in range(0, len(indices), count):
             try:
                 yield self.reader.get_batch(indices[first : first + count]).asnumpy()
@@ -43,7 +44,7 @@ class _Decord:
 
 
 class _PyAV:
-    """The same by PyAV, which neither notices a cut-off file nor applies a display rotation by itself."""
+    """The same with PyAV. PyAV neither notices a truncated file nor applies a display rotation, so this class does both."""
 
     def __init__(self, path):
         self.path, starts = path, []
@@ -55,20 +56,20 @@ class _PyAV:
                     starts.append(float(packet.pts * packet.time_base))
             self.fps = float(stream.average_rate or 0)
         if not starts or declared and len(starts) < declared:
-            raise MediaError("truncated", f"{path}: {len(starts)} of {declared} frames are there; download it again")
+            raise MediaError("truncated", f"{path}: only {len(starts)} of {declared} frames are in the file; download it again")
         self.starts = np.sort(starts)
         if not self.fps:
             self.fps = (len(starts) - 1) / (self.starts[-1] - self.starts[0]) if len(starts) > 1 else 1.0
         self.size = next(self.batches([0], 1)).shape[1:3]
 
     def batches(self, indices, count: int):
-        """As `_Decord.batches`, in one pass over the video."""
+        """Like `_Decord.batches`, in one pass over the video."""
         pictures = self._pictures(indices)
         while held := list(itertools.islice(pictures, count)):
             yield np.stack(held)
 
     def _pictures(self, indices):
-        """One picture an index, sorted; the last that decodes stands in for the few at the end that do not."""
+        """Yield one picture per index, in order. If the last few frames do not decode, the last one that does replaces them."""
         wanted, n = set(indices), -1
         with open_media(self.path) as container:
             try:
@@ -87,33 +88,34 @@ class _PyAV:
 
 
 def _upright(frame) -> np.ndarray:
-    """A decoded frame as uint8 (H, W, 3), turned as the video asks."""
+    """A decoded frame as uint8 (H, W, 3), with the video's display rotation applied."""
     return np.rot90(frame.to_ndarray(format="rgb24"), (frame.rotation // 90) % 4)
 
 
 def _broken(path, error):
-    """Tell a video that is cut off or damaged from one that has no pictures at all."""
+    """The MediaError for a video that cannot be read: no_video if it has no video track, else truncated."""
     with open_media(path) as container:
         if not container.streams.video:
-            return MediaError("no_video", f"{path}: there is no video track")
+            return MediaError("no_video", f"{path}: it has no video track")
     first = str(error).strip().splitlines()[0][:120]
-    return MediaError("truncated", f"{path}: cut off or damaged ({first}); download it again")
+    return MediaError("truncated", f"{path}: truncated or damaged ({first}); download it again")
 
 
 def open_video(path):
-    """A reader of a video's frames. Raises MediaError.
+    """Open a reader for a video's frames. Raises MediaError.
 
-    decord, except where it is missing or refuses, and for rotated videos, whose rows it misreads if their width is not aligned.
+    Uses decord, or PyAV if decord is missing or fails. Rotated videos also go through PyAV, because decord misreads their rows if
+    the width is not aligned.
     """
     with open_media(path) as container:
         if not container.streams.video:
-            raise MediaError("no_video", f"{path}: there is no video track")
+            raise MediaError("no_video", f"{path}: it has no video track")
         try:
             rotated = next(container.decode(video=0)).rotation != 0
         except av.FFmpegError:
             raise MediaError("truncated", f"{path}: no picture can be decoded; download it again") from None
         except StopIteration:
-            raise MediaError("no_frames", f"{path}: there is a video track without a picture; download it again") from None
+            raise MediaError("no_frames", f"{path}: the video track has no pictures; download it again") from None
     if decord is None or rotated:
         return _PyAV(path)
     try:
@@ -123,14 +125,14 @@ def open_video(path):
 
 
 def check_frames(path) -> int:
-    """Decode a whole video, without converting its pictures, and count them.
+    """Decode a whole video without converting its pictures. Returns their number.
 
-    Afterwards `read_frames` does not fail on it. Raises MediaError.
+    `read_frames` does not fail on a video that passes. Raises MediaError.
     """
     packets = frames = 0
     with open_media(path) as container:
         stream = container.streams.video[0]
-        stream.codec_context.thread_count = 1  # many files are checked at a time
+        stream.codec_context.thread_count = 1  # many files are checked in parallel
         try:
             for packet in container.demux(stream):
                 packets += packet.size > 0
@@ -146,7 +148,7 @@ def check_frames(path) -> int:
 
 
 def _read(path, choose, shrink):
-    """(frames, facts) where choose(reader) -> (sorted indices (n,), facts) and shrink is applied batch by batch."""
+    """Return (frames, facts). choose(reader) returns (sorted indices (n,), facts); shrink is applied to each batch."""
     reader = open_video(path)
     indices, facts = choose(reader)
     unique, back = np.unique(indices, return_inverse=True)
@@ -167,9 +169,9 @@ def as_is(frames, count):
 
 
 def read_frames(path, fps: float, max_frames: int, shrink=as_is) -> tuple[np.ndarray, float]:
-    """The pictures on show at t = k / fps: uint8 (T, 3, H, W), and the fps used (see `sample_times`). Raises MediaError.
+    """The pictures shown at t = k / fps, uint8 (T, 3, H, W), and the fps used (see `sample_times`). Raises MediaError.
 
-    shrink(frames, T) is called with every batch of frames, and the number of frames in all, as they are decoded.
+    shrink(frames, T) is called with each decoded batch and the total number of frames; the batches it returns are kept.
     """
 
     def choose(reader):
@@ -181,7 +183,10 @@ def read_frames(path, fps: float, max_frames: int, shrink=as_is) -> tuple[np.nda
 
 
 def read_spread_frames(path, interval: float, min_frames: int, max_frames: int, shrink=as_is) -> tuple[np.ndarray, float]:
-    """Frames spread over the video: uint8 (T, 3, H, W), and how many that makes a second (see `sampling`). Raises MediaError."""
+    """Frames spread over the video, uint8 (T, 3, H, W), and their number per second (see `sampling`). Raises MediaError.
+
+    shrink: as in `read_frames`.
+    """
 
     def choose(reader):
         seconds = len(reader.starts) / reader.fps

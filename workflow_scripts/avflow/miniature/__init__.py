@@ -1,4 +1,4 @@
-"""The synthetic world whose answers are known, the tiny models that live in it, and their training."""
+"""The synthetic world, whose answers are known by construction, and the tiny models with their training."""
 
 from .. import attach
 

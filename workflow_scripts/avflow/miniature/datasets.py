@@ -1,18 +1,19 @@
-"""The world as two benchmarks: the rows of their question files, in the shapes that real ones ship in (see `benchmarks`)."""
+"""The world as benchmarks: rows of question files, in the formats of the real benchmarks (see `questions.benchmark_rows`)."""
 
 import torch
 
 from . import world
 
-CLIP_FPS = 10  # frames a second of a clip's file
+CLIP_FPS = 10  # frames per second of a clip's file
 VIDEO, ITEMS, GRADED = "mini-video", "mini-items", "mini-graded"
 INSTRUCTIONS = {"av_video": (world.VIDEO_INSTRUCTION, world.VIDEO_ENDING), "items": (world.ITEMS_INSTRUCTION,)}
 
 
 def video_row(task: str, number: int, clip: str, order, answer: int, cue: int | None, needs: str | None = None) -> dict:
-    """A csv row of a video dataset. order: the four answer words' indices in the order of the options; answer: the right index.
+    """A csv row of a video dataset.
 
-    needs: which modality decides this question, where the task alone does not say.
+    order: the indices of the task's four answer words, in the order of the options. answer: the index of the right word. cue: the
+    index of the colour that the question names, or None. needs: the modality that decides the answer, if not the task's own.
     """
     spec = world.VIDEO_TASKS[world.video_task(task)[0]]
     words = [spec.answers[i] for i in order]
@@ -29,7 +30,7 @@ def video_row(task: str, number: int, clip: str, order, answer: int, cue: int | 
 
 
 def items_row(task: str, number: int, order, answer: int) -> dict:
-    """A row of mini-items. order: which candidate each option names, from 0; answer: the candidate that matches."""
+    """A row of mini-items. order: the candidate that each option names, counted from 0. answer: the candidate that matches."""
     spec = world.ITEM_TASKS[task]
     candidate, reference = ("audio", "img") if task == "image-to-audio" else ("img", "audio")
     kind = {"audio": "audio", "img": "image"}
@@ -53,6 +54,6 @@ def items_row(task: str, number: int, order, answer: int) -> dict:
 
 
 def draw_items(batch: int, g: torch.Generator):
-    """Matching questions: kinds (batch, 4) of the candidates, all different, and which candidate (batch,) the reference is."""
+    """Draw matching questions: the candidates' kinds (batch, 4), all different, and the matching candidate's index (batch,)."""
     kinds = torch.rand(batch, 4, generator=g, device=g.device).argsort(1)
     return kinds, torch.randint(0, 4, (batch,), generator=g, device=g.device)

@@ -1,7 +1,7 @@
-"""Generated media of every awkward kind through the Qwen2.5-Omni adapter, to hold against the official processor.
+"""Generated media with every kind of difficulty, to compare the Qwen2.5-Omni adapter with the official processor.
 
-`ours` gives what the adapter makes of a case: tokens, positions, and the pixels and spectrograms that the encoders are given.
-`check_processor.py` gives what transformers' processor makes of it, and records that, so that tests need no torchvision.
+`ours` returns what the adapter makes of a case: tokens, positions, and the pixels and spectrograms that the encoders get.
+`check_processor.py` records what transformers' processor makes of the same case, so tests need no torchvision.
 """
 
 import zlib
@@ -22,12 +22,12 @@ from ..storage import whole
 from . import tiny_omni
 
 SYSTEM_PROMPT = "You are a helpful assistant."
-SAMPLE = 400  # values that are recorded of every array of pixels or spectrograms
+SAMPLE = 400  # values recorded per array of pixels or spectrograms
 
 
 @dataclass(frozen=True)
 class Medium:
-    """A medium to generate: pictures (frames, height, width) or None, samples of sound or None; `fps` of the pictures."""
+    """A medium to generate. shape: (frames, height, width) or None. samples: of sound at 16 kHz, or None. fps: of the frames."""
 
     kind: str
     shape: tuple[int, int, int] | None = None
@@ -66,13 +66,14 @@ CASES = {
     "silent clips refer to a sound": (*_video(4, None), *_video(6, None, size=(120, 60)), _sound(16000)),
     "clips with sound refer to each other": (*_video(4, 32000), *_video(6, 60000, size=(120, 60))),
 }
-LIMITS = dict(min_pixels=56 * 56, max_pixels=112 * 112)  # of a picture, after resizing
+LIMITS = dict(min_pixels=56 * 56, max_pixels=112 * 112)  # per picture, after resizing
 
 
 def generate(medium: Medium, seed: int):
-    """uint8 (T, 3, H, W) or None, float32 (samples,) or None: edges with grain; noise, silence, noise that ends on a click.
+    """Generate frames, uint8 (T, 3, H, W) or None, and sound, float32 (samples,) or None.
 
-    Drawn as whole numbers, so that every platform makes the same.
+    Frames hold sharp edges and grain. The sound is noise, then silence, then noise that ends on a click. All values are drawn as
+    integers, so every platform generates the same.
     """
     rng = np.random.default_rng(seed)
     frames = sound = None
@@ -90,7 +91,7 @@ def generate(medium: Medium, seed: int):
 
 
 def question_of(case: str) -> Question:
-    """A question that asks about a case's media: Eq. 1 for one clip, otherwise Eq. 3 with the last medium as reference."""
+    """A question about a case's media: as in Eq. 1 for one clip, else as in Eq. 3 with the last medium as the reference."""
     kinds = [m.kind for m in CASES[case]]
     options = tuple(Option(label, text) for label, text in zip("ABCD", ("cat", "dog", "owl", "none\u2019s")))
     text = {"instruction": "Answer with a letter.", "question": "Which one is it?", "ending": "The best answer is:"}
@@ -120,7 +121,7 @@ def question_of(case: str) -> Question:
 
 
 def chat(question: Question, system_prompt: str, tokenizer) -> str:
-    """The question through the chat template, media as the template writes them."""
+    """The question as text from the chat template, which also writes the media's placeholders."""
     content, text = [], ""
     for piece in prompt._pieces(question, "")[1:-1]:
         if isinstance(piece, tuple):
@@ -135,9 +136,9 @@ def chat(question: Question, system_prompt: str, tokenizer) -> str:
 
 
 def byte_tokenizer(merges=()) -> Qwen2Tokenizer:
-    """A Qwen2Tokenizer whose tokens are bytes, besides the special ones and what `merges`, pairs of tokens, make of them.
+    """A Qwen2Tokenizer whose tokens are single bytes, special tokens, and the results of `merges` (pairs of tokens).
 
-    It stays the same whatever the world's words are.
+    It does not depend on the world's words.
     """
     tokens = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *("".join(pair) for pair in merges)]
     return Qwen2Tokenizer(
@@ -152,14 +153,14 @@ def byte_tokenizer(merges=()) -> Qwen2Tokenizer:
 
 
 def random_adapter(folder) -> QwenOmni:
-    """The adapter with a tiny network of random weights, written to `folder` and loaded from it."""
+    """The adapter for a tiny network with random weights. The network is saved to `folder` and loaded from there."""
     logging.disable_progress_bar()
     made = byte_tokenizer()
     torch.manual_seed(0)
     network = Qwen2_5OmniThinkerForConditionalGeneration._from_config(tiny_omni.config(made))
     for name, parameter in network.named_parameters():
         if parameter.ndim > 1 and "embed" not in name:
-            parameter.data.mul_(4)  # as drawn, attention is nearly even and hides misplaced tokens
+            parameter.data.mul_(4)  # otherwise attention is nearly uniform and hides misplaced tokens
     network.save_pretrained(folder)
     made.save_pretrained(folder)
     return QwenOmni(folder, SYSTEM_PROMPT)
@@ -167,7 +168,7 @@ def random_adapter(folder) -> QwenOmni:
 
 @contextmanager
 def listening(network):
-    """Keeps what the encoders are given, in order: yields pixels and grids, mel; (patches, pixels), (3,), (128, frames)."""
+    """Record the encoders' inputs, in order. Yields lists: pixels (patches, pixels), grids (3,) and mel (128, frames)."""
     given = SimpleNamespace(pixels=[], grids=[], mel=[])
     originals = {name: getattr(network, f"get_{name}_features") for name in ("image", "video", "audio")}
 
@@ -192,7 +193,7 @@ def listening(network):
 
 
 def ours(adapter: QwenOmni, case: str):
-    """The `Sequence` of a case by the project's own path, and what it gives the network: ids, positions, pixels, mel."""
+    """The `Sequence` that avflow makes of a case, and the network's inputs: ids, positions, pixels and mel."""
     question, found = question_of(case), {}
     with listening(adapter.model) as given:
         for n, (item, medium) in enumerate(zip(question.media, CASES[case])):
@@ -215,7 +216,7 @@ def seed_of(case: str, number: int) -> int:
 
 
 def sampled(values) -> np.ndarray:
-    """Of a long array: its length, its mean and `SAMPLE` of its values, spread evenly; float64 (2 + SAMPLE,) or less."""
+    """A summary of a long array: length, mean and at most `SAMPLE` evenly spaced values; float64 (2 + SAMPLE,) or shorter."""
     values = np.asarray(values, dtype=np.float64)
     if not len(values):
         return np.zeros(1)
@@ -224,7 +225,7 @@ def sampled(values) -> np.ndarray:
 
 
 def differences(found: dict, expected: dict) -> dict[str, float]:
-    """Largest absolute difference by name; infinite where shapes differ."""
+    """name -> largest absolute difference. Infinite if the shapes differ."""
     largest = {}
     for name, value in expected.items():
         one, other = (np.asarray(x, dtype=np.float64) for x in (found[name], value))
@@ -233,19 +234,19 @@ def differences(found: dict, expected: dict) -> dict[str, float]:
 
 
 def as_recorded(inputs: dict) -> dict[str, np.ndarray]:
-    """What of a case goes into the record: tokens and positions whole, pixels and spectrograms sampled."""
+    """What the record keeps of a case: all tokens and positions, and samples of pixels and spectrograms."""
     whole = {name: np.asarray(inputs[name], dtype=np.int16) for name in ("ids", "positions")}
     return {**whole, **{name: sampled(inputs[name]).astype(np.float32) for name in ("pixels", "mel")}}
 
 
 def write_record(path, cases: dict) -> None:
-    """An npz of case/name arrays; the file appears only when it is whole."""
+    """Write an npz with one array per case/name. The file appears only when it is complete."""
     with whole(path) as part, open(part, "wb") as file:
         np.savez_compressed(file, **{f"{case}/{name}": a for case, arrays in cases.items() for name, a in arrays.items()})
 
 
 def read_record(path) -> dict[str, dict]:
-    """case -> name -> array, as `write_record` was given them."""
+    """case -> name -> array, as given to `write_record`."""
     cases = {}
     with np.load(path) as stored:
         for key in stored.files:

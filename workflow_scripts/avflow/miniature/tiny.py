@@ -1,8 +1,8 @@
-"""What the tiny models share: their shape, a vocabulary of the world's words, a chat template, an exact and batched vision tower.
+"""What the tiny models share: their sizes, a vocabulary of the world's words, a chat template, and a batched vision tower.
 
-A tiny model is one of the real architectures with small numbers, trained by `train_tiny.py`: `tiny_omni`, `tiny_salmonn`. The
-vocabulary is a byte-level BPE trained on the world's texts until every word of them is one token, as common words are in the
-real vocabulary.
+A tiny model is a real architecture with small sizes, trained by `train_tiny.py`: see `tiny_omni` and `tiny_salmonn`. The
+vocabulary is a byte-level BPE, trained on the world's texts until each of their words is one token. In the real vocabulary common
+words are single tokens, too.
 """
 
 import json
@@ -27,7 +27,7 @@ DECODER = dict(  # 3 query heads, 1 key-value head
     max_position_embeddings=4096,
     use_sliding_window=False,
 )
-ROPE_THETA, ROPE_SECTIONS = 1e4, [16, 8, 8]  # dimensions of a head, in pairs, that turn with time, height and width
+ROPE_THETA, ROPE_SECTIONS = 1e4, [16, 8, 8]  # pairs of a head's dimensions that rotate with time, height and width
 VISION = dict(
     depth=2,
     hidden_size=128,
@@ -62,12 +62,12 @@ You are a helpful assistant.<|im_end|>
 
 
 def chat_template(image: str, audio: str, video: str) -> str:
-    """A Jinja template in the Qwen form with the three kinds of media written as given."""
+    """A Jinja chat template in Qwen's form. image, audio, video: the text that stands for a medium of each kind."""
     return CHAT_TEMPLATE.replace("@IMAGE@", image).replace("@AUDIO@", audio).replace("@VIDEO@", video)
 
 
 def texts() -> list[str]:
-    """Every sentence that the world's prompts are made of, and the words that describe it."""
+    """All sentences of the world's prompts, and all words that describe the world."""
     tasks = [*world.VIDEO_TASKS.values(), *world.ITEM_TASKS.values()]
     questions = [t.question.format(colour=c) for t in tasks for c in world.COLOURS]
     words = [*world.SHAPES, *world.COLOURS, *world.SOUNDS, "silence", "nothing"]
@@ -79,7 +79,7 @@ def texts() -> list[str]:
 
 
 def tokenizer(special_tokens: dict[str, str], template: str) -> Qwen2Tokenizer:
-    """A Qwen2Tokenizer in which the world's words are single tokens. special_tokens: attribute -> token, of the family."""
+    """A Qwen2Tokenizer in which the world's words are single tokens. special_tokens: the family's, attribute -> token."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -103,22 +103,22 @@ def tokenizer(special_tokens: dict[str, str], template: str) -> Qwen2Tokenizer:
 
 
 def vocabulary_size(made: Qwen2Tokenizer) -> int:
-    """Rows of the embeddings: the tokens, rounded up to a multiple of 64."""
+    """The number of embedding rows: the number of tokens, rounded up to a multiple of 64."""
     return -(-len(made) // 64) * 64
 
 
 def save_tokenizer(made: Qwen2Tokenizer, folder) -> None:
-    """Write tokenizer and chat template beside the weights; the whole checkpoint becomes readable for everyone."""
+    """Write tokenizer and chat template beside the weights, and make all files of the checkpoint readable for everyone."""
     made.save_pretrained(folder)
     for file in Path(folder).iterdir():
         file.chmod(0o644)
 
 
 def batched_vision(tower, patches, grid, project):
-    """A Qwen2.5 vision tower on pictures of one size at once: patches (n, h * w, pixels) -> (n, h * w / merge^2, D).
+    """Run a Qwen2.5 vision tower on a batch of equally large pictures: (n, h * w, pixels) -> (n, h * w / merge^2, D).
 
-    Exact where a picture fits into one attention window, so that window and full attention are the same. project(attention,
-    states) gives queries, keys and values, each (n, h * w, width).
+    The result is exact if a picture fits into one attention window: then windowed and full attention are the same.
+    project(attention, states) returns queries, keys and values, each (n, h * w, width).
     """
     at = get_vision_position_ids(torch.tensor([[1, *grid]]), tower.spatial_merge_size).to(patches.device)
     rotary = tuple(tower.rotary_pos_emb(patches, at))

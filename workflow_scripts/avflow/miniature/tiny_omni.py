@@ -1,6 +1,6 @@
-"""The tiny Qwen2.5-Omni: its shape, its encoders in batches, and how it is written as an ordinary Hugging Face checkpoint.
+"""The tiny Qwen2.5-Omni: its sizes, its batched encoders, and how it is saved as an ordinary Hugging Face checkpoint.
 
-The classes are the real ones (Qwen2Tokenizer, Qwen2_5OmniThinkerForConditionalGeneration); only numbers are small.
+The classes are the real ones (Qwen2Tokenizer, Qwen2_5OmniThinkerForConditionalGeneration). Only the sizes are small.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from ..models import OmniLayout
 from ..models.qwen_omni import TOKENS
 from . import tiny, world
 
-SPECIAL_TOKENS = {  # attribute of the official tokenizer -> token
+SPECIAL_TOKENS = {  # the official tokenizer's attribute -> token
     "image_token": "<|IMAGE|>",
     "audio_token": "<|AUDIO|>",
     "video_token": "<|VIDEO|>",
@@ -35,7 +35,7 @@ def tokenizer() -> Qwen2Tokenizer:
 
 
 def config(made: Qwen2Tokenizer) -> Qwen2_5OmniThinkerConfig:
-    """12 decoder layers of width 192, two layers in each encoder: 6.2 M parameters."""
+    """12 decoder layers of width 192 and two layers per encoder: 6.2 M parameters."""
     ids = {name: made.convert_tokens_to_ids(token) for name, token in SPECIAL_TOKENS.items()}
     rope = dict(rope_type="default", rope_theta=tiny.ROPE_THETA, mrope_section=tiny.ROPE_SECTIONS)
     return Qwen2_5OmniThinkerConfig(
@@ -65,7 +65,7 @@ def config(made: Qwen2Tokenizer) -> Qwen2_5OmniThinkerConfig:
 
 
 def batched_audio(tower, mel):
-    """The audio tower on equal segments at once: mel (n, 128, frames), at most 200 frames -> (n, frames // 4, D)."""
+    """Run the audio tower on a batch of equally long segments, at most 200 frames: (n, 128, frames) -> (n, frames // 4, D)."""
     x = F.gelu(tower.conv2(F.gelu(tower.conv1(mel)))).transpose(1, 2)
     x = x + tower.positional_embedding.positional_embedding[: x.shape[1]].to(x.dtype)
     for layer in tower.layers:
@@ -81,17 +81,17 @@ def batched_audio(tower, mel):
 
 
 def projections(attention, h):
-    """Queries, keys and values of a vision block."""
+    """Queries, keys and values of a vision block's attention, see `tiny.batched_vision`."""
     return attention.q(h), attention.k(h), attention.v(h)
 
 
 class TinyOmni:
-    """The model as `train_tiny.py` trains it; see there for what a family brings."""
+    """The model as `train_tiny.py` trains it. The docstring of that script lists what a family provides."""
 
     tokens = {kind: TOKENS[kind] for kind in ("video", "image", "audio")}
     encoders = ("audio_tower", "visual")  # prefixes of the encoders' parameter names
-    frame_times = [k / FPS for k in range(FPS * world.SECONDS)]  # seconds of a clip at which it is shown
-    own_name = staticmethod(lambda name: name)  # a tensor's name in a checkpoint -> in the model
+    frame_times = [k / FPS for k in range(FPS * world.SECONDS)]  # seconds at which a clip's frames are taken
+    own_name = staticmethod(lambda name: name)  # a tensor's name in the checkpoint -> its name in the model
     clip = dict(grid=torch.tensor([4, 4, 4]), seconds_per_grid=torch.tensor(1.0), audio=0, samples=torch.tensor(64000))
 
     def __init__(self, device):
@@ -101,17 +101,17 @@ class TinyOmni:
         self.decoder, self.head, self.layout = self.model.get_decoder(), self.model.lm_head, OmniLayout(settings)
 
     def vision(self, patches, grid):
-        """Patches of pictures (n, h * w, pixels) -> (n, tokens a picture, D)."""
+        """Encode the patches of pictures: (n, h * w, pixels) -> (n, tokens per picture, D)."""
         return tiny.batched_vision(self.model.visual, patches, grid, projections)
 
     def audio(self, waves):
-        """Sounds (n, samples), of which the tower hears two seconds at a time -> (n, tokens a sound, D)."""
+        """Encode sounds, in segments of at most two seconds: (n, samples) -> (n, tokens per sound, D)."""
         mel = log_mel(waves)  # (n, 128, frames)
-        segments = mel.unflatten(2, (-1, min(200, mel.shape[2]))).transpose(1, 2)  # (n, segments, 128, frames a segment)
+        segments = mel.unflatten(2, (-1, min(200, mel.shape[2]))).transpose(1, 2)  # (n, segments, 128, frames per segment)
         return batched_audio(self.model.audio_tower, segments.flatten(0, 1)).reshape(len(waves), -1, self.head.in_features)
 
     def save(self, folder) -> None:
-        """Write config, fp16 weights, tokenizer and chat template as `from_pretrained` reads them."""
+        """Write config, fp16 weights, tokenizer and chat template in the form that `from_pretrained` reads."""
         Path(folder).mkdir(parents=True, exist_ok=True)
         stored = next(self.model.parameters()).dtype
         self.model.to(torch.float16).save_pretrained(folder)

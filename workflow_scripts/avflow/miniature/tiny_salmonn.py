@@ -1,7 +1,7 @@
-"""The tiny video-SALMONN 2+: its shape, its encoders in batches, and how it is written with the official tensor names.
+"""The tiny video-SALMONN 2+: its sizes, its batched encoders, and how it is saved under the official tensor names.
 
-The classes are those that the real checkpoints are loaded into (`models.salmonn_port`); only numbers are small, among them
-the chunk that Whisper hears at once: 10 s instead of 30, so 20 audio tokens, of which a clip of 4 s fills 8.
+The classes are those that the real checkpoints are loaded into (`models.salmonn_port`). Only the sizes are small. One of them is
+Whisper's chunk: 10 s instead of 30 s. A chunk makes 20 audio tokens; a clip of 4 s fills 8 of them.
 """
 
 import json
@@ -29,7 +29,7 @@ CHAT_TEMPLATE = tiny.chat_template(
     "<|vision_start|><|video_pad|><|vision_end|>\n",
 )
 CHUNK_SECONDS = 10
-FRAMES = 16  # of a clip, as in config.yaml's sampling
+FRAMES = 16  # per clip, as under sampling in config.yaml
 
 
 def tokenizer() -> Qwen2Tokenizer:
@@ -38,7 +38,7 @@ def tokenizer() -> Qwen2Tokenizer:
 
 
 def config(made: Qwen2Tokenizer) -> dict:
-    """An official config.json: 12 decoder layers of width 192, two layers in each encoder and in the Q-Former: 7 M parameters."""
+    """An official config.json. 12 decoder layers of width 192, two layers per encoder and in the Q-Former: 7 M parameters."""
     ids = {name: made.convert_tokens_to_ids(token) for name, token in SPECIAL_TOKENS.items()}
     return dict(
         model_type="qwen2_5_vl",
@@ -82,28 +82,28 @@ def config(made: Qwen2Tokenizer) -> dict:
 
 
 def padded_mel(waves: torch.Tensor, chunk: int) -> torch.Tensor:
-    """Spectrograms (n, 128, chunk / 160) of short sounds (n, samples) padded with silence to `chunk` samples.
+    """Spectrograms (n, 128, chunk / 160) of short sounds (n, samples), padded with silence to `chunk` samples.
 
-    Exact: beyond the last window that hears anything all frames are the same, so that one is computed and repeated.
+    The result is exact. After the last window that overlaps the sound, all frames are the same, so one is computed and repeated.
     """
     mel = log_mel(waves, -(-waves.shape[1] // HOP) * HOP + 3 * HOP)
     return torch.cat([mel, mel[..., -1:].expand(-1, -1, chunk // HOP - mel.shape[2])], 2)
 
 
 def projections(attention, h):
-    """Queries, keys and values of a vision block."""
+    """Queries, keys and values of a vision block's attention, see `tiny.batched_vision`."""
     return attention.qkv(h).chunk(3, -1)
 
 
 class TinySalmonn:
-    """The model as `train_tiny.py` trains it, with official_generate's positions; see there for what a family brings."""
+    """The model as `train_tiny.py` trains it, with official_generate's positions. That script lists what a family provides."""
 
     tokens = TOKENS
     encoders = ("whisper", "qformer", "q_tokens", "audio_proj", "vl.model.visual")
     frame_times = (
         sampling.spread_indices(datasets.CLIP_FPS * world.SECONDS, world.SECONDS, 0.1, FRAMES, FRAMES) / datasets.CLIP_FPS
     ).tolist()
-    own_name = staticmethod(port_name)  # a tensor's name in a checkpoint -> in the model
+    own_name = staticmethod(port_name)  # a tensor's name in the checkpoint -> its name in the model
     clip = dict(
         grid=torch.tensor([FRAMES // 2, 4, 4]),
         seconds_per_grid=torch.tensor(2 * world.SECONDS / FRAMES),
@@ -119,11 +119,11 @@ class TinySalmonn:
         self.layout = SalmonnLayout(self.model.config, self.model.chunk_samples, self.model.tokens_per_chunk)
 
     def vision(self, patches, grid):
-        """Patches of pictures (n, h * w, pixels) -> (n, tokens a picture, D)."""
+        """Encode the patches of pictures: (n, h * w, pixels) -> (n, tokens per picture, D)."""
         return tiny.batched_vision(self.model.visual, patches, grid, projections)
 
     def audio(self, waves):
-        """Sounds (n, samples) of one chunk each -> (n, tokens a chunk, D)."""
+        """Encode sounds of at most one chunk each: (n, samples) -> (n, tokens per chunk, D)."""
         return self.model.audio(padded_mel(waves, self.model.chunk_samples))
 
     def save(self, folder) -> None:

@@ -1,7 +1,7 @@
-"""Questions of the world in batches, and a tiny model that is asked them: what `train_tiny.py` trains on.
+"""Batches of the world's questions, and a tiny model to ask them: what `train_tiny.py` trains with.
 
-A task's prompt is built once, through the pipeline's own code, and what varies in it is found by building it again, changed.
-A batch fills in options, cue and media: word embeddings in their places, or rendered pictures and sounds through the encoders.
+The pipeline's own code builds a task's prompt once. Building it again with changes shows which tokens vary. A batch then fills in
+options, cue and media. Media are word embeddings, or rendered pictures and sounds that go through the encoders.
 """
 
 from dataclasses import dataclass, replace
@@ -19,40 +19,40 @@ from .tiny_omni import TinyOmni
 from .tiny_salmonn import TinySalmonn
 
 FAMILIES = {"qwen_omni": TinyOmni, "video_salmonn": TinySalmonn}
-READ_FROM = 4  # text reads media from this layer on
-SIZE = 56  # the model is given pictures of 56 x 56 pixels
+READ_FROM = 4  # with the masks of `train_tiny.py`, text attends to media from this layer on
+SIZE = 56  # pixels of a picture's side, as the model gets it
 TASKS = [*world.VIDEO_TASKS, *world.ITEM_TASKS]
 
 
 @dataclass
 class Template:
-    """The prompt of a task with everything that varies left open; indices are token positions in its (S,) ids."""
+    """The prompt of a task, with everything that varies left open. Indices are positions in its (S,) token ids."""
 
     ids: torch.Tensor
     positions: torch.Tensor
-    option_at: torch.Tensor  # (4,) the word that tells the options apart
-    cue_at: int | None  # the colour word in the question
-    vision_at: torch.Tensor  # (n,) and what is seen there (n,): which second of a clip, or which picture
-    vision_of: torch.Tensor
-    audio_at: torch.Tensor  # (m,) and what is heard there (m,): which second of a clip, or which sound; -1 is padding
-    audio_of: torch.Tensor
-    bound: torch.Tensor  # of the audio tokens, about five a second that heard anything: indices into audio_at
+    option_at: torch.Tensor  # (4,) the word that distinguishes each option
+    cue_at: int | None  # the colour word in the question, or None
+    vision_at: torch.Tensor  # (n,) the vision tokens
+    vision_of: torch.Tensor  # (n,) what each one shows: the number of the clip's second, or of the picture
+    audio_at: torch.Tensor  # (m,) the audio tokens
+    audio_of: torch.Tensor  # (m,) what each one holds: the number of the clip's second, or of the sound; -1 is padding
+    bound: torch.Tensor  # indices into audio_at: about five audio tokens per second, padding excluded
     auxiliary_at: int
     answer_ids: torch.Tensor  # (4,) token ids of the task's answer words
-    vision: torch.Tensor  # (S,) bool, a vision token
-    audio: torch.Tensor  # (S,) bool, an audio token
+    vision: torch.Tensor  # (S,) bool, true for vision tokens
+    audio: torch.Tensor  # (S,) bool, true for audio tokens
 
     def to(self, device):
         return Template(**{k: v.to(device) if torch.is_tensor(v) else v for k, v in vars(self).items()})
 
 
 def shares(count: int, among: int) -> torch.Tensor:
-    """(count,) which of `among` equal runs each of `count` tokens lies in."""
+    """Divide `count` tokens into `among` equal runs. Returns each token's run, (count,)."""
     return torch.arange(count) * among // max(count, 1)
 
 
 def template(task: str, family) -> Template:
-    """Build one task's prompt through the pipeline's own code and find what varies by building it again, changed."""
+    """Build one task's prompt with the pipeline's own code. Build it again with changes to find the tokens that vary."""
     made, layout = family.tokenizer, family.layout
     item = {"image": dict(grid=torch.tensor([1, 4, 4])), "audio": dict(audio=0, samples=torch.tensor(16000))}
 
@@ -101,8 +101,10 @@ def template(task: str, family) -> Template:
 
 @dataclass
 class Batch:
-    """Rows of one task. vision_words (B, pictures, 2) and audio_words (B, seconds): token ids of what there is to perceive;
+    """Questions of one task.
 
+    ids (B, S): token ids. letter (B,): the right option's index. word (B,): the token id of the right answer's word.
+    vision_words (B, pictures, 2) and audio_words (B, seconds): token ids of the words for what is shown and heard.
     unneeded (B, S) bool: tokens of the modality that does not decide the answer.
     """
 
@@ -118,7 +120,7 @@ class Batch:
 
 
 class Trainer:
-    """Model, templates and the drawing of batches on one device."""
+    """A model, the templates of all tasks, and functions that draw batches, on one device."""
 
     def __init__(self, device, seed: int, family: str):
         self.device = device
@@ -128,14 +130,17 @@ class Trainer:
         self.templates = {t: template(t, self.family).to(device) for t in TASKS}
         word = lambda w: self.family.tokenizer.convert_tokens_to_ids("\u0120" + w)
         table = lambda words: torch.tensor([word(w) for w in words], device=device)
-        self.shape_ids = table([*world.SHAPES, "nothing"])  # index NOTHING = -1 finds the last
+        self.shape_ids = table([*world.SHAPES, "nothing"])  # index NOTHING = -1 is the last entry
         self.colour_ids = table([*world.COLOURS, "nothing"])
         self.sound_ids = table([*world.SOUNDS, "silence"])
         self.letter_ids = torch.tensor([self.family.tokenizer.convert_tokens_to_ids(x) for x in world.LETTERS], device=device)
         self.g = torch.Generator(device)
 
     def start_from(self, checkpoint: Path, whole: bool) -> None:
-        """Take the weights of a tiny checkpoint folder: of the whole model, or of another family's decoder alone."""
+        """Load weights from a tiny checkpoint's folder. whole: load all weights; otherwise only those of the decoder.
+
+        A decoder may come from the other family.
+        """
         found = load_file(checkpoint / "model.safetensors")
         if whole:
             taken = self.model.load_state_dict({self.family.own_name(name): p for name, p in found.items()}, strict=False)
@@ -146,7 +151,7 @@ class Trainer:
             self.decoder.load_state_dict({name: found["model." + name] for name in own})
 
     def batch(self, task: str, rows: int) -> Batch:
-        """Draw fresh questions of a task."""
+        """Draw `rows` new questions of a task."""
         g, t, device = self.g, self.templates[task], self.device
         order = torch.rand(rows, 4, generator=g, device=device).argsort(1)
         cue = None
@@ -175,18 +180,21 @@ class Trainer:
         return Batch(t, ids, letter, t.answer_ids[answer], vision_words, words, pictures, sounds, unneeded)
 
     def word_features(self, b: Batch):
-        """What the encoders are to learn: (B, n, D) and (B, m, D) sums of word embeddings; padding is silence."""
+        """The encoders' targets from word embeddings, for vision (B, n, D) and audio (B, m, D). Padding counts as silence.
+
+        Vision: the sum of the shape's and the colour's embedding, divided by sqrt(2). Audio: the sound's embedding.
+        """
         embed, t = self.decoder.embed_tokens, b.template
         heard = torch.cat([b.audio_words, self.sound_ids[world.NOTHING].expand(len(b.ids), 1)], 1)
         return embed(b.vision_words[:, t.vision_of]).mean(2) * 2**0.5, embed(heard[:, t.audio_of])
 
     def media_features(self, b: Batch):
-        """Encoder outputs for rendered media: (B, n, D), (B, m, D), in the order of the tokens."""
+        """The encoders' outputs for rendered media, (B, n, D) and (B, m, D), in the order of the tokens."""
         rows, pictures = b.pictures.shape.shape
         wave = world.render_audio(b.sounds, 16000, self.g)
-        if b.pictures is b.sounds:  # a clip is one sound
+        if b.pictures is b.sounds:  # a clip has one sound track
             frames = world.render_frames(b.pictures, self.family.frame_times, SIZE, self.g)
-        else:  # items: every picture is repeated to fill a grid, every sound is heard alone
+        else:  # items: each picture is repeated to fill a temporal grid, and each sound is encoded alone
             frames = world.render_frames(b.pictures, [float(s) for s in range(pictures)], SIZE, self.g).repeat_interleave(2, 1)
             wave = wave.unflatten(1, (b.sounds.sound.shape[1], -1)).flatten(0, 1)
         frames = (frames * 255).round() / 255
@@ -196,7 +204,7 @@ class Trainer:
         return vision.reshape(rows, -1, width), self.family.audio(wave).reshape(rows, -1, width)
 
     def all_media_features(self, batches):
-        """`media_features` of every batch; all clips are rendered and encoded at once, because small calls waste a GPU."""
+        """`media_features` of every batch. All clips are rendered and encoded in one call, because small calls waste a GPU."""
         clips = [b for b in batches if b.pictures is b.sounds]
         joined = {n: torch.cat([getattr(b.pictures, n) for b in clips]) for n in ("shape", "colour", "sound")}
         scenes = world.Scenes(**joined)
@@ -205,16 +213,17 @@ class Trainer:
         return [next(parts) if b.pictures is b.sounds else self.media_features(b) for b in batches]
 
     def embeds(self, b: Batch, vision, audio):
-        """Input embeddings (B, S, D) with features in the media's places."""
+        """Input embeddings (B, S, D), with the features in place of the media's placeholder tokens."""
         x = self.decoder.embed_tokens(b.ids)
         x[:, b.template.vision_at] = vision.to(x.dtype)
         x[:, b.template.audio_at] = audio.to(x.dtype)
         return x
 
     def hidden(self, batches, embeds, blocked: bool):
-        """All tasks in one padded run: final hidden states at the last and at the auxiliary token of every row, 2 x (rows, D),
+        """Run all tasks in one padded batch. blocked: apply the masks that `train_tiny.py` describes.
 
-        and the states of all clips' audio tokens after READ_FROM layers (clips, m, D).
+        Returns three tensors: the final hidden states at every row's last token (rows, D) and at its auxiliary token (rows, D),
+        and the states of all clips' audio tokens after READ_FROM layers (clips, m, D), or None without clips.
         """
         longest = -(-max(x.shape[1] for x in embeds) // 8) * 8
         x = torch.cat([F.pad(e, (0, 0, 0, longest - e.shape[1])) for e in embeds])
@@ -232,7 +241,7 @@ class Trainer:
         rotary = decoder.rotary_emb(x, positions)
         for number, layer in enumerate(decoder.layers):
             if number == READ_FROM:
-                clips = sum(len(b.ids) for b in batches if b.pictures is b.sounds)  # clips come first, with equal places
+                clips = sum(len(b.ids) for b in batches if b.pictures is b.sounds)  # clips come first, at equal positions
                 middle = x[:clips, batches[0].template.audio_at] if clips else None
             x = layer(x, attention_mask=early if number < READ_FROM else late, position_embeddings=rotary)
         rows = torch.arange(len(x), device=self.device)
@@ -241,7 +250,10 @@ class Trainer:
         return decoder.norm(x[rows, last]), decoder.norm(x[rows, auxiliary]), middle
 
     def alignment(self, b: Batch, vision, audio):
-        """Mean squared distance of features to their word embeddings, in units of the embeddings' variance."""
+        """Mean squared distance between features and `word_features`, divided by the variance of the embeddings.
+
+        The values for vision and audio are added.
+        """
         scale = self.decoder.embed_tokens.weight.detach().float().var()
         want_vision, want_audio = (w.detach().float() for w in self.word_features(b))
         return (((vision.float() - want_vision) ** 2).mean() + ((audio.float() - want_audio) ** 2).mean()) / scale
@@ -249,7 +261,11 @@ class Trainer:
     @torch.no_grad()
     @torch.compiler.set_stance("force_eager")
     def accuracy(self, rows: int, media: bool, blocked: bool):
-        """Share of right letters by task, and of right words at the auxiliary token, over `rows` fresh questions each."""
+        """Accuracy over `rows` new questions per task.
+
+        Returns task -> share of right letters, and task/word -> share of right words at the auxiliary token. media: use rendered
+        media; otherwise word embeddings. blocked: as in `hidden`.
+        """
         found = {}
         for task in TASKS:
             b = self.batch(task, rows)

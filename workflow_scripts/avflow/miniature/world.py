@@ -1,17 +1,17 @@
-"""A seeded synthetic audio-visual world whose questions have a known need of sound and sight.
+"""A seeded synthetic audio-visual world. For every question it is known whether sound, sight or both decide the answer.
 
-A clip lasts four seconds; every second shows one coloured shape and holds one sound or silence. A task asks about it, and by
-construction its answer is decided by the sound (A), by the picture (V), or by both together (AV):
+A clip lasts four seconds. In every second it shows one coloured shape and holds one sound or silence. A task asks about the clip.
+By construction the answer is decided by the sound (A), by the picture (V), or by both together (AV):
 
     hear        which sound is heard                                   A    one second sounds, the shape never changes
     see         which shape is shown                                   V    the same clips as hear
     while-hear  which colour is shown while the sound is heard         AV   the same clips again
     while-see   which sound is heard while the <colour> one is shown   AV   four sounds and four colours, shuffled
-    either      which shape it is, by sight or by sound                A or V: a dial sets how often only the sound tells
+    either      which shape it is, by sight or by sound                A or V: a dial sets the share of clips with sound only
 
-Matching items follow the rule "shape k makes sound k": an image reference with four audio candidates, and the reverse.
-Everything is drawn with torch in batches, so that the files of the miniature and the batches of the training come from the
-same code. All continuous parameters (place, size, speed, grey level, pitch, loudness, noise) are drawn anew for every scene.
+Matching items follow the rule "shape k makes sound k". They have an image reference and four audio candidates, or the reverse.
+torch draws everything in batches, so the miniature's files and the training's batches come from the same code. All continuous
+parameters (place, size, speed, grey level, pitch, loudness, noise) are drawn independently for every scene.
 """
 
 import hashlib
@@ -35,12 +35,12 @@ RGB = torch.tensor([[0.90, 0.10, 0.10], [0.10, 0.75, 0.15], [0.15, 0.25, 0.95], 
 
 @dataclass(frozen=True)
 class Task:
-    """One kind of question: its wording, its answer words and the modality that decides it (A, V or AV)."""
+    """One kind of question: its wording, its answer words, and the modality that decides it (A, V or AV)."""
 
     question: str
     answers: tuple
     needs: str
-    clips: str  # the family of clips it is asked about
+    clips: str  # the family of clips that it asks about
 
 
 VIDEO_TASKS = {
@@ -64,7 +64,10 @@ SYSTEM_PROMPT = "You are a helpful assistant."
 
 
 def video_task(name: str) -> tuple[str, float]:
-    """The task that a name stands for, and its dial: "either-25" is either with sound alone telling in a quarter of the clips."""
+    """The task that a name means, and its share of clips with sound only. "either-25": sound only in 25 % of the clips.
+
+    Without a number the share is 0.5. Raises InputError if the name is unknown.
+    """
     task, _, percent = name.partition("-") if name.startswith("either-") else (name, "", "50")
     if task not in VIDEO_TASKS or not percent.isdigit() or int(percent) > 100:
         known = f"{', '.join(VIDEO_TASKS)}, either-0 to either-100"
@@ -73,18 +76,18 @@ def video_task(name: str) -> tuple[str, float]:
 
 
 def seed_of(*parts) -> int:
-    """A 63-bit seed from a readable path such as ``("mini-video", 7, "single", 12)``; differs wherever the path differs."""
+    """A 63-bit seed from a readable path such as ``("mini-video", 7, "single", 12)``. Different paths give different seeds."""
     return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:8], "big") >> 1
 
 
 def generator(*parts, device="cpu") -> torch.Generator:
-    """A generator seeded by `seed_of`. Files use paths that begin with a dataset's name, training ones with "train"."""
+    """A generator seeded by `seed_of`. The paths of files begin with a dataset's name, those of training with "train"."""
     return torch.Generator(device).manual_seed(seed_of(*parts))
 
 
 @dataclass
 class Scenes:
-    """A batch of clips, second by second: indices into SHAPES, COLOURS, SOUNDS, or NOTHING; each (batch, seconds)."""
+    """A batch of clips, second by second. Fields are indices into SHAPES, COLOURS and SOUNDS, or NOTHING; (batch, seconds)."""
 
     shape: torch.Tensor
     colour: torch.Tensor
@@ -104,10 +107,14 @@ def _shuffled(g, batch):
 
 
 def draw_scenes(family: str, batch: int, g: torch.Generator, audio_share: float = 0.5) -> Scenes:
-    """Draw clips of a family.
+    """Draw `batch` clips of a family.
 
-    single: one shape throughout, colours shuffled, exactly one second sounds. medley: one shape, colours and sounds shuffled.
-    either: with probability `audio_share` a sound and no shape, else a shape and no sound. items: one second, all three drawn.
+    single   one shape throughout, four shuffled colours, a sound in exactly one second
+    medley   one shape throughout, four shuffled colours, four shuffled sounds
+    either   with probability `audio_share` a sound and no shape, else a shape and no sound
+    items    one second: a shape, its sound and any colour
+
+    Raises ValueError for an unknown family.
     """
     rows = torch.arange(batch, device=g.device)
     shape = _choice(g, batch)[:, None].repeat(1, SECONDS)
@@ -131,9 +138,9 @@ def draw_scenes(family: str, batch: int, g: torch.Generator, audio_share: float 
 
 
 def answers(task: str, scenes: Scenes, g: torch.Generator, cue=None):
-    """The right answer (batch,), an index into the task's answer words, and the cue colour named in the question, or None.
+    """The right answer (batch,), an index into the task's answer words, and the colour that the question names (batch,), or None.
 
-    cue (batch,): the colour to ask about, where it is not to be drawn.
+    cue (batch,): the colour to ask about; None draws it. Raises InputError for an unknown task.
     """
     rows = torch.arange(scenes.batch, device=scenes.shape.device)
     sounding = (scenes.sound != NOTHING).int().argmax(1)
@@ -152,9 +159,9 @@ def answers(task: str, scenes: Scenes, g: torch.Generator, cue=None):
 
 
 def render_frames(scenes: Scenes, times, size: int, g: torch.Generator) -> torch.Tensor:
-    """Pictures of the clips at `times` (seconds): (batch, len(times), 3, size, size), float in 0..1.
+    """The clips' pictures at `times` (seconds): (batch, len(times), 3, size, size), float in 0..1.
 
-    The shape drifts within its second over a grey background; without a shape only background is left. Edges are antialiased.
+    Within each second the shape drifts over a grey background. Without a shape there is only background. Edges are antialiased.
     """
     device = scenes.shape.device
     times = torch.as_tensor(times, device=device, dtype=torch.float32)
@@ -185,17 +192,17 @@ def render_frames(scenes: Scenes, times, size: int, g: torch.Generator) -> torch
     paint = RGB.to(device)[scenes.colour[:, second].clamp(min=0)][..., None, None]  # (batch, frames, 3, 1, 1)
     ground = uniform(0.35, 0.60)[:, :, None]
     cover = cover[:, :, None]
-    grain = uniform(0.0, 0.05)[:, :, None]  # a codec smooths grain away, so the model must know every degree of it
+    grain = uniform(0.0, 0.05)[:, :, None]  # a codec smooths grain, so the model must know every amount of it
     noise = grain * torch.randn(batch, len(times), 3, size, size, generator=g, device=device)
     return (cover * paint + (1 - cover) * ground + noise).clamp(0, 1)
 
 
 def render_audio(scenes: Scenes, rate: int, g: torch.Generator) -> torch.Tensor:
-    """Sound tracks of the clips: (batch, seconds * rate), float in -1..1. Silence is faint noise, never exact zeros.
+    """The clips' sound tracks: (batch, seconds * rate), float in -1..1. Silence is faint noise, never exact zeros.
 
-    tone is a sine, buzz a sum of its odd harmonics up to 8 kHz, hiss white noise, chirp a sine that rises by two octaves;
-    pitch is drawn over two octaves, loudness over a factor of three. Noise has the same density in every hertz at any rate, so
-    that a track rendered at 48 kHz and resampled to 16 kHz is as noisy as one rendered at 16 kHz.
+    A tone is a sine. A buzz adds its odd harmonics up to the ninth, below 8 kHz. A hiss is white noise. A chirp is a sine that
+    rises by two octaves. Pitch varies over two octaves, amplitude by a factor of three. The noise density per hertz is the same
+    at every rate. So a track rendered at 48 kHz and resampled to 16 kHz is as noisy as one rendered at 16 kHz.
     """
     device = scenes.sound.device
     batch, seconds = scenes.sound.shape

@@ -1,6 +1,6 @@
-"""What is asked: the normalised question, the order of its prompt, and the readers that bring benchmarks into that shape.
+"""What is asked: the common question format, the order of a prompt's parts, and one reader per benchmark.
 
-Every reader gives `Question`s and a list of dropped ones with their reasons. Nothing here knows a model.
+Every reader returns `Question`s, and a list of dropped questions with the reason for each. Nothing here depends on a model.
 """
 
 from .. import attach

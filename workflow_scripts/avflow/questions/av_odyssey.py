@@ -1,9 +1,9 @@
-"""AV-Odyssey (arXiv 2412.02611): questions with inline media tags, and their pictures and sounds inside 26 GB of parquet.
+"""AV-Odyssey (arXiv 2412.02611): questions with inline media tags, and 26 GB of parquet that hold their pictures and sounds.
 
-The files have few and large row groups, so that one column of one of them can be a gigabyte. So first only the texts are read;
-then, for the questions in use, one media column at a time, a few rows at a time, each medium going to disk under the hash of its
-bytes: what occurs in several questions, or twice in one, has one name. The other edition on the hub, with paths in the place of
-bytes and the media as files or in archives, is read too.
+Row groups are few and large: one column of one group can be a gigabyte. So the reader loads the texts first. Then it reads the
+media of the selected questions, one column and a few rows at a time. It writes each medium to disk under the hash of its bytes,
+so a medium that occurs several times is one file. The hub also has an edition with paths instead of bytes, and media as files or
+in archives. This module reads that one, too.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from .preparation import Intake, require_columns
 
 TEXT = ("question_id", "question_type_id", "question", "options", "answer")
 PATHS = ("image_path", "audio_path")
-ROWS = 4  # of a media column that are decoded at a time
+ROWS = 4  # rows of a media column that are decoded at a time
 TASKS = {
     1: "instrument", 2: "singer", 3: "gunshot", 4: "bird", 5: "animal", 6: "transportation", 7: "material", 8: "scene",
     9: "hazard", 10: "action", 11: "eating", 12: "speech_sentiment", 13: "meme", 14: "music_sentiment", 15: "genre",
@@ -32,11 +32,11 @@ SUFFIXES = {b"\xff\xd8": ".jpg", b"\x89PNG": ".png", b"RIFF": ".wav", b"ID3": ".
 
 
 def collect(intake: Intake) -> None:
-    """Take in the matching questions of the tasks in use. Raises InputError for a file, a column or a task that is not there."""
+    """Take in the matching questions of the selected tasks. Raises InputError if a file, a column or a task is missing."""
     folder = intake.arguments.folder
     files = sorted(folder.rglob("*.parquet"))
     if not files:
-        raise InputError(f"{folder}: there is no parquet file; download the dataset again")
+        raise InputError(f"{folder}: no parquet file found; download the dataset again")
     rows = [row for path in files for row in _texts(path)]
     rows = [row for row in intake.rows(rows, "task_name", files[0]) if _matching(row, intake)]
     if rows and set(PATHS) <= rows[0].keys():
@@ -50,7 +50,7 @@ def collect(intake: Intake) -> None:
 
 
 def _texts(path: Path) -> list[dict]:
-    """The rows of one file without their media, each with `file` and `number`, its place in it."""
+    """The rows of one file without their media. Each row also gets `file` and its row number in the file, `number`."""
     table = pq.ParquetFile(path)
     names = table.schema_arrow.names
     require_columns(path, [dict.fromkeys(names)], TEXT)
@@ -64,7 +64,7 @@ def _texts(path: Path) -> list[dict]:
 
 
 def _matching(row: dict, intake: Intake) -> bool:
-    """Whether the tags name one reference and four candidates; else the question is dropped."""
+    """Whether the tags name one reference and four candidates. If not, the question is dropped."""
     tags = [KINDS[tag] for tag, _ in set(TAG.findall(row["question"]))]
     try:
         direction_of(
@@ -77,7 +77,7 @@ def _matching(row: dict, intake: Intake) -> bool:
 
 
 def _question(row: dict, media: dict, intake: Intake):
-    """The question, given the path of every medium by (question_id, kind, number). Raises Unusable where one is null."""
+    """The question of a row. media: (question_id, kind, number) -> path. Raises Unusable if a medium is null."""
     paths = {"image": [], "audio": []}
     for tag, number in sorted(set(TAG.findall(row["question"])), key=lambda found: int(found[1])):
         path = media.get((row["question_id"], KINDS[tag], int(number)))
@@ -97,7 +97,7 @@ def _question(row: dict, media: dict, intake: Intake):
 
 
 def _lettered(options) -> list[str]:
-    """Options with their letters, which one edition ships and the other does not."""
+    """Options with their letters. One edition ships the letters; for the other they are added here."""
     options = [str(o) for o in options]
     if any(LETTERED.fullmatch(o.strip()) for o in options):
         return options
@@ -105,7 +105,7 @@ def _lettered(options) -> list[str]:
 
 
 def _named(row: dict, shipped: Shipped, intake: Intake) -> dict:
-    """Paths of the edition that ships files, by (question_id, kind, number)."""
+    """(question_id, kind, number) -> path, for the edition that ships media as files."""
     found = {}
     for column in PATHS:
         for number, path in enumerate(row[column] or [], 1):
@@ -114,7 +114,7 @@ def _named(row: dict, shipped: Shipped, intake: Intake) -> dict:
 
 
 def _extract(rows: list[dict], root: Path) -> dict:
-    """Write the media of these rows under `root`/media; returns their paths by (question_id, kind, number)."""
+    """Write the media of these rows under `root`/media. Returns (question_id, kind, number) -> path."""
     (root / "media").mkdir(parents=True, exist_ok=True)
     wanted = {}  # file -> column -> row number -> question id
     for row in rows:
@@ -135,7 +135,7 @@ def _extract(rows: list[dict], root: Path) -> dict:
 
 
 def _cells(table: pq.ParquetFile, column: str, places):
-    """(row number, bytes) of the cells of a column that are wanted and not null, reading row groups that hold any."""
+    """Yield (row number, bytes) for the wanted cells of a column, except null ones. Skips row groups without a wanted cell."""
     first = 0
     for group in range(table.num_row_groups):
         count = table.metadata.row_group(group).num_rows
@@ -153,8 +153,8 @@ def _cells(table: pq.ParquetFile, column: str, places):
 
 
 def _write(medium: bytes, root: Path) -> str:
-    """Write a medium under the hash of its bytes, once; returns its path under the root."""
-    suffix = next((s for magic, s in SUFFIXES.items() if medium.startswith(magic)), ".bin")  # for people; readers look inside
+    """Write a medium under the hash of its bytes, unless that file exists. Returns its path under the root."""
+    suffix = next((s for magic, s in SUFFIXES.items() if medium.startswith(magic)), ".bin")  # for people; readers ignore it
     path = f"media/{hashlib.sha256(medium).hexdigest()[:16]}{suffix}"
     if not (root / path).exists():
         with whole(root / path) as part:

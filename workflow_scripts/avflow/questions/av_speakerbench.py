@@ -1,7 +1,7 @@
-"""AV-SpeakerBench (arXiv 2512.02231): a csv of questions and clips cut out of longer videos, in zip archives or as files.
+"""AV-SpeakerBench (arXiv 2512.02231): a csv of questions, and clips of longer videos in zip archives or as files.
 
-`choices` is the text of a Python list. One video gives several clips, so a medium is a file and not a `video_id`. Every
-question is made to need both senses: it names what is seen and asks for what is heard, or the reverse.
+`choices` is the text of a Python list. One video gives several clips, so the file identifies a medium; `video_id` does not.
+Every question is built to need both modalities: it names what is seen and asks what is heard, or the reverse.
 """
 
 import csv
@@ -11,11 +11,11 @@ from .benchmark_rows import safe
 from .preparation import Intake, find_one, require_columns
 
 COLUMNS = ("question_id", "question", "choices", "answer", "task_id", "audio_visual_path")
-ARCHIVES = "audiovisual*.zip"  # beside them lie the same clips without sound, and without pictures
+ARCHIVES = "audiovisual*.zip"  # other archives hold the same clips without sound, or without pictures
 
 
 def collect(intake: Intake) -> None:
-    """Take in the questions of test.csv. Raises InputError for a file, a column or a task that is not there."""
+    """Take in the questions of test.csv. Raises InputError if a file, a column or a task is missing."""
     folder = intake.arguments.folder
     where = find_one(folder, "test.csv")
     with open(where, newline="", encoding="utf-8-sig") as file:

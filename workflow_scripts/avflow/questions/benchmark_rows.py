@@ -1,9 +1,9 @@
-"""From a benchmark's own rows to `Question`s: two shapes cover what the paper uses, and the miniature ships in the same two.
+"""From a benchmark's rows to `Question`s. Two row formats cover the paper's benchmarks; the miniature uses the same two.
 
-Video questions come with `choices` that may be the text of a Python list, as AV-SpeakerBench's; matching items come with
-inline media tags such as [audio1] and options that name an ordinal ("the third audio"), as AV-Odyssey's. In Eq. 3 the question
-stands between the candidates and the reference, so its tags are taken out, and with them what joins them ("[img1], [img2] or
-[img3]"); `question_raw` keeps it as shipped.
+Video questions follow AV-SpeakerBench: `choices` is a list, or the text of a Python list. Matching items follow AV-Odyssey: the
+question holds inline media tags such as [audio1], and each option names an ordinal ("the third audio"). In Eq. 3 the question
+stands between the candidates and the reference. So its tags are removed, together with the words that join them ("[img1], [img2]
+or [img3]"). `question_raw` keeps the text as shipped.
 """
 
 import ast
@@ -22,17 +22,17 @@ UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 def safe(name) -> str:
-    """A name with everything replaced that a file name cannot hold."""
+    """The name as a safe file name: "_" replaces every character except ASCII letters, digits, "_", "." and "-"."""
     return UNSAFE.sub("_", str(name))
 
 
 def slug(name) -> str:
-    """A task's name in one spelling: "Speech Recognition" -> "speech_recognition"."""
+    """A task's name in one common spelling: "Speech Recognition" -> "speech_recognition"."""
     return re.sub(r"[^a-z0-9]+", "_", str(name).lower()).strip("_")
 
 
 def lettered_options(choices, where: str) -> list[tuple[str, str]]:
-    """[("A", "circle"), ..] from ["A. circle", ..] or from the text of such a list. Raises Unusable naming `where`."""
+    """["A. circle", ..], or the text of such a list, as [("A", "circle"), ..]. Raises Unusable that names `where`."""
     if isinstance(choices, str):
         try:
             choices = ast.literal_eval(choices)
@@ -45,9 +45,9 @@ def lettered_options(choices, where: str) -> list[tuple[str, str]]:
 
 
 def video_question(row: dict, dataset: str, instruction: str, ending: str = "", option_format: str = "") -> Question:
-    """A row of an AV-SpeakerBench-like file in the layout of Eq. 1: video, instruction, question, options, ending.
+    """A row in the format of AV-SpeakerBench, laid out as in Eq. 1: video, instruction, question, options, ending.
 
-    row: question_id, question, choices, answer, task_id, audio_visual_path, and optionally needs and group. Raises Unusable.
+    row: question_id, question, choices, answer, task_id, audio_visual_path; optionally needs and group. Raises Unusable.
     """
     prefix = dataset.replace("-", "_")
     question_id = f"{prefix}__{row['question_id']}"
@@ -78,10 +78,11 @@ def video_question(row: dict, dataset: str, instruction: str, ending: str = "", 
 
 
 def items_question(row: dict, dataset: str, instruction: str, option_format: str = "") -> Question:
-    """A row of an AV-Odyssey-like file in the layout of Eq. 3: four candidates, question, reference, options, instruction.
+    """A row in the format of AV-Odyssey, laid out as in Eq. 3: four candidates, question, reference, options, instruction.
 
-    row: question_id, task, question with inline tags, options, answer, image_path and audio_path (lists), optionally needs.
-    The direction follows from the media counts, the correct candidate from the option's ordinal. Raises Unusable.
+    row: question_id, task, question (with inline tags), options, answer, image_path and audio_path (lists); optionally needs.
+    The numbers of pictures and sounds decide the direction. The right option's ordinal decides the correct candidate. Raises
+    Unusable.
     """
     prefix = dataset.replace("-", "_")
     question_id = f"{prefix}__{row['question_id']}"
@@ -130,7 +131,7 @@ def items_question(row: dict, dataset: str, instruction: str, option_format: str
 
 
 def direction_of(question_id: str, counts: dict[str, int]) -> str:
-    """ "I2A" for one image and four sounds, "A2I" for the reverse. Raises Unusable for anything else."""
+    """ "I2A" for one image and four sounds, "A2I" for one sound and four images. Raises Unusable for anything else."""
     pair = counts.get("image", 0), counts.get("audio", 0)
     if pair not in ((1, 4), (4, 1)) or sum(counts.values()) != 5:
         found = ", ".join(f"{n} {kind}" for kind, n in counts.items())
@@ -139,5 +140,5 @@ def direction_of(question_id: str, counts: dict[str, int]) -> str:
 
 
 def options_segment(option_format: str) -> dict:
-    """The options' place in a layout, and how they are written where it is not "A. text"."""
+    """The layout segment for the options. `option_format`: how an option is written; empty means "A. text"."""
     return {"seg": "options", "format": option_format} if option_format else {"seg": "options"}

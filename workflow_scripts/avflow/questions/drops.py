@@ -1,4 +1,4 @@
-"""Questions that are not used, each with its reason: every benchmark has some, and a count that nobody sees is a wrong count."""
+"""Dropped questions, each with its reason. Every benchmark has some. They are listed, since hidden drops make counts wrong."""
 
 import csv
 from dataclasses import astuple, dataclass, fields
@@ -8,7 +8,7 @@ from ..storage import whole
 
 @dataclass(frozen=True)
 class Dropped:
-    """A question that was left out. `reason` is one word, `detail` a sentence that names the file or the value."""
+    """A question that was left out. `reason` is one word; `detail` is a sentence that names the file or the value."""
 
     question_id: str
     task: str
@@ -17,7 +17,7 @@ class Dropped:
 
 
 def write_drops(dropped: list[Dropped], path) -> None:
-    """Write a tsv sorted by question; also an empty one, so that nothing dropped is a statement."""
+    """Write a tsv, sorted by question. It is written even if nothing was dropped, so that an empty list is explicit."""
     with whole(path) as part, open(part, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow([f.name for f in fields(Dropped)])

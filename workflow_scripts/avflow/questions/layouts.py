@@ -1,13 +1,13 @@
-"""In which order a prompt holds its parts (paper, Appendix D.3.1): each order is a function from a question to the same question.
+"""The order of a prompt's parts (paper, Appendix D.3.1). `arrange` returns the same question with its parts in another order.
 
     default          as the question was prepared: Eq. 1 or Eq. 3
-    items            original         the question as the benchmark ships it, media in the place of their tags
+    items            original         the question as the benchmark ships it, with media where its tags are
                      reference_first  R, C_1 .. C_4, question, options
                      reference_last   C_1 .. C_4, question, options, R
                      question_first   question, C_1 .. C_4, R, options
     av_video         question_first   all text, then the clip
 
-A prompt is built from `layout` alone, so nothing else changes; `layout_name` says which order it is.
+A prompt is built from `layout` alone, so nothing else changes. `layout_name` names the order.
 """
 
 import re
@@ -23,13 +23,13 @@ ORDERS = {
     "question_first": ("question", "candidates", "reference", "options"),
 }
 VARIANTS = {"items": ("original", *ORDERS), "av_video": ("question_first",)}
-NAMES = (DEFAULT, *VARIANTS["items"])  # of every setting
+NAMES = (DEFAULT, *VARIANTS["items"])  # the orders of all settings
 TAG = re.compile(r"\[(audio|img|video)(\d+)\]")
 KINDS = {"audio": "audio", "img": "image", "video": "video"}
 
 
 def arrange(question: Question, name: str) -> Question:
-    """The question asked in another order. Raises InputError for an order that its setting does not have."""
+    """The question with its parts in the order `name`. Raises InputError if the question's setting has no such order."""
     if name == DEFAULT:
         return question
     known = VARIANTS[question.setting]
@@ -47,7 +47,7 @@ def arrange(question: Question, name: str) -> Question:
 
 
 def _blocks(question: Question) -> dict[str, list]:
-    """The layout's segments by block; instructions belong to the question where they come before it, else to the options."""
+    """The layout's segments by block. Instructions before the question belong to its block, all others to the options' block."""
     blocks = {"candidates": [], "reference": [], "question": [], "options": []}
     first = next(i for i, s in enumerate(question.layout) if s["seg"] == "question")
     for i, segment in enumerate(question.layout):
@@ -62,11 +62,11 @@ def _blocks(question: Question) -> dict[str, list]:
 
 
 def _original(question: Question) -> list[dict]:
-    """The text as shipped, cut at its tags, with the media that they name in between; then options and instruction."""
+    """Leading instructions, then the question as shipped with each tag replaced by its medium, then options and the rest."""
     if not TAG.search(question.question_raw):
         raise InputError(
-            f"question {question.question_id}: there is no question_raw with media tags, from which layout original is made;"
-            " leave original out of the layouts"
+            f"question {question.question_id}: layout original needs a question_raw with media tags, and there is none;"
+            " remove original from the layouts"
         )
     named = {(m.kind, m.index): m.id for m in question.media}
     pieces = TAG.split(question.question_raw)

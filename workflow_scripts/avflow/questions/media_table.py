@@ -1,4 +1,4 @@
-"""The media table: a probe of every file that questions need, and which questions are dropped because of it, by reason."""
+"""The media table: what probing found in every media file. Questions with an unusable file are dropped, with the reason."""
 
 import csv
 import hashlib
@@ -15,16 +15,16 @@ from .drops import Dropped
 from .question import MediaItem, Question
 
 COLUMNS = ("media_id", "path", "status", "questions", "questions_dropped", *(f.name for f in fields(MediaFacts)), "detail")
-SHORT = 0.5  # seconds by which a clip's sound may end before its pictures
-SILENT = 1e-4  # of full scale, root mean square: -80 dB
+SHORT = 0.5  # a clip's sound may end this many seconds before its pictures
+SILENT = 1e-4  # root mean square, as a share of full scale: -80 dB
 
 
 def keep_usable(questions: list[Question], root, table_path, needs_audio: bool, threads=1, max_seconds=None, problems=None):
-    """Probe all media under `root`, write the table as tsv; returns the usable questions and the `Dropped`.
+    """Probe all media under `root` and write the table as tsv. Returns the usable questions and the `Dropped` ones.
 
-    max_seconds: longer videos are dropped as too_long. problems: path -> (reason, detail) of media that could not be put in
-    place. status is "ok" or the reason of `MediaError`; questions_dropped counts the questions lost to that file. Raises
-    InputError when nothing is left, with the commonest reason.
+    max_seconds: questions with a longer video are dropped as too_long. problems: path -> (reason, detail), for media that could
+    not be copied into place. The column status is "ok" or the reason of the `MediaError`; questions_dropped counts the questions
+    that use a file that is not ok. Raises InputError with the first reason if no question is left.
     """
     users, problems = {}, problems or {}
     for q in questions:
@@ -41,7 +41,7 @@ def keep_usable(questions: list[Question], root, table_path, needs_audio: bool, 
                 raise MediaError(*problems[path])
             facts = probe(Path(root) / path, kind, needs_audio and kind == "video")
             if max_seconds and kind == "video" and facts.seconds > max_seconds:
-                raise MediaError("too_long", f"{path}: {facts.seconds:.1f} s are more than max_seconds, {max_seconds}")
+                raise MediaError("too_long", f"{path}: lasts {facts.seconds:.1f} s, more than max_seconds ({max_seconds})")
         except MediaError as error:
             status, detail = error.reason, str(error)
         progress.step()
@@ -58,26 +58,26 @@ def keep_usable(questions: list[Question], root, table_path, needs_audio: bool, 
         if bad:
             dropped.append(Dropped(q.question_id, q.task, bad[1], bad[2]))
         elif twins:
-            detail = f"{twins[0].path} and {twins[1].path} are the same file, so two options are right or none is"
+            detail = f"{twins[0].path} and {twins[1].path} are the same file, so their options are both right or both wrong"
             dropped.append(Dropped(q.question_id, q.task, "duplicate_media", detail))
         else:
             kept.append(replace(q, flags=tuple(sorted({*q.flags, *(f for one in mine for f in _flags(one[0]))}))))
     if not kept:
-        first = dropped[0].detail if dropped else "there was none to begin with"
-        raise InputError(f"{table_path}: no question is left of {len(questions)}; first reason: {first}")
+        first = dropped[0].detail if dropped else "the dataset has none"
+        raise InputError(f"{table_path}: none of {len(questions)} questions is usable; first reason: {first}")
     return kept, dropped
 
 
 def _check_names(users) -> None:
-    """Raises InputError where two files would share a media_id, and so each other's features."""
+    """Raises InputError if two files have the same media_id: one would get the features of the other."""
     paths = {}
     for media_id, path, _ in sorted(users):
         if paths.setdefault(media_id, path) != path:
-            raise InputError(f"media_id {media_id} names both {paths[media_id]} and {path}; give every file an id of its own")
+            raise InputError(f"media_id {media_id} names both {paths[media_id]} and {path}; give each file its own id")
 
 
 def _flags(facts: MediaFacts):
-    """What is worth knowing about a medium that is used all the same."""
+    """Yield the flags of a usable medium: "silent", "audio_short"."""
     if facts.audio_channels and facts.loudness < SILENT:
         yield "silent"
     if facts.kind == "video" and facts.audio_channels and facts.audio_seconds < facts.seconds - SHORT:
@@ -85,7 +85,7 @@ def _flags(facts: MediaFacts):
 
 
 def _twins(question: Question, root) -> tuple[MediaItem, MediaItem] | None:
-    """Two candidates with the same bytes."""
+    """The first two candidates with the same bytes, or None."""
     candidates, seen = [m for m in question.media if m.role == "candidate"], {}
     sizes = [os.path.getsize(Path(root) / m.path) for m in candidates]
     for item, size in zip(candidates, sizes):
@@ -98,7 +98,7 @@ def _twins(question: Question, root) -> tuple[MediaItem, MediaItem] | None:
 
 
 def _write(found, users, table_path) -> None:
-    """The table, sorted by medium."""
+    """Write the table, sorted by medium."""
     with whole(table_path) as part, open(part, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, delimiter="\t", lineterminator="\n")
         writer.writeheader()

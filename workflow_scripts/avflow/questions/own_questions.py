@@ -1,8 +1,10 @@
-"""Your own questions: JSON Lines in the shape of `questions`, of which only what cannot be guessed must be written.
+"""Your own questions: JSON Lines in the format of `question`. You write only what has no default.
 
-A line needs question_id, task, question, options, answer and media; an option is its text, or an object with text, and with
-candidate where it names an item; a medium needs path and kind, and in the setting items its role. Everything else has a default:
-labels A, B, .., ids in order, a media_id from the path, group from the task, the layout of Eq. 1 or Eq. 3.
+A line needs question_id, task, question, options, answer and media.
+
+* An option is a text, or an object with the key text. In the setting items the object also needs candidate, the id of a medium.
+* A medium needs path and kind. In the setting items a reference needs its role; the default role is candidate.
+* Defaults: labels A, B, ..; ids in order; media_id from the path; group from the task; the layout of Eq. 1 or Eq. 3.
 """
 
 import json
@@ -20,7 +22,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def collect(intake: Intake) -> None:
-    """Take in the questions of --questions-file. Raises InputError naming the line for what is no question of this shape."""
+    """Take in the questions of --questions-file. Raises InputError that names the line if a line is not in this format."""
     path = intake.arguments.questions_file
     rows = [_row(line, f"{path}, line {n}") for n, line in enumerate(_lines(path), 1) if line.strip()]
     for row in intake.rows(rows, "task", path):
@@ -35,20 +37,20 @@ def _lines(path: Path) -> list[str]:
 
 
 def _row(line: str, where: str) -> dict:
-    """A line's object, its keys and the keys of its media and options checked."""
+    """The object of a line. Raises InputError if its keys, or those of its media or options, are wrong."""
     try:
         row = json.loads(line)
     except ValueError as error:
-        raise InputError(f"{where}: not JSON ({error}); write one object a line") from None
+        raise InputError(f"{where}: not JSON ({error}); write one object per line") from None
     if not isinstance(row, dict):
-        raise InputError(f"{where}: {type(row).__name__} in the place of an object; write one object a line")
+        raise InputError(f"{where}: found {type(row).__name__} instead of an object; write one object per line")
     _check_keys(where, "the question", row, REQUIRED, OPTIONAL)
     for name, required, optional in (
         ("media", {"path", "kind"}, {"id", "media_id", "role", "index"}),
         ("options", {"text"}, {"label", "candidate"}),
     ):
         if not isinstance(row[name], list):
-            raise InputError(f"{where}: {name} is no list; write a list")
+            raise InputError(f"{where}: {name} is not a list; write a list")
         if name == "options":
             row[name] = [{"text": o} if isinstance(o, str) else o for o in row[name]]
         for entry in row[name]:
@@ -66,7 +68,7 @@ def _check_keys(where, what, entry, required: set, optional: set) -> None:
 
 
 def _question(row: dict, intake: Intake) -> Question:
-    """The question with its defaults filled in. Raises Unusable."""
+    """The question with its defaults filled in. Raises Unusable, or InputError for an unknown role or a reserved layout_name."""
     arguments, where = intake.arguments, row["where"]
     items = _media(row["media"], arguments.setting, intake.prefix, where)
     options = tuple(Option(o.get("label", letter), o["text"], o.get("candidate")) for o, letter in zip(row["options"], LETTERS))
@@ -74,7 +76,7 @@ def _question(row: dict, intake: Intake) -> Question:
         "own" if "layout" in row else {"av_video": "paper_eq1", "items": "paper_eq3"}[arguments.setting]
     )
     if name in NAMES:
-        raise InputError(f"{where}: layout_name {name!r} is that of another order of the parts; give yours another name")
+        raise InputError(f"{where}: layout_name {name!r} is the name of a built-in order; choose another name")
     return Question(
         question_id=f"{intake.prefix}__{row['question_id']}",
         dataset=arguments.dataset,
@@ -95,7 +97,7 @@ def _question(row: dict, intake: Intake) -> Question:
 
 
 def _media(entries: list[dict], setting: str, prefix: str, where: str) -> tuple[MediaItem, ...]:
-    """Media with ids v1, or c1, c2, .. and r1, counted by role. Raises InputError for an unknown role."""
+    """The media, by default with ids v1, or c1, c2, .. and r1, numbered within each role. Raises InputError for unknown roles."""
     short, counts, made = {"video": "v", "candidate": "c", "reference": "r"}, {}, []
     for entry in entries:
         role = entry.get("role", "video" if setting == "av_video" else "candidate")

@@ -1,7 +1,7 @@
-"""What all datasets' preparation shares: which questions are taken, where media go, what is probed, dropped and written.
+"""The part of dataset preparation that all datasets share: select questions, place and probe media, drop, write.
 
-A reader (see `readers`) takes a dataset's own files and hands questions to an `Intake`; `finish` does the rest. Every question
-that is left out stands in `<dataset>.dropped.tsv` with its reason.
+A reader (see `readers`) reads a dataset's own files and passes the questions to an `Intake`. `finish` does the rest. Questions of
+the selected tasks that are left out are listed in `<dataset>.dropped.tsv` with the reason, except those beyond `--per-task`.
 """
 
 import argparse
@@ -25,29 +25,31 @@ from .question import split_for_knockout, write_questions
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    """The options of prepare.py."""
+    """The command-line options of prepare.py."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--type", required=True, choices=list(readers.MODULES), help="which reader takes it")
-    made.add_argument("--dataset", required=True, help="its name, with which all ids begin")
+    made.add_argument("--type", required=True, choices=list(readers.MODULES), help="the reader for this dataset")
+    made.add_argument("--dataset", required=True, help="the dataset's name; all ids begin with it")
     made.add_argument("--setting", required=True, choices=["av_video", "items"])
-    made.add_argument("--folder", type=Path, help="where the benchmark's files are")
+    made.add_argument("--folder", type=Path, help="folder that holds the benchmark's files")
     made.add_argument(
-        "--questions-file", type=Path, help="of the miniature, its test.csv; of your own, JSON Lines, one question a line"
+        "--questions-file", type=Path, help="the miniature's test.csv, or your own questions (JSON Lines, one per line)"
     )
-    made.add_argument("--root", type=Path, required=True, help="the folder that media paths start from, where media/ is made")
-    made.add_argument("--tasks", type=json.loads, default=["*"], help="JSON list of patterns over tasks; all where left out")
-    made.add_argument("--groups", type=json.loads, default={}, help="JSON, group -> patterns; a task in none is one of its own")
-    made.add_argument("--keep", type=json.loads, default={}, help="JSON, column -> values of the rows that are kept")
-    made.add_argument("--instruction", default="", help="the prompt's text before the question, or after the options (items)")
-    made.add_argument("--ending", default="", help="the prompt's text after the options (av_video)")
-    made.add_argument("--option-format", default="", help="how an option is written, such as '{label}. {text}'")
-    made.add_argument("--per-task", type=int, help="questions a task, at most, drawn by the hash of their ids")
+    made.add_argument("--root", type=Path, required=True, help="media paths are relative to this folder; media/ is made in it")
+    made.add_argument("--tasks", type=json.loads, default=["*"], help="JSON list of task name patterns (default: all tasks)")
+    made.add_argument("--groups", type=json.loads, default={}, help="JSON object, group -> task name patterns")
+    made.add_argument("--keep", type=json.loads, default={}, help="JSON object, column -> values; other rows are dropped")
+    made.add_argument("--instruction", default="", help="prompt text before the question, or after the options (items)")
+    made.add_argument("--ending", default="", help="prompt text after the options (av_video)")
+    made.add_argument("--option-format", default="", help="how an option is written, for example '{label}. {text}'")
+    made.add_argument("--per-task", type=int, help="most questions per task, chosen by the hash of their ids")
     number = lambda text: text if text == "all" else int(text)  # noqa: E731
-    made.add_argument("--knockout", type=number, default="all", help="questions a task that interventions are run on, or all")
-    made.add_argument("--knockout-tasks", type=json.loads, default=["*"], help="JSON list of patterns; all tasks where left out")
-    made.add_argument("--max-seconds", type=float, help="longer videos are dropped")
-    made.add_argument("--silent-videos", action="store_true", help="keep videos that have no audio track")
-    made.add_argument("--threads", type=int, default=os.cpu_count(), help="files that are probed at a time")
+    made.add_argument("--knockout", type=number, default="all", help="questions per task for interventions, or all")
+    made.add_argument(
+        "--knockout-tasks", type=json.loads, default=["*"], help="tasks for interventions: JSON list of patterns (default: all)"
+    )
+    made.add_argument("--max-seconds", type=float, help="drop questions with a longer video")
+    made.add_argument("--silent-videos", action="store_true", help="keep videos without an audio track")
+    made.add_argument("--threads", type=int, default=os.cpu_count(), help="number of files probed in parallel")
     made.add_argument("--questions", type=Path, required=True, help="output, JSON Lines")
     made.add_argument("--media", type=Path, required=True, help="output, tsv")
     made.add_argument("--dropped", type=Path, required=True, help="output, tsv")
@@ -55,20 +57,21 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 class Intake:
-    """Questions as they come in, their media, and those that are dropped."""
+    """Collects the questions of a dataset, their media, and the dropped questions."""
 
     def __init__(self, arguments):
         if arguments.folder:
             manifest.check(arguments.folder, "download_dataset")
         self.arguments, self.questions, self.dropped = arguments, [], []
-        self.jobs: dict[str, Source] = {}  # media that are to be put in place, by their paths under the root
-        self.stems: dict[str, Source] = {}  # what has which name without suffix, from which media_ids are made
+        self.jobs: dict[str, Source] = {}  # path under the root -> the medium to copy there
+        self.stems: dict[str, Source] = {}  # file name without suffix -> medium; the name becomes the media_id
         self.prefix = arguments.dataset.replace("-", "_")
 
     def rows(self, rows: list[dict], task_column: str, where) -> list[dict]:
-        """The rows of the tasks in use, with `task` and `group`; those that `keep` leaves out are dropped as filtered.
+        """The rows of the selected tasks, with `task` and `group` added. Rows that `keep` excludes are dropped as filtered.
 
-        Raises InputError when a column or a task of the configuration is not there.
+        A row's group comes from `groups`, else from the row itself, else it is the task. Raises InputError if a column or a task
+        that the configuration names does not exist.
         """
         require_columns(where, rows, [task_column, *self.arguments.keep])
         found = sorted({slug(row[task_column]) for row in rows})
@@ -90,7 +93,7 @@ class Intake:
         return self._limited(kept)
 
     def _limited(self, rows):
-        """At most `per_task` rows a task: those whose ids have the smallest hashes, so that no part of a file is preferred."""
+        """At most `per_task` rows per task: those whose ids have the smallest hashes, so the choice favours no part of a file."""
         order = lambda row: hashlib.sha256(f"{row['task']}/{row['question_id']}".encode()).digest()  # noqa: E731
         counts, chosen = Counter(), set()
         for row in sorted(rows, key=order):
@@ -103,23 +106,23 @@ class Intake:
         self.dropped.append(Dropped(f"{self.prefix}__{question_id}", task, reason, detail))
 
     def take(self, row: dict, make) -> None:
-        """Keep the question that make(row) gives, or its reason for giving none."""
+        """Keep the question that make(row) returns. If it raises Unusable, record the question as dropped."""
         try:
             self.questions.append(make(row))
         except Unusable as error:
             self.drop(row["question_id"], row["task"], error.reason, str(error))
 
     def place(self, shipped: Shipped, path: str) -> str:
-        """Have a medium put in place; returns the path that it will have. Raises Unusable."""
+        """Schedule a medium to be copied into place. Returns the path that it will have. Raises Unusable."""
         source = shipped.find(path)
         name = safe(PurePosixPath(path).name)
-        if self.stems.setdefault(PurePosixPath(name).stem, source) != source:  # a file of that name is in another folder
+        if self.stems.setdefault(PurePosixPath(name).stem, source) != source:  # another folder has a file of this name
             name = safe(path)
         self.jobs[f"media/{name}"] = source
         return f"media/{name}"
 
     def take_clip(self, row: dict, path: str, shipped: Shipped) -> None:
-        """Keep a question about one clip. row: question_id, task, group, question, choices, answer, and optionally needs."""
+        """Keep a question about one clip. row: question_id, task, group, question, choices, answer; optionally needs."""
         texts = (self.arguments.dataset, self.arguments.instruction, self.arguments.ending, self.arguments.option_format)
 
         def make(row):
@@ -130,44 +133,47 @@ class Intake:
 
 
 def _matching(pattern: str, tasks: list[str], where) -> list[str]:
-    """The tasks that a pattern of the configuration names. Raises InputError when there is none."""
+    """The tasks that match a pattern of the configuration. Raises InputError if none does."""
     found = fnmatch.filter(tasks, pattern)
     if not found:
-        raise InputError(f"{where}: there is no task {pattern!r}; name some of {', '.join(tasks)} in config.yaml")
+        raise InputError(f"{where}: no task matches {pattern!r}; choose from {', '.join(tasks)} in config.yaml")
     return found
 
 
 def _among(value, values) -> bool:
-    """Whether a cell holds one of the values, however csv files write true and false."""
+    """Whether a cell holds one of the values. Case is ignored, since csv files write true and false in several ways."""
     return str(value).strip().lower() in {str(v).lower() for v in values}
 
 
 def require_columns(where, rows: list[dict], columns) -> None:
-    """Raises InputError with the first column that is missing, and those that there are."""
+    """Raises InputError that names the first missing column and lists the existing ones."""
     if not rows:
-        raise InputError(f"{where}: it has no rows; download it again")
+        raise InputError(f"{where}: the file has no rows; download it again")
     for column in columns:
         if column not in rows[0]:
             there = ", ".join(map(str, rows[0]))
             raise InputError(
-                f"{where}: there is no column {column!r}, only {there}; pin a revision that has it, or correct config.yaml"
+                f"{where}: column {column!r} is missing (found: {there}); pin a revision that has it, or correct config.yaml"
             )
 
 
 def find_one(folder: Path, pattern: str) -> Path:
-    """The only file of that name. Raises InputError when there is none, or more than one."""
+    """The only file that matches `pattern`. Raises InputError if there is none, or more than one."""
     found = sorted(folder.rglob(pattern))
     if len(found) != 1:
         names = ", ".join(str(p.relative_to(folder)) for p in found) or "none"
-        raise InputError(f"{folder}: one file {pattern} is wanted, found: {names}; download the dataset again")
+        raise InputError(f"{folder}: exactly one file {pattern} is needed, found: {names}; download the dataset again")
     return found[0]
 
 
 def finish(intake: Intake) -> None:
-    """Put media in place, probe, drop, mark the questions for interventions, write three files; says what was kept and not."""
+    """Copy media into place, probe them, drop questions, mark those for interventions and write three files.
+
+    Prints how many questions are kept, and how many are dropped for which reason.
+    """
     arguments = intake.arguments
     if not intake.questions:
-        first = intake.dropped[0].detail if intake.dropped else "no row is of a task in use"
+        first = intake.dropped[0].detail if intake.dropped else "no row belongs to a selected task"
         raise InputError(f"dataset {arguments.dataset}: no question can be used; first reason: {first}")
     needs_audio = arguments.setting == "av_video" and not arguments.silent_videos
     problems = put_in_place(intake.jobs, arguments.root, arguments.threads)

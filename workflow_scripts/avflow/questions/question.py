@@ -1,11 +1,11 @@
-"""The normalised question: what is asked about which media, in which order the prompt holds them, and what is right.
+"""The common question format: what is asked about which media, the order of the prompt's parts, and the right answer.
 
-Every benchmark is brought into this one shape (JSON Lines, one question a line), so that everything after it is shared.
-`layout` lists the segments of the user's turn in order and is the only thing the prompt is built from:
+Every benchmark is converted to this format (JSON Lines, one question per line), so all later steps are shared. `layout` lists
+the segments of the user's turn in order. The prompt is built from nothing else:
 
     {"seg": "media", "id": "c1"} | {"seg": "instruction" | "question", "text": "..."} | {"seg": "options"}
 
-A question's text may come in several segments, where media stand in the midst of it. `layouts` makes other orders.
+A question's text may be split into several segments, with media between them. `layouts` makes other orders.
 """
 
 import hashlib
@@ -27,19 +27,19 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True)
 class MediaItem:
-    """One file in a question: `id` names it in the layout, `media_id` in the whole dataset, `path` under the media root."""
+    """One media file. `id` names it in the layout, `media_id` in the whole dataset. `path` is relative to the media root."""
 
     id: str
     media_id: str
     kind: str
     role: str
     path: str
-    index: int = 1  # which candidate it is, from 1
+    index: int = 1  # number among the candidates, from 1
 
 
 @dataclass(frozen=True)
 class Option:
-    """One answer option; `candidate` is the id of the media item that it names, where it names one."""
+    """One answer option. `candidate`: the id of the media item that it names, or None."""
 
     label: str
     text: str
@@ -48,7 +48,10 @@ class Option:
 
 @dataclass(frozen=True)
 class Question:
-    """A multiple-choice question; see the module's docstring for `layout`. `needs`: which modality decides it."""
+    """A multiple-choice question. `layout`: see the module's docstring. `needs`: the modality that decides the answer.
+
+    Raises Unusable, with the reason, if the fields are invalid or contradict each other.
+    """
 
     question_id: str
     dataset: str
@@ -63,7 +66,7 @@ class Question:
     media: tuple[MediaItem, ...]
     layout: tuple[dict, ...]
     correct_candidate: str | None = None
-    study_split: str = "accuracy"  # "knockout" if the question is among those that interventions are run on
+    study_split: str = "accuracy"  # "knockout": interventions run on this question, too
     flags: tuple[str, ...] = field(default=())
     question_raw: str = ""  # as the benchmark ships it, with its media tags
 
@@ -73,25 +76,25 @@ class Question:
                 raise Unusable(reason, f"question {self.question_id}: {what}")
 
         check(SAFE_NAME.fullmatch(self.question_id), "its id is not filename-safe; use letters, digits, '_', '-' and '.'")
-        check(self.setting in SETTINGS, f"setting {self.setting!r} is none of {', '.join(SETTINGS)}")
-        check(self.needs in NEEDS, f"needs {self.needs!r} is none of {', '.join(NEEDS)}")
+        check(self.setting in SETTINGS, f"setting {self.setting!r} is unknown; known: {', '.join(SETTINGS)}")
+        check(self.needs in NEEDS, f"needs {self.needs!r} is unknown; known: {', '.join(NEEDS)}")
         labels = [o.label for o in self.options]
-        check(len(labels) >= 2 and len(set(labels)) == len(labels), f"options {labels} need at least two different labels")
+        check(len(labels) >= 2 and len(set(labels)) == len(labels), f"options {labels} need two or more labels, all different")
         wrong = f"answer {self.answer!r} is not among its options {labels}; correct it or drop the question"
         check(self.answer in labels, wrong, "bad_answer")
         texts = {o.text for o in self.options}
         check(len(texts) == len(labels), "two options have the same text; drop the question", "same_options")
         ids = [m.id for m in self.media]
-        check(ids and len(set(ids)) == len(ids), f"media ids {ids} must be given and differ")
+        check(ids and len(set(ids)) == len(ids), f"media ids {ids}: give one or more, all different")
         for m in self.media:
-            check(m.kind in KINDS and m.role in ROLES, f"media {m.id} has kind {m.kind!r} and role {m.role!r}")
+            check(m.kind in KINDS and m.role in ROLES, f"media {m.id}: kind {m.kind!r} or role {m.role!r} is unknown")
             check(SAFE_NAME.fullmatch(m.media_id), f"media_id {m.media_id!r} is not filename-safe")
         segments = [s.get("seg") for s in self.layout]
         unknown = sorted({str(s) for s in segments} - set(SEGMENTS))
         check(not unknown, f"layout segment {', '.join(unknown)} is unknown; known: {', '.join(SEGMENTS)}")
         placed = [s["id"] for s in self.layout if s["seg"] == "media"]
         check(sorted(placed) == sorted(ids), f"the layout places media {placed} but the question has {ids}")
-        check(segments.count("options") == 1 and "question" in segments, "the layout needs a question, and its options once")
+        check(segments.count("options") == 1 and "question" in segments, "the layout needs a question, and options exactly once")
         if self.setting == "items":
             named = {o.candidate for o in self.options}
             candidates = {m.id for m in self.media if m.role == "candidate"}
@@ -100,16 +103,16 @@ class Question:
             answered = next(o.candidate for o in self.options if o.label == self.answer)
             check(
                 self.correct_candidate == answered,
-                f"correct_candidate {self.correct_candidate!r} is not what {self.answer} names",
+                f"correct_candidate {self.correct_candidate!r} is not the one that option {self.answer} names",
             )
 
     @property
     def cluster(self) -> str:
-        """What the statistics count as one independent unit: the clip, or the reference of a matching question."""
+        """The independent unit of the statistics: the media_id of the clip, or of a matching question's reference."""
         return next((m for m in self.media if m.role == "reference"), self.media[0]).media_id
 
     def shard(self, shards: int) -> int:
-        """Which of `shards` parts the question is computed in; all questions on one medium share it."""
+        """The number of the shard, out of `shards`, that computes this question. Questions of one cluster share a shard."""
         return int.from_bytes(hashlib.sha256(self.cluster.encode()).digest()[:8], "big") % shards
 
     def item(self, id: str) -> MediaItem:
@@ -117,12 +120,12 @@ class Question:
 
 
 def to_json(question: Question) -> str:
-    """The question as one line of JSON, keys in a fixed order."""
+    """The question as one line of JSON, with its keys in a fixed order."""
     return json.dumps(asdict(question), ensure_ascii=False)
 
 
 def from_json(line: str, where: str) -> Question:
-    """Parse one line; `where` names file and line in errors. Raises InputError on anything missing, unknown or inconsistent."""
+    """Parse one line. `where` names file and line in errors. Raises InputError if a key is missing, unknown or inconsistent."""
     try:
         row = json.loads(line)
         row["options"] = tuple(Option(**o) for o in row["options"])
@@ -133,12 +136,12 @@ def from_json(line: str, where: str) -> Question:
         raise InputError(f"{where}: {error}") from None
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise InputError(
-            f"{where}: not a question of the documented shape ({error}); make it anew with its prepare rule"
+            f"{where}: not a question of the documented shape ({error}); make the file again with its prepare rule"
         ) from None
 
 
 def write_questions(questions, path) -> None:
-    """Write JSON Lines, sorted by question_id. Raises InputError when an id occurs twice."""
+    """Write JSON Lines, sorted by question_id. Raises InputError if an id occurs twice."""
     questions = sorted(questions, key=lambda q: q.question_id)
     for a, b in zip(questions, questions[1:]):
         if a.question_id == b.question_id:
@@ -148,14 +151,14 @@ def write_questions(questions, path) -> None:
 
 
 def read_questions(path, shard: int = 0, shards: int = 1) -> list[Question]:
-    """Read what `write_questions` wrote, or one shard of it."""
+    """Read a file of `write_questions`, or one shard of it."""
     lines = Path(path).read_text(encoding="utf-8").splitlines()
     questions = [from_json(line, f"{path}, line {n}") for n, line in enumerate(lines, 1) if line.strip()]
     return [q for q in questions if q.shard(shards) == shard]
 
 
 def first_of_tasks(questions: list[Question], count: int | None) -> set[str]:
-    """The ids of the first `count` questions of every task, in the order of the file; of all where count is None."""
+    """The ids of the first `count` questions of every task, in the order given. With count None: all ids."""
     by_task = {}
     for question in questions:
         by_task.setdefault(question.task, []).append(question.question_id)
@@ -163,7 +166,10 @@ def first_of_tasks(questions: list[Question], count: int | None) -> set[str]:
 
 
 def split_for_knockout(questions, per_task: int, tasks=None) -> list[Question]:
-    """Mark the first `per_task` questions of every task, by id, as those that interventions are run on; tasks: of these only."""
+    """Mark the first `per_task` questions of every task, in the order of their ids, for interventions.
+
+    tasks: mark questions of these tasks only. Returns all questions, sorted by id.
+    """
     counts, marked = {}, []
     for q in sorted(questions, key=lambda q: q.question_id):
         counts[q.task] = counts.get(q.task, 0) + 1

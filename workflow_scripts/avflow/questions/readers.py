@@ -1,17 +1,17 @@
-"""Which module reads the questions of which type of dataset. The rules ask, too: an edited reader reruns its own datasets."""
+"""The module that reads each type of dataset. The rules use this table, too: editing a reader reruns only its own datasets."""
 
 import importlib
 
-MODULES = {  # type in config.yaml -> module, whose collect(intake) hands every question to the Intake
-    "miniature": "miniature.questions",
+MODULES = {  # type in config.yaml -> module; its collect(intake) passes all questions to the Intake
+    "miniature": "miniature.reader",
     "av_speakerbench": "questions.av_speakerbench",
     "av_odyssey": "questions.av_odyssey",
     "worldsense": "questions.worldsense",
     "questions": "questions.own_questions",
 }
-ON_DISK = ("miniature", "questions")  # types whose files are not downloaded as a benchmark's are
+ON_DISK = ("miniature", "questions")  # types whose files are not downloaded from the hub
 
 
 def collect(kind: str, intake) -> None:
-    """Read the questions of a dataset of this type into an Intake."""
+    """Read the questions of a dataset of type `kind` into an Intake."""
     importlib.import_module(f"avflow.{MODULES[kind]}").collect(intake)

@@ -1,7 +1,7 @@
-"""WorldSense (arXiv 2502.04326): questions by video in a json file, or as rows of a parquet; videos with sound in zip archives.
+"""WorldSense (arXiv 2502.04326): questions in a json file or a parquet file; videos with sound in zip archives.
 
-Both hubs are read: the authors', with `worldsense_qa.json` ({video: {"task0": {..}, ..}}), and the mirror with a parquet that has
-a row a question. Some questions have three options.
+Two repositories are supported. The authors' one has `worldsense_qa.json` ({video: {"task0": {..}, ..}}). The mirror has a parquet
+file with one row per question. Some questions have three options.
 """
 
 import json
@@ -15,18 +15,18 @@ from .benchmark_rows import safe
 from .preparation import Intake, find_one, require_columns
 
 COLUMNS = ("index", "video", "task_type", "question", "candidates", "answer")
-ARCHIVES = "*video*.zip"  # beside them lie sound tracks and subtitles
+ARCHIVES = "*video*.zip"  # other archives hold sound tracks and subtitles
 FIELDS = ("task_type", "question", "candidates", "answer")
 
 
 def _from_json(path: Path) -> list[dict]:
-    """A row a question from the authors' file."""
+    """One row per question, from the authors' json file."""
     try:
         videos = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error}); delete it and download it again") from None
     if not isinstance(videos, dict) or not all(isinstance(entry, dict) for entry in videos.values()):
-        raise InputError(f"{path}: not an object of videos with their tasks; delete it and download it again")
+        raise InputError(f"{path}: not a JSON object of videos and their tasks; delete it and download it again")
     rows = []
     for video, entry in videos.items():
         for name, task in entry.items():
@@ -37,7 +37,7 @@ def _from_json(path: Path) -> list[dict]:
 
 
 def _from_parquet(path: Path) -> list[dict]:
-    """A row a question from the mirror's table."""
+    """One row per question, from the mirror's parquet file."""
     table = pq.ParquetFile(path)
     require_columns(path, [dict.fromkeys(table.schema_arrow.names)], COLUMNS)
     rows = table.read(columns=list(COLUMNS)).to_pylist()
@@ -45,7 +45,7 @@ def _from_parquet(path: Path) -> list[dict]:
 
 
 def collect(intake: Intake) -> None:
-    """Take in the questions of either file. Raises InputError for a file, a column or a task that is not there."""
+    """Take in the questions of either file. Raises InputError if a file, a column or a task is missing."""
     folder = intake.arguments.folder
     if any(folder.rglob("worldsense_qa.json")):
         where = find_one(folder, "worldsense_qa.json")

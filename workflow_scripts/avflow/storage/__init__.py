@@ -1,6 +1,6 @@
-"""What lies on disk: whole files, rows that survive a kill, shards of tensors, and the code that numbers come from.
+"""What is on disk: files that appear only when complete, rows that survive a kill, shards of tensors, the code behind a number.
 
-Nothing here knows what the bytes mean.
+Nothing here depends on what the bytes mean.
 """
 
 from .. import attach

@@ -1,7 +1,7 @@
-"""What a downloaded folder must hold: its manifest lists every file, and one that has gone since is named.
+"""Check that a downloaded folder still holds every file that its manifest lists.
 
-A manifest alone proves nothing for ever: clusters sweep files that nobody opened for weeks, and without one of its archives a
-benchmark would merely lose the questions whose clips are in it.
+The manifest's existence is not enough. Clusters delete files that nobody has opened for weeks. If an archive of a benchmark were
+missing, the questions about its clips would just be dropped.
 """
 
 import json
@@ -11,14 +11,17 @@ from ..errors import InputError
 
 
 def remedy(rule: str, folder) -> str:
-    """What to run so that a folder holds what it should; rule: the one that fetches it."""
+    """What to run so that a folder is complete again. rule: the rule that fetches it."""
     manifest = Path(folder) / "manifest.json"
     first = f"delete {manifest} and, " if manifest.is_file() else ""
-    return f"the rule {rule} fetches it: {first}where the network is, run: snakemake downloads (with the study's --config)"
+    return f"the rule {rule} fetches it: {first}on a networked machine, run: snakemake downloads (with the study's --config)"
 
 
 def check(folder, rule: str) -> None:
-    """Raises InputError for the first file of the manifest that is not there in its size. Of a folder without one: nothing."""
+    """Raises InputError for the first file of the manifest that is missing or has another size.
+
+    A folder without a manifest passes.
+    """
     manifest = Path(folder) / "manifest.json"
     if not manifest.is_file():
         return
@@ -29,6 +32,6 @@ def check(folder, rule: str) -> None:
     for name, size in files.items():
         path = Path(folder) / name
         if not path.is_file():
-            raise InputError(f"{path} was downloaded and is not there any more; {remedy(rule, folder)}")
+            raise InputError(f"{path} was downloaded but no longer exists; {remedy(rule, folder)}")
         if path.stat().st_size != size:
-            raise InputError(f"{path} has {path.stat().st_size} bytes and was downloaded with {size}; {remedy(rule, folder)}")
+            raise InputError(f"{path} has {path.stat().st_size} bytes, but {size} were downloaded; {remedy(rule, folder)}")

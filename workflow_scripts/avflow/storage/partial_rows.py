@@ -1,12 +1,15 @@
-"""Result rows that survive a kill: a side file takes every finished question, a parquet file appears when all are there.
+"""Result rows that survive a kill. A side file stores every finished question; a parquet file appears when all are finished.
 
-`<out>.partial` holds a header and checksummed records. The header names everything that decides a row's values: code, inputs,
-parameters. It does not name what is asked. A file with another header is started anew. Each record holds rows of one question;
-a question gets another record when a later run asks for more. A record that a kill tore or a disk damaged is left out, and only
-its rows are computed again. One process at a time holds the file.
+`<out>.partial` holds a header and records with checksums.
 
-Snakemake deletes declared outputs before a job starts and after it fails. So the side file is not declared, and it stays when
-the job is done: a later run finds its rows, and computes only those that are new.
+* The header names everything that decides a row's values: code, inputs and parameters. It does not name the questions asked. A
+  file with a different header is overwritten.
+* Each record holds rows of one question. If a later run asks for more of a question, the question gets another record.
+* A record that is incomplete or damaged is skipped, and only its rows are computed again.
+* One process at a time holds the file.
+
+Snakemake deletes declared outputs before a job starts and after it fails. So the side file is not declared, and it stays after
+the job: a later run finds its rows and computes only new ones.
 """
 
 import contextlib
@@ -28,16 +31,16 @@ MAGIC = b"avflow rows 1\n"
 
 
 class PartialRows:
-    """Rows of finished questions, kept in a side file. Use as a context manager.
+    """Rows of finished questions, stored in a side file. Use as a context manager.
 
-    Waits while another process holds it. Raises OSError with the file's name where the disk is full or cannot be written; what
-    was finished before is kept.
+    Waits while another process holds the file. Raises OSError with the file's name if it cannot be written, for example because
+    the disk is full; rows stored earlier are kept.
     """
 
     def __init__(self, out, header: dict):
-        """out: the parquet to be; header: everything that makes rows valid, compared as JSON."""
+        """out: path of the parquet file to write. header: everything that decides the rows' values, compared as JSON."""
         self.out, self.path = Path(out), Path(f"{out}.partial")
-        self.records: dict[str, list[bytes]] = {}  # of each question, and of each "#fact"
+        self.records: dict[str, list[bytes]] = {}  # question id, or "#" and the name of a fact -> its records
         wanted = json.dumps(header, sort_keys=True).encode()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.file = alone(self.path)
@@ -49,7 +52,7 @@ class PartialRows:
             self._write(wanted, MAGIC)
 
     def _read(self, wanted: bytes) -> int:
-        """Load whole records; returns where the last of them ends, or 0 if the file belongs to another header."""
+        """Load the complete records. Returns the position where the last one ends, or 0 if the file has another header."""
         if self.file.read(len(MAGIC)) != MAGIC:
             return 0
         end, damaged = 0, 0
@@ -69,7 +72,7 @@ class PartialRows:
                 self.records.setdefault(name.decode(), []).append(record)
             end = self.file.tell()
         if damaged:
-            print(f"{self.path}: {damaged} damaged records are left out, their questions are asked again", file=sys.stderr)
+            print(f"{self.path}: skipping {damaged} damaged records; their questions are computed again", file=sys.stderr)
         return end
 
     def _write(self, payload: bytes, before: bytes = b""):
@@ -83,16 +86,16 @@ class PartialRows:
         return {name for name in self.records if not name.startswith("#")}
 
     def remember(self, name: str, fact) -> None:
-        """Keep a fact (JSON) beside the rows, on disk when this returns; the last of a name counts."""
+        """Store a fact (JSON) beside the rows. It is on disk when this returns. The last fact of a name counts."""
         self._keep(f"#{name}", json.dumps(fact).encode())
 
     def recall(self, name: str):
-        """What was remembered under a name, in this run or in one that was killed; None if nothing was."""
+        """The fact stored under a name, in this run or an earlier one. None if there is none."""
         found = self.records.get(f"#{name}")
         return json.loads(found[-1]) if found else None
 
     def add(self, question_id: str, rows: list[dict]) -> None:
-        """Keep rows of a question, behind those that it has; they are on disk when this returns."""
+        """Append rows to a question's rows. They are on disk when this returns."""
         sink = io.BytesIO()
         table = pa.Table.from_pylist(rows)
         with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -107,14 +110,14 @@ class PartialRows:
         return [pa.ipc.open_stream(record).read_all() for record in self.records.get(question_id, [])]
 
     def rows_of(self, question_id: str, columns: list[str] | None = None) -> list[dict]:
-        """A question's rows as they were given to `add`, in that order; columns: only these."""
+        """A question's rows, in the order in which `add` got them. columns: return only these columns."""
         tables = self._tables(question_id)
         return [row for table in tables for row in (table.select(columns) if columns else table).to_pylist()]
 
     def finish(self, question_ids, schema: pa.Schema, metadata: dict, picked: dict | None = None) -> pa.Table:
-        """Write the parquet, rows in the order of `question_ids`, `metadata` as JSON under the key "avflow".
+        """Write the parquet file, with rows in the order of `question_ids` and `metadata` as JSON under the key "avflow".
 
-        picked: question -> numbers of its rows that are taken, in this order, counted as in `rows_of`; None takes all rows.
+        picked: question -> the row numbers to take, in this order, counted as in `rows_of`. None takes all rows.
         """
         tables = [schema.empty_table()]
         for question_id in question_ids:
@@ -128,21 +131,21 @@ class PartialRows:
         return self
 
     def __exit__(self, *_):
-        with contextlib.suppress(OSError):  # what could not be written was reported, and its buffer is tried again here
+        with contextlib.suppress(OSError):  # a failed write was reported already; close() tries its buffer again
             self.file.close()
 
 
 def write_parquet(table: pa.Table, path) -> None:
-    """Write a table so that the file appears only when it is whole."""
+    """Write a table as parquet. The file appears only when it is complete."""
     with whole(path) as part:
         pq.write_table(table, part, compression="zstd")
 
 
 def read_metadata(path) -> dict:
-    """What `finish` recorded about a parquet file."""
+    """The metadata that `finish` stored in a parquet file."""
     return json.loads(pq.read_schema(path).metadata[b"avflow"])
 
 
 def schema(**columns: str) -> pa.Schema:
-    """A schema from column names and the short type names string, int32, int64, float32, float64, bool."""
+    """A schema from column names and short type names: string, int32, int64, float32, float64 or bool."""
     return pa.schema([(name, getattr(pa, kind + "_" if kind == "bool" else kind)()) for name, kind in columns.items()])

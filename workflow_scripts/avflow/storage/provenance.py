@@ -1,4 +1,4 @@
-"""Which code a script's numbers come from, and the versions it ran with. Standard library only: the workflow reads it too."""
+"""The code behind a script's numbers, and the versions it ran with. Standard library only, since the workflow imports it, too."""
 
 import ast
 import hashlib
@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 LIBRARY = Path(__file__).resolve().parents[1]
-NO_NUMBERS = (  # modules that cannot change a result's values; so are all `__init__`
+NO_NUMBERS = (  # modules that cannot change a result's values; no `__init__` can, either
     "cli",
     "errors",
     "models/devices",
@@ -22,7 +22,7 @@ NO_NUMBERS = (  # modules that cannot change a result's values; so are all `__in
 
 @cache
 def _named(text: str) -> list[tuple[int, str, str]]:
-    """(dots, module, name) of a text's import statements, wherever they stand; once each, for rules share most modules."""
+    """(dots, module, name) for every import statement in a source text. Cached, because rules share most modules."""
     found = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
@@ -34,14 +34,14 @@ def _named(text: str) -> list[tuple[int, str, str]]:
 
 @cache
 def _offered(text: str) -> dict[str, str]:
-    """Name -> module, from the call of `attach` in a package's `__init__`."""
+    """Name -> module, from the call of `attach` in the source text of a package's `__init__`."""
     calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
     calls = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "attach"]
     return {name: module for call in calls for module, names in ast.literal_eval(call.args[1]).items() for name in names}
 
 
 def _imports(source: Path, text: str | None = None) -> set[Path]:
-    """The avflow modules that a file (or `text` in its place) names in import statements."""
+    """The avflow modules that a file imports itself. text: read this instead of the file's own text."""
     found = set()
 
     def add(folder: Path, dotted: str):
@@ -53,7 +53,7 @@ def _imports(source: Path, text: str | None = None) -> set[Path]:
         return False
 
     def take(folder: Path, dotted: str, name: str):
-        """What `from dotted import name` loads: a module, or a name that a package offers from one of its modules."""
+        """Add what `from dotted import name` loads: a module, or the module from which a package offers the name."""
         if add(folder, f"{dotted}.{name}".lstrip(".")):
             return
         package = folder.joinpath(*dotted.split(".")) if dotted else folder
@@ -70,21 +70,21 @@ def _imports(source: Path, text: str | None = None) -> set[Path]:
         else:
             continue
         add(folder, module)
-        if name:  # `from . import world` names a module, `from .world import Scenes` does not
+        if name:  # `from . import world` names a module; `from .world import Scenes` does not
             take(folder, module, name)
     return {p.resolve() for p in found}
 
 
 def sources(script, *also: str) -> list[Path]:
-    """The script and every avflow module that it imports, directly or not, with the packages they lie in; sorted.
+    """The script, every avflow module that it imports directly or indirectly, and their packages' `__init__`; sorted.
 
-    also: modules that it loads by name while it runs, such as "models.qwen_omni".
+    also: modules that the script loads by name at run time, such as "models.qwen_omni".
     """
     return _closure([Path(script).resolve(), *(LIBRARY.joinpath(*name.split(".")).with_suffix(".py") for name in also)])
 
 
 def notebook_sources(notebook) -> list[Path]:
-    """The avflow modules that a notebook's code cells import, directly or not; sorted."""
+    """Every avflow module that a notebook's code cells import directly or indirectly, and their packages; sorted."""
     cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
     code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     return _closure(_imports(Path(notebook), code))
@@ -117,7 +117,7 @@ class _WithoutDocstrings(ast.NodeTransformer):
 def code_hash(script, *also: str) -> str:
     """sha256 over the syntax trees of `sources(script, *also)`, without comments and docstrings.
 
-    A comment or a new sentence in a docstring keeps finished questions; anything that could change a number starts them anew.
+    A changed comment or docstring keeps finished questions. Any change that could affect a number recomputes them.
     """
     digest = hashlib.sha256()
     for path in sources(script, *also):
@@ -129,7 +129,7 @@ def code_hash(script, *also: str) -> str:
 
 
 def file_hash(*paths) -> str:
-    """sha256 over the bytes of files, in the given order."""
+    """sha256 over the bytes of the files, in the given order."""
     digest = hashlib.sha256()
     for path in paths:
         with open(path, "rb") as file:
@@ -139,5 +139,5 @@ def file_hash(*paths) -> str:
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Versions of Python and of installed packages."""
+    """The versions of Python and of the given installed packages."""
     return {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}}

@@ -1,10 +1,10 @@
-"""Writing a safetensors file tensor by tensor, so that a shard of many gigabytes is never in memory.
+"""Write a safetensors file tensor by tensor, so that a shard of many gigabytes is never in memory.
 
-The header of such a file says where every tensor lies and comes first. So room is left for it, pictures follow as they come, and
-it is written last, filled up with the blanks that the format allows. Numbers of several bytes must lie at multiples of their
-size, and the format allows no gaps between tensors: they are kept until the end, the widest first.
-
-Every tensor's checksum stands in the header's metadata, for the format has none, and a flipped bit would become a result.
+* A safetensors file begins with a header that gives every tensor's position. The writer leaves room for the header and writes it
+  last, padded with the blanks that the format allows. Byte tensors (pictures) are written as they come.
+* Numbers of several bytes must start at multiples of their size, and the format allows no gaps between tensors. So wider tensors
+  are kept until the end and written widest first.
+* The header's metadata holds a checksum of every tensor. The format itself has none, and a flipped bit would become a result.
 """
 
 import contextlib
@@ -24,15 +24,15 @@ LENGTH = struct.Struct("<Q")
 
 
 def room_for(names) -> int:
-    """Bytes that suffice for the header of tensors of these names."""
+    """A number of bytes that is enough for the header of tensors with these names."""
     return 1000 + sum(250 + 2 * len(name) for name in names)
 
 
 class ShardWriter:
-    """Takes named arrays or tensors. Use as a context manager; the file appears only when all went well."""
+    """Writes named arrays or tensors. Use as a context manager. The file appears only if no error occurs."""
 
     def __init__(self, path, room: int, metadata: dict[str, str]):
-        """room: bytes for the header, see `room_for`."""
+        """room: bytes reserved for the header, see `room_for`. metadata: stored in the header."""
         self.path, self.metadata = Path(path), metadata
         self.room, self.entries, self.sums, self.kept, self.end = room + -room % 8, {}, {}, [], 0
 
@@ -44,7 +44,7 @@ class ShardWriter:
         return self
 
     def add(self, name: str, array) -> None:
-        """Write an array of bytes behind the others; keep a smaller one of wider numbers for the end."""
+        """Append an array of bytes to the file. An array of wider numbers is kept in memory until the end."""
         tensor = torch.as_tensor(array)
         if tensor.element_size() == 1:
             self._write(name, tensor)
@@ -66,7 +66,7 @@ class ShardWriter:
         metadata = {**self.metadata, "crc32": json.dumps(self.sums)}
         header = json.dumps({"__metadata__": metadata, **self.entries}, separators=(",", ":")).encode()
         if len(header) > self.room:
-            raise InputError(f"{self.path}: {len(header)} bytes of header do not fit into {self.room}; leave more room")
+            raise InputError(f"{self.path}: {len(header)} bytes of header do not fit into {self.room}; reserve more room")
         self.file.seek(0)
         self.file.write(LENGTH.pack(self.room) + header.ljust(self.room))
         self.file.flush()

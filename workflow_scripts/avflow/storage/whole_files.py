@@ -1,7 +1,7 @@
-"""Files that appear when they are whole, that one process at a time writes, and whose trouble is named.
+"""Files that appear only when they are complete. One process at a time writes a file, and errors name the file.
 
-When Snakemake itself is killed its jobs go on, and the next Snakemake starts them again. So whoever writes holds a lock, which
-the system takes back from a process that ends in whatever way, and whoever comes second waits.
+When Snakemake is killed, its jobs go on, and the next Snakemake starts them again. So every writer holds a lock, and a second
+writer waits. The system releases the lock however the process ends.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def naming(path):
-    """Say of an OSError which file it befell: those of a full disk come from write and flush, which do not know it."""
+    """Add the file name to an OSError that has none. On a full disk write() and flush() fail without a name."""
     try:
         yield
     except OSError as error:
@@ -22,25 +22,25 @@ def naming(path):
 
 
 def alone(path):
-    """Open a file to read and write it, made where it is not there, once no other process has it open by this function."""
+    """Open a file for reading and writing; create it if needed. Waits while another process has it open through this function."""
     while True:
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"{path}: another process still writes it; waiting until that one ends", file=sys.stderr, flush=True)
+            print(f"{path}: another process is writing it; waiting for that process to end", file=sys.stderr, flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError:
             return file  # a file system without locks
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
                 return file
-        file.close()  # it got another name meanwhile
+        file.close()  # the file was renamed or replaced meanwhile
 
 
 @contextlib.contextmanager
 def whole(path):
-    """Give a path to write to, empty and held by `alone`; at the end it is named `path`, and after an error it is removed."""
+    """Yield an empty file to write to, locked by `alone`. At the end it is renamed to `path`; after an error it is removed."""
     part = Path(f"{path}.part")
     with naming(path), alone(part) as held:
         held.truncate(0)

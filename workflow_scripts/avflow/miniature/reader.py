@@ -1,4 +1,4 @@
-"""The question file of a rendered dataset of the miniature -> questions in the layout of Eq. 1 or Eq. 3."""
+"""Read the question file of a rendered miniature dataset into questions, laid out as in Eq. 1 or Eq. 3."""
 
 import csv
 import json
@@ -10,13 +10,16 @@ from .datasets import INSTRUCTIONS
 
 
 def collect(intake: Intake) -> None:
-    """Take in the questions of a test.csv. They come in the order in which they were drawn, and none is left out."""
+    """Take in all questions of a test.csv, in the order in which they were drawn.
+
+    --tasks, --groups, --keep and --per-task do not apply.
+    """
     arguments = intake.arguments
     intake.questions = read_rows(arguments.questions_file, arguments.dataset, arguments.setting)
 
 
 def read_rows(path: Path, dataset: str, setting: str) -> list[Question]:
-    """The questions of a test.csv."""
+    """The questions of a test.csv. setting: "av_video" or "items"."""
     with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     if setting == "av_video":

@@ -1,6 +1,6 @@
 """The miniature's own rows become questions of both settings."""
 
-from avflow.miniature.questions import read_rows
+from avflow.miniature.reader import read_rows
 
 
 def test_every_row_of_the_miniature_is_a_question(world_files):
