@@ -200,11 +200,11 @@ def test_orders_of_the_prompt_keep_their_own_uncut_answers(tmp_path):
     [
         (
             lambda rows: rows.drop(columns="p_base_clean"),
-            "figure_4.parquet: has no column p_base_clean; delete it and make it anew",
+            "figure_4.parquet: has no column p_base_clean; delete it and make it again",
         ),
         (
             lambda rows: rows.replace("q03", "q99"),
-            "question q99 (1 in all) is in none of the files of questions; give its dataset's",
+            "question q99 (1 in all) is in none of the question files; give its dataset's",
         ),
         (lambda rows: rows[1:], "question q00 of small has no uncut row; delete"),
         (
