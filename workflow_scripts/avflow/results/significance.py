@@ -39,9 +39,7 @@ def sign_flip(differences, clusters, draws: int = 10_000, seed: int = 0):
     for signs in _flips(*unit.shape, draws, seed):
         flipped = np.abs(signs @ unit)[:, order]  # (some flips, m), the largest observed first
         alone[order] += (flipped >= observed[order]).sum(0)
-        largest = np.maximum.accumulate(flipped[:, ::-1], axis=1)[
-            :, ::-1
-        ]  # over this column and those observed smaller
+        largest = np.maximum.accumulate(flipped[:, ::-1], axis=1)[:, ::-1]  # over this column and those observed smaller
         family[order] += (largest >= observed[order]).sum(0)
         total += len(signs)
     family[order] = np.maximum.accumulate(family[order])
