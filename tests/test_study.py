@@ -371,12 +371,16 @@ def test_figures_are_told_of_the_studys_own_datasets_and_models():
 @pytest.mark.parametrize(
     ("of", "name", "message"),
     [
-        (CLIPS, "fig5", "config.yaml: knockout/cuts/figure_5 is for no dataset of the study mine"),
-        (ITEMS, "app_reliance", "none of knockout/cuts/figure_4, knockout/cuts/graded is for a dataset of the study mine"),
-        (ITEMS, "fig1", "the study mine reads no attention in audio-visual video of its own"),
+        (CLIPS, "fig5", "config.yaml: knockout/cuts/figure_5 names no dataset of the study mine"),
+        (ITEMS, "app_reliance", "none of knockout/cuts/figure_4, knockout/cuts/graded names a dataset of the study mine"),
+        (ITEMS, "fig1", "the study mine reads no attention in an audio-visual dataset of its own"),
         (CLIPS, "app_pareto", "the study mine names no discards"),
-        (ITEMS, "app_sufficiency", "the study mine has no dataset of sufficiency/datasets in which sufficiency/analyses cut"),
-        (CLIPS, "app_world", "the study mine has not both mini-video and mini-items"),
+        (
+            ITEMS,
+            "app_sufficiency",
+            "the study mine has no dataset that sufficiency/datasets names and sufficiency/analyses cut in",
+        ),
+        (CLIPS, "app_world", "the study mine needs both mini-video and mini-items"),
     ],
 )
 def test_a_figure_that_a_study_has_not_says_why(of, name, message):
@@ -481,7 +485,7 @@ def test_the_estimate_knows_what_every_figure_needs():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tables": "published"}, "config.yaml: tables is 'published', which is called 'shipped' now; write tables: shipped"),
+        ({"tables": "published"}, "config.yaml: tables is 'published', which is now called 'shipped'; write tables: shipped"),
         ({"study": "minature"}, "config.yaml: study names 'minature', which is not defined; defined: miniature, paper"),
         ({"sead": 0}, "config.yaml: Additional properties are not allowed ('sead' was unexpected)"),
         ({"seed": "x"}, "config.yaml: seed: 'x' is not of type 'integer'"),
@@ -495,7 +499,7 @@ def test_the_estimate_knows_what_every_figure_needs():
         ({"studies": {"miniature": {"video": "worldsense"}}}, "studies/miniature/video and items names 'worldsense'"),
         (
             {"studies": {"miniature": {"items": "mini-graded"}}},
-            "items is 'mini-graded', which is of another setting; name one of items",
+            "items is 'mini-graded', which has another setting; name a dataset of items",
         ),
         ({"studies": {"miniature": {"discards": {"knockout": {"mine": ["*"]}}}}}, "studies/miniature/discards names 'mine'"),
         ({"knockout": {"cuts": {"graded": {"datasets": {"mine": {}}}}}}, "knockout/cuts/graded/datasets names 'mine'"),
@@ -512,7 +516,7 @@ def test_the_estimate_knows_what_every_figure_needs():
         ),
         (
             {"tables": "shipped", "study": "paper"},
-            "tables is 'shipped', which are the miniature's, but study is 'paper'; leave one out",
+            "tables is 'shipped', but study is 'paper'; only miniature has shipped tables: leave one out",
         ),
         (
             {"knockout": {"cuts": {"windows": {"widths": [1, 2]}}}},
@@ -537,7 +541,8 @@ def test_a_bad_configuration_is_refused_with_one_line(changes, message):
 
 def test_discards_need_the_studys_own_dataset_of_the_setting():
     with pytest.raises(
-        InputError, match=r"names 'mini-fresh', of setting av_video, but not the study's own dataset of it \(mini-video\)"
+        InputError,
+        match=r"names 'mini-fresh', of setting av_video, but not the study's own dataset of that setting \(mini-video\)",
     ):
         alone(CLIPS | {"discards": {"cross_dataset": {"mini-fresh": ["hear"]}}})
 
@@ -556,11 +561,11 @@ def test_a_setting_needs_spans_and_kinds():
 
 def test_pins_that_are_missing_or_of_another_repository_name_the_remedy(tmp_path):
     paper = study("paper", folder=tmp_path)
-    with pytest.raises(InputError, match="worldsense.json is not there; run: snakemake pin --config study=paper"):
+    with pytest.raises(InputError, match="worldsense.json is missing; run: snakemake pin --config study=paper"):
         jobs.pin(paper, "worldsense")
     (tmp_path / "resources/pins").mkdir(parents=True)
     (tmp_path / "resources/pins/worldsense.json").write_text(json.dumps({"repo": "owner/other"}))
-    with pytest.raises(InputError, match="is of owner/other, but config.yaml names honglyhly/WorldSense; run: snakemake pin"):
+    with pytest.raises(InputError, match="pins owner/other, but config.yaml names honglyhly/WorldSense; run: snakemake pin"):
         jobs.pin(paper, "worldsense")
     assert jobs.pin(PAPER, "worldsense") == "resources/pins/worldsense.json"
 

@@ -33,4 +33,4 @@ def test_change_stands_over_the_work_that_is_saved():
     points = {tuple(line.get_xydata()[0]) for line in axis.lines if np.shape(line.get_xydata()) == (1, 2)}
     assert set(ways.values()) <= points and axis.get_title() == "d (n = 9)"
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["audio", "as many random tokens", "FastV keeps 50", "VTW"]
+    assert [text.get_text() for text in legend.get_texts()] == ["audio", "same number of random tokens", "FastV keeps 50", "VTW"]

@@ -200,11 +200,11 @@ def test_orders_of_the_prompt_keep_their_own_uncut_answers(tmp_path):
     [
         (
             lambda rows: rows.drop(columns="p_base_clean"),
-            "figure_4.parquet: has no column p_base_clean; delete it and make it anew",
+            "figure_4.parquet: has no column p_base_clean; delete it and make it again",
         ),
         (
             lambda rows: rows.replace("q03", "q99"),
-            "question q99 (1 in all) is in none of the files of questions; give its dataset's",
+            "question q99 (1 in all) is in none of the question files; give its dataset's",
         ),
         (lambda rows: rows[1:], "question q00 of small has no uncut row; delete"),
         (
@@ -227,7 +227,7 @@ def test_another_table_and_too_small_a_budget_are_refused_in_one_line(study):
     last = done.stderr.splitlines()[-1]
     assert (
         done.returncode == 2
-        and last == "error: the explorer's page does not fit into 1000 bytes; give --budget more, or fewer tables"
+        and last == "error: the explorer's page does not fit into 1000 bytes; raise --budget, or give fewer tables"
     )
     assert not (study / "no.html").exists()
 
@@ -284,7 +284,9 @@ def test_a_smaller_page_leaves_out_in_the_stated_order_and_says_so(paper):
     assert {b["analysis"] for b in about["blocks"]} == set(explorer_page.FIGURES), "other analyses go first"
     said = " ".join(about["left_out"])
     assert "Left out: Appendix E: width of the window." in said and said.endswith("More is elsewhere.")
-    assert about["share"] < 1 and f"{100 * about['share']:.3g} % are listed, chosen by chance" in said
+    assert (
+        about["share"] < 1 and f"lists {100 * about['share']:.3g} % of the questions behind the curves, chosen at random" in said
+    )
     who = {(b["analysis"], b["model"]): json.loads(parts[f"{n}-who"])["ids"] for n, b in enumerate(about["blocks"]) if b["whole"]}
     assert who["figure_4", "a"] == who["figure_4", "d"] == who["figure_3", "b"], "the same questions of every model"
     assert set(json.loads(parts["texts"])) == {i for ids in who.values() for i in ids}

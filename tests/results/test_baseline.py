@@ -44,4 +44,4 @@ def test_drops_are_counted_by_dataset_task_and_reason(tmp_path, evaluated):
     assert lost.values.tolist() == [["av_speakerbench", "hear", "missing", 1], ["av_speakerbench", "see", "no_audio", 2]]
     figure = baseline_bars.accuracy_bars(baseline.accuracies(evaluated, ACCURACY, 200, 0), lost)
     title = figure.axes[0].get_title(loc="left")
-    assert title == "av_speakerbench: 3 questions dropped (1 missing, 2 no_audio); answers that are no letter: 1"
+    assert title == "av_speakerbench: 3 questions dropped (1 missing, 2 no_audio); answers that are not a letter: 1"

@@ -17,7 +17,7 @@ def test_a_kind_leaves_where_the_last_window_that_needs_it_ends():
     table = changes(a=[0, -40, -6, -4, 0, 0, 0, 0], b=[0, 0, 0, 7, 0, 0, 0, 0])
     assert discard_rule.last_needed(table, ["a"], 3, 8, 5)["layer"] == 2 + 1
     both = discard_rule.last_needed(table, ["a", "b"], 3, 8, 5)
-    assert both == {"layer": 4, "why": "b in hear changes it by 7.0 % at layer 3, half of 3 behind"}
+    assert both == {"layer": 4, "why": "b in hear changes the answer by 7.0 % at layer 3, plus half a window of 3"}
     assert discard_rule.last_needed(table, ["a", "b"], 3, 8, 50)["layer"] == 0, "no route matters"
     late = discard_rule.last_needed(changes(a=[0] * 7 + [-9]), ["a"], 7, 8, 5)
     assert late["layer"] == 7 and late["why"].endswith("it stays to the end")

@@ -341,7 +341,7 @@ def test_every_published_row_names_its_source(path):
         (",14,16,", ",16,14,", "line 2: first 16 is above last 14; swap them"),
         (",-8,-8,", ",-8,-9,", "line 2: change_low -8 is above change_high -9; swap them"),
         (",-8,-8,", ",-8,,", "line 2: change_low '-8' and change_high '' are not two numbers; write both or none"),
-        (",-8,-8,", ",,,", "line 2: a minimum needs change_low and change_high; write the change in %, twice if it is one"),
+        (",-8,-8,", ",,,", "line 2: a minimum needs change_low and change_high; write them in %, a single value in both"),
         (",14,16,", ",about 14,16,", "line 2: first 'about 14' and last '16' are not two numbers; write both or none"),
         ("change_low", "low", "there is no column 'change_low', only figure"),
     ],

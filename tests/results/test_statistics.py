@@ -100,8 +100,8 @@ def test_bad_input_to_an_interval_is_named():
     for words, arguments in (
         ("level 95", (values, range(3), 10, 0, 95)),
         ("0 draws", (values, range(3), 0)),
-        ("one cluster a question", (values, range(4))),
-        ("one cluster a question", (np.ones((0, 2)), [])),
+        ("one cluster per row", (values, range(4))),
+        ("one cluster per row", (np.ones((0, 2)), [])),
     ):
         for analyse in (cluster_bootstrap, simultaneous_band):
             with pytest.raises(InputError, match=words):

@@ -43,7 +43,7 @@ def test_the_rules_pin_and_download_and_every_other_job_is_offline(hub, copy, mo
     hub.add("model", "owner/small", ROOT / "resources/tiny-omni", card={"license": "apache-2.0"})
     hub.add("dataset", "owner/clips", {"test.csv": b"question_id\n", "more.zip": OTHER})
     code, said = snakemake(copy, "downloads")
-    assert code != 0 and "resources/pins/small.json is not there; run: snakemake pin --config study=hub" in said
+    assert code != 0 and "resources/pins/small.json is missing; run: snakemake pin --config study=hub" in said
     code, said = snakemake(copy, "pin")
     assert code == 0 and "config.yaml expects the licence 'mit'" in said and not hub.contents(), said
 
@@ -66,7 +66,7 @@ def test_the_rules_pin_and_download_and_every_other_job_is_offline(hub, copy, mo
     study = (copy / "hub.yaml").read_text()
     (copy / "hub.yaml").write_text(study.replace("repo: owner/small", "repo: owner/other"))
     code, said = snakemake(copy, "downloads")
-    assert code != 0 and "small.json is of owner/small, but config.yaml names owner/other; run: snakemake pin" in said, said
+    assert code != 0 and "small.json pins owner/small, but config.yaml names owner/other; run: snakemake pin" in said, said
     (copy / "hub.yaml").write_text(study)
 
     hub.log.clear()

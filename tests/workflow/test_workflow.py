@@ -141,7 +141,7 @@ def test_figures_are_redrawn_from_the_shipped_tables_and_nothing_is_computed(cop
     assert drawn.returncode == 0, drawn.stdout[-3000:]
     assert all((copy / name).stat().st_size > 20_000 for name in some)
     refused = snakemake(copy, "figures", "-n", "--config", "tables=shipped", "study=paper", small=False)
-    assert refused.returncode and "tables is 'shipped', which are the miniature's, but study is 'paper'" in refused.stdout
+    assert refused.returncode and "tables is 'shipped', but study is 'paper'; only miniature has" in refused.stdout
 
 
 def test_table_4_has_every_setting_of_every_part(done):
@@ -345,7 +345,7 @@ def test_verification_is_recorded_and_notices_a_wrong_row(done):
     ("change", "message"),
     [
         (("seed: 0 ", "sead: 0 "), "config.yaml: Additional properties are not allowed ('sead' was unexpected)"),
-        (("tables: fresh", "tables: published"), "config.yaml: tables is 'published', which is called 'shipped' now"),
+        (("tables: fresh", "tables: published"), "config.yaml: tables is 'published', which is now called 'shipped'"),
         (("models: [tiny-omni, ", "models: [tiny-oni, "), "names 'tiny-oni', which is not defined"),
     ],
 )
@@ -364,7 +364,7 @@ def test_a_figure_that_the_study_has_not_stops_with_the_reason(copy):
     clips |= {"models": ["tiny-omni"], "datasets": ["mini-video"]}
     settings = ["study=clips", f"studies={json.dumps({'clips': clips})}"]
     run = snakemake(copy, "fig5", "--dry-run", "--cores", "2", "--config", *settings, small=False)
-    assert run.returncode != 0 and "knockout/cuts/figure_5 is for no dataset of the study clips" in run.stdout
+    assert run.returncode != 0 and "knockout/cuts/figure_5 names no dataset of the study clips" in run.stdout
 
 
 def test_every_computing_rule_logs_and_names_its_environment(copy):

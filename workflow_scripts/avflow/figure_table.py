@@ -1,11 +1,12 @@
-"""What each figure needs: one entry in FIGURES says what its notebook is told, and so which files it reads; and all tables.
+"""What each figure needs. Its entry in FIGURES gives the notebook's parameters, and the files among them are the rule's inputs.
 
     study = Study.read("config.yaml")
-    drawable(study)                          # the figures that its datasets and models have
-    FIGURES["fig4"].parameters(study)        # what figures/fig4.ipynb is told
+    drawable(study)                          # the figures that this study can draw
+    FIGURES["fig4"].parameters(study)        # the parameters of figures/fig4.ipynb
     inputs(study, "fig4")                    # the files among them
 
-To add a figure: an entry here, a target in rules/figures.smk, a notebook in figures/, a caption in report/captions.rst.
+The functions at the end list the study's tables.
+To add a figure, add an entry here, a target in rules/figures.smk, a notebook in figures/ and a caption in report/captions.rst.
 """
 
 from collections.abc import Callable
@@ -19,15 +20,16 @@ PUBLISHED = "resources/published"  # the paper's own numbers
 
 
 class File(str):
-    """A path among a notebook's parameters: the figure reads it, so its rule waits for it."""
+    """A path among a notebook's parameters. The figure reads it, so it becomes an input of the rule."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """label: its name in the report. parameters: of its notebook, from a study. Of `analyses` a study must have one.
+    """One figure: what it needs from a study, and what it writes.
 
-    writes: tables beside the pdf and the png, by the names of the notebook's parameters. available and otherwise: what else a
-    study must have, and what it is told otherwise.
+    label: its name in the report. parameters: study -> the notebook's parameters. analyses: the study must have at least one of
+    them. writes: tables written beside the pdf and the png, named as the notebook's parameters. available: anything else that the
+    study must have; otherwise: the end of the message if it does not.
     """
 
     label: str
@@ -39,21 +41,21 @@ class Figure:
 
     @property
     def category(self) -> str:
-        """The section of the report that it stands in."""
+        """The figure's section in the report."""
         return "Figures" if self.label.isdigit() else "Appendix"
 
     def missing(self, study: Study) -> str:
-        """Why a study has not this figure; empty where it has."""
+        """Why a study cannot draw this figure; empty if it can."""
         if self.analyses and not set(self.analyses) & set(study.analyses):
             named = ", ".join(f"knockout/cuts/{name}" for name in self.analyses)
             if len(self.analyses) == 1:
-                return f"config.yaml: {named} is for no dataset of the study {study.name}"
-            return f"config.yaml: none of {named} is for a dataset of the study {study.name}"
+                return f"config.yaml: {named} names no dataset of the study {study.name}"
+            return f"config.yaml: none of {named} names a dataset of the study {study.name}"
         return "" if self.available(study) else f"config.yaml: the study {study.name} {self.otherwise}"
 
 
 def drawn(study: Study, path: str) -> File:
-    """A file below the study's results as figures read it: below the shipped ones, where these are drawn."""
+    """A file that figures read: below the study's results, or below figures/shipped with `tables: shipped`."""
     return File(f"{study.paths['drawn']}/{path}")
 
 
@@ -62,24 +64,24 @@ def table(study: Study, name: str) -> File:
 
 
 def knockouts(study: Study, analysis: str) -> File | str:
-    """The table of an analysis, empty where the study has none."""
+    """The knockout table of an analysis, or an empty text if the study does not have the analysis."""
     return table(study, f"knockout_{analysis}") if analysis in study.analyses else ""
 
 
 def drawing(study: Study) -> dict:
-    """What every figure with intervals takes."""
+    """Parameters of every figure with intervals."""
     return {"draws": study.config["figures"]["bootstrap"], "seed": study.config["seed"]}
 
 
 def answers(study: Study, *roles: str) -> list[File]:
-    """The tables of answers in the study's datasets for some roles, "video" or "items"; shipped ones are all in one."""
+    """The tables of answers for the study's "video" or "items" datasets. The shipped table holds all datasets."""
     if study.shipped:
         return [table(study, "evaluate")]
     return [table(study, f"evaluate/{dataset}") for dataset in dict.fromkeys(study.chosen[role] for role in roles)]
 
 
 def reading(study: Study, *roles: str) -> dict:
-    """How figures read knockouts, for effects.Reading: `figures` of config.yaml, and the tables that stand beside."""
+    """The fields of effects.Reading: settings under `figures` in config.yaml, and the tables to read besides the knockouts."""
     settings = study.config["figures"]
     found = {"evaluated": answers(study, *roles), "published": File(f"{PUBLISHED}/curves.csv"), **drawing(study)}
     found["metric"] = settings.get("metric", "probability")
@@ -89,7 +91,7 @@ def reading(study: Study, *roles: str) -> dict:
 
 
 def routes(analysis: str, role: str) -> Callable[[Study], dict]:
-    """Parameters of a figure of all models' knockouts in the study's dataset for a role."""
+    """Parameters of a figure that shows all models' knockouts in the study's dataset for a role."""
     return lambda study: {
         "table": knockouts(study, analysis),
         "models": study.windows,
@@ -100,7 +102,7 @@ def routes(analysis: str, role: str) -> Callable[[Study], dict]:
 
 
 def of_video(name: str) -> Callable[[Study], dict]:
-    """Parameters of a figure of all models' answers in a table, in the study's video."""
+    """Parameters of a figure that shows one table for all models, in the study's video dataset."""
     return lambda study: {"table": table(study, name), "models": study.windows, "dataset": study.video, **drawing(study)}
 
 
@@ -132,7 +134,7 @@ def reliance(study: Study) -> dict:
 
 
 def discards(name: str) -> Callable[[Study], dict]:
-    """Parameters of the figures of discards."""
+    """Parameters of the figures about discards."""
     return lambda study: {
         "table": table(study, name),
         "models": study.models,
@@ -143,7 +145,7 @@ def discards(name: str) -> Callable[[Study], dict]:
 
 
 def maps(study: Study) -> dict:
-    """Of attention in the study's video, with the layers that are drawn where a model names them."""
+    """Parameters of Figures 1 and 2. layers: the layers to draw, for models that name `map_layers`."""
     layers = {name: study.model(name)["map_layers"] for name in study.models if "map_layers" in study.model(name)}
     return {**of_video("attention")(study), "layers": layers}
 
@@ -158,12 +160,12 @@ def probabilities(study: Study) -> dict:
 
 
 def main_routes(study: Study) -> dict[str, list[str]]:
-    """Main figure's analysis -> the routes that it draws."""
+    """Analysis of a main figure -> the routes that the figure draws."""
     return {name: study.drawn_routes(name) for name in MAIN}
 
 
 def overview(study: Study) -> dict:
-    """Of the figures that repeat the main ones, by model."""
+    """Parameters of the figures that repeat the main figures by task or by model."""
     return {
         "attention": table(study, "attention"),
         "models": study.windows,
@@ -179,7 +181,7 @@ def by_task(study: Study) -> dict:
 
 
 def world(study: Study) -> dict:
-    """Of a clip and a matching question of the miniature, in the main model's sampling."""
+    """Parameters of app_world: questions and frames of the miniature, in the main model's sampling."""
     sampling, found = study.model(study.main_model)["sampling"], {}
     for name, dataset, shards in (("video", "mini-video", "shards"), ("item", "mini-items", "item_shards")):
         found[f"{name}_questions"] = drawn(study, f"questions/{dataset}.jsonl")
@@ -189,22 +191,22 @@ def world(study: Study) -> dict:
 
 
 def training(study: Study) -> dict:
-    """Of the logs that lie beside the checkpoints of tiny models."""
+    """Parameters of app_training: the training logs that lie beside the tiny models' checkpoints."""
     logs = {model: File(f"{study.checkpoint_folder(model)}/training.jsonl") for model in study.models}
     return {"logs": {model: log for model, log in logs.items() if (study.folder / log).is_file()}}
 
 
-VIDEO = {"available": lambda study: study.attends_video, "otherwise": "reads no attention in audio-visual video of its own"}
+VIDEO = {"available": lambda study: study.attends_video, "otherwise": "reads no attention in an audio-visual dataset of its own"}
 ATTENTION = {"available": lambda study: study.attended, "otherwise": "reads attention in none of its datasets"}
-SWEPT = {"available": lambda study: study.swept, "otherwise": "names no discards, so no tokens are discarded in it"}
+SWEPT = {"available": lambda study: study.swept, "otherwise": "names no discards, so it discards no tokens"}
 OPEN = {
     "available": lambda study: study.kept_open,
-    "otherwise": "has no dataset of sufficiency/datasets in which sufficiency/analyses cut",
+    "otherwise": "has no dataset that sufficiency/datasets names and sufficiency/analyses cut in",
 }
-LOGS = {"available": lambda study: training(study)["logs"], "otherwise": "has no model with a log of its training"}
+LOGS = {"available": lambda study: training(study)["logs"], "otherwise": "has no model with a training log"}
 WORLD = {
     "available": lambda study: {"mini-video", "mini-items"} <= set(study.datasets),
-    "otherwise": "has not both mini-video and mini-items",
+    "otherwise": "needs both mini-video and mini-items",
 }
 CSV = ("csv",)
 
@@ -235,24 +237,24 @@ FIGURES = {
 
 
 def named(*writes: str) -> list[str]:
-    """The figures that write just these tables."""
+    """The figures that write exactly these tables."""
     return [name for name, figure in FIGURES.items() if figure.writes == writes]
 
 
 def drawable(study: Study) -> list[str]:
-    """The figures that the study's datasets and models have."""
+    """The figures that a study can draw."""
     return [name for name, figure in FIGURES.items() if not figure.missing(study)]
 
 
 def parameters(study: Study, name: str) -> dict:
-    """What a figure's notebook is told. Raises InputError where the study has not that figure."""
+    """The parameters of a figure's notebook. Raises InputError if the study cannot draw the figure."""
     if why := FIGURES[name].missing(study):
         raise InputError(why)
     return FIGURES[name].parameters(study)
 
 
 def inputs(study: Study, name: str) -> list[str]:
-    """The files that a figure reads: those among its parameters. Raises InputError where the study has not that figure."""
+    """The files that a figure reads, which are among its parameters. Raises InputError if the study cannot draw the figure."""
     return list(dict.fromkeys(map(str, _files(parameters(study, name)))))
 
 
@@ -264,13 +266,13 @@ def _files(value) -> list[File]:
 
 
 def table_4(study: Study, kind: str) -> list[str]:
-    """Table 4's files of one kind, "csv" or "tex": a block for each setting in which tokens are discarded."""
+    """Table 4's files of one kind, "csv" or "tex": one file for each setting in which tokens are discarded."""
     tried = [study.setting(name) for name in study.tried]
     return [study.table(f"tab4_{block}.{kind}") for block, setting in SETTINGS_OF.items() if setting in tried]
 
 
 def tables(study: Study) -> list[str]:
-    """Every table that the study computes, those of the paper also as pages for the report; none where shipped ones are drawn."""
+    """Every table that the study computes, and an html page of each csv for the report. Empty with `tables: shipped`."""
     if study.shipped:
         return []
     names = [*(["tab1"] if study.attends_video else []), "tab2", "tab3"]
@@ -285,14 +287,14 @@ def tables(study: Study) -> list[str]:
 
 
 def table_title(name: str) -> str:
-    """What stands above a table's page: of "tab4_video", "Table 4: audio-visual video"."""
+    """The heading of a table's page: "tab4_video" -> "Table 4: audio-visual video"."""
     number, _, block = name.removeprefix("tab").partition("_")
     of = {"video": ": audio-visual video", "items": ": interleaved items"}
     return "Claims" if name == "claims" else f"Table {number}{of.get(block, '')}"
 
 
 def claimed_tables(study: Study) -> list[str]:
-    """The tables that claims are held against, as far as the study has them."""
+    """The tables that claims are checked against, without those that the study lacks."""
     found = study.knockout_tables(*MAIN, "graded", "value_zero")
     found += [study.table("evaluate.parquet"), study.table("reliance.parquet")]
     found += [study.table("pruning.parquet")] if study.swept else []
@@ -300,5 +302,5 @@ def claimed_tables(study: Study) -> list[str]:
 
 
 def claims(study: Study) -> list[str]:
-    """The verdicts, where the study makes claims."""
+    """The files of verdicts; empty if the study names no claims, or with `tables: shipped`."""
     return [study.table(f"claims.{kind}") for kind in ("csv", "html")] if "claims" in study.chosen and not study.shipped else []

@@ -1,9 +1,9 @@
-"""What the jobs of each rule read and are told, from a Study: input files as lists, options of a command line as text.
+"""Input files and command-line options of each rule's jobs, from a Study: files as lists, options as text.
 
-    jobs.layer_shards(study, "tiny-omni")                # what discard_layers.py reads
+    jobs.layer_shards(study, "tiny-omni")                # the files that discard_layers.py reads
     jobs.knockout_cuts(study, "figure_4", "mini-video")  # --cuts of knockout.py
 
-What figures read and are told stands in figure_table.py.
+figure_table.py does the same for figures.
 """
 
 import json
@@ -13,9 +13,9 @@ from .errors import InputError
 from .figure_table import FIGURES, drawable, drawing, inputs, parameters, table_4
 from .study import Study
 
-LAYERS_FOLLOW_FROM = ("figure_4", "figure_5", "figure_6")  # analyses that say when a kind of token can be discarded
+LAYERS_FOLLOW_FROM = ("figure_4", "figure_5", "figure_6")  # analyses from which the layers of discards follow
 MANY = 1 << 30
-NOT_ASKED = (  # keys of a dataset that say nothing about which of its questions are taken, and how they are asked
+NOT_ASKED = (  # keys of a dataset that do not affect which of its questions are taken or how they are asked
     *("shards", "reliance_questions", "discard_questions", "timed_questions", "media_folder", "questions_file"),
     *("repo", "revision", "licence", "files"),
 )
@@ -23,7 +23,7 @@ RENAMED = {"questions": "per_task", "knockout_questions": "knockout"}  # keys of
 
 
 def as_options(settings: dict) -> str:
-    """{"max_frames": 768} -> "--max-frames 768"; lists and mappings as JSON, true as the option alone, false as nothing."""
+    """{"max_frames": 768} -> "--max-frames 768". Lists and mappings become JSON; true gives the bare option, false no option."""
     parts = []
     for name, value in settings.items():
         if value is not False:
@@ -38,7 +38,7 @@ def as_json(value) -> str:
 
 
 def checkpoint(study: Study, model: str) -> list[str]:
-    """The files of a checkpoint; of a download its manifest, which appears when all of them are there and right."""
+    """The files of a checkpoint. For a download, its manifest, which is written once all files are complete and verified."""
     folder = study.checkpoint_folder(model)
     if "repo" in study.model(model):
         return [f"{folder}/manifest.json"]
@@ -47,17 +47,17 @@ def checkpoint(study: Study, model: str) -> list[str]:
 
 
 def frames(study: Study, dataset: str, name: str, shard: str) -> str:
-    """The shard of frames in the sampling that a model wants."""
+    """The shard of frames in the sampling that a model uses."""
     return f"{study.paths['results']}/frames/{dataset}/{study.model(name)['sampling']}/{shard}.safetensors"
 
 
 def knockout_shards(study: Study, analysis: str) -> list[str]:
-    """The shards of an analysis, of those datasets that it is for."""
+    """The shards of an analysis, for the datasets in which it cuts."""
     return study.shards("knockout", study.cut_in(analysis), below=f"/{analysis}")
 
 
 def layer_shards(study: Study, model: str) -> list[str]:
-    """The rows of a model's knockouts from which its layers of discards follow, where config.yaml does not name them."""
+    """The shards of knockouts from which a model's layers of discards follow; none for layers that config.yaml names."""
     given = study.model(model).get("discard_layers", {})
     found = []
     for setting, dataset in study.settings.items():
@@ -72,7 +72,7 @@ def layer_shards(study: Study, model: str) -> list[str]:
 
 
 def sufficiency_shards(study: Study) -> list[str]:
-    """The shards in which only the found routes are kept open: all of a dataset, or the first so many."""
+    """The shards in which only the found routes are kept open: all of a dataset, or the first `shards`."""
     return [
         f"{study.paths['results']}/sufficiency/{model}/{dataset}/{n}.parquet"
         for dataset in study.kept_open
@@ -88,19 +88,19 @@ def sufficiency_tables(study: Study, dataset: str) -> list[str]:
 
 
 def pin(study: Study, name: str) -> str:
-    """The pin of a model or dataset. Raises InputError with the remedy where there is none, or one of another repository."""
+    """The pin file of a model or dataset. Raises InputError with the remedy if it is missing or pins another repository."""
     path, remedy = f"resources/pins/{name}.json", f"run: snakemake pin --config study={study.name}"
     if not (study.folder / path).is_file():
-        raise InputError(f"{path} is not there; {remedy}")
+        raise InputError(f"{path} is missing; {remedy}")
     pinned = json.loads((study.folder / path).read_text(encoding="utf-8"))["repo"]
     wanted = {**study.config["models"], **study.config["datasets"]}[name]["repo"]
     if pinned != wanted:
-        raise InputError(f"{path} is of {pinned}, but config.yaml names {wanted}; {remedy}")
+        raise InputError(f"{path} pins {pinned}, but config.yaml names {wanted}; {remedy}")
     return path
 
 
 def pin_targets(study: Study) -> str:
-    """What the study takes from the hub, as JSON for pin.py."""
+    """The models and datasets that the study takes from the hub, as JSON for pin.py."""
     wanted = {name: {"repo_type": "model", **study.model(name)} for name in study.from_hub("models")}
     wanted |= {name: {"repo_type": "dataset", **study.dataset(name)} for name in study.from_hub("datasets")}
     keys = ("repo", "repo_type", "revision", "files", "licence")
@@ -108,7 +108,7 @@ def pin_targets(study: Study) -> str:
 
 
 def model(study: Study, name: str) -> str:
-    """Which model to load and how."""
+    """Options that say which model to load, and how."""
     given = study.model(name)
     given = {**given, "checkpoint": study.checkpoint_folder(name)} | ({} if given["gpus"] else {"device": "cpu"})
     names = ("family", "checkpoint", "dtype", "system_prompt", "positions", "device")
@@ -116,20 +116,20 @@ def model(study: Study, name: str) -> str:
 
 
 def spans(study: Study, dataset: str) -> str:
-    """The unions of config.yaml for a dataset's setting, as JSON."""
+    """The unions of spans in config.yaml for a dataset's setting, as JSON."""
     setting = study.setting(dataset)
     return as_json({setting: study.config["spans"][setting]})
 
 
 def prepare(study: Study, dataset: str) -> str:
-    """Which of a dataset's questions to take, and how they are asked. The miniature's tasks are chosen when it is rendered."""
+    """Which questions of a dataset to take, and how to ask them. The miniature's tasks are chosen when it is rendered."""
     given = study.dataset(dataset)
     left_out = {*NOT_ASKED, *(["tasks"] if given["type"] == "miniature" else [])}
     return as_options({RENAMED.get(key, key): value for key, value in given.items() if key not in left_out})
 
 
 def reliance(study: Study, dataset: str) -> str:
-    """Which questions of a dataset are asked without a sense, and in how many orders."""
+    """Which questions of a dataset are asked again without a sense, and in how many orders of their options."""
     first = study.dataset(dataset).get("reliance_questions")
     return as_options({"shuffles": study.config["reliance"]["shuffles"], **({"first": first} if first else {})})
 
@@ -140,13 +140,13 @@ def knockout_cuts(study: Study, analysis: str, dataset: str) -> str:
 
 
 def gather_knockout(study: Study, analysis: str) -> str:
-    """A model may answer no question wrongly, so that there is nothing to cut."""
+    """An analysis of wrong answers may have no rows, because a model may answer every question correctly."""
     wrong = any(study.budget(analysis, d).get("questions") == "wrong" for d in study.cut_in(analysis))
     return as_options({"may_be_empty": wrong})
 
 
 def attention(study: Study, name: str, dataset: str) -> str:
-    """Of which questions of a dataset a model's attention is read, and what is masked and compared."""
+    """For which questions of a dataset a model's attention is read, and what is masked and compared."""
     settings = study.config["attention"]
     chosen = {**study.asked("attention", dataset), "maps": settings["maps"], "bins": settings["bins"]}
     if study.setting(dataset) == "av_video":
@@ -156,21 +156,21 @@ def attention(study: Study, name: str, dataset: str) -> str:
 
 
 def sufficiency(study: Study, dataset: str) -> str:
-    """Of which questions the found routes are kept open, and by which thresholds."""
+    """For which questions only the found routes are kept open, and at which thresholds."""
     settings = study.config["sufficiency"]
     asked = {key: value for key, value in study.asked("sufficiency", dataset).items() if key != "shards"}
     return f"{as_options({**asked, 'draws': settings['draws']})} --thresholds {' '.join(map(str, settings['thresholds']))}"
 
 
 def discard_sweep(study: Study) -> str:
-    """What is discarded after every layer, in how many questions."""
+    """What is discarded after every layer, and in how many questions."""
     pruning = study.config["pruning"]
     kinds = {setting: {name: kind["tokens"] for name, kind in kinds.items()} for setting, kinds in pruning["kinds"].items()}
     return as_options({"discards": kinds, "random": pruning["random"], **pruning["sweep"]})
 
 
 def discard_layers(study: Study, name: str) -> str:
-    """What the layers of a model follow from."""
+    """What a model's layers of discards follow from."""
     pruning = study.config["pruning"]
     datasets = {setting: dataset for setting, dataset in study.settings.items() if dataset in study.swept}
     options = {"given": study.model(name).get("discard_layers"), "kinds": pruning["kinds"], "datasets": datasets}
@@ -179,7 +179,7 @@ def discard_layers(study: Study, name: str) -> str:
 
 
 def pruning(study: Study, dataset: str) -> str:
-    """Which questions of a dataset tokens are discarded in, and how."""
+    """In which questions of a dataset tokens are discarded, and how."""
     given, asked = study.dataset(dataset), study.config["pruning"]
     tasks = [task for part in study.discards.values() for task in part.get(dataset, [])]
     options = {key: asked[key] for key in ("random", "fastv")}
@@ -189,27 +189,27 @@ def pruning(study: Study, dataset: str) -> str:
 
 
 def tab4(study: Study) -> str:
-    """Which tasks stand in which part of Table 4, the margin and the intervals, and the files."""
+    """The tasks in each part of Table 4, the margin, settings of the intervals, and the output files."""
     files = {path.rsplit("/tab4_")[-1].removesuffix(".csv"): path for path in table_4(study, "csv")}
     options = {"parts": study.discards, "margin": study.config["pruning"]["margin"], **drawing(study), **files}
     return f"{as_options(options)} {shlex.join(['--models', *study.models])}"
 
 
 def claims(study: Study) -> str:
-    """The models, datasets and intervals behind the verdicts."""
+    """The models, datasets and settings of intervals behind the verdicts."""
     datasets = {"video": study.video, "items": study.items}
     options = {"tables": study.paths["tables"], "models": study.windows, "datasets": datasets, **drawing(study)}
     return as_options(options | {"least": study.config["figures"]["least"]})
 
 
 def notebook(study: Study, figure: str) -> str:
-    """{"seed": 0} -> "-p seed 0": what a figure's notebook is told, as run_notebook.py takes it; lists and mappings as JSON."""
+    """A notebook's parameters as options of run_notebook.py: {"seed": 0} -> "-p seed 0". Values that are not text become JSON."""
     told = {name: value if isinstance(value, str) else json.dumps(value) for name, value in parameters(study, figure).items()}
     return shlex.join(part for name, value in told.items() for part in ("-p", name, value))
 
 
 def estimate(study: Study) -> str:
-    """What the study's costs follow from, and what every figure needs."""
+    """The settings that determine the study's costs, and what every target needs."""
     config, cuts = study.config, {}
     for name in study.analyses:
         cuts[name] = {dataset: study.budgets(name, dataset) for dataset in study.cut_in(name)}
@@ -238,7 +238,7 @@ def estimate(study: Study) -> str:
 
 
 def estimated_targets(study: Study) -> dict[str, dict]:
-    """Target -> what it needs: knockouts by analysis, attention and sufficiency, reliance, discards. Not what needs no model."""
+    """Target -> what it needs: knockouts by analysis, attention, sufficiency, reliance, discards. Only targets with a model."""
     needs = {}
     for name in drawable(study):
         read = {path.rsplit("/")[-1].removesuffix(".parquet") for path in inputs(study, name) if path.endswith(".parquet")}
@@ -247,7 +247,7 @@ def estimated_targets(study: Study) -> dict[str, dict]:
         cuts = study.config["sufficiency"]["analyses"] if "sufficiency" in read else FIGURES[name].analyses
         looks = [part for part in ("attention", "sufficiency") if part in read]
         needs[name] = {"cuts": [a for a in cuts if a in study.analyses], "looks": looks, "reliance": "reliance" in read}
-    if study.swept:  # the layers of Table 4 follow from knockouts
+    if study.swept:  # Table 4 needs knockouts because its layers follow from them
         chosen = {"cuts": [name for name in LAYERS_FOLLOW_FROM if name in study.analyses], "reliance": False}
         needs["app_discard_layers"] = {"cuts": [], "reliance": False, "discards": ["discards"]}
         needs["tab4, app_pareto"] = chosen | {"discards": ["discards", "table_4"]}

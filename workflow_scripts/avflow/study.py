@@ -1,10 +1,11 @@
-"""config.yaml -> Study: which models answer which datasets, what is cut, read and discarded in them.
+"""Read config.yaml into a Study: which models answer which datasets, and what is cut, read and discarded.
 
     study = Study.read("config.yaml", study="miniature")
     study.models, study.analyses, study.budget("figure_4", "mini-video"), study.drawn_routes("figure_4")
 
-The rules ask it for every list, and a notebook may. What a figure needs stands in figure_table.py, what the jobs of each rule are
-told in jobs.py. Bad configuration raises InputError with one line. Nothing heavy is imported, and nothing of Snakemake.
+The rules take every list from a Study; a notebook can do the same. figure_table.py holds what each figure needs, and jobs.py what
+each rule's jobs are told. A bad configuration raises InputError with one line. Importing this module loads neither torch nor
+Snakemake.
 """
 
 import functools
@@ -15,15 +16,15 @@ from pathlib import Path
 from .errors import InputError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SETTINGS_OF = {"video": "av_video", "items": "items"}  # role of a dataset in a study -> the setting it must be of
+SETTINGS_OF = {"video": "av_video", "items": "items"}  # role of a dataset in a study -> the setting it must have
 RENAMED = {("tables", "published"): "shipped"}  # (key, value) of earlier versions -> the value's new name
 
 
 class Study:
-    """One study of config.yaml. Its lists are in the order of config.yaml, models with the main one first.
+    """One study of config.yaml. Lists keep the order of config.yaml, except that the main model comes first.
 
-    config: the mapping that config.yaml holds; keys that have defaults are filled in. folder: where its relative paths start.
-    Raises InputError when a key, a value or a name is wrong.
+    config: the contents of config.yaml; missing keys with a default are filled in, in place. folder: the start of relative paths.
+    Raises InputError if a key, a value or a name is wrong.
     """
 
     def __init__(self, config: dict, folder: Path | str = "."):
@@ -48,22 +49,25 @@ class Study:
         self.cuts: dict[str, dict] = {name: _plain(analysis) for name, analysis in config["knockout"]["cuts"].items()}
         self.analyses: list[str] = [name for name in self.cuts if self.cut_in(name)]
         self.attended: list[str] = [d for d in self.datasets if self.asked("attention", d) is not None]
-        self.kept_open: list[str] = [  # where only the found routes are kept open
+        self.kept_open: list[str] = [  # datasets that are also answered with only the found routes open
             d
             for d in self.datasets
             if self.asked("sufficiency", d) is not None
             and any(self.budget(name, d) is not None for name in config["sufficiency"]["analyses"])
         ]
-        self.shipped: bool = config["tables"] == "shipped"  # figures are drawn from shipped tables, and nothing is computed
+        self.shipped: bool = config["tables"] == "shipped"  # draw figures from the shipped tables and compute nothing
         if self.shipped and self.name != "miniature":
             raise InputError(
-                f"config.yaml: tables is 'shipped', which are the miniature's, but study is {self.name!r}; leave one out"
+                f"config.yaml: tables is 'shipped', but study is {self.name!r}; only miniature has shipped tables: leave one out"
             )
         self.paths: dict[str, str] = self._paths()
 
     @classmethod
     def read(cls, path: Path | str = "config.yaml", study: str | None = None, **changes) -> "Study":
-        """The study of a config.yaml, or another one of the same file; changes: top-level keys that differ from the file's."""
+        """Read a study from a config.yaml. study: its name, by default the file's; changes: new values of top-level keys.
+
+        Raises InputError if the file cannot be read, or as `Study` does.
+        """
         import yaml
 
         try:
@@ -72,7 +76,7 @@ class Study:
             raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
         return cls({**config, **({"study": study} if study else {}), **changes}, Path(path).parent)
 
-    # What config.yaml says about one model or dataset.
+    # One model or dataset.
 
     def model(self, name: str) -> dict:
         return self.config["models"][name]
@@ -86,7 +90,7 @@ class Study:
 
     @property
     def windows(self) -> dict[str, int]:
-        """Model -> layers in a knockout window, the main model first."""
+        """Model -> number of layers in a knockout window, main model first."""
         return {name: self.model(name)["window"] for name in self.models}
 
     @property
@@ -94,15 +98,15 @@ class Study:
         return self.chosen.get("keep_features", True)
 
     def datasets_of_type(self, *types: str) -> list[str]:
-        """All datasets of config.yaml that are of some types."""
+        """All datasets of config.yaml that have one of these types."""
         return [name for name, dataset in self.config["datasets"].items() if dataset["type"] in types]
 
-    # What is cut, read and tried, and in which datasets.
+    # What is cut and read in each dataset.
 
     def budget(self, analysis: str, dataset: str) -> dict | None:
-        """What is to be cut for an analysis in a dataset, or None.
+        """What an analysis cuts in a dataset, or None if it does not cut there.
 
-        Where figures show the logit difference, all questions are cut, for it is defined for wrong answers as well.
+        If figures show the logit difference, all questions are cut, because it is defined for wrong answers too.
         """
         cuts = self.cuts[analysis]
         special = cuts["datasets"].get(dataset, cuts["datasets"].get(self.roles.get(dataset)))
@@ -115,7 +119,7 @@ class Study:
         return wanted
 
     def budgets(self, analysis: str, dataset: str) -> list[dict]:
-        """The same as knockout.py takes it: random controls apart where they are cut in fewer questions than the routes."""
+        """The same as a list of budgets for knockout.py. Random controls get their own budget if they use fewer questions."""
         wanted = self.budget(analysis, dataset)
         few = (wanted or {}).get("controls", {}).get("questions")
         if wanted is None or few is None:
@@ -129,39 +133,39 @@ class Study:
         return [dataset for dataset in self.datasets if self.budget(analysis, dataset) is not None]
 
     def drawn_routes(self, analysis: str) -> list[str]:
-        """The routes of an analysis that its figure draws: all but those that config.yaml calls `drawn: false`."""
+        """The routes that an analysis's figure draws: all except those with `drawn: false` in config.yaml."""
         given = self.config["knockout"]["cuts"].get(analysis, {}).get("routes", [])
         return [plain_route(route) for route in given if isinstance(route, str) or route.get("drawn", True)]
 
     def asked(self, part: str, dataset: str) -> dict | None:
-        """Of which questions of a dataset the part "attention" or "sufficiency" is, or None."""
+        """Which questions of a dataset the part "attention" or "sufficiency" uses, or None if it does not use the dataset."""
         settings = self.config[part]["datasets"]
         return settings.get(dataset, settings.get(self.roles.get(dataset)))
 
-    # Files. Models and datasets come from the hub where config.yaml names their `repo`.
+    # Files. Models and datasets with a `repo` in config.yaml come from the hub.
 
     def from_hub(self, kind: str) -> list[str]:
-        """Those of the study's "models" or "datasets" that are fetched from the hub."""
+        """The study's "models" or "datasets" that are downloaded from the hub."""
         return [name for name in getattr(self, kind) if "repo" in self.config[kind][name]]
 
     def checkpoint_folder(self, model: str) -> str:
-        """Where a model's checkpoint lies: a folder of the user's, or its download."""
+        """The folder of a model's checkpoint: the user's own, or the download."""
         return self.model(model).get("checkpoint", f"{self.paths['downloads']}/models/{model}")
 
     def media_root(self, dataset: str) -> str:
-        """The folder that the paths in a dataset's questions start from."""
+        """The folder from which media paths in a dataset's questions start."""
         return self.dataset(dataset).get("media_folder", f"{self.paths['results']}/datasets/{dataset}")
 
     def questions_file(self, dataset: str) -> str:
-        """The file of a dataset's questions on this disk: the user's, or the miniature's as it is rendered."""
+        """The file that a dataset's questions are prepared from: the user's own, or the one that the miniature renders."""
         return self.dataset(dataset).get("questions_file", f"{self.media_root(dataset)}/test.csv")
 
     def media_folder(self, dataset: str) -> str:
-        """The folder in which that dataset's media lie."""
+        """The folder that holds a dataset's media."""
         return self.dataset(dataset).get("media_folder", f"{self.media_root(dataset)}/media")
 
     def shards(self, stage: str, datasets: Iterable[str] | None = None, models=None, below: str = "") -> list[str]:
-        """All shards of a stage of the computation; of some datasets or models, where named. below: an analysis's folder."""
+        """All shards of one stage of the computation, or only those of some datasets or models. below: an analysis's folder."""
         return [
             f"{self.paths['results']}/{stage}/{model}/{dataset}{below}/{n}.parquet"
             for dataset in (self.datasets if datasets is None else datasets)
@@ -170,29 +174,29 @@ class Study:
         ]
 
     def table(self, name: str) -> str:
-        """The path of a table that the study computes, such as "tab1.csv"."""
+        """The path of a table of the study, such as "tab1.csv"."""
         return f"{self.paths['tables']}/{name}"
 
     def knockout_tables(self, *analyses: str) -> list[str]:
-        """Those of some analyses' tables that the study has."""
+        """The knockout tables of these analyses, without analyses that the study lacks."""
         return [self.table(f"knockout_{name}.parquet") for name in analyses if name in self.analyses]
 
     @property
     def attends_video(self) -> bool:
-        """Attention is read in the study's own audio-visual video: Figures 1 and 2 and Table 1 show it."""
+        """True if attention is read in the study's own audio-visual video, as Figures 1 and 2 and Table 1 need."""
         return self.roles.get(self.video) == "video" and self.video in self.attended
 
     def check_writable(self) -> None:
-        """Raise InputError where results could not be written, before any job starts."""
+        """Raise InputError if results or logs cannot be written. Called before any job starts."""
         for folder in (Path(self.paths["results"]), Path(self.paths["logs"])):
             there = next(p for p in (folder, *(self.folder / folder).absolute().parents) if p.is_dir())
             if not os.access(there, os.W_OK):
                 raise InputError(
-                    f"{folder} cannot be written (read-only disk, or permissions of {there}); change that, or put it elsewhere: a"
-                    " symbolic link, or pathvars in a config file"
+                    f"{folder} cannot be written (read-only disk, or permissions of {there}); change that, or put it elsewhere:"
+                    " use a symbolic link, or pathvars in a config file"
                 )
 
-    # How the configuration is checked, once.
+    # Checks of the configuration, run once.
 
     def _check_every_name(self) -> None:
         config, where, chosen = self.config, f"studies/{self.name}", self.chosen
@@ -221,7 +225,7 @@ class Study:
                 )
 
     def _roles(self) -> dict[str, str]:
-        """Dataset -> its role, "video" or "items". A study of one kind of dataset alone names it for both."""
+        """Dataset -> its role, "video" or "items". A study with only one kind of dataset names it for both roles."""
         roles = {}
         for role, setting in SETTINGS_OF.items():
             name = self.chosen[role]
@@ -229,7 +233,7 @@ class Study:
                 roles[name] = role
             elif self.video != self.items:
                 raise InputError(
-                    f"config.yaml: studies/{self.name}/{role} is {name!r}, which is of another setting; name one of {setting}"
+                    f"config.yaml: studies/{self.name}/{role} is {name!r}, which has another setting; name a dataset of {setting}"
                 )
         return roles
 
@@ -239,26 +243,26 @@ class Study:
             if own not in self.tried:
                 raise InputError(
                     f"config.yaml: studies/{self.name}/discards names {name!r}, of setting {self.setting(name)}, but not the"
-                    f" study's own dataset of it ({own}), from which layers are chosen; add that one"
+                    f" study's own dataset of that setting ({own}), on which the layers are chosen; add it"
                 )
 
     def _paths(self) -> dict[str, str]:
-        """Snakemake's path variables; `pathvars` of config.yaml go first. Downloads lie apart: no deleted result loses one."""
+        """Snakemake's path variables; `pathvars` in config.yaml win. Downloads lie apart, so deleting results keeps them."""
         given = self.config.get("pathvars", {})
         results = given.get("results", "results/shipped" if self.shipped else f"results/{self.name}")
         logs = "logs/shipped" if self.shipped else f"logs/{self.name}"
-        drawn = "figures/shipped" if self.shipped else results  # below it lies what figures read
+        drawn = "figures/shipped" if self.shipped else results  # figures read files below this folder
         found = {"results": results, "logs": logs, "downloads": "downloads", "tables": f"{results}/tables", "drawn": drawn}
         return {**found, **{name: given[name] for name in given if name in found}}
 
 
 def plain_route(route: str | dict) -> str:
-    """A route of config.yaml, which may stand there as {route: .., drawn: false}."""
+    """The text of a route in config.yaml, which may be written as {route: .., drawn: false}."""
     return route if isinstance(route, str) else route["route"]
 
 
 def _plain(analysis: dict) -> dict:
-    """An analysis of knockout/cuts with its routes as texts, those of its datasets too."""
+    """An entry of knockout/cuts with all routes as plain text, including those of its datasets."""
     plain = {**analysis, "routes": [plain_route(route) for route in analysis["routes"]]} if "routes" in analysis else {**analysis}
     if "datasets" in plain:
         plain["datasets"] = {name: _plain(special) for name, special in plain["datasets"].items()}
@@ -272,12 +276,12 @@ def _check_names(where: str, names: Iterable[str], known: Iterable[str]) -> None
 
 
 def check_schema(config: dict) -> None:
-    """Check a configuration by schemas/config.schema.yaml and fill in its defaults. Raises InputError with the first mistake."""
+    """Check a configuration against schemas/config.schema.yaml and fill in defaults. Raises InputError that names one mistake."""
     from jsonschema.exceptions import best_match
 
     for (key, value), new in RENAMED.items():
         if config.get(key) == value:
-            raise InputError(f"config.yaml: {key} is {value!r}, which is called {new!r} now; write {key}: {new}")
+            raise InputError(f"config.yaml: {key} is {value!r}, which is now called {new!r}; write {key}: {new}")
     if error := best_match(_validator().iter_errors(config)):
         where = "/".join(map(str, error.absolute_path))
         raise InputError(f"config.yaml: {where}: {error.message}" if where else f"config.yaml: {error.message}")
@@ -285,7 +289,7 @@ def check_schema(config: dict) -> None:
 
 @functools.cache
 def _validator():
-    """The schema's validator, which fills in defaults as it goes."""
+    """The schema's validator, which also fills in defaults."""
     import jsonschema
     import yaml
 

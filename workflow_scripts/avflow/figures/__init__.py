@@ -1,1 +1,1 @@
-"""Drawing only: every figure and the explorer's page. Colours of routes are in `route_styles`, all others in `palette`."""
+"""Drawing only: every figure, and the explorer's page. `route_styles` holds the routes' colours and `palette` all others."""

@@ -1,4 +1,4 @@
-"""What the model would answer by layer, and how much of its answers survives cumulative cuts and keeping only found routes."""
+"""What each layer would answer, and how many answers survive cumulative cuts or keeping only the found routes."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,7 +13,7 @@ KINDS = {"correct": ("correct option", palette.CORRECT), "wrong": ("mean of the 
 
 
 def probability_panels(table: pd.DataFrame, models):
-    """A row a model, a panel a group of tasks: what each layer would answer. table: from `by_layer`."""
+    """What each layer would answer: one row per model, one panel per group of tasks. table: from `by_layer`."""
     groups = ordered(table["group"]) or [""]
     figure, axes = plt.subplots(
         len(models),
@@ -46,7 +46,10 @@ def probability_panels(table: pd.DataFrame, models):
 
 
 def cumulative_panels(table: pd.DataFrame, models, routes):
-    """Two rows a model, cut up to a layer and from one on; a panel a group, a line a route. table: from `answers_kept`."""
+    """Accuracy under cumulative cuts. table: from `answers_kept`.
+
+    Each model has two rows: cuts up to a layer, and cuts from a layer on. There is one panel per group and one line per route.
+    """
     groups, colour_of = ordered(table["group"]) or [""], colours(routes)
     figure, axes = plt.subplots(
         2 * len(models),
@@ -86,7 +89,7 @@ def cumulative_panels(table: pd.DataFrame, models, routes):
 
 
 def sufficiency_panels(table: pd.DataFrame, models):
-    """A panel a model: accuracy against the share of tested edges that are kept open. table: from `sufficiency`."""
+    """Accuracy against the share of tested edges that stay open, one panel per model. table: from `sufficiency`."""
     figure, axes = plt.subplots(1, len(models), squeeze=False, sharey=True, figsize=(3.6 * len(models) + 0.5, 3.2))
     for model, axis in zip(models, axes[0]):
         mine = table[table["model"] == model]
@@ -100,7 +103,7 @@ def sufficiency_panels(table: pd.DataFrame, models):
             label="all or none of the edges",
         )
         for kind, colour, label in (
-            ("random", palette.RANDOM_EDGES, "as many random edges"),
+            ("random", palette.RANDOM_EDGES, "same number of random edges"),
             ("found", palette.FOUND, "only the found routes"),
         ):
             one = mine[mine["kind"] == kind].sort_values("share")
@@ -116,7 +119,7 @@ def sufficiency_panels(table: pd.DataFrame, models):
                 label=label,
             )
         found = mine[mine["kind"] == "found"].assign(place=lambda t: t["share"].round(2))
-        for number, (_, here) in enumerate(found.groupby("place")):  # one label where points lie on each other
+        for number, (_, here) in enumerate(found.groupby("place")):  # points that lie on each other share a label
             named = ", ".join(f"{t:g}" for t in sorted(here["threshold"]))
             at = (100 * here["share"].iloc[0], 100 * here["accuracy"].iloc[0])
             axis.annotate(

@@ -1,4 +1,4 @@
-"""Figures 1 and 2: where the last token looks, pooled attention maps, and the tokens and dimensions that are sinks."""
+"""Figures 1 and 2: where the last token looks, pooled attention maps, and sink tokens and dimensions."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,7 +9,7 @@ from ..results import rows_of
 from ..tracing import sinks as definition
 from . import palette
 
-CLASSES = {  # class of token -> its name, in the order of the bars; colours: `palette.TOKENS`
+CLASSES = {  # class of token -> its label; colours and the order of the bars: `palette.TOKENS`
     "system": "System",
     "delimiter": "Delimiters",
     "video": "Video",
@@ -20,11 +20,11 @@ CLASSES = {  # class of token -> its name, in the order of the bars; colours: `p
     "options": "Options",
     "last": "Last (itself)",
 }
-WEAK = 1e-4  # attention below this is drawn as this
+WEAK = 1e-4  # weaker attention is drawn with this value
 
 
 def share_bars(axis, table: pd.DataFrame) -> None:
-    """Stacked bars, a layer each, of one model's shares."""
+    """One model's shares as stacked bars, one per layer."""
     wide = table.pivot(index="layer", columns="name", values="share").fillna(0.0)
     below = np.zeros(len(wide))
     for name, colour in palette.TOKENS.items():
@@ -37,19 +37,19 @@ def share_bars(axis, table: pd.DataFrame) -> None:
 
 
 def one_map(rows: pd.DataFrame, layer: int, name: str = "uncut") -> np.ndarray:
-    """A question's map (B, B), rows are queries."""
+    """A question's map (B, B) over B bins; rows are queries."""
     here = rows[(rows["kind"] == "map") & (rows["layer"] == layer) & (rows["name"] == name)].sort_values("number")
     return np.stack(here["values"].to_list())
 
 
 def draw_map(axis, values: np.ndarray):
-    """A map in logarithmic colours, white where nothing can be seen."""
+    """Draw a map in logarithmic colours. Keys that a query cannot see are white."""
     shown = np.where(values > 0, np.maximum(values, WEAK), np.nan)
     return axis.imshow(shown, norm=LogNorm(WEAK, 1), cmap="viridis", interpolation="nearest")
 
 
 def strips(axis, bins: pd.DataFrame) -> None:
-    """Strips of colour on the left and on top of a map that say what its bins are."""
+    """Draw coloured strips left of and above a map that show the class of each bin."""
     count, wide = len(bins), 0.035 * len(bins)
     for number, name in zip(bins["number"], bins["name"]):
         colour = palette.TOKENS[name]
@@ -67,7 +67,7 @@ def first_mapped(rows: pd.DataFrame, model: str) -> pd.DataFrame:
 
 
 def sink_bins(one: pd.DataFrame, layer: int) -> list[int]:
-    """The bins of a question's map that hold a sink in a layer."""
+    """The bins of a question's map that hold a sink token in a layer."""
     sinks = one[(one["kind"] == "sinks") & (one["layer"] == layer)]["values"]
     positions = np.concatenate([[], *sinks])
     bins = one[one["kind"] == "bins"]
@@ -76,7 +76,7 @@ def sink_bins(one: pd.DataFrame, layer: int) -> list[int]:
 
 
 def legend(figure, names, **where) -> None:
-    """What the colours of token classes mean; classes of one colour share a label."""
+    """Add a legend of token classes. Classes of the same colour share an entry."""
     by_colour = {}
     for name, label in CLASSES.items():
         if name in names:
@@ -86,9 +86,9 @@ def legend(figure, names, **where) -> None:
 
 
 def attention_panels(path, models, dataset: str, table: pd.DataFrame, layers: dict):
-    """A row a model: bars of shares by layer, then one question's maps at two layers (Figure 1).
+    """Figure 1, one row per model: bars of attention shares by layer, then one question's maps at two layers.
 
-    table: from `shares`; layers: from `map_layers`. Sinks are marked by arrows above the keys.
+    table: from `shares`; layers: from `map_layers`. Arrows above the keys mark sinks.
     """
     rows = rows_of(path, ["bins", "map", "sinks"], models, dataset)
     figure, axes = plt.subplots(
@@ -121,9 +121,9 @@ def attention_panels(path, models, dataset: str, table: pd.DataFrame, layers: di
 
 
 def sink_panels(path, models, dataset: str, layers: dict):
-    """A row a model: L2 norm by position at two layers, and activation by dimension at the same (Figure 2), of one question.
+    """Figure 2, one row per model, for one question at two layers: L2 norm by position, and activation by dimension.
 
-    layers: from `map_layers`. Sinks are ringed, sink dimensions named.
+    layers: from `map_layers`. Rings mark sinks, and numbers name sink dimensions.
     """
     rows = rows_of(path, ["bins", "sinks", "sink_dimensions", "norms", "activations"], models, dataset)
     figure, axes = plt.subplots(len(models), 4, squeeze=False, figsize=(12.5, 0.7 + 2.2 * len(models)))
@@ -154,7 +154,7 @@ def _activation_panel(axis, here, layer) -> None:
     axis.vlines(at, 0, of["first"], color=palette.FIRST_TOKEN, linewidth=0.8, label="first token")
     axis.plot(at, of["median"], color=palette.MEDIAN_TOKEN, linewidth=0.8, label="median token")
     tau = definition.threshold(len(at))
-    axis.axhline(tau, color=palette.SINK, linestyle="--", linewidth=0.8, label="threshold of a sink")
+    axis.axhline(tau, color=palette.SINK, linestyle="--", linewidth=0.8, label="sink threshold")
     for d in np.concatenate([[], *here[here["kind"] == "sink_dimensions"]["values"]]).astype(int):
         axis.annotate(str(d), (d, of["first"][d]), fontsize=6.5, color=palette.SINK, xytext=(2, 0), textcoords="offset points")
     axis.set(

@@ -1,4 +1,4 @@
-"""Accuracy before anything is cut, by model and task, beside what is published; and what was dropped on the way."""
+"""Accuracy before anything is cut, by model and task, beside published values; and the questions that were dropped."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,9 +8,9 @@ from . import palette
 
 
 def accuracy_bars(table: pd.DataFrame, dropped: pd.DataFrame):
-    """A panel a dataset: bars by task and model with intervals, the level of chance, and a diamond where a value is published.
+    """One panel per dataset: bars by task and model with intervals, the level of chance, and diamonds at published values.
 
-    Below each: how many questions were dropped, for which reason, and how many answers were no letter.
+    The panel's title says how many questions were dropped, for which reasons, and how many answers were not a letter.
     """
     datasets, models = list(pd.unique(table["dataset"])), list(pd.unique(table["model"]))
     widest = max(len(_labels(table[table["dataset"] == d])) for d in datasets)
@@ -22,7 +22,7 @@ def accuracy_bars(table: pd.DataFrame, dropped: pd.DataFrame):
         reasons = f" ({', '.join(f'{n} {reason}' for reason, n in lost.items())})" if len(lost) else ""
         silent = table[(table["dataset"] == dataset) & (table["level"] == "task")].groupby("model", sort=False)["no_letter"].sum()
         answers = ", ".join(f"{n}" if len(silent) == 1 else f"{n} ({model})" for model, n in silent.items())
-        note = f"{dataset}: {int(lost.sum())} questions dropped{reasons}; answers that are no letter: {answers}"
+        note = f"{dataset}: {int(lost.sum())} questions dropped{reasons}; answers that are not a letter: {answers}"
         axis.set_title(note, fontsize=8, loc="left")
     handles = axes[0, 0].get_legend_handles_labels()[0]
     if table["published"].notna().any():
@@ -34,7 +34,7 @@ def accuracy_bars(table: pd.DataFrame, dropped: pd.DataFrame):
 
 
 def _labels(here: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """The places on the axis: (level, task, group) in order, tasks first."""
+    """The bars' places on the axis, as (level, task, group): first tasks, then groups, then all."""
     keys = here[["level", "task", "group"]].drop_duplicates()
     return [tuple(key) for level in ("task", "group", "all") for key in keys[keys["level"] == level].to_numpy()]
 
@@ -60,7 +60,7 @@ def _dataset_bars(axis, here: pd.DataFrame, models) -> None:
 
 
 def _name(place, here) -> str:
-    """A place's label: the task, its direction where that is not the task itself, and what it needs."""
+    """A place's label: the task, its direction if it has one, and what its questions need, if known."""
     level, task, group = place
     if level != "task":
         return f"{group.replace('_', chr(10), 1)}\n(mean of tasks)" if level == "group" else "all"

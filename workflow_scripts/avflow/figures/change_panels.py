@@ -1,4 +1,4 @@
-"""How attention changes when a route is cut: maps with and without the cut, and where question and last token look."""
+"""How a cut changes attention: maps with and without the cut, and where the question and the last token look."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,13 +9,14 @@ from . import palette
 from .attention_panels import draw_map, first_mapped, legend, one_map, strips
 from .route_styles import route_label
 
-DRAWN = ("video", "audio", "question", "options")  # classes that the lines show; the table has all
+DRAWN = ("video", "audio", "question", "options")  # classes that get a line; the table has all classes
 
 
 def change_panels(path, models, dataset: str, route: str, layers: list):
-    """A row a model: one question's map without and with the cut at the layer where most changes, their difference, and flows.
+    """One row per model: one question's maps uncut and cut, their difference, and lines of attention by layer.
 
-    layers: from which to which share of the depth the route is cut. Returns the figure and the table of flows.
+    The maps are of the layer that changes most; the lines are means over all questions with maps. layers: the cut layers, from
+    one share of the depth to another. Returns the figure and the table of `flows`.
     """
     rows = rows_of(path, ["bins", "map"], models, dataset)
     table = flows(rows)
@@ -42,7 +43,7 @@ def change_panels(path, models, dataset: str, route: str, layers: list):
             name = {"question": "question's tokens", "last": "last token"}[query]
             axis.set(xlabel="Layer", title=f"Attention of the {name}")
     count = int(table["n"].max())
-    words = f"{route_label(route)} in the shaded layers; lines: mean of {count} questions, dashed with the cut"
+    words = f"Cut: {route_label(route)} in the shaded layers. Lines: mean of {count} questions; dashed: with the cut"
     figure.supxlabel(words, fontsize=9)
     legend(figure, seen | set(rows.loc[rows["kind"] == "bins", "name"]))
     return figure, table

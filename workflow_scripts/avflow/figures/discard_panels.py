@@ -1,4 +1,4 @@
-"""Discarding tokens: accuracy by the layer after which they leave, and accuracy against the work that is saved."""
+"""Discarding tokens: accuracy by the layer after which they leave, and accuracy against the operations saved."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,12 +14,12 @@ NAMES = {
     "Ref": "reference",
     "Cand": "candidates",
     "All": "all of them",
-    "random": "as many random tokens",
+    "random": "same number of random tokens",
 }
 
 
 def layer_panels(table: pd.DataFrame, margin: float):
-    """A row of panels a model and dataset, a panel a kind of token; table: from `by_layer`."""
+    """One row per model and dataset, one panel per kind of token. table: from `by_layer`."""
     lines = list(table.groupby(["model", "dataset"], sort=False))
     most = max(here["discard"].nunique() for _, here in lines)
     figure, grid = plt.subplots(
@@ -55,7 +55,7 @@ def layer_panels(table: pd.DataFrame, margin: float):
         axis.set_xlabel("Discarded after layer")
     handles = [
         plt.Line2D([], [], color=palette.INK, label="tokens of this kind discarded (95 %)"),
-        plt.Line2D([], [], color=palette.RANDOM, linewidth=1.2, label="as many random tokens (range of draws)"),
+        plt.Line2D([], [], color=palette.RANDOM, linewidth=1.2, label="same number of random tokens (range of draws)"),
         plt.Line2D(
             [], [], color=palette.ZERO, linestyle="--", linewidth=0.8, label=f"nothing discarded, and {margin:g} points below"
         ),
@@ -69,7 +69,7 @@ def layer_panels(table: pd.DataFrame, margin: float):
 
 
 def trade_panels(table: pd.DataFrame):
-    """A row of panels a model, a panel a dataset; table: from `trade`."""
+    """One row per model, one panel per dataset. table: from `trade`."""
     models, datasets = list(table["model"].unique()), list(table["dataset"].unique())
     size = (3.4 * len(datasets) + 0.6, 0.9 + 2.5 * len(models))
     figure, grid = plt.subplots(len(models), len(datasets), squeeze=False, figsize=size, layout="constrained")

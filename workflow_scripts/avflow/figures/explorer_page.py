@@ -1,8 +1,8 @@
-"""The explorer as one HTML file: the data (`explorer`) as compressed text inside it, as much of them as a size allows.
+"""The explorer as one HTML file that contains its data (`results/explorer_data.py`), as much of it as a size limit allows.
 
-Numbers are rounded to a quantum, written as unsigned codes (0, -1, 1, -2, .. as 0, 1, 2, 3, ..; the largest code is a missing
-value), low bytes apart from high ones, and compressed by gzip, which every browser unpacks. Parts stand alone, so that a page
-unpacks only what it shows. Nothing is loaded from elsewhere: the page forbids itself to.
+Numbers are rounded to a quantum and written as unsigned codes: 0, -1, 1, -2, .. become 0, 1, 2, 3, .., and the largest code marks
+a missing value. Low and high bytes are stored apart and compressed by gzip, which every browser can unpack. Each part is
+compressed by itself, so that a page unpacks only what it shows. The page forbids itself to load anything from elsewhere.
 """
 
 import base64
@@ -23,9 +23,9 @@ from ..results.explorer_data import LETTERS
 from ..results.overview import FIGURES
 from . import route_styles
 
-QUANTA = {"questions": (0.1, 0.01), "curves": (0.01, 0.001)}  # of the two measures, % and logits
-WIDTHS = {"questions": 2, "curves": 4}  # bytes
-FULL, REPORT = 10_000_000, 1_550_000  # bytes of a page; Chromium opens no data URI above 2 MiB, of which base64 takes a quarter
+QUANTA = {"questions": (0.1, 0.01), "curves": (0.01, 0.001)}  # for the two measures, in % and in logits
+WIDTHS = {"questions": 2, "curves": 4}  # bytes per number
+FULL, REPORT = 10_000_000, 1_550_000  # bytes; Chromium opens no data URI above 2 MiB, and base64 takes a quarter of that
 TITLES = {
     "figure_3": "Figure 3: within and between modalities",
     "figure_4": "Figure 4: video, routes to the answer",
@@ -37,7 +37,7 @@ TITLES = {
     "windows": "Appendix E: width of the window",
     "order_video": "Appendix D.3.1: order of the prompt, video",
     "order_items": "Appendix D.3.1: order of the prompt, items",
-    "cumulative": "Cuts up to a layer, and from one on",
+    "cumulative": "Cuts up to a layer, and from a layer on",
     "value_zero": "Figure 4 without renormalisation",
 }
 STYLES = {
@@ -46,13 +46,13 @@ STYLES = {
     "top_down": "from layer l on",
     "bottom_up": "up to layer l",
 }
-CONTROLS = {"none": "real cut", "random_same": "as many random keys of its modality", "random_other": "as many other random keys"}
+CONTROLS = {"none": "real cut", "random_same": "random keys, same modality", "random_other": "random keys, anything else"}
 SHARES = tuple(0.5**n for n in range(1, 9))
-WHOLE, CURVES, NOTHING = 2, 1, 0  # what a page holds of an analysis
+WHOLE, CURVES, NOTHING = 2, 1, 0  # how much of an analysis a page holds
 
 
 def encoded(values, quantum: float, width: int) -> bytes:
-    """Values (any shape, NaN: missing) as the planes of their codes, the low bytes first. Clipped to what `width` bytes hold."""
+    """Values (any shape, NaN for missing) as bytes: their codes, low bytes first, clipped to what `width` bytes hold."""
     most = 2 ** (8 * width - 1) - 1
     with np.errstate(invalid="ignore"):
         steps = np.clip(np.rint(np.asarray(values, dtype=np.float64).ravel() / quantum), -most, most)
@@ -63,27 +63,31 @@ def encoded(values, quantum: float, width: int) -> bytes:
 
 
 def decoded(data: bytes, quantum: float, width: int) -> np.ndarray:
-    """What `encoded` wrote, as the page reads it: values (n,)."""
+    """The inverse of `encoded`, as the page computes it: values (n,)."""
     codes = np.frombuffer(data, dtype=np.uint8).reshape(width, -1).T.copy().view(f"<u{width}").ravel().astype(np.int64)
     values = np.where(codes % 2, -(codes // 2) - 1, codes // 2) * quantum
     return np.where(codes == 2 ** (8 * width) - 1, np.nan, values)
 
 
 def packed(data) -> str:
-    """Bytes, or what JSON can say, as the text of a part; equal input gives equal text."""
+    """The compressed text of a part, from bytes or a JSON value. Equal input gives equal text."""
     if not isinstance(data, bytes):
         data = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
     return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode()
 
 
 def unpacked(text: str) -> bytes:
-    """What `packed` packed."""
+    """The inverse of `packed`: the bytes of a part."""
     return gzip.decompress(base64.b64decode(text))
 
 
 @dataclass
 class Prepared:
-    """A block with its curves: facts for the page (JSON), their part, and those of its questions by the share kept."""
+    """A block, ready for a page.
+
+    facts: what the page needs to know about the block, for JSON. curves: the part with its curves. questions: share kept -> the
+    two parts with that share of its questions.
+    """
 
     block: Block
     facts: dict
@@ -91,11 +95,11 @@ class Prepared:
     questions: dict = field(default_factory=dict)
 
     def members(self, share: float, seed: int) -> list[str]:
-        """The ids of the questions of a share; every block takes the same ones."""
+        """The ids of the questions in a share. Every block takes the same ones."""
         return [name for name in self.block.questions.tolist() if share >= 1 or _place(name, seed) < share]
 
     def of(self, share: float, seed: int) -> tuple[str, str]:
-        """Who the questions of a share are, and what the cuts did to them: two parts."""
+        """Two parts for the questions in a share: facts about them, and what the cuts did to them."""
         if share not in self.questions:
             block, members = self.block, np.flatnonzero(np.isin(self.block.questions, self.members(share, seed)))
             who = {"ids": block.questions[members].tolist(), "tasks": block.tasks[members].tolist()}
@@ -109,12 +113,12 @@ class Prepared:
 
 
 def _place(name: str, seed: int) -> float:
-    """A question's place between 0 and 1 when some are chosen by chance."""
+    """A question's random place between 0 and 1. A share takes the questions below it."""
     return int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:8], "big") / 2**64
 
 
 def prepare(block: Block, draws: int, seed: int, drawn=()) -> Prepared:
-    """Compute a block's curves for all its subsets and describe it; drawn: the routes that its figure draws, all where empty."""
+    """Compute a block's curves for all its subsets and describe it. drawn: the routes that its figure draws; empty for all."""
     chosen = subsets(block)
     found = [curves_of(block, subset, draws, seed) for subset in chosen]
     shape = (0, 2, 3, len(block.curves), len(block.centres))
@@ -144,7 +148,7 @@ def prepare(block: Block, draws: int, seed: int, drawn=()) -> Prepared:
 
 
 def words(route: str) -> str:
-    """A route as the page writes it."""
+    """A route's name on the page."""
     ends = [end.strip().replace("_", " ") for end in re.split("([↛↮])", plain(route_styles.route_label(route)))]
     return " ".join(end[:1].upper() + end[1:] for end in ends)
 
@@ -157,7 +161,7 @@ def plain(label: str) -> str:
 
 
 def variant(block: Block, curve: dict) -> str:
-    """What tells a curve from the block's others of the same route, in words; empty where nothing does."""
+    """Words that tell a curve from others of the same route in its block; empty if nothing differs."""
     differs = {key for key in curve if len({c[key] for c in block.curves}) > 1}
     said = [f"k = {curve['width']}"] if "width" in differs else []
     said += [STYLES[curve["style"]]] if "style" in differs else []
@@ -171,10 +175,10 @@ def variant(block: Block, curve: dict) -> str:
 
 
 def plans(analyses):
-    """What to leave out, step by step: analysis -> what a page holds of it, and the share of questions.
+    """What a page may hold, from most to least: (analysis -> how much of it, share of questions).
 
-    First the questions of analyses that are no main figure's, from the last one on, then these analyses altogether; then more and
-    more questions of the rest, by chance.
+    First the questions of analyses outside the main figures are left out, the last analysis first. Then these analyses are left
+    out altogether. Then fewer and fewer random questions of the main figures are kept, and at last none.
     """
     levels = dict.fromkeys(analyses, WHOLE)
     yield dict(levels), 1.0
@@ -191,10 +195,10 @@ def plans(analyses):
 def page(
     template: str, library: bytes, prepared: list[Prepared], texts: dict, about: dict, budget: int, elsewhere: str = ""
 ) -> str:
-    """The HTML file, at most `budget` bytes. Raises InputError where not even the main figures' curves fit.
+    """The HTML file, at most `budget` bytes long. Raises InputError if not even the main figures' curves fit.
 
-    library: plotly.js, compressed by gzip; texts: question id -> what the table says of it; about: study, models in their order,
-    draws, seed and accuracy; elsewhere: a sentence for a page that leaves something out.
+    library: plotly.js, compressed by gzip. texts: question id -> its facts for the table. about: study, models in order, draws,
+    seed and accuracy. elsewhere: a sentence that is added if the page leaves something out.
     """
     order = [*TITLES, *sorted({p.block.analysis for p in prepared} - set(TITLES))]
     prepared = sorted(prepared, key=lambda p: (order.index(p.block.analysis), about["models"].index(p.block.model)))
@@ -219,7 +223,7 @@ def page(
         found = template.replace("{{study}}", html.escape(about["study"])).replace("{{parts}}", "\n".join(scripts))
         if len(found.encode()) <= budget:
             return found
-    raise InputError(f"the explorer's page does not fit into {budget} bytes; give --budget more, or fewer tables")
+    raise InputError(f"the explorer's page does not fit into {budget} bytes; raise --budget, or give fewer tables")
 
 
 def title_of(analysis: str) -> str:
@@ -227,14 +231,14 @@ def title_of(analysis: str) -> str:
 
 
 def left_out(levels: dict, share: float, budget: int) -> list[str]:
-    """What a page of this size does not hold, in sentences."""
+    """Sentences that say what a page of this size leaves out."""
     named = {level: [title_of(a) for a, of in levels.items() if of == level] for level in (CURVES, NOTHING)}
     said = []
     if named[NOTHING]:
         said.append(f"Left out: {'; '.join(named[NOTHING])}.")
     if named[CURVES]:
-        said.append(f"With their curves but without the questions behind them: {'; '.join(named[CURVES])}.")
+        said.append(f"Shown with curves but without their questions: {'; '.join(named[CURVES])}.")
     if share < 1:
-        listed = f"{100 * share:.3g} % are listed, chosen by chance"
-        said.append(f"Of the questions behind the curves {listed}; curves are of all questions.")
-    return [*said, f"The page is to stay below {budget / 1e6:g} MB."] if said else []
+        listed = f"{100 * share:.3g} % of the questions behind the curves, chosen at random"
+        said.append(f"The page lists {listed}; curves use all questions.")
+    return [*said, f"The page is capped at {budget / 1e6:g} MB."] if said else []

@@ -1,4 +1,4 @@
-"""Pictures of the miniature itself: how its models learned, and what they are given."""
+"""Pictures of the miniature: how its models learned, and what they are given."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,7 +8,7 @@ from . import palette
 
 
 def training_curves(paths: dict):
-    """Accuracy by task over the steps of a training, stages shaded; paths: model -> the log that train_tiny.py writes."""
+    """Accuracy by task over the steps of a training, with its stages shaded. paths: model -> the log of train_tiny.py."""
     figure, axes = plt.subplots(len(paths), 1, squeeze=False, figsize=(7, 0.7 + 2.0 * len(paths)))
     for axis, (model, path) in zip(axes[:, 0], paths.items()):
         log = pd.read_json(path, lines=True)
@@ -29,10 +29,10 @@ def training_curves(paths: dict):
 
 
 def world_sheet(clip, clip_questions, matching, media):
-    """What a model is given: one clip with all that is asked about it, and one matching question with its items.
+    """What a model is given: one clip with all questions about it, and one matching question with its items.
 
-    clip: dict of frames (T, 3, H, W) uint8, fps and audio (n,); clip_questions: the questions about it; matching: a question of
-    the items setting; media: media_id -> dict like clip, for its items.
+    clip: dict of frames (T, 3, H, W) uint8, fps, and audio (n,). clip_questions: the questions about the clip. matching: a
+    question of the items setting. media: media_id -> dict like clip, for the items.
     """
     figure = plt.figure(figsize=(10.5, 4.0))
     upper, lower = figure.subfigures(2, 1, height_ratios=[1.25, 1])
@@ -40,7 +40,7 @@ def world_sheet(clip, clip_questions, matching, media):
     pictures = clip["frames"][:: int(clip["fps"])]
     axes = left.subplots(2, 1, height_ratios=[1, 0.8])
     axes[0].imshow(np.concatenate(list(pictures.transpose(0, 2, 3, 1)), 1), extent=(0, len(pictures), 0, 1), aspect="auto")
-    axes[0].set_title("A clip: one picture and one sound (or silence) a second")
+    axes[0].set_title("A clip: one picture and one sound (or silence) per second")
     _spectrogram(axes[1], clip["audio"])
     axes[1].set_xlabel("Time (s)")
     for axis in axes:
@@ -65,7 +65,7 @@ def world_sheet(clip, clip_questions, matching, media):
 
 
 def _asked(questions) -> str:
-    """Questions with their options, the right one underlined by brackets."""
+    """Questions with their options as text, the right option in brackets."""
     lines = []
     for q in questions:
         options = "   ".join(f"[{o.label}. {o.text}]" if o.label == q.answer else f"{o.label}. {o.text}" for o in q.options)
@@ -74,7 +74,7 @@ def _asked(questions) -> str:
 
 
 def _spectrogram(axis, audio) -> None:
-    """A sound's spectrogram up to 8 kHz."""
+    """Draw a sound's spectrogram up to 8 kHz."""
     axis.specgram(audio, NFFT=400, Fs=16000, noverlap=240, cmap="magma", vmin=-120, vmax=-30)
     axis.set_ylabel("Frequency (kHz)")
     axis.set_yticks([0, 4000, 8000], ["0", "4", "8"])

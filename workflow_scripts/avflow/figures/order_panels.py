@@ -1,7 +1,7 @@
 """Appendix D.3.1: do the routes move when the parts of the prompt stand in another order?
 
-Cuts are read on all questions and follow the answer that the model gives in that order, right or wrong, since in orders that it
-does not expect it is seldom right; so every panel says how often it is right, and whether that is more than chance.
+In an order that a model does not expect, it is seldom right. So cuts are read on all questions, and the change is that of the
+answer given in that order, right or wrong. Every panel states the accuracy, and whether it is at chance.
 """
 
 import matplotlib.pyplot as plt
@@ -24,10 +24,10 @@ CLIP_TITLES = {"question_first": "question, clip"}
 def order_panels(
     models, items: pd.DataFrame, clips: pd.DataFrame, table: pd.DataFrame, routes: dict, chance: float, draws: int, seed: int
 ):
-    """One column an order; above what the last token reads, below what gathers where. Left the items, right the clips.
+    """One block per model, one column per order: above, what the last token reads; below, what gathers where.
 
-    A block of panels a model. items, clips: from `rows_by_order`; table: the two summaries. routes: of the items
-    and of the clips. chance: the accuracy of guessing.
+    Items are on the left and clips on the right. items, clips: from `rows_by_order`; table: both summaries. routes: "items" and
+    "clips" -> routes. chance: the accuracy of guessing.
     """
     sides = [
         (items, TITLES, "C, Q, R, O (Eq. 3)", *by_target(routes["items"])),
@@ -45,7 +45,7 @@ def order_panels(
 
 
 def _order_block(block, model, sides, widths, table, chance, draws, seed) -> None:
-    """The panels of one model, under one y axis."""
+    """The panels of one model, with the same limits of y."""
     axes = []
     for part, (rows, titles, usual, *kinds) in zip(
         block.subfigures(1, len(widths), width_ratios=widths, squeeze=False)[0], sides
@@ -67,13 +67,13 @@ def _order_block(block, model, sides, widths, table, chance, draws, seed) -> Non
             axes += list(line)
     if axes:
         low = min(axis.get_ylim()[0] for axis in axes)
-        high = min(60, max(axis.get_ylim()[1] for axis in axes))  # an answer that was unlikely can become many times as likely
+        high = min(60, max(axis.get_ylim()[1] for axis in axes))  # an unlikely answer can become many times as likely
         for axis in axes:
             axis.set_ylim(low, high)
 
 
 def _how_often_right(table, rows, order, chance: float) -> str:
-    """ "right 45 %", and "chance" where the interval holds it."""
+    """ "accuracy 45 %", with ", chance" added if its interval holds the accuracy of guessing."""
     one = table[(table["layout"] == order) & (table["group"] == "all") & (table["dataset"] == rows["dataset"].iloc[0])].iloc[0]
     guessing = one["accuracy_low"] <= chance <= one["accuracy_high"]
     return f"accuracy {100 * one['accuracy']:.0f} %{', chance' if guessing else ''}"

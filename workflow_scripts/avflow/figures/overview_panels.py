@@ -1,4 +1,4 @@
-"""Appendix F and G to I: every main figure by task and by model in small multiples, and all models on one normalised depth."""
+"""Appendices F to I: every main figure by task and by model in small multiples, and all models on a normalised depth."""
 
 import math
 
@@ -21,7 +21,7 @@ def _legend(part, colour_of: dict) -> None:
 
 
 def _tasks_of(rows: pd.DataFrame) -> list[tuple[str, str]]:
-    """(group, task) pairs, groups in the order of the main figures."""
+    """(group, task) pairs, with groups in the order of the main figures."""
     pairs = rows[["group", "task"]].drop_duplicates().itertuples(index=False)
     return sorted(map(tuple, pairs), key=lambda pair: (rank(pair[0]), pair))
 
@@ -31,7 +31,10 @@ def _task_title(group: str, task: str) -> str:
 
 
 def task_panels(model: str, found: dict, shares: pd.DataFrame, routes: dict):
-    """A block a main figure, a panel a task (Appendix F). found: from `read`; shares: from `task_shares`; routes: by figure."""
+    """Appendix F: one block per main figure, one panel per task.
+
+    found: from `overview.read`; shares: from `task_shares`; routes: main figure -> routes.
+    """
     shares = shares[shares["model"] == model]
     blocks = [("Fig. 1: attention of the last token", shares, None)] if len(shares) else []
     for name, (words, _) in FIGURES.items():
@@ -74,9 +77,9 @@ def _class_legend(part, names) -> None:
 
 
 def model_panels(models, found: dict, shares: pd.DataFrame, table: pd.DataFrame, routes: dict):
-    """A row a model of all main figures, tasks together; below, the main routes of all models on normalised depth.
+    """Appendices G to I: one row per model with all main figures, all tasks together; below, main routes on a normalised depth.
 
-    found: from `read`; shares: from `task_shares`; table: from `normalised`; routes: by figure.
+    found: from `overview.read`; shares: from `task_shares`; table: from `normalised`; routes: main figure -> routes.
     """
     models, words = list(models), next(iter(found.values())).reading.words
     figure = plt.figure(figsize=(13.5, 1.3 + 2.3 * len(models) + 5.2))
@@ -101,7 +104,7 @@ def model_panels(models, found: dict, shares: pd.DataFrame, table: pd.DataFrame,
 
 
 def _column(part, count: int, words: str):
-    """A column of panels under a heading, with its legend below."""
+    """A column of panels under a heading."""
     axes = part.subplots(count, 1, sharex=False, squeeze=False)[:, 0]
     axes[0].set_title(words, fontsize=9)
     axes[-1].set_xlabel("Layer")
@@ -123,11 +126,11 @@ def _compare(part, models, table, words: str) -> None:
             axis.fill_between(one["depth"], one["ci_low"], one["ci_high"], color=colour, alpha=0.15, linewidth=0)
             axis.plot(one["depth"], one["change"], color=colour, linewidth=1.6)
         low, high = axis.get_ylim()
-        axis.set_ylim(min(low, -5), max(high, 2))  # so that what is next to nothing looks like it
+        axis.set_ylim(min(low, -5), max(high, 2))  # so that tiny effects look tiny
         axis.set_title(route_label(route), fontsize=8)
     for axis in list(axes.flat)[len(routes) :]:
         axis.set_visible(False)
-    part.supxlabel("Depth: centre of the window over the last layer", fontsize=8)
+    part.supxlabel("Depth: window's centre / last layer", fontsize=8)
     part.supylabel(f"{words}, all tasks", fontsize=8)
     handles = [plt.Line2D([], [], color=colour, label=model) for model, colour in zip(models, palette.MODELS)]
     part.legend(handles=handles, loc="outside upper center", ncols=len(handles))

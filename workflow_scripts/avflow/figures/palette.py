@@ -1,21 +1,21 @@
-"""Every colour that figures use, by what it stands for; those of routes are in `route_styles`."""
+"""Every colour that figures use, named by its meaning. The colours of routes are in `route_styles`."""
 
 PURPLE, BLUE, ORANGE, PINK, CYAN = "#9C27B0", "#1565C0", "#FF7F00", "#F00FCB", "#00C1F1"
 RED, GREEN, BROWN, OCHRE, GREY = "#E31A1C", "#2CA02C", "#8C564B", "#B8860B", "0.35"
 
-# Greys, from light to dark. What is measured has a colour; what helps to read it is grey.
+# Greys, from light to dark. Results are coloured; what helps to read them is grey.
 SHADE = CONTROL = "0.6"  # random controls
 ZERO = "0.5"  # lines at zero, or at the value without a cut
 RANDOM = "0.45"  # means of random controls
-NEUTRAL = "0.4"  # what is neither found nor random
+NEUTRAL = "0.4"  # neither found nor random
 NOTE = "0.35"  # text inside a panel
 CHANCE = "0.3"  # the accuracy of guessing, and the noise floor
-INK = "0.2"  # a legend's line that stands for every colour
+INK = "0.2"  # a line in a legend that stands for lines of any colour
 MARK, PAPER = "black", "white"  # outlined marks, such as published values
 SINK = "red"
 
 MODELS = (BLUE, ORANGE, GREEN, PURPLE, CYAN, RED)  # in the study's order
-TASKS = (BLUE, PURPLE, CYAN, PINK, NEUTRAL, GREEN, ORANGE)  # of the miniature, while its models are trained
+TASKS = (BLUE, PURPLE, CYAN, PINK, NEUTRAL, GREEN, ORANGE)  # of the miniature's training
 CORRECT, WRONG = GREEN, RED  # options
 FOUND, RANDOM_EDGES = PINK, CYAN  # edges that stay open
 FIRST_TOKEN, MEDIAN_TOKEN = BLUE, ORANGE
@@ -29,7 +29,7 @@ VARIANTS = {  # questions without a sense, or with another clip's sound
 }
 DISCARDS = {"Ques": ORANGE, "Audio": BLUE, "Video": PURPLE, "Ref": PINK, "Cand": CYAN, "All": RED}
 OTHER_DISCARD = WITHIN_MARGIN = GREEN
-TOKENS = {  # classes of tokens, the paper's palette of Figure 1 with finer classes
+TOKENS = {  # classes of tokens, in the colours of the paper's Figure 1 but with finer classes
     "system": "#8BC34A",
     "delimiter": "#9E9E9E",
     "video": "#2196F3",

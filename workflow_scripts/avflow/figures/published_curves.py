@@ -1,4 +1,4 @@
-"""The paper's own curves behind ours, as far as they can be read off its figures: a translucent box an extreme or plateau."""
+"""The paper's curves behind ours: translucent boxes at the extremes and plateaus that can be read off its figures."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -6,19 +6,19 @@ from matplotlib.colors import to_rgba
 
 from . import palette
 
-PRECISION = 1.0  # percent: at least so much a number that was read by eye may be off, to either side
+PRECISION = 1.0  # percent: a number read by eye may be off by at least this much, to either side
 FILL, EDGE = 0.2, 0.6  # opacities of a box
-FAINT = 0.06  # of one that says that there is nothing, for those of several routes lie on each other
+FAINT = 0.06  # opacity of a box for "no effect", because boxes of several routes lie on each other there
 BEHIND = 0.6  # zorder: above the grid, below the zero line, bands and curves
-WORDS = "published (read off the figure)"
+WORDS = "paper (read off its figure)"
 
 
 def draw_curves(axis, rows: pd.DataFrame, colours: dict) -> int:
-    """Draw what is published of one panel's curves behind them; returns how many boxes were drawn, 0 where rows are empty.
+    """Draw the published values of one panel behind its curves; returns how many boxes were drawn.
 
-    rows: of `published.curves`, of the panel's group; colours: route -> colour, other routes are left out. A box spans the layers
-    on which the windows are centred, half a layer more to either side, and the change in %, `PRECISION` more to either side. What
-    has no centre or no change is not drawn.
+    rows: from `published.curves`, of the panel's group. colours: route -> colour; other routes are left out. A box spans the
+    central layers of the windows, half a layer more to either side, and the change in %, `PRECISION` more to either side. A row
+    without a centre or a change is not drawn.
     """
     rows = rows[rows["route"].isin(list(colours))].dropna(subset=["change_low", "change_high", "first", "last"])
     for row in rows.to_dict("records"):
@@ -34,5 +34,5 @@ def _look(colour, faint: bool = False) -> dict:
 
 
 def handle():
-    """What a legend shows for the boxes: any route's."""
+    """The boxes' entry in a legend."""
     return plt.Rectangle((0, 0), 1, 1, **_look(palette.NEUTRAL), label=WORDS)

@@ -1,4 +1,4 @@
-"""What answers rest on: accuracy with a sense taken away, beside the effect of cutting each sense's route to the question."""
+"""What answers rest on: accuracy without a sense, beside the effect of cutting each sense's route to the question."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,10 +18,10 @@ VARIANTS = {  # colours: `palette.VARIANTS`
 
 
 def reliance_panels(models, table: pd.DataFrame, sides: pd.DataFrame, graded: pd.DataFrame, effects: pd.DataFrame):
-    """A row of panels a model: (a) accuracy by task in every variant; (b) a route's effect by what its sense's absence costs;
+    """One row of panels per model: (a) accuracy by task and variant; (b) each route's effect by the accuracy its sense is worth.
 
-    where there are graded tasks also (c) accuracy over them and (d) route effects over them.
-    table: rows of `reliance` without the graded tasks; sides: from `areas`; graded: the graded tasks' rows; effects: from `dial`.
+    If there are graded tasks, (c) and (d) show accuracy and route effects over them. table: rows of `reliance` without the graded
+    tasks; sides: from `areas`; graded: rows of `reliance` for the graded tasks; effects: from `dial`.
     """
     colour_of = colours(SENSES)
     models, of = list(models), lambda rows, model: rows[rows["model"] == model]
@@ -38,7 +38,7 @@ def reliance_panels(models, table: pd.DataFrame, sides: pd.DataFrame, graded: pd
             _graded_accuracy(axes[2], of(graded, model))
             _graded_effects(axes[3], of(effects, model), colour_of)
             for axis in axes[2:]:
-                axis.set_xlabel("Clips in which only sound tells, as drawn (%)")
+                axis.set_xlabel("Clips in which only sound tells (%)")
     headings = ("Accuracy without a sense; dashed: chance", "Effect of each sense's route", "Accuracy, graded")
     for axis, letter, heading in zip(grid[0], "abcd", (*headings, "Effect of a route, graded")):
         axis.set_title(f"({letter}) {heading}")
@@ -79,7 +79,7 @@ def _area_points(axis, sides, colour_of) -> None:
             label=route_label(route),
         )
     near = sides.groupby([(sides["lost"] / 4).round(), sides["area"].round()]) if len(sides) else []
-    for _, here in near:  # one label where points lie on each other
+    for _, here in near:  # points that lie on each other share a label
         names = ", ".join(dict.fromkeys(title(group) for group in here["group"]))
         place = here[["lost", "area"]].iloc[0]
         axis.annotate(names, place, fontsize=5.5, xytext=(3, 2), textcoords="offset points", color=palette.CHANCE)

@@ -1,7 +1,7 @@
-"""The figures' drawing functions; notebooks only load a table, call one of these, and save.
+"""Draw the curves of routes. A notebook only loads a table, calls one of these functions and saves the figure.
 
-The look follows the paper: one row of panels with a shared y axis, ticks inward on all four sides, a dashed zero line, one
-legend above, thick lines with a translucent band (95 %, over clips; see `statistics.simultaneous_band`).
+The look follows the paper: one row of panels with a shared y axis, ticks inward on all four sides, a dashed zero line, a legend
+above, and thick lines with translucent 95 % bands over clips (`statistics.simultaneous_band`).
 """
 
 import itertools
@@ -17,16 +17,16 @@ from .route_styles import colours, route_label
 
 
 def by_target(routes) -> list[list[str]]:
-    """The routes into other spans, and those into the last token; a list that would be empty is left out."""
+    """Two lists: the routes into other spans, and those into the last token. Empty lists are left out."""
     sides = [[r for r in routes if r.endswith(">last") == last] for last in (False, True)]
     return [side for side in sides if side]
 
 
 def route_panels(effects: Effects, models, panels, words: str = ""):
-    """One row of panels a model, one panel a (title, group, routes) entry, one line a route; returns the figure.
+    """A figure with one row per model, one panel per (title, group, routes) entry of `panels`, and one line per route.
 
-    Neighbouring panels with the same routes stand under one legend, and the panels of a model share
-    the y axis, named by `words` or the metric.
+    Neighbouring panels with the same routes share a legend. The panels of a model share the y axis, whose label is `words` or the
+    metric's name.
     """
     models = list(models)
     colour_of = colours(dict.fromkeys(route for *_, routes in panels for route in routes))
@@ -54,18 +54,17 @@ def route_panels(effects: Effects, models, panels, words: str = ""):
 
 
 def share_limits(axes) -> None:
-    """One y axis for all, as wide as the widest of their curves."""
+    """Give all axes the same limits of y, wide enough for all their curves."""
     limits = [axis.get_ylim() for axis in axes]
     for axis in axes:
         axis.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
 
 
 def line_panel(axis, effects: Effects, colour_of: dict) -> None:
-    """The curves of one panel: means with their band, random controls in grey, the noise around 0, and n.
+    """Draw one panel: mean curves with bands, random controls in grey, the noise floor around 0, and n.
 
-    colour_of: route -> colour, of the routes that are drawn. A band holds all layers and routes of the panel at once (95 %), so
-    does that of the controls; the mean and the edge of a control are dotted in the colour of its route.
-    The paper's values, where there are any, lie lightly behind.
+    colour_of: route -> colour, for the routes to draw. The 95 % bands hold all layers and routes of the panel simultaneously, and
+    so do those of the controls. A control's mean and edge are dotted in its route's colour. Published values lie faintly behind.
     """
     axis.axhline(0, color=palette.ZERO, linestyle="--", linewidth=0.8, zorder=1)
     found, random = effects.curves(list(colour_of)), effects.curves(list(colour_of), of_controls=True)
@@ -89,15 +88,15 @@ def line_panel(axis, effects: Effects, colour_of: dict) -> None:
 
 
 def explained(*effects: Effects) -> list:
-    """Legend entries for what is not a route: the bands, and where there are any the controls and the paper's values."""
+    """Legend entries for everything but routes: the bands and, if there are any, the controls and the paper's values."""
     handles = [
-        plt.Rectangle((0, 0), 1, 1, color=palette.BAND, alpha=0.25, label="95 %, all layers and routes of a panel at once")
+        plt.Rectangle(
+            (0, 0), 1, 1, color=palette.BAND, alpha=0.25, label="95 % simultaneous band over a panel's layers and routes"
+        )
     ]
     if any(len(e.controls) for e in effects):
         handles.append(
-            plt.Rectangle(
-                (0, 0), 1, 1, color=palette.CONTROL, alpha=0.35, label="as many random keys in a route's place, 95 % (dotted)"
-            )
+            plt.Rectangle((0, 0), 1, 1, color=palette.CONTROL, alpha=0.35, label="size-matched random control, 95 % (dotted)")
         )
     if any(len(e.published) for e in effects):
         handles.append(published_curves.handle())
@@ -105,9 +104,9 @@ def explained(*effects: Effects) -> list:
 
 
 def window_panels(effects: Effects, models, routes: list):
-    """A grid of panels a model: rows are routes, columns groups, lines window widths k, the darker the wider (Appendix E).
+    """Appendix E, one grid of panels per model: rows are routes, columns are groups, lines are window widths k (dark is wide).
 
-    Means only: the bands of so many lines would hide each other.
+    Only means are drawn, because the bands of this many lines would hide each other.
     """
     rows = effects.rows
     models, groups, widths = list(models), ordered(rows["group"]) or [""], sorted(rows["width"].unique())

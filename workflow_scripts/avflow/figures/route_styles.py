@@ -1,4 +1,4 @@
-"""How every figure shows a route: its label and its colour, in the paper's order. Nothing else knows a route's colour."""
+"""The label and colour of every route, in the paper's order. All figures take them from here."""
 
 from .palette import BLUE, BROWN, CYAN, GREEN, GREY, OCHRE, ORANGE, PINK, PURPLE, RED
 
@@ -45,7 +45,7 @@ ROUTES = {  # route -> colour; no two routes of one figure share a colour
     # Cumulative cuts (app_cumulative)
     "last->last": GREY,
 }
-SPANS = {  # span -> its name in a label; others are written as they are
+SPANS = {  # span -> its name in a label; other spans keep their own names
     "audio": "Audio",
     "video": "Video",
     "question": "Question",
@@ -59,11 +59,11 @@ SPANS = {  # span -> its name in a label; others are written as they are
     "incorrect_options": "IncorrectOpt",
     "non_options": "NonOption",
 }
-FREE = (GREEN, BROWN, OCHRE, GREY, PURPLE, BLUE, ORANGE, PINK, CYAN, RED)  # for routes of your own, as long as they are free
+FREE = (GREEN, BROWN, OCHRE, GREY, PURPLE, BLUE, ORANGE, PINK, CYAN, RED)  # for your own routes: the first colour that is free
 
 
 def colours(routes) -> dict[str, str]:
-    """Route -> colour for the routes of one figure. A route without a style takes a colour that none of the others has."""
+    """Route -> colour for the routes of one figure. A route that is not in ROUTES takes a colour that no other route has."""
     found = {route: ROUTES[route] for route in routes if route in ROUTES}
     for route in routes:
         free = [colour for colour in FREE if colour not in found.values()]
@@ -72,7 +72,7 @@ def colours(routes) -> dict[str, str]:
 
 
 def route_label(route: str) -> str:
-    """A route as the paper writes it: an arrow that is struck through."""
+    """A route as the paper writes it, with a struck-through arrow."""
     if route.startswith("cross_"):
         return "Cross-" + route.removeprefix("cross_").replace("_", "-").title()
     arrow = r" $\nleftrightarrow$ " if "<->" in route else r" $\nrightarrow$ "

@@ -1,4 +1,4 @@
-"""From rows to numbers: effects, intervals, tests, claims, Tables 1 to 4, and the numbers that the paper published.
+"""Turn rows into numbers: effects, intervals, tests, claims, Tables 1 to 4, and the paper's published numbers.
 
 Nothing here draws.
 """

@@ -1,4 +1,4 @@
-"""What each layer would answer, and how many answers survive cumulative cuts and keeping only found routes."""
+"""What each layer would answer, and how many answers survive cumulative cuts or keeping only the found routes."""
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,10 @@ DIRECTIONS = {"bottom_up": "Cut in layers 0 to l", "top_down": "Cut in layers l 
 
 
 def by_layer(path, models, datasets, draws: int, seed: int) -> pd.DataFrame:
-    """Probability of the correct letter and of the mean wrong one, after every layer, on questions answered correctly.
+    """Probability of the correct letter, and mean probability of the wrong ones, after every layer.
 
-    By model, dataset, group, layer and kind (correct, wrong), with 95 % bands over clips that hold all layers of a group at once.
+    Only questions answered correctly. One row per model, dataset, group, layer and kind (correct, wrong), with a 95 % band over
+    clips that holds all layers and both kinds of a group simultaneously.
     """
     found = []
     for dataset in dict.fromkeys(datasets):
@@ -39,10 +40,10 @@ def by_layer(path, models, datasets, draws: int, seed: int) -> pd.DataFrame:
 
 
 def answers_kept(path, models, dataset: str, draws: int, seed: int) -> pd.DataFrame:
-    """Accuracy and % change of the answer's probability under cumulative cuts, on questions answered correctly.
+    """Share of answers that stay the same, and % change of the answer's probability, under cumulative cuts.
 
-    By model, group, route, style and centre, with 95 % intervals over clips, each for itself. half: "first" or "second" where the
-    cut is exactly that half of the layers.
+    Only questions answered correctly, so the share is their accuracy. One row per model, group, route, style and centre, with
+    pointwise 95 % intervals over clips. half: "first" or "second" if the cut is exactly that half of the layers, else empty.
     """
     columns = "model question_id cluster group route style centre window_start window_stop answer control logp_base p_base_clean"
     keep = [("model", "in", list(models)), ("dataset", "=", dataset), ("correct_clean", "=", True), ("applicable", "=", True)]
@@ -66,9 +67,9 @@ def answers_kept(path, models, dataset: str, draws: int, seed: int) -> pd.DataFr
 
 
 def sufficiency(path, models, dataset: str, draws: int, seed: int) -> pd.DataFrame:
-    """Share of tested edges that stay open and of answers that stay the same, by model, kind and threshold, with 95 % intervals.
+    """Share of tested edges that stay open, and share of answers that stay the same with its 95 % interval.
 
-    On questions that are answered correctly; random draws of a question are meaned first.
+    Only questions answered correctly. One row per model, kind and threshold. Random draws are first averaged per question.
     """
     keep = [("model", "in", list(models)), ("dataset", "=", dataset), ("correct_clean", "=", True)]
     rows, found = pq.read_table(path, filters=keep).to_pandas(), []

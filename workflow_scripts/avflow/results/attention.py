@@ -1,4 +1,4 @@
-"""Where the last token looks, which tokens and dimensions are sinks, and how attention changes when a route is cut."""
+"""Where the last token looks, which tokens and dimensions are sinks, and how a cut changes attention."""
 
 import numpy as np
 import pandas as pd
@@ -8,14 +8,17 @@ from .statistics import cluster_bootstrap
 
 
 def rows_of(path, kinds, models, dataset: str) -> pd.DataFrame:
-    """Rows of some kinds in the table of the rule attention; see workflow_scripts/attention.py for what they hold."""
+    """Rows of some kinds from the table of the rule attention. workflow_scripts/attention.py says what they hold."""
     keep = [("kind", "in", list(kinds)), ("model", "in", list(models)), ("dataset", "=", dataset)]
     columns = "question_id cluster task group model gold correct_clean kind name layer number values"
     return pq.read_table(path, columns=columns.split(), filters=keep).to_pandas()
 
 
 def shares(path, models, dataset: str, draws: int, seed: int) -> pd.DataFrame:
-    """Mean share of the last token's attention by model, layer and class, over heads and questions, with 95 % intervals."""
+    """Mean share of the last token's attention by model, layer and class of token, with a pointwise 95 % interval over clips.
+
+    The mean runs over heads and questions.
+    """
     rows, found = rows_of(path, ["shares"], models, dataset), []
     rows["share"] = [np.mean(heads) for heads in rows["values"]]
     for model in models:
@@ -32,7 +35,7 @@ def shares(path, models, dataset: str, draws: int, seed: int) -> pd.DataFrame:
 
 
 def map_layers(table: pd.DataFrame, named: dict | None = None) -> dict[str, list[int]]:
-    """Model -> the two layers whose maps are drawn: `named`, else those around the largest jump of attention to video."""
+    """Model -> the two layers whose maps are drawn: those in `named`, else around the largest rise of attention to video."""
     found = {}
     for model, here in table.groupby("model", sort=False):
         video = here[here["name"] == "video"].sort_values("layer")["share"].to_numpy()
@@ -42,10 +45,11 @@ def map_layers(table: pd.DataFrame, named: dict | None = None) -> dict[str, list
 
 
 def sinks(path, models, dataset: str) -> pd.DataFrame:
-    """By model, layer and class: sink tokens a question, and the share of them that are the first of a frame or an item.
+    """Sink tokens by model, layer and class.
 
-    expected_first: that share among all tokens of the class. dimensions: the layer's sink dimensions and in what share of the
-    questions they are, such as "458: 1.00". Layers without a sink have one row of class "none".
+    sinks: mean number per question. first: share of them that are the first token of a frame or an item; expected_first: that
+    share among all tokens of the class. dimensions: the layer's sink dimensions, each with the share of questions in which it is
+    one, such as "458: 1.00". A layer without a sink has one row of class "none".
     """
     rows, found = rows_of(path, ["tokens", "sink_dimensions", "sinks"], models, dataset), []
     for (model, layer), here in rows[rows["kind"] != "tokens"].groupby(["model", "layer"]):
@@ -72,9 +76,10 @@ LOOKING = ("question", "last")
 
 
 def flows(rows: pd.DataFrame) -> pd.DataFrame:
-    """Share of attention from question and last token to each class of token, by model, layer and variant (uncut, cut).
+    """Share of attention that the question's tokens and the last token give to each class of token.
 
-    From the pooled maps, as the mean over the queries' bins and over the questions that have maps (n).
+    One row per model, layer, query, class and variant (uncut, cut). Shares come from the pooled maps. They are means over the
+    query's bins and over the n questions that have maps.
     """
     found = []
     for (model, question), one in rows.groupby(["model", "question_id"], sort=False):
@@ -92,7 +97,7 @@ def flows(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def changed_layer(table: pd.DataFrame, model: str) -> int:
-    """The layer in which the last token's attention differs most between the two variants."""
+    """The layer in which the last token's attention differs most between uncut and cut, summed over classes."""
     mine = table[(table["model"] == model) & (table["query"] == "last")]
     wide = mine.pivot(index=["layer", "name"], columns="variant", values="share")
     return int((wide["cut"] - wide["uncut"]).abs().groupby("layer").sum().idxmax())

@@ -1,4 +1,4 @@
-"""Accuracy before anything is cut, by model and task, beside what is published; and what was dropped on the way."""
+"""Accuracy before anything is cut, by model and task, beside published values; and the questions that were dropped."""
 
 from pathlib import Path
 
@@ -11,16 +11,16 @@ from .task_groups import rank
 
 
 def needs_of(column) -> str:
-    """What a task's questions need: A, V, AV, or several of them, as in the graded tasks."""
+    """What a task's questions need: A, V or AV. The graded tasks have several, joined by "or"."""
     return " or ".join(sorted(column.unique()))
 
 
 def accuracies(path, reported, draws: int, seed: int) -> pd.DataFrame:
-    """Accuracy by model and dataset, of every task (in both directions, where it has two), of groups of tasks, and of all.
+    """Accuracy by model and dataset, for every task, for every group of several tasks, and for all questions.
 
-    level "group" is the mean of its tasks' accuracies, as the paper's Table 4 has it, where a group has several. no_letter: how
-    many answers were something else than a letter, and so wrong. reported: resources/published/accuracy.csv; of several
-    published values the first is taken, `published_other` names the rest.
+    A task with two directions has one row for each. A group's accuracy is the mean of its tasks' accuracies, as in the paper's
+    Table 4. no_letter: number of answers that were not a letter, which count as wrong. reported: the file
+    resources/published/accuracy.csv. If it has several values, `published` is the first and `published_other` lists the rest.
     """
     rows = pq.read_table(path).to_pandas()
     rows = rows.assign(chance=1 / rows[[f"logit_{x}" for x in "ABCD"]].notna().sum(axis=1))
@@ -41,7 +41,7 @@ def accuracies(path, reported, draws: int, seed: int) -> pd.DataFrame:
 
 
 def _entry(about, level, task, group, here, columns, known, draws: int, seed: int) -> dict:
-    """One row of `accuracies` from the answers `here`. columns: one 0/1 column a task; the value is the mean of their means."""
+    """One row of `accuracies` from the answers `here`. columns: one 0/1 column per task; the accuracy is their mean of means."""
     mean, low, high = _mean_of_means(columns, here["cluster"], draws, seed)
     entry = {**about, "level": level, "task": task, "group": group, "needs": needs_of(here["needs"]), "n": len(here)}
     entry |= dict(correct=int(here["correct"].sum()), accuracy=mean, ci_low=low, ci_high=high, chance=here["chance"].mean())
@@ -55,18 +55,18 @@ def _entry(about, level, task, group, here, columns, known, draws: int, seed: in
 
 
 def _mean_of_means(columns, clusters, draws: int, seed: int) -> tuple[float, float, float]:
-    """The mean over columns of their means, and its interval over clusters drawn with replacement."""
+    """The mean of the columns' means, and its 95 % interval from a bootstrap over clusters."""
     if columns.shape[1] == 1:
         return tuple(float(x[0]) for x in cluster_bootstrap(columns.astype(float), clusters, draws, seed))
     values = columns.astype(float)
     share = values.notna().mean()
-    weighted = (values / share / values.shape[1]).sum(axis=1, min_count=1)  # its mean over rows is the mean of the columns' means
+    weighted = (values / share / values.shape[1]).sum(axis=1, min_count=1)  # its mean is the mean of the columns' means
     mean, low, high = cluster_bootstrap(weighted.to_frame(), clusters, draws, seed)
     return float(mean[0]), float(low[0]), float(high[0])
 
 
 def drops(paths) -> pd.DataFrame:
-    """Dropped questions by dataset, task and reason, from the tsv files of the prepare rules."""
+    """Number of dropped questions by dataset, task and reason, from the tsv files of the prepare rules."""
     tables = []
     for path in map(Path, paths):
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)

@@ -1,8 +1,9 @@
-"""Findings as rules: each claim names a number of our tables and where it must lie; the number and its interval give the verdict.
+"""Check findings as rules: each claim names a number in our tables and the range that it must lie in.
 
-A claim is an entry of a file in resources/claims: what is claimed, its source, a measure with its arguments (`measures.py`), and
-what is expected ("below -20", "above 0", "within -2 2"). The verdict is "agree" or "differ" by the number alone, "not testable"
-where there are fewer than `least` questions or nothing was computed; `clear`: the whole interval lies on the same side.
+A claim is an entry of a file in resources/claims. It has its text, its source, a measure with arguments (`measures.py`), and the
+expected range ("below -20", "above 0", "within -2 2"). The verdict is "agree" if the number lies in the range, else "differ". It
+is "not testable" if there are fewer than `least` questions or nothing was computed. `clear` is true if the whole interval lies on
+the verdict's side.
 """
 
 import re
@@ -20,7 +21,7 @@ EXPECTED = re.compile(r"(below|above) (-?[\d.]+)|within (-?[\d.]+) (-?[\d.]+)")
 
 
 def read(path) -> list[dict]:
-    """The claims of a file. Raises InputError with the line's claim, the key and what is known."""
+    """Read a file of claims. Raises InputError that names the claim, the wrong value and what is allowed."""
     found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     for claim in found:
         if claim.get("measure") not in MEASURES:
@@ -35,7 +36,7 @@ def read(path) -> list[dict]:
 
 
 def bounds(expected: str) -> tuple[float, float]:
-    """Between what a value must lie: "below -20" is (-inf, -20)."""
+    """The range that a value must lie in: "below -20" -> (-inf, -20)."""
     side, limit, low, high = EXPECTED.fullmatch(expected).groups()
     if side:
         return (-np.inf, float(limit)) if side == "below" else (float(limit), np.inf)
@@ -50,7 +51,7 @@ def rule_of(claim: dict) -> str:
 
 
 def judge(claims: list[dict], tables: Tables, least: int) -> pd.DataFrame:
-    """A row a claim and model: COLUMNS."""
+    """One row per claim and model, with COLUMNS. least: the number of questions below which a claim is "not testable"."""
     found = []
     for claim in claims:
         low, high = bounds(claim["expected"])

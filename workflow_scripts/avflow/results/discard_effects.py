@@ -1,4 +1,4 @@
-"""What discarding tokens costs in accuracy: by the layer after which they leave, and against the work that is saved."""
+"""What discarding tokens costs in accuracy: by the layer after which they leave, and against the operations saved."""
 
 import numpy as np
 import pandas as pd
@@ -10,18 +10,18 @@ KINDS = ("Ques", "Audio", "Video", "Ref", "Cand")  # Table 4's, in its order
 
 
 def kinds_of(discards) -> list[str]:
-    """The kinds of token among ways of discarding: those of the paper, others of config.yaml, and all of them."""
+    """The kinds of token among ways of discarding, in order: the paper's, other kinds in config.yaml, then "All"."""
     found = [name for name in pd.unique(discards) if name not in ("none", "vision", "random", "VTW") and "-" not in name]
     return sorted(found, key=lambda name: (name == "All", KINDS.index(name) if name in KINDS else len(KINDS)))
 
 
 def by_layer(path, models, datasets, margin: float, draws: int, seed: int) -> pd.DataFrame:
-    """A row a model, dataset, kind of token and layer: accuracy and its change in points, with those of random discards.
+    """Accuracy by model, dataset, kind of token and layer, its change in points, and the accuracy after random discards.
 
-    path: of the gathered table of discard_sweep. change is against the same questions without discards, ci_low and ci_high its
-    95 % interval; random the mean over draws, and random_min and random_max the lowest and highest of them. non_inferior: shown
-    to lose at most `margin` points after this layer; 2 points need 189 unchanged answers, so false shows nothing. knee: the first
-    layer from which on the change never falls below the margin.
+    path: the gathered table of discard_sweep. change: against the same questions without discards; ci_low, ci_high: its 95 %
+    interval. random: accuracy after size-matched random discards, as the mean over draws; random_min, random_max: the lowest and
+    highest draw. non_inferior: true if a discard after this layer is shown to lose at most `margin` points. Two points need 189
+    unchanged answers, so false shows nothing. knee: the first layer from which on the loss never exceeds the margin.
     """
     rows = pq.read_table(path, filters=[("dataset", "in", list(datasets))]).to_pandas()
     found = []
@@ -47,9 +47,10 @@ def by_layer(path, models, datasets, margin: float, draws: int, seed: int) -> pd
 
 
 def trade(path, models, datasets, margin: float, draws: int, seed: int) -> pd.DataFrame:
-    """A row a model, dataset and way of discarding: share of the LLM's operations saved, and the change of accuracy in points.
+    """Saved share (%) of the LLM's operations, cache and prefill time, and change of accuracy in points.
 
-    path: of the gathered table of pruning. Random draws are one row: the change is that of all their answers together.
+    One row per model, dataset and way of discarding. path: the gathered table of pruning. All random draws share one row, whose
+    change is averaged over draws per question.
     """
     rows = pq.read_table(path, filters=[("dataset", "in", list(datasets))]).to_pandas()
     found = []
@@ -58,7 +59,7 @@ def trade(path, models, datasets, margin: float, draws: int, seed: int) -> pd.Da
         for way, mine in here[here["discard"] != "none"].groupby("discard", sort=False):
             before = base.loc[mine["question_id"]]
             clusters = before["cluster"].to_numpy()
-            if mine["draw"].nunique() > 1:  # answers of several draws to one question are not independent either
+            if mine["draw"].nunique() > 1:  # several draws of one question are not independent
                 after = mine.groupby("question_id")["correct"].mean()
                 order = base.loc[after.index]
                 change, low, high = paired_change(order["correct"], after, order["cluster"], draws, seed)

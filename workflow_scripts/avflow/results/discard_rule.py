@@ -1,11 +1,11 @@
-"""After which layer each kind of token is discarded: as config.yaml says, or by a stated rule from the model's own knockouts.
+"""Choose the layer after which each kind of token is discarded, from the model's own knockouts.
 
-The rule: a kind is needed up to the last window in which cutting any of its routes changes the answer's probability by more than
-`threshold` percent, in the mean over the correctly answered questions of any group of tasks; it is discarded half a window behind
-that window's centre, where the window ends. A kind whose routes never matter is discarded after the first layer.
+A kind is needed up to the last window in which a cut of any of its routes changes the answer's probability by more than
+`threshold` percent. The change is the mean over the correctly answered questions of any one group of tasks. The kind is discarded
+where that window ends, half a window after its centre. A kind whose routes never matter is discarded after the first layer.
 
-The layer for withdrawing all visual tokens (VTW, arXiv 2405.05803) is the first after which withdrawal changes the answer's
-distribution by less than a threshold in the mean, KL(full || withdrawn) in nats, over some questions.
+All visual tokens are withdrawn (VTW, arXiv 2405.05803) after the first layer at which the withdrawal changes the distribution of
+the answer by less than a threshold. The change is the mean of KL(full || withdrawn), in nats, over some questions.
 """
 
 import pandas as pd
@@ -16,13 +16,13 @@ from ..errors import InputError
 def last_needed(changes: pd.DataFrame, routes: list[str], window: int, layers: int, threshold: float) -> dict:
     """The layer after which a kind of token is discarded, and why.
 
-    changes: rows of `effects.relative_change` of one model and dataset. Raises InputError where a route was not cut.
+    changes: rows of `effects.relative_change` of one model and dataset. Raises InputError if a route was not cut.
     """
     missing = [route for route in routes if route not in set(changes["route"])]
     if missing:
         raise InputError(
-            f"no correctly answered question has knockouts of {missing[0]}, so the last layer that needs it is not known;"
-            " add it to knockout/cuts, or name the model's discard_layers"
+            f"no correctly answered question has knockouts of {missing[0]}, so the last layer that needs it is unknown;"
+            " add the route to knockout/cuts, or give the model discard_layers"
         )
     mean = changes[changes["route"].isin(routes)].groupby(["route", "group", "centre"])["change"].mean()
     large = mean[mean.abs() > threshold]
@@ -31,12 +31,15 @@ def last_needed(changes: pd.DataFrame, routes: list[str], window: int, layers: i
     route, group, centre = large.index[large.index.get_level_values("centre").argmax()]
     effect = large[route, group, centre]
     layer = min(int(centre) + window // 2, layers - 1)
-    why = f"{route} in {group} changes it by {effect:.1f} % at layer {centre}, half of {window} behind"
+    why = f"{route} in {group} changes the answer by {effect:.1f} % at layer {centre}, plus half a window of {window}"
     return {"layer": layer, "why": f"{why}: it stays to the end" if layer == layers - 1 else why}
 
 
 def withdrawal(swept: pd.DataFrame, questions: int, threshold: float) -> dict:
-    """The layer for withdrawing all visual tokens. swept: rows of discard_sweep of one model and dataset."""
+    """The layer after which all visual tokens are withdrawn, and why.
+
+    swept: rows of discard_sweep of one model and dataset. Raises InputError if no layer stays below the threshold.
+    """
     vision = swept[(swept["discard"] == "vision") & (swept["control"] == "none")]
     some = sorted(vision["question_id"].unique())[:questions]
     mean = vision[vision["question_id"].isin(some)].groupby("layer")["kl"].mean().sort_index()

@@ -1,14 +1,12 @@
-"""What cuts do to answers, as figures draw it: the change by question, route and layer, beside its controls and its noise.
+"""What cuts do to answers: the change by question, route and layer, with its size-matched random controls and its noise floor.
 
-Two metrics of a cut, each on the questions that it can speak of:
+There are two metrics. Each compares a cut with the null row of the same batch:
 
-    probability         % change of the probability of the answer that the model gives uncut (section 2.1), on questions that it
-                        answers correctly
-    logit_difference    change of the right letter's logit minus the best other letter's, on all questions: it neither saturates
-                        nor leaves out what is answered wrongly (Zhang and Nanda, arXiv 2309.16042)
+    probability         % change of the probability of the model's uncut answer (section 2.1), on questions answered correctly
+    logit_difference    change of the right letter's logit minus the best other letter's, on all questions. It does not saturate
+                        and keeps questions answered wrongly (Zhang and Nanda, arXiv 2309.16042).
 
-Both are against the null row of the same batch. Beside them stand as many random keys in the place of the route's, and the noise:
-what the null rows themselves differ from one clean forward, which is what a change must exceed to be one.
+Noise is the difference between null rows and one clean forward. A change below it shows nothing.
 """
 
 from dataclasses import dataclass, field, replace
@@ -29,12 +27,12 @@ NUMBERS = ["logp_base", "p_base_clean", "margin", "margin_clean"]
 
 
 def changes(path, models: dict, dataset: str, metric: str = "probability", style="centred", answered="right", cut="mask"):
-    """Rows of applicable cuts of a dataset's questions, real ones and random controls: a DataFrame with COLUMNS.
+    """Rows of a dataset's applicable cuts, both real cuts and random controls: a DataFrame with COLUMNS.
 
-    models: name -> width of the window, None for all. answered: "right" and "all" take the default layout; "wrong" takes those
-    that are answered wrongly, in every layout. cut: "mask" or "value_zero". `change` is in the metric's unit; `noise`, in the
-    same, is what the null row of the cut's batch differs from the question's clean forward. Empty where path is empty. Raises
-    InputError for another metric.
+    models: name -> width of the window; None keeps all widths. answered: "right" or "all" questions, in the default layout, or
+    "wrong" answers, in every layout. cut: "mask" or "value_zero". Column `change` is in the metric's unit. Column `noise`, in the
+    same unit, is the difference between the null row of the cut's batch and the question's clean forward. An empty path gives no
+    rows. Raises InputError for an unknown metric.
     """
     if metric not in METRICS:
         raise InputError(f"figures/metric is {metric!r}; it must be {' or '.join(METRICS)}")
@@ -57,28 +55,28 @@ def changes(path, models: dict, dataset: str, metric: str = "probability", style
 
 
 def noise_of(rows: pd.DataFrame, null: pd.DataFrame) -> np.ndarray:
-    """% by which the null row of each row's batch differs from the clean forward of its question, in the answer's probability."""
+    """Difference in % between the answer's probability in each row's null row and in its question's clean forward (rows,)."""
     return 100 * (rows["p_base_clean"].to_numpy() / np.exp(_clean(rows, null, "logp_base")) - 1)
 
 
 def _clean(rows: pd.DataFrame, null: pd.DataFrame, column: str) -> np.ndarray:
-    """A column of each row's question as the clean forward gave it (rows,)."""
+    """The value of a column in the clean forward of each row's question (rows,)."""
     return null.drop_duplicates(KEY).set_index(KEY)[column].reindex(pd.MultiIndex.from_frame(rows[KEY])).to_numpy()
 
 
 def relative_change(path, models: dict, dataset: str, cut: str = "mask") -> pd.DataFrame:
-    """The rows of `changes` that are real cuts, in the paper's metric: % change in probability, on questions answered rightly."""
+    """The real cuts of `changes` in the paper's metric: % change in probability, on questions answered correctly."""
     rows = changes(path, models, dataset, cut=cut)
     return rows[rows["control"] == "none"]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How figures read knockouts: `figures` of config.yaml, and the tables that stand beside.
+    """How figures read knockouts: settings under `figures` in config.yaml, and the other tables that they need.
 
-    evaluated, reliance: paths of these tables, the former in one or several parts; published: of the paper's curves, empty for
-    none. metric: one of METRICS. confident: the least margin in logits of the questions that are shown, which must also be
-    answered with the same content in every order of the options; None for no such choice.
+    evaluated, reliance: paths of these tables; `evaluated` may be a list of parts. published: path of the paper's curves, empty
+    for none. metric: one of METRICS. confident: show only questions answered correctly by at least this margin in logits, and
+    with the same content in every order of the options; None shows all. draws, seed: of the bootstrap.
     """
 
     evaluated: str | list
@@ -91,7 +89,7 @@ class Reading:
 
     @property
     def words(self) -> str:
-        """The metric as a y axis names it."""
+        """The metric's name on a y axis."""
         return METRICS[self.metric]
 
     @property
@@ -102,7 +100,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Curve:
-    """A route's mean change by centre with a band, arrays (layers,), and the number of questions behind it."""
+    """A route's mean change by centre with its band, as arrays (layers,), and the number n of questions behind it."""
 
     centres: np.ndarray
     mean: np.ndarray
@@ -113,10 +111,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class Effects:
-    """What a figure shows, or one panel of it: real cuts, their controls, the questions asked, and what is published.
+    """The data of a figure or of one panel: real cuts, their controls, the questions asked, and published values.
 
-    rows, controls: COLUMNS of `changes`, a row a question, route and centre, controls meaned over draws; asked: a row a question
-    with `correct`; published: see `published.curves`.
+    rows, controls: COLUMNS of `changes`, one row per question, route and centre; controls are averaged over draws. asked: one row
+    per question, with `correct`. published: see `published.curves`.
     """
 
     reading: Reading
@@ -126,7 +124,7 @@ class Effects:
     published: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def of(self, **where) -> "Effects":
-        """The part of which every given column has the given value, as far as a table has that column."""
+        """The part in which every given column has the given value. Tables without that column stay whole."""
 
         def part(table):
             for name, value in where.items():
@@ -138,20 +136,20 @@ class Effects:
         return replace(self, **tables)
 
     def curves(self, routes, of_controls: bool = False) -> dict[str, Curve]:
-        """Route -> its curve, of the routes that have any rows; the band holds all their layers at once (95 %)."""
+        """Route -> curve, for routes that have rows. The 95 % band holds all their layers simultaneously."""
         rows = self.controls if of_controls else self.rows
         least = -100 if self.reading.metric == "probability" else -np.inf
         return bands(rows[rows["route"].isin(list(routes))], self.reading.draws, self.reading.seed, least)
 
     @property
     def noise(self) -> float:
-        """The largest mean difference, over routes and centres, of null rows from clean forwards; 0 where there are no rows."""
+        """The noise floor: largest mean difference of null rows from clean forwards, over routes and centres; 0 without rows."""
         found = self.rows.groupby(["route", "centre"])["noise"].mean().abs()
         return float(found.max()) if len(found) else 0.0
 
     @property
     def counts(self) -> str:
-        """How many questions are shown, of how many that were asked and answered correctly: "n = 20 (38 of 40 right)"."""
+        """How many questions are shown, and how many of those asked were answered correctly: "n = 20 (38 of 40 right)"."""
         shown = self.rows["question_id"].nunique()
         if not len(self.asked):
             return f"n = {shown}"
@@ -159,16 +157,16 @@ class Effects:
 
 
 def pointwise(rows: pd.DataFrame, draws: int, seed: int) -> Curve:
-    """The mean change by centre of one route's rows, each with an interval of its own (95 %)."""
+    """The mean change of one route's rows by centre, with a pointwise 95 % interval at each centre."""
     table = rows.pivot(index=["question_id", "cluster"], columns="centre", values="change")
     mean, low, high = cluster_bootstrap(table.to_numpy(), table.index.get_level_values("cluster"), draws, seed)
     return Curve(table.columns.to_numpy(), mean, low, high, len(table))
 
 
 def bands(rows: pd.DataFrame, draws: int, seed: int, least: float = -np.inf) -> dict[str, Curve]:
-    """Route -> curve of `change` by centre, with one simultaneous band over all routes and centres of the rows.
+    """Route -> curve of `change` by centre, with one simultaneous 95 % band over all routes and centres of the rows.
 
-    least: what no change can be below, where the band ends.
+    least: the lowest possible change, at which the band is clipped.
     """
     if not len(rows):
         return {}
@@ -186,9 +184,9 @@ def bands(rows: pd.DataFrame, draws: int, seed: int, least: float = -np.inf) -> 
 
 
 def read(path, models: dict, dataset: str, reading, answered: str | None = None) -> Effects:
-    """The effects of an analysis in a dataset. reading: a Reading or its fields as a mapping.
+    """The effects of an analysis in a dataset. reading: a Reading, or its fields as a mapping.
 
-    answered: "wrong" for the questions that are answered wrongly, whose metric is always the probability of that answer.
+    answered: "wrong" for wrong answers, whose metric is always the probability of the answer given.
     """
     reading = reading if isinstance(reading, Reading) else Reading(**reading)
     if answered == "wrong":
@@ -199,7 +197,7 @@ def read(path, models: dict, dataset: str, reading, answered: str | None = None)
     asked = pq.read_table(reading.evaluated, columns=columns).to_pandas()
     asked = asked[asked["model"].isin(list(models)) & (asked["dataset"] == dataset) & (asked["study_split"] == "knockout")]
     if answered == "wrong":
-        asked = asked[:0]  # of the default order; which answers are wrong in others, only the cuts know
+        asked = asked[:0]  # these are in the default order; only the cuts know which answers are wrong in other orders
     if reading.confident is not None:
         sure = confident(reading, dataset)
         rows, controls = (t[pd.MultiIndex.from_frame(t[["model", "question_id"]]).isin(sure)] for t in (rows, controls))
@@ -210,7 +208,7 @@ def read(path, models: dict, dataset: str, reading, answered: str | None = None)
 
 
 def random_keys(rows: pd.DataFrame) -> pd.DataFrame:
-    """Control rows meaned over draws, one a question, route and centre: of keys of other kinds where a question has both."""
+    """Control rows averaged over draws, one per question, route and centre; `random_other` wins if a question has both kinds."""
     rows = rows[rows["control"].astype(str).str.startswith("random_")]
     by = [c for c in COLUMNS if c not in ("draw", "change", "noise")]
     rows = rows.groupby(by, dropna=False, sort=False)[["change", "noise"]].mean().reset_index().assign(draw=0)
@@ -219,9 +217,9 @@ def random_keys(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def confident(reading: Reading, dataset: str) -> pd.MultiIndex:
-    """(model, question_id) of what is answered correctly by the margin, and with the same content in every order of the options.
+    """(model, question_id) of questions answered correctly by the margin, with the same content in every order of the options.
 
-    Questions that were asked in one order only are left out. Raises InputError where none was asked in another order.
+    Questions that were asked in only one order are left out. Raises InputError if none was asked in another order.
     """
     columns = ["model", "dataset", "question_id", "content"]
     answers = pq.read_table(reading.evaluated, columns=[*columns, "correct", "margin"]).to_pandas()

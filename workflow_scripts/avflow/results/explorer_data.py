@@ -1,8 +1,8 @@
-"""What the results explorer shows: the questions behind every point of a curve, and the curves with their bands.
+"""The data of the results explorer: curves with their bands, and the questions behind every point of a curve.
 
-A knockout table becomes one block a model and dataset, dense arrays (curves, questions, centres); a curve is a route under one
-kind of cut. Two measures: the % change of the answer's probability (the paper's, section 2.1), and the change of the logit
-difference, the right option's logit minus the best other one's. What does not apply is missing and never 0.
+A knockout table becomes one block per model and dataset, with dense arrays (curves, questions, centres). A curve is a route under
+one kind of cut. There are two measures: the % change of the answer's probability (section 2.1 of the paper), and the change of
+the logit difference, the right option's logit minus the best other option's. A cut that does not apply is missing, never 0.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from .statistics import cluster_bootstrap
 from .task_groups import ordered
 
 LETTERS = "ABCD"
-CURVE = ("layout", "style", "width", "cut", "control", "draw", "route")  # what tells one curve of a block from another
+CURVE = ("layout", "style", "width", "cut", "control", "draw", "route")  # these columns tell a block's curves apart
 ABOUT = ("question_id", "cluster", "task", "group", "model", "dataset", "answer")
 VALUES = ("centre", "logp_base", "p_base_clean", "margin", "margin_clean", "correct_clean", "applicable")
 COLUMNS = (*ABOUT, *CURVE, *VALUES)
@@ -29,19 +29,19 @@ POPULATIONS = ("correct", "wrong", "all")
 class Block:
     """One analysis of one model in one dataset: C curves, Q questions, L centres (layers), O orders of the prompt.
 
-    change (C, Q, L) in %, difference (C, Q, L) in logits, NaN where there is no row or the cut does not apply; answer (C, Q, L)
-    the place of the letter after the cut in LETTERS, -1 likewise. clean (O, Q): of the letter before it, -1 where not asked
-    in that order; correct (O, Q): 1 if that was right, 0 if not, -1 likewise.
+    change (C, Q, L): in %; difference (C, Q, L): in logits. Both are NaN if there is no row or the cut does not apply. answer
+    (C, Q, L): index in LETTERS of the letter given under the cut, else -1. clean (O, Q): index of the letter given uncut;
+    correct (O, Q): 1 if that letter is right, 0 if it is wrong. Both are -1 if the question was not asked in that order.
     """
 
     analysis: str
     model: str
     dataset: str
-    questions: np.ndarray  # ids (Q,), sorted; clusters, tasks and groups likewise
+    questions: np.ndarray  # ids (Q,), sorted; clusters, tasks and groups have the same order
     clusters: np.ndarray
     tasks: np.ndarray
     groups: np.ndarray
-    curves: list[dict]  # with the keys of CURVE
+    curves: list[dict]  # keys: CURVE
     centres: np.ndarray  # (L,)
     layouts: list[str]
     clean: np.ndarray
@@ -51,24 +51,24 @@ class Block:
     answer: np.ndarray
 
     def order_of(self, curve: dict) -> int:
-        """Which of the block's orders of the prompt a curve is in."""
+        """The index of a curve's order of the prompt in `layouts`."""
         return self.layouts.index(curve["layout"])
 
 
 def read_blocks(path, analysis: str, gold: dict[str, str]) -> list[Block]:
     """The blocks of a knockout table, sorted by dataset and model. gold: question id -> the right letter.
 
-    Raises InputError where the table lacks a column, a question its text or uncut row, or where two rows are of one cut.
+    Raises InputError if the table lacks a column, if a question has no text or no uncut row, or if two rows are of the same cut.
     """
     missing = sorted(set(COLUMNS) - set(pq.read_schema(path).names))
     if missing:
-        raise InputError(f"{path}: has no column {', '.join(missing)}; delete it and make it anew with gather_knockout")
+        raise InputError(f"{path}: has no column {', '.join(missing)}; delete it and make it again with gather_knockout")
     words = [field.name for field in pq.read_schema(path) if pa.types.is_string(field.type) and field.name in COLUMNS]
     rows = pq.read_table(path, columns=list(COLUMNS), read_dictionary=words).to_pandas()
     unknown = sorted(set(rows["question_id"].unique()) - set(gold))
     if unknown:
         raise InputError(
-            f"{path}: question {unknown[0]} ({len(unknown)} in all) is in none of the files of questions; give its dataset's, too"
+            f"{path}: question {unknown[0]} ({len(unknown)} in all) is in none of the question files; give its dataset's file too"
         )
     parts = rows.groupby(["dataset", "model"], observed=True, sort=True)
     return [_block(path, analysis, model, dataset, here, gold) for (dataset, model), here in parts]
@@ -116,33 +116,36 @@ def _block(path, analysis, model, dataset, rows, gold) -> Block:
 
 
 def _check_single(path, model, curves, ids, centres, cell) -> None:
-    """Raise InputError where two rows lie in one cell of an array (curves, questions, centres)."""
+    """Raise InputError if two rows fall into the same cell of an array (curves, questions, centres)."""
     counts = np.bincount(cell, minlength=1)
     if counts.max() > 1:
         curve, rest = divmod(int(counts.argmax()), len(ids) * len(centres))
         question, centre = divmod(rest, len(centres))
         where = f"route {curves[curve]['route']}, centre {centres[centre]}, question {ids[question]} of {model}"
-        raise InputError(f"{path}: two rows of one cut ({where}); delete it and make it anew with gather_knockout")
+        raise InputError(f"{path}: two rows of one cut ({where}); delete it and make it again with gather_knockout")
 
 
 @dataclass
 class Subset:
-    """Some questions of a block: all, a group of tasks or a task; answered correctly, wrongly, or both."""
+    """Some questions of a block: all, one group of tasks, or one task; answered correctly, wrongly, or either."""
 
     kind: str  # all | group | task
     name: str
     population: str
-    members: np.ndarray  # places in the block's questions
+    members: np.ndarray  # indices into the block's questions
 
     def of(self, block: Block, curve: dict) -> np.ndarray:
-        """The members that the curve's population holds: whether an answer is right depends on the order of the prompt."""
+        """The members in this population for a curve. Whether an answer is right depends on the curve's order of the prompt."""
         if self.population == "all":
             return self.members
         return self.members[block.correct[block.order_of(curve), self.members] == (self.population == "correct")]
 
 
 def subsets(block: Block) -> list[Subset]:
-    """All subsets that a reader can choose; a task that is its group's only one is not repeated, nor a population that is all."""
+    """All subsets that a reader can choose.
+
+    A task that is the only one of its group is not repeated. If all answers are right or all are wrong, there is one population.
+    """
     found = [("all", "", np.arange(len(block.questions)))]
     found += [("group", name, np.flatnonzero(block.groups == name)) for name in ordered(block.groups)]
     known = [set(members) for _, _, members in found]
@@ -154,10 +157,10 @@ def subsets(block: Block) -> list[Subset]:
 
 
 def curves_of(block: Block, subset: Subset, draws: int, seed: int):
-    """The curves of a subset with their bands: (2 measures, 3, C, L), mean, low and high, and the number of questions (C, L).
+    """The curves of a subset with their intervals, and the number of questions behind each point.
 
-    Means over questions with 95 % intervals over clips, `statistics.cluster_bootstrap`, as every figure draws them. NaN where
-    no question has a value.
+    Returns (2 measures, 3, C, L), where 3 is mean, low and high, and counts (C, L). Means run over questions. The 95 % intervals
+    are pointwise and drawn over clips (`statistics.cluster_bootstrap`). A point without any value is NaN.
     """
     values = np.stack([block.change, block.difference])  # (2, C, Q, L)
     found = np.full((2, 3, len(block.curves), len(block.centres)), np.nan)
@@ -168,7 +171,7 @@ def curves_of(block: Block, subset: Subset, draws: int, seed: int):
         if len(members):
             counts[number] = (~np.isnan(values[0, number, members])).sum(0)
             alike.setdefault(members.tobytes(), (members, []))[1].append(number)
-    for members, numbers in alike.values():  # curves of the same questions share their resamples
+    for members, numbers in alike.values():  # curves of the same questions share one bootstrap
         here = values[:, numbers][:, :, members].transpose(2, 0, 1, 3)  # (questions, 2, some curves, L)
         for place, part in enumerate(cluster_bootstrap(here, block.clusters[members], draws, seed)):
             found[:, place, numbers] = part

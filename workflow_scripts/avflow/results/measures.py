@@ -1,23 +1,23 @@
-"""The numbers that claims are about, each with its interval and the number of questions behind it.
+"""The numbers behind claims, each with its interval and its number of questions.
 
-Of the study's dataset for `data` (video, the default, or items), an `analysis` (figure_4), a `cut` (mask or value_zero), and a
-group of tasks or "all":
+A claim chooses the study's dataset by `data` (video, the default, or items), an `analysis` (default figure_4), a `cut` (mask, the
+default, or value_zero), and a `group` of tasks (default "all"):
 
-    lowest, highest, largest    of a route's mean change in % by centre: the lowest, the highest, or that farthest from 0
-    mean                        of a route's mean change over `centres`
-    centre_of_lowest            the layer of the lowest
-    order                       by how many layers the lowest of `then` comes behind that of `route`
+    lowest, highest, largest    of a route's curve of mean changes in %: the lowest, the highest, or the one farthest from 0
+    mean                        mean of a route's changes in % over `centres`
+    centre_of_lowest            the layer at which that curve is lowest
+    order                       layers from the lowest point of `route` to the lowest point of `then`
     accuracy                    in %, as is or in a `variant` without a sense
     accuracy_change             in points, of a variant against the same questions as they are
-    same_content                % of questions whose answered content is the same in every order of the options
-    rank_correlation            Spearman's, of a sense's route (mean change) with the accuracy lost without that sense
-    false_positives             % of centres in which a route that cannot matter is found: its 95 % interval excludes 0 and its
-                                mean change is larger than one percent; or as many random keys in the place of routes
-    scrambled                   % of random assignments of two groups' labels under which the groups differ (95 %)
-    masking, discarding         change of accuracy in points: of Table 1; of all questions of Table 4, whatever their part
+    same_content                % of questions with the same answered content in every order of the options
+    rank_correlation            Spearman's, between the mean fall under cuts of a sense's route and the accuracy lost without it
+    false_positives             % of centres at which a route that cannot matter seems to matter: its 95 % interval excludes 0 and
+                                its mean change exceeds 1 %. With `control`: the same for size-matched random controls
+    scrambled                   % of random relabellings of two groups' questions under which the groups differ (95 %)
+    masking, discarding         change of accuracy in points, from Table 1, or over all questions of Table 4
 
-`centres` are layers of a model of 36, and are scaled to others. Every measure takes (tables, claim, model) and gives value, low,
-high and n; n is 0 where there is nothing to measure.
+`centres` are layers of a model with 36 layers and are scaled to other depths. Every measure takes (tables, claim, model) and
+returns value, low, high and n. n is 0 if there is nothing to measure.
 """
 
 from pathlib import Path
@@ -29,13 +29,13 @@ from scipy.stats import spearmanr
 from . import effects, reliance
 from .statistics import cluster_bootstrap, paired_change
 
-DEPTH = 36  # layers of the model whose centres the claims name
-FOUND = 1.0  # percent: what counts as an effect
+DEPTH = 36  # claims give centres as layers of a model of this depth
+FOUND = 1.0  # percent: a larger mean change counts as an effect
 NOTHING = (np.nan, np.nan, np.nan, 0)
 
 
 class Tables:
-    """The study's tables, read when a claim asks for them; an absent one is None."""
+    """The study's tables, each read when a claim first asks for it. An absent table is None."""
 
     def __init__(self, folder, models: dict, datasets: dict, draws: int, seed: int):
         """models: name -> width of the window; datasets: video, items -> name."""
@@ -43,7 +43,7 @@ class Tables:
         self.draws, self.seed, self.kept = draws, seed, {}
 
     def layers(self, model: str) -> int:
-        """How many a model has, by the windows that were cut in it."""
+        """The number of a model's layers, from the windows that were cut in it."""
         if "layers" not in self.kept:
             stops = [pd.read_parquet(p, columns=["model", "window_stop"]) for p in self.folder.glob("knockout_figure_*.parquet")]
             self.kept["layers"] = pd.concat(stops).groupby("model")["window_stop"].max()
@@ -58,7 +58,7 @@ class Tables:
         return path if path.is_file() else None
 
     def changes(self, claim: dict) -> pd.DataFrame | None:
-        """Rows of `effects.relative_change` of a claim's analysis, data and cut."""
+        """Rows of `effects.relative_change` for a claim's analysis, data and cut; None without the table."""
         analysis, data, cut = claim.get("analysis", "figure_4"), claim.get("data", "video"), claim.get("cut", "mask")
         path, key = self.path(f"knockout_{analysis}"), (analysis, data, cut)
         if path and key not in self.kept:
@@ -66,7 +66,7 @@ class Tables:
         return self.kept.get(key)
 
     def answers(self, data: str) -> pd.DataFrame | None:
-        """Answers in every variant, "as_is" among them, of the questions that were asked again; of all questions as they are."""
+        """Answers to all questions as they are (variant "as_is"), and to those that were asked again, in every other variant."""
         if not (self.path("reliance") and self.path("evaluate")):
             return None
         if "answers" not in self.kept:
@@ -85,7 +85,7 @@ def _of_group(rows, claim):
 
 
 def _curve(tables: Tables, claim: dict, model: str, route: str):
-    """The curve of a route within the claim's centres; None where there is none."""
+    """The curve of a route within the claim's centres; None if it has no rows there."""
     rows = tables.changes(claim)
     if rows is None:
         return None
@@ -174,7 +174,7 @@ def _same_content(tables, claim, model):
 
 
 def _rank_correlation(tables, claim, model):
-    """Over tasks and senses: the mean change of a sense's route against the accuracy lost without it."""
+    """Over tasks and senses, the mean fall when the sense's route is cut against the accuracy lost without the sense."""
     if not (tables.path("reliance") and tables.path("evaluate")):
         return NOTHING
     falls, losses, count = [], [], 0
@@ -204,7 +204,7 @@ def _names(path) -> list[str]:
 
 
 def _false_positives(tables, claim, model):
-    """Over the centres of all routes that cannot matter: in how many of a hundred one is found to matter."""
+    """Over the centres of all routes that cannot matter, the % at which the route seems to matter."""
     curves, count = [], 0
     if "control" in claim:
         path = tables.path(f"knockout_{claim['analysis']}")
@@ -227,7 +227,7 @@ def _false_positives(tables, claim, model):
         return NOTHING
     found = np.concatenate([(np.abs(c.mean) > FOUND) & ((c.low > 0) | (c.high < 0)) for c in curves])
     count = max(c.n for c in curves)
-    # Wilson's interval of a share; centres next to each other are not independent, so it is too narrow rather than too wide.
+    # Wilson's interval of a share. Neighbouring centres are not independent, so it is rather too narrow than too wide.
     z, n, share = 1.96, len(found), found.mean()
     middle, half = (
         (share + z * z / (2 * n)) / (1 + z * z / n),
@@ -237,7 +237,7 @@ def _false_positives(tables, claim, model):
 
 
 def _scrambled(tables, claim, model, times: int = 200):
-    """At the centre where the two groups differ most: how often they differ once their labels are drawn anew."""
+    """% of random relabellings under which the two groups differ, at the centre where they really differ most."""
     rows = tables.changes(claim)
     if rows is None:
         return NOTHING

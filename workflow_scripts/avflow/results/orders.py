@@ -1,4 +1,4 @@
-"""Appendix D.3.1: effects and accuracy when the parts of the prompt stand in another order."""
+"""Appendix D.3.1: effects and accuracy with the parts of the prompt in other orders."""
 
 import numpy as np
 import pandas as pd
@@ -10,9 +10,9 @@ from .statistics import cluster_bootstrap
 
 
 def rows_by_order(path, models: dict, dataset: str) -> pd.DataFrame:
-    """Real cuts and null rows of the questions that were asked in several orders; `change` as in `effects.changes`.
+    """Real cuts and null rows of questions that were asked in several orders. `change` is the % change of `effects.changes`.
 
-    models: name -> width of the window. No rows where path is empty.
+    models: name -> width of the window. An empty path gives no rows.
     """
     columns = "model question_id cluster dataset group layout route style width centre control"
     columns += " logp_base p_base_clean correct_clean applicable"
@@ -28,13 +28,13 @@ def rows_by_order(path, models: dict, dataset: str) -> pd.DataFrame:
 
 
 def orders_of(rows: pd.DataFrame) -> list[str]:
-    """The orders that occur, the default one first."""
+    """The orders that occur, the default order first."""
     found = list(pd.unique(rows["layout"]))
     return sorted(found, key=lambda name: (name in layouts.NAMES, layouts.NAMES.index(name) if name in layouts.NAMES else 0))
 
 
 def summary(rows: pd.DataFrame, routes, draws: int, seed: int) -> pd.DataFrame:
-    """By model, order and group: n, accuracy with its interval, and the deepest mean change of every route with its centre."""
+    """By model, order and group: n, accuracy with its interval, and every route's lowest mean change with centre and interval."""
     found = []
     for (model, order), mine in rows.groupby(["model", "layout"], sort=False):
         for group, some in [("all", mine), *mine.groupby("group")]:
@@ -50,6 +50,6 @@ def summary(rows: pd.DataFrame, routes, draws: int, seed: int) -> pd.DataFrame:
                     i = int(np.argmin(curve.mean))
                     effect = dict(centre=curve.centres[i], change=curve.mean[i], ci_low=curve.low[i], ci_high=curve.high[i])
                 else:
-                    effect = dict(centre=None, change=None, ci_low=None, ci_high=None)  # its queries come before its keys
+                    effect = dict(centre=None, change=None, ci_low=None, ci_high=None)  # queries come before keys
                 found.append({**entry, "route": route, **effect})
     return pd.DataFrame(found)

@@ -1,4 +1,4 @@
-"""Appendices F to I: the effects of every main figure by task and by model, and all models on one normalised depth."""
+"""Appendices F to I: the effects of every main figure by task and by model, and all models on a normalised depth."""
 
 import numpy as np
 import pandas as pd
@@ -6,13 +6,13 @@ import pandas as pd
 from . import effects
 from .attention import rows_of
 
-FIGURES = {  # main figure -> what it is about, and the role of its dataset
+FIGURES = {  # main figure -> its subject and the role of its dataset
     "figure_3": ("Fig. 3: interactions", "video"),
     "figure_4": ("Fig. 4: routes to the answer", "video"),
     "figure_5": ("Fig. 5: gathering in the reference", "items"),
     "figure_6": ("Fig. 6: selecting the option", "items"),
 }
-COMPARED = {  # routes that all models are compared in
+COMPARED = {  # routes in which all models are compared
     "figure_3": ["cross_frame", "audio<->video"],
     "figure_4": ["video->question", "audio->question", "question->last"],
     "figure_5": ["candidates->reference", "reference->last"],
@@ -21,9 +21,9 @@ COMPARED = {  # routes that all models are compared in
 
 
 def read(tables: dict, models: dict, datasets: dict, reading) -> dict[str, effects.Effects]:
-    """Main figure -> its effects. tables: figure -> path, empty for none; models: name -> width; datasets: role -> name.
+    """Main figure -> its effects. tables: figure -> path, empty for none; models: name -> window width; datasets: role -> name.
 
-    Without the paper's curves, which are of groups of tasks: here panels are of single tasks or of all.
+    The paper's curves are left out, because they are of groups of tasks, and panels here show single tasks or all tasks.
     """
     reading = {**reading, "published": ""}
     roles = {name: role for name, (_, role) in FIGURES.items()}
@@ -38,9 +38,10 @@ def task_shares(path, models, dataset: str) -> pd.DataFrame:
 
 
 def normalised(found: dict, depths: dict) -> pd.DataFrame:
-    """Mean change by model, figure, route and depth, over all groups, with 95 % bands over all layers and routes of a figure.
+    """Mean change over all groups, by model, figure, route and depth.
 
-    depth: the window's centre over the model's last layer, 0 to 1. depths: model -> layers.
+    The 95 % bands hold all layers and routes of a model in a figure simultaneously. depth: the window's centre divided by the
+    model's last layer, 0 to 1. depths: model -> number of layers.
     """
     table = []
     for figure, routes in COMPARED.items():

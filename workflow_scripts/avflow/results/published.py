@@ -1,4 +1,4 @@
-"""Published numbers, found for a dataset's task, group and model; they are shown beside ours and never used."""
+"""Look up published numbers by dataset, task, group and model. They are shown beside ours and enter no computation."""
 
 import fnmatch
 import re
@@ -9,23 +9,23 @@ import pandas as pd
 from ..errors import InputError
 
 FIGURES = ("figure_3", "figure_4", "figure_5", "figure_6")
-KINDS = (  # what a row of curves.csv says of a curve
+KINDS = (  # what a row of curves.csv says about a curve
     "minimum",
     "maximum",
-    "plateau",  # flat where the window holds one layer, so over at most as many centres as the window is wide
-    "dip",  # a lesser minimum
+    "plateau",  # a flat minimum: all its windows hold one decisive layer, so it spans at most one window's width of centres
+    "dip",  # a smaller minimum
     "shoulder",  # a level on the way back from the minimum
-    "near_zero",
+    "near_zero",  # no effect
     "onset",  # where the effect begins
-    "step",  # where the curve jumps; the change is what it jumps to
+    "step",  # where the curve jumps; the change is the value that it jumps to
 )
 WITHOUT_VALUE = ("onset", "step")  # kinds that may have no change
-# What interventions.Route.parse understands. That module needs torch, which figures do without.
+# The routes that interventions.Route.parse accepts. They are repeated here because that module imports torch.
 ROUTE = re.compile(r"cross_frame|cross_audio_segment|cross_candidate|[A-Za-z0-9_.]+(<->|->)[A-Za-z0-9_.]+")
 
 
 def read(path, *columns: str) -> pd.DataFrame:
-    """A table of resources/published as text. Raises InputError when a column is missing."""
+    """A table of resources/published, all cells as text. Raises InputError if a column is missing."""
     table = pd.read_csv(Path(path), dtype=str, keep_default_na=False)
     for column in columns:
         if column not in table.columns:
@@ -34,13 +34,13 @@ def read(path, *columns: str) -> pd.DataFrame:
 
 
 def same_model(one: str, other: str) -> bool:
-    """Whether two spellings name one model: "Qwen2.5-Omni-3B" and "qwen2.5-omni-3b" do."""
+    """Whether two spellings name the same model, as "Qwen2.5-Omni-3B" and "qwen2.5-omni-3b" do."""
     letters = lambda name: re.sub(r"[^a-z0-9]", "", name.lower())  # noqa: E731
     return letters(one) == letters(other)
 
 
 def find(table: pd.DataFrame, dataset: str, task: str, group: str, **exactly) -> pd.DataFrame:
-    """The rows about a task and group of a dataset, in the file's order; `exactly`: columns that must be equal."""
+    """The rows about a task and group of a dataset, in the file's order. exactly: column -> value that it must equal."""
     rows = table[table["dataset"] == dataset]
     for column, value in exactly.items():
         rows = rows[rows[column] == value]
@@ -50,12 +50,12 @@ def find(table: pd.DataFrame, dataset: str, task: str, group: str, **exactly) ->
 
 
 def curves(path, dataset: str, model: str) -> pd.DataFrame:
-    """What is published of a model's curves in Figures 3 to 6 on a dataset; no rows where nothing is.
+    """The published values of a model's curves in Figures 3 to 6 on a dataset; no rows if nothing is published.
 
-    path: resources/published/curves.csv. A row is an extreme or a plateau (`kind`, of KINDS) of one route's curve in one group of
-    tasks: the answer's probability changes by `change_low` to `change_high` percent in windows centred on the layers `first` to
-    `last` (all float, NaN where the paper states none). Raises InputError for a row, of whatever dataset, that names an unknown
-    figure or kind, a route that cannot be read, or limits the wrong way round.
+    path: resources/published/curves.csv. A row is one feature (`kind`, of KINDS) of a route's curve in one group of tasks: the
+    answer's probability changes by `change_low` to `change_high` percent in windows centred on layers `first` to `last`. All four
+    are float, and NaN if the paper states no value. Raises InputError if any row of the file, for any dataset, has an unknown
+    figure or kind, an unreadable route, or limits that are missing, not numbers or the wrong way round.
     """
     table = read(path, "figure", "dataset", "group", "model", "route", "kind", "change_low", "change_high", "first", "last")
     for line, row in enumerate(table.to_dict("records"), 2):
@@ -65,22 +65,22 @@ def curves(path, dataset: str, model: str) -> pd.DataFrame:
                 raise InputError(f"{where}: {column} {row[column]!r} is not known; write one of {', '.join(known)}")
         if not ROUTE.fullmatch(row["route"]):
             raise InputError(
-                f"{where}: route {row['route']!r} is not understood; write it as in config.yaml, such as video->last"
+                f"{where}: route {row['route']!r} is not understood; write it as in config.yaml, for example video->last"
             )
         _check_limits(where, row, "first", "last")
         if not _check_limits(where, row, "change_low", "change_high") and row["kind"] not in WITHOUT_VALUE:
             raise InputError(
-                f"{where}: a {row['kind']} needs change_low and change_high; write the change in %, twice if it is one"
+                f"{where}: a {row['kind']} needs change_low and change_high; write them in %, a single value in both"
             )
     return _about(table, dataset, model, "change_low", "change_high", "first", "last")
 
 
 def attention(path, dataset: str, model: str) -> pd.DataFrame:
-    """What is published of where the last token looks (Figure 1) in a model on a dataset; no rows where nothing is.
+    """The published values of where the last token looks (Figure 1), for a model on a dataset; no rows if nothing is published.
 
-    path: resources/published/attention.csv. A row says that a class of tokens (`token_classes.CLASSES`) has `share_low` to
-    `share_high` of the last token's attention (0 to 1) in the layers `first` to `last` (all float). Raises InputError for limits
-    that are missing or the wrong way round, and for a share outside 0 to 1.
+    path: resources/published/attention.csv. A row says that a class of tokens (`token_classes.CLASSES`) receives `share_low` to
+    `share_high` of the last token's attention (0 to 1) in layers `first` to `last` (all float). Raises InputError if limits are
+    missing or the wrong way round, or if a share is outside 0 to 1.
     """
     table = read(path, "figure", "dataset", "model", "class", "first", "last", "share_low", "share_high")
     for line, row in enumerate(table.to_dict("records"), 2):
@@ -95,7 +95,7 @@ def attention(path, dataset: str, model: str) -> pd.DataFrame:
 
 
 def _check_limits(where: str, row: dict, low: str, high: str) -> bool:
-    """Whether two columns hold limits in order; False where both are empty. Raises InputError for anything else."""
+    """True if two columns hold limits in order, False if both are empty. Raises InputError otherwise."""
     if row[low] == row[high] == "":
         return False
     try:
@@ -110,7 +110,7 @@ def _check_limits(where: str, row: dict, low: str, high: str) -> bool:
 
 
 def _about(table: pd.DataFrame, dataset: str, model: str, *numbers: str) -> pd.DataFrame:
-    """The rows about a model and dataset, the columns `numbers` as floats."""
+    """The rows about a model and dataset, with the columns `numbers` as floats."""
     mine = table["model"].map(lambda other: same_model(model, other)).astype(bool)
     rows = table[mine & (table["dataset"] == dataset)]
     return rows.assign(**{column: pd.to_numeric(rows[column]).astype(float) for column in numbers}).reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""What answers rest on: accuracy with a sense taken away, and the effect of cutting each sense's route to the question."""
+"""What answers rest on: accuracy without a sense, and the effect of cutting each sense's route to the question."""
 
 import numpy as np
 import pandas as pd
@@ -13,15 +13,16 @@ SENSES = {"audio->question": "muted", "video->question": "blanked"}  # a sense's
 
 
 def reliance(path, evaluated, draws: int, seed: int, by: str = "task") -> pd.DataFrame:
-    """By model, dataset and task (or `by` "group"): accuracy as is (table `evaluated`) and in every variant (table `path`);
+    """Accuracy as is and in every variant, by model, dataset and task (or group, with by="group").
 
-    use of the letters; effect of shuffling. swapped_n: questions that another clip's sound could be found for. share_A ..
-    share_D: how often each letter is answered as is. same_content: share of questions whose answered content is the same in every
-    order of the options. needs_audio: share of questions that sound decides alone or with the picture.
+    Only questions that were asked again. path: the table of variants; evaluated: the table of answers as is. swapped_n: number of
+    questions for which another clip's sound was found. share_A to share_D: how often each letter is answered as is. same_content:
+    share of questions with the same answered content in every order of the options. needs_audio: share of questions that sound
+    decides, alone or with the picture.
     """
     changed, as_is = pq.read_table(path).to_pandas(), pq.read_table(evaluated).to_pandas().assign(variant="as_is")
     key = ["model", "dataset", "question_id"]
-    asked = as_is.merge(changed[key].drop_duplicates(), on=key)  # of those that were asked again
+    asked = as_is.merge(changed[key].drop_duplicates(), on=key)  # only questions that were asked again
     rows = pd.concat([asked, changed])
     found = []
     for (model, dataset, *keys), here in rows.groupby(
@@ -47,11 +48,11 @@ def reliance(path, evaluated, draws: int, seed: int, by: str = "task") -> pd.Dat
 
 
 def areas(rows: pd.DataFrame, table: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
-    """Every sense's route beside what its absence costs, by model and group of tasks.
+    """The effect of every sense's route beside the accuracy lost without the sense, by model and group of tasks.
 
-    rows: from `effects.relative_change`, one width a model; table: rows of `reliance` by group, of the same dataset. area: the
-    mean change over all centres, so that of the whole depth; lost: accuracy as is minus accuracy without the sense, in points.
-    Columns: model, group, route, n, area, low, high, lost.
+    rows: from `effects.relative_change`, one width per model; table: rows of `reliance` by group, for the same dataset. area: the
+    mean change in % over all centres, with its 95 % interval low, high. lost: accuracy as is minus accuracy without the sense, in
+    points. Columns: model, group, route, n, area, low, high, lost.
     """
     found = []
     for route, variant in SENSES.items():
@@ -66,11 +67,11 @@ def areas(rows: pd.DataFrame, table: pd.DataFrame, draws: int, seed: int) -> pd.
 
 
 def dial(table: pd.DataFrame, rows: pd.DataFrame, routes, draws: int, seed: int) -> pd.DataFrame:
-    """The graded tasks' route effects by how many of their questions sound decides.
+    """The route effects of the graded tasks, by the share of their questions that sound decides.
 
-    table: from `reliance`, the graded tasks; rows: from `effects.relative_change` for their dataset. Each route is read at the
-    centre where it matters most to a model over all tasks together. Columns: model, task, needs_audio, route, centre, mean, low,
-    high.
+    table: from `reliance`, the graded tasks; rows: from `effects.relative_change` for their dataset. Each route is read at one
+    centre, the one with the lowest mean change over all of a model's graded tasks. Columns: model, task, needs_audio, route,
+    centre, mean, low, high.
     """
     found = []
     for (model, route), one in rows[rows["route"].isin(routes)].groupby(["model", "route"], sort=False):

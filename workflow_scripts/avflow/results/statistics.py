@@ -1,7 +1,7 @@
 """Intervals for means over questions that share clips, and for paired changes of accuracy.
 
-Questions about one clip are not independent, so clips are drawn and not questions. `benchmarks/intervals.py` measures how often
-each interval holds the truth, also where most effects are near 0 and some are -100 %; docstrings quote it.
+Questions about one clip are not independent, so the bootstrap draws clips, not questions. `benchmarks/intervals.py` measures how
+often each interval holds the truth, also for effects that are mostly near 0 and sometimes -100 %. Docstrings quote its results.
 """
 
 import math
@@ -12,32 +12,32 @@ from scipy.special import ndtr, ndtri, stdtrit
 
 from ..errors import InputError
 
-SMALLEST_ERROR = 0.2  # of a draw, in standard errors of the sample: a draw of nearly equal clips does not decide a whole band
+SMALLEST_ERROR = 0.2  # least standard error of a draw, in those of the sample, so that a draw of equal clips decides no band
 
 
 def _check_level(level: float) -> None:
     if not 0 < level < 1:
-        raise InputError(f"level {level} of an interval: must be between 0 and 1, like 0.95")
+        raise InputError(f"level {level} of an interval: must be between 0 and 1, such as 0.95")
 
 
 def check_draws(draws: int) -> None:
-    """Raise InputError when nothing is to be drawn."""
+    """Raise InputError for fewer than one draw."""
     if draws < 1:
-        raise InputError(f"{draws} draws: resampling needs at least 1, and 10000 for numbers that another seed hardly changes")
+        raise InputError(f"{draws} draws: resampling needs at least 1; with 10000, another seed hardly changes the numbers")
 
 
 class Clustered:
-    """What a resampling of clusters needs of values (n, ...): their mean, and by cluster their number and how far they are off.
+    """What a bootstrap over clusters needs to know about values (n, ...).
 
-    mean (m,), m the product of the other dimensions, `shape`; counts (k, m), or (k, 1) when nothing is missing; off (k, m), each
-    cluster's sum minus what the mean says. off / counts.sum(0) is the empirical influence of a cluster, so `error` (m,) is the
-    linearised standard error of a mean over clusters of different sizes.
+    shape: the other dimensions, with product m. mean (m,). counts (k, m): values per cluster, or (k, 1) if none is missing. off
+    (k, m): each cluster's sum minus its count times the mean. off / counts.sum(0) is the empirical influence of a cluster, so
+    `error` (m,) is the linearised standard error of a mean over clusters of different sizes. Raises InputError for wrong shapes.
     """
 
     def __init__(self, values, clusters):
         values, clusters = np.asarray(values, dtype=np.float64), np.asarray(clusters)
         if values.ndim == 0 or clusters.shape != values.shape[:1] or not len(values):
-            raise InputError(f"values of shape {values.shape} in clusters of shape {clusters.shape}: need one cluster a question")
+            raise InputError(f"values of shape {values.shape} in clusters of shape {clusters.shape}: give one cluster per row")
         self.shape = values.shape[1:]
         values = values.reshape(len(values), -1)  # (n, m)
         names, member = np.unique(clusters, return_inverse=True)
@@ -51,10 +51,10 @@ class Clustered:
             self.mean = sums.sum(0) / self.counts.sum(0)
             self.off = sums - np.nan_to_num(self.mean) * self.counts  # (k, m)
             self.error = np.sqrt((self.off**2).sum(0)) / self.counts.sum(0)
-        self.error[self.error < 1e-12 * np.abs(self.mean)] = 0.0  # equal values, but for rounding
+        self.error[self.error < 1e-12 * np.abs(self.mean)] = 0.0  # equal values up to rounding
 
     def resamples(self, draws: int, seed: int):
-        """First draw of a chunk and how often it drew each cluster, (some draws, k), chunk by chunk: a few MB at a time."""
+        """Yield draws in chunks of a few MB: index of the chunk's first draw, and how often it drew each cluster (draws, k)."""
         k, rng = len(self.counts), np.random.default_rng(seed)
         step = max(1, 2**20 // max(k, len(self.mean)))
         for first in range(0, draws, step):
@@ -63,36 +63,37 @@ class Clustered:
             yield first, np.bincount(drawn.ravel(), minlength=some * k).reshape(some, k).astype(np.float64)
 
     def shaped(self, *arrays):
-        """Arrays (m,) in the shape of one question's values."""
+        """Arrays (m,), reshaped to one question's values."""
         return tuple(x.reshape(self.shape) for x in arrays)
 
 
 def cluster_bootstrap(values, clusters, draws: int = 10_000, seed: int = 0, level: float = 0.95, method: str = "bca"):
-    """Mean and pointwise interval of every column of `values` (n, ...), resampling whole clusters: three arrays (...).
+    """Mean and pointwise interval of every column of `values` (n, ...), by a bootstrap over clusters: three arrays (...).
 
-    values: a row a question, in any unit; a contrast of two conditions is the mean of paired differences. NaN entries are left
-    out of their own column only, and a column without any value gives NaN. clusters (n,): the clip of each question.
-    The same seed and clusters draw the same clips, whatever the values.
+    values: one row per question, in any unit; to compare two conditions, give paired differences. NaN entries are left out of
+    their own column only, and a column without any value gives NaN. clusters (n,): the clip of each question. The same seed and
+    clusters draw the same clips, whatever the values.
 
-    method "bca": bias-corrected and accelerated (Efron, JASA 82, 171-185, 1987), with Student's t and sqrt(k / (k - 1)) for
-    normal quantiles, as k clusters are few (Hesterberg, The American Statistician 69, 371-386, 2015). It never leaves the range
-    of the values. "percentile": the quantiles of the drawn means.
+    method "bca": bias-corrected and accelerated (Efron, JASA 82, 171-185, 1987). Because clusters are few, Student's t times
+    sqrt(k / (k - 1)), for k clusters, replaces normal quantiles (Hesterberg, The American Statistician 69, 371-386, 2015). The
+    interval never leaves the range of the values. "percentile": the quantiles of the drawn means.
 
-    Held in 94 to 96 % of simulated worlds from 50 clips on, effects skewed or not (percentile: 92 to 94 % at 50); in 98.6 % for
-    50 single answers of which 90 % are right. No method can know of effects that a sample lacks: 89 % at 50 independent
-    questions of which 5 % lose nearly everything (percentile: 85 %).
-    Raises InputError for other shapes, methods, levels, or no draws.
+    A 95 % interval held the truth in 94 to 96 % of simulated worlds with 50 clips or more, for skewed effects too (percentile: 92
+    to 94 % at 50 clips). For 50 single answers, 90 % of them right, it held in 98.6 %. No method can know about effects that a
+    sample lacks: it held in 89 % at 50 independent questions of which 5 % lose nearly everything (percentile: 85 %).
+
+    Raises InputError for wrong shapes, methods or levels, or no draws.
     """
     _check_level(level)
     check_draws(draws)
     if method not in ("bca", "percentile"):
         raise InputError(f"bootstrap method {method!r}: must be 'bca' or 'percentile'")
     data = Clustered(values, clusters)
-    shifts = np.empty((len(data.mean), draws))  # of drawn means from the mean
+    shifts = np.empty((len(data.mean), draws))  # from the mean to each drawn mean
     with np.errstate(invalid="ignore", divide="ignore"):
         for first, weights in data.resamples(draws, seed):
             shifts[:, first : first + len(weights)] = ((weights @ data.off) / (weights @ data.counts)).T
-    shifts.sort(axis=1)  # NaN, draws without any value, last
+    shifts.sort(axis=1)  # draws without any value are NaN and come last
     valid = np.maximum(draws - np.isnan(shifts).sum(1), 1)  # (m,)
     shares = (np.full(len(valid), 0.5 - level / 2), np.full(len(valid), 0.5 + level / 2))
     if method == "bca":
@@ -102,7 +103,7 @@ def cluster_bootstrap(values, clusters, draws: int = 10_000, seed: int = 0, leve
 
 
 def _corrected_shares(data: Clustered, shifts, valid, level: float):
-    """The shares of draws, two arrays (m,), below the ends of the BCa interval, widened for few clusters."""
+    """The shares of draws below the two ends of the BCa interval, widened for few clusters: two arrays (m,)."""
     k = np.maximum((data.counts > 0).sum(0), 2)
     reach = np.sqrt(k / (k - 1)) * stdtrit(k - 1, 0.5 + level / 2)
     tie = 1e-9 * data.error[:, None]
@@ -115,7 +116,7 @@ def _corrected_shares(data: Clustered, shifts, valid, level: float):
 
 
 def _quantiles(ordered, share, valid):
-    """One quantile a row of `ordered` (m, draws), interpolated between its first `valid` (m,) entries: (m,)."""
+    """One quantile per row of `ordered` (m, draws), interpolated among the row's first `valid` (m,) entries: (m,)."""
     place = share * (valid - 1)
     under = np.floor(place).astype(int)
     rows, over = np.arange(len(ordered)), np.minimum(under + 1, valid - 1)
@@ -123,20 +124,21 @@ def _quantiles(ordered, share, valid):
 
 
 def simultaneous_band(values, clusters, draws: int = 10_000, seed: int = 0, level: float = 0.95):
-    """Mean and a band that holds the true means of all columns of `values` (n, ...) at once: three arrays (...).
+    """Mean and a simultaneous band for the true means of all columns of `values` (n, ...): three arrays (...).
 
-    Give it all layers and routes that a reader compares, (questions, layers, routes): with probability `level` no true mean
-    among them is outside, so a point whose band excludes 0 is an effect however many points were looked at. values, clusters,
-    draws, seed: as in `cluster_bootstrap`, whose intervals hold one mean each.
+    Give it all layers and routes that a reader compares, (questions, layers, routes). With probability `level`, none of their
+    true means is outside the band. So a point whose band excludes 0 is an effect, however many points were looked at. values,
+    clusters, draws, seed: as in `cluster_bootstrap`, whose intervals hold one mean each.
 
-    Max-t over columns, resampling clusters: the 1 - level / 2 quantiles of the largest and of the smallest studentised shift
-    over columns, in standard errors of each column. Each drawn mean is divided by the standard error of its own draw (Romano and
-    Wolf, Econometrica 73, 1237-1282, 2005), not by that of all draws, which holds skewed effects far less often. A column whose
-    values are all equal has a band without width.
+    Max-t over columns, by a bootstrap over clusters: the band ends at quantiles of the largest and of the smallest studentised
+    shift over columns, (1 + level) / 2 and (1 - level) / 2, times each column's standard error. Each drawn mean is divided by the
+    standard error of its own draw (Romano and Wolf, Econometrica 73, 1237-1282, 2005). The standard error of all draws would hold
+    skewed effects far less often. A column of equal values has a band without width.
 
-    Held all of 72 means in 94 to 98.5 % of simulated worlds from 50 clips on (with the standard error of all draws: 60 to 91 % at
-    50), at the price of twice the width where few of 50 clips have any effect.
-    Raises InputError for other shapes or levels, or no draws.
+    A 95 % band held all of 72 means in 94 to 98.5 % of simulated worlds with 50 clips or more; with the standard error of all
+    draws, 60 to 91 % at 50 clips. The price is twice the width if only a few of 50 clips have any effect.
+
+    Raises InputError for wrong shapes or levels, or no draws.
     """
     _check_level(level)
     check_draws(draws)
@@ -163,12 +165,12 @@ def simultaneous_band(values, clusters, draws: int = 10_000, seed: int = 0, leve
 def paired_score_interval(lost: float, won: float, n: float, level: float = 0.95) -> tuple[float, float]:
     """Tango's score interval for a change of paired proportions (Statistics in Medicine 17, 891-908, 1998), as shares.
 
-    lost, won: how many of n answers were right only before, and only after; the change is (won - lost) / n. It stays wide where
-    nothing changed, z^2 / (n + z^2) to either side, where a bootstrap would have no width at all. For questions that are
-    independent; `paired_change` knows clips. Raises InputError unless n is above 0 and lost + won from 0 to n.
+    lost, won: how many of n answers were right only before, and only after; the change is (won - lost) / n. If nothing changed,
+    the interval reaches z^2 / (n + z^2) to either side, while a bootstrap interval would have no width. Questions must be
+    independent; `paired_change` allows for clips. Raises InputError unless n > 0, lost >= 0, won >= 0 and lost + won <= n.
     """
     if n <= 0 or min(lost, won) < 0 or lost + won > n * (1 + 1e-9):
-        raise InputError(f"{lost} lost and {won} won of {n} answers: neither may be negative, nor both more than there are")
+        raise InputError(f"{lost} lost and {won} won of {n} answers: neither may be negative, nor their sum above the answers")
     _check_level(level)
     z = ndtri(0.5 + level / 2)
 
@@ -187,22 +189,24 @@ def paired_score_interval(lost: float, won: float, n: float, level: float = 0.95
 def paired_change(before, after, clusters, draws: int = 10_000, seed: int = 0, weights=None) -> tuple[float, float, float]:
     """Change of accuracy from paired answers (n,), in points, with a 95 % interval that errs on the wide side.
 
-    Answers are right or wrong, or the share of several draws that were right.
+    before, after: 1 for right, 0 for wrong, or the share of several draws that were right. clusters (n,): the clip of each
+    question. weights (n,): weight of each question in the change and its bootstrap, with mean 1.
 
-    The interval reaches as far as either of two: bootstrap over clusters, and Tango's score interval, which knows that few or no
-    changed answers prove little. Tango's counts are divided by the design effect, how much larger the change's variance is over
-    clusters than over independent questions, at least 1 (Rao and Scott, Biometrics 48, 577-585, 1992): answers about a clip
-    that change together count as one. weights (n,): of the questions in the change and its bootstrap, 1 in the mean.
-    Held in 94 to 97 % of simulated worlds from 50 clips on, in 98 to 99 % where four answers of a hundred change at 50 clips.
-    Raises InputError when the answers are not as many as the clusters.
+    The interval covers both of two intervals: the bootstrap over clusters, and Tango's score interval, which stays wide if few or
+    no answers change. Tango's counts are divided by the design effect (Rao and Scott, Biometrics 48, 577-585, 1992): the variance
+    of the change over clusters divided by that over independent questions, at least 1. So answers about a clip that change
+    together count as one.
+
+    It held the truth in 94 to 97 % of simulated worlds with 50 clips or more, and in 98 to 99 % if 4 % of answers change at 50
+    clips. Raises InputError if before, after and clusters differ in length.
     """
     before, after = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
     if before.shape != after.shape:
-        raise InputError(f"{before.size} answers before and {after.size} after: paired answers are of the same questions")
+        raise InputError(f"{before.size} answers before and {after.size} after: paired answers need the same questions")
     changed = (after - before) * (1 if weights is None else np.asarray(weights))
     mean, low, high = (float(x[0]) for x in cluster_bootstrap(changed[:, None], clusters, draws, seed))
     plain = Clustered(after - before, clusters)
-    alone = ((after - before - plain.mean) ** 2).sum()  # n^2 times the variance of the change, if questions were independent
+    alone = ((after - before - plain.mean) ** 2).sum()  # n^2 times the variance of the change for independent questions
     effect = max(1.0, float((plain.off**2).sum() / alone)) if alone > 0 else 1.0
     lost, won = (np.clip(sign * (after - before), 0, None).sum() / effect for sign in (-1, 1))
     score = paired_score_interval(lost, won, len(before) / effect)
@@ -210,12 +214,12 @@ def paired_change(before, after, clusters, draws: int = 10_000, seed: int = 0, w
 
 
 def non_inferior(low: float, margin: float) -> bool:
-    """Whether a change whose 95 % interval begins at `low` is shown to lose no more than `margin` (one-sided, 2.5 %).
+    """Whether a change is shown to lose less than `margin` (one-sided, 2.5 %). low: the lower end of its 95 % interval.
 
-    Both in points, margin above 0, fixed before looking (InputError otherwise). A change that
-    is merely not significant shows nothing: too few questions do that, too. With the interval of `paired_change`, 1.3 to 2.9 % of
-    simulated worlds whose loss was the margin were called non-inferior.
+    Both are in points. Fix the margin before looking at results. A change that is merely not significant shows nothing, because
+    too few questions also give that result. With the interval of `paired_change`, 1.3 to 2.9 % of simulated worlds whose true
+    loss was the margin were called non-inferior. Raises InputError unless margin > 0.
     """
     if not margin > 0:
-        raise InputError(f"margin {margin} of non-inferiority: must be above 0, the points that one is ready to lose")
+        raise InputError(f"margin {margin} of non-inferiority: must be above 0, the points of accuracy that may be lost")
     return low > -margin

@@ -1,4 +1,4 @@
-"""Table 1: accuracy with attention masked in the last layers, each setting against the same questions without a mask."""
+"""Table 1: accuracy with attention masked in the last layers, against the same questions without a mask."""
 
 import numpy as np
 import pandas as pd
@@ -9,11 +9,11 @@ from .statistics import paired_change
 
 
 def masking_table(path, dataset: str, numbers: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
-    """A row a model and setting ("none", or the route that is masked), in percent.
+    """One row per model and setting: "none", or the route that is masked. Accuracies and probabilities are in percent.
 
     path: table of the rule attention; numbers: resources/published/masking.csv. change: points gained or lost against "none" on
-    the same questions, with the 95 % interval of `paired_change`; probability: mean, of the token that is said unmasked;
-    published_change likewise, from the published accuracies.
+    the same questions, with the 95 % interval of `paired_change`. probability: mean probability of the token that is answered
+    without a mask. published_change: the same difference between the published accuracies.
     """
     keep = [("kind", "=", "masked"), ("dataset", "=", dataset)]
     columns = ["model", "question_id", "cluster", "name", "layer", "correct", "values"]

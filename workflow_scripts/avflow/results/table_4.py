@@ -1,7 +1,8 @@
 """Table 4: accuracy when a kind of token is discarded, its change with an interval, and what is saved.
 
-A row a model, task and setting. A group of several tasks, such as Visual Recognition, has the mean of their accuracies, by which
-the paper's numbers are explained (resources/published/table_4.csv); tasks of the items setting are split by direction.
+There is one row per model, task and setting. A group of several tasks, such as Visual Recognition, has the mean of its tasks'
+accuracies, which is how the paper's numbers come out (resources/published/table_4.csv). Tasks of the items setting are split by
+direction.
 """
 
 import fnmatch
@@ -14,26 +15,27 @@ from .statistics import non_inferior, paired_change
 from .task_groups import rank
 
 PARTS = ("knockout", "cross_task", "cross_dataset")
-ORDER = ("none", "Ques", "Audio", "Video", "Ref", "Cand")  # of the paper's settings; All comes last
+ORDER = ("none", "Ques", "Audio", "Video", "Ref", "Cand")  # the paper's order of settings; All comes last
 COLUMNS = ["model", "setting", "task", "n", "accuracy", "change", "ci_low", "ci_high", "flops_llm", "kv_bytes", "prefill_ms"]
 COLUMNS += ["encoder_ms", "decode_ms_per_token", "part", "dataset", "token_layers", "peak_bytes", "llm_share", "non_inferior"]
 COLUMNS += ["layers", "accuracy_paper", "prefill_ms_low", "prefill_ms_high", "device"]
 
 
 def task_name(row) -> str:
-    """How a question's task is called in the table: by its group where that gathers several, by both for items."""
+    """The name of a question's task in the table: its group, or task and group (direction) for items."""
     if row["setting"] == "items":
         return f"{row['task']} {row['group']}"
     return row["group"]
 
 
 def table(rows: pd.DataFrame, parts: dict, models: list[str], layers: dict, known, margin: float, draws: int, seed: int):
-    """Both blocks, setting -> DataFrame of COLUMNS.
+    """Both blocks of Table 4: setting -> DataFrame with COLUMNS.
 
-    rows: of the rule pruning. parts: part -> dataset -> patterns over tasks. layers: model -> contents of discard_layers. known:
-    resources/published/table_4.csv, or None. flops_llm, kv_bytes and token_layers are means over questions; times are means of
-    those questions' medians that were timed, and NaN where none was; llm_share is the prompt's part of encoders and prompt;
-    non_inferior: shown to lose at most `margin` points, for which 2 points need 189 unchanged answers; false shows nothing.
+    rows: table of the rule pruning. parts: part -> dataset -> patterns over tasks. layers: model -> contents of discard_layers.
+    known: resources/published/table_4.csv, or None. flops_llm, kv_bytes and token_layers are means over questions. Times are the
+    median of each timed question, averaged over questions, and NaN if none was timed. llm_share: prefill time divided by encoder
+    plus prefill time. non_inferior: true if shown to lose at most `margin` points. Two points need 189 unchanged answers, so
+    false shows nothing.
     """
     rows = rows[~rows["discard"].str.fullmatch(r"random|VTW|FastV-.*")]
     rows = rows.assign(shown=rows.apply(task_name, axis=1))
@@ -61,7 +63,7 @@ def _settings(one: pd.DataFrame, about: dict, layers: dict, known, margin, draws
     """The rows of one model and task."""
     base = one[one["discard"] == "none"].set_index("question_id")
     counts = base.groupby("task").size()
-    weights = base["task"].map(len(base) / (len(counts) * counts))  # so that every task counts alike
+    weights = base["task"].map(len(base) / (len(counts) * counts))  # every task counts alike
     found = []
     place = {setting: number for number, setting in enumerate(ORDER)} | {"All": len(ORDER) + 1}
     for setting in sorted(one["discard"].unique(), key=lambda name: place.get(name, len(ORDER))):
@@ -84,13 +86,13 @@ def _settings(one: pd.DataFrame, about: dict, layers: dict, known, margin, draws
 
 
 def _layers(setting: str, layers: dict) -> str:
-    """After which layers tokens leave, and by which rule."""
+    """The layers after which tokens are discarded, and why."""
     kinds = {kind: of for kind, of in layers.items() if kind != "VTW" and setting in (kind, "All")}
     return "; ".join(f"{kind} {of['layer']} ({of['why']})" for kind, of in kinds.items())
 
 
 def _paper(known, about: dict, setting: str, base) -> float | None:
-    """The paper's accuracy, where it has one for this model, task and setting."""
+    """The paper's accuracy for this model, task and setting, or None."""
     if known is None:
         return None
     task, group = base["task"].iloc[0], base["group"].iloc[0]
@@ -100,7 +102,7 @@ def _paper(known, about: dict, setting: str, base) -> float | None:
 
 
 def to_tex(block: pd.DataFrame) -> str:
-    """A block as LaTeX (booktabs): a line a model and setting, a column a task, accuracy with its change and interval below."""
+    """A block as LaTeX (booktabs): one line per model and setting, one column per task; changes and intervals below."""
     escape = lambda text: str(text).replace("_", r"\_").replace("%", r"\%")  # noqa: E731
     tasks = list(dict.fromkeys(zip(block["part"], block["dataset"], block["task"])))
     spans = {}
@@ -112,7 +114,7 @@ def to_tex(block: pd.DataFrame) -> str:
     ]
     lines = [rf"\begin{{tabular}}{{ll{'r' * len(tasks)}rrrr}}", r"\toprule"]
     lines.append(r" & & " + " & ".join(head) + r" & \multicolumn{4}{c}{per question} \\")
-    names = ["model", "discard (after layer)", *(task for *_, task in tasks), "TFLOP", "prefill ms", "encoders ms", "ms a token"]
+    names = ["model", "discard (after layer)", *(task for *_, task in tasks), "TFLOP", "prefill ms", "encoder ms", "ms per token"]
     lines += [" & ".join(map(escape, names)) + r" \\", r"\midrule"]
     for (model, setting), mine in block.groupby(["model", "setting"], sort=False):
         by_task = {(r["part"], r["dataset"], r["task"]): r for _, r in mine.iterrows()}

@@ -1,4 +1,4 @@
-"""Groups of tasks: their names in figures and their order."""
+"""Groups of tasks: their titles in figures, and their order."""
 
 import pandas as pd
 
@@ -18,16 +18,16 @@ TITLES = {
 
 
 def title(group: str) -> str:
-    """A task group's name as a panel's title."""
+    """A group's title above a panel."""
     return TITLES.get(group, group.replace("_", " ").capitalize())
 
 
 def rank(group: str) -> int:
-    """A group's place among those that have a title; behind them for the others."""
+    """A group's place in the order of TITLES. Other groups come after them."""
     return list(TITLES).index(group) if group in TITLES else len(TITLES)
 
 
 def ordered(groups) -> list[str]:
-    """The groups that occur, those with a title first and in its order."""
+    """The groups that occur: first those in TITLES, in its order, then the others by name."""
     found = list(pd.unique(groups))
     return [g for g in TITLES if g in found] + sorted(g for g in found if g not in TITLES)

@@ -1,4 +1,4 @@
-"""Tables 2 and 3: the tasks that questions come from, how many there are and how many a model answers, and an example of each."""
+"""Tables 2 and 3: the tasks, how many questions each has, how many a model answers correctly, and an example of each."""
 
 import pandas as pd
 
@@ -11,18 +11,19 @@ TEX |= {letter: f"\\{letter}" for letter in "&%$#_{}"}
 
 
 def example(question: Question) -> str:
-    """A question as one line, the right option in brackets."""
+    """A question with its options as one line, with the right option in brackets."""
     options = [f"{o.label}. {o.text}" for o in question.options]
     marked = [f"[{text}]" if o.label == question.answer else text for o, text in zip(question.options, options)]
     return f"{question.question_raw or question.question} {' '.join(marked)}"
 
 
 def task_table(questions: list[Question], dropped: pd.DataFrame, answers: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
-    """A row a task and group, and one of all: n, those for knockouts, those of the paper, and correct ones by model.
+    """One row per task and group, one for all questions, and one for the knockout split.
 
-    dropped: `drops.Dropped` as a table; answers: rows of `evaluate`; counts: resources/published/tasks.csv. n_paper_task is the
-    paper's number for both directions of a task, where it is known only so; n_dropped is left open where a task has both, for a
-    dropped question has none.
+    Columns: number of questions (n), those for knockouts, those dropped, the paper's number, and correct answers by model.
+    dropped: `drops.Dropped` as a table; answers: rows of `evaluate`; counts: resources/published/tasks.csv. n_paper_task: the
+    paper's number for both directions of a task together, if it gives only that. n_dropped is empty for a task with two
+    directions, because a dropped question has no direction.
     """
     dataset = questions[0].dataset
     answers = answers[answers["dataset"] == dataset]
@@ -55,15 +56,15 @@ def task_table(questions: list[Question], dropped: pd.DataFrame, answers: pd.Dat
 
 
 def _number(rows: pd.DataFrame) -> int | None:
-    """The first row's n, where there is one."""
+    """n of the first row that has one, or None."""
     rows = rows[rows["n"] != ""]
     return int(rows["n"].iloc[0]) if len(rows) else None
 
 
 def to_tex(table: pd.DataFrame, wide: bool = True) -> str:
-    """The table as a LaTeX tabular (booktabs); column names and cells escaped, empty where nothing is known.
+    """The table as a LaTeX tabular (booktabs), with escaped names and cells; unknown values are empty.
 
-    wide: the last column holds sentences.
+    wide: the last column holds sentences and is set as a paragraph.
     """
     escape = lambda cell: "".join(TEX.get(c, c) for c in ("" if pd.isna(cell) else str(cell)))  # noqa: E731
     shown = table.drop(columns="example_id", errors="ignore")
