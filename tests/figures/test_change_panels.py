@@ -22,4 +22,4 @@ def test_the_maps_are_those_of_the_layer_that_changes_most(tmp_path):
     (flow,) = (axis for axis in figure.axes if axis.get_title() == "Attention of the question's tokens")
     drawn = {(line.get_color(), line.get_linestyle()): line.get_ydata().tolist() for line in flow.lines}
     assert drawn[palette.TOKENS["audio"], "-"] == [0.5, 0.5] and drawn[palette.TOKENS["audio"], "--"] == [0.5, 0]
-    assert table["n"].max() == 1 and figure.get_supxlabel().startswith("Audio")
+    assert table["n"].max() == 1 and figure.get_supxlabel().startswith("Cut: Audio")
