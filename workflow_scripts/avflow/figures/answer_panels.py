@@ -81,7 +81,7 @@ def cumulative_panels(table: pd.DataFrame, models, routes):
             )
             if axis in axes[0]:
                 axis.set_title(title(group))
-            axis.set_xlabel(f"{DIRECTIONS[style]}: l", fontsize=8)
+            axis.set_xlabel(f"{DIRECTIONS[style]}", fontsize=8)
         line[0].set_ylabel(f"{model}\nAccuracy (%)")
     handles = [plt.Line2D([], [], color=colour, label=route_label(route)) for route, colour in colour_of.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=4)

@@ -57,7 +57,12 @@ def layer_panels(table: pd.DataFrame, margin: float):
         plt.Line2D([], [], color=palette.INK, label="tokens of this kind discarded (95 %)"),
         plt.Line2D([], [], color=palette.RANDOM, linewidth=1.2, label="same number of random tokens (range of draws)"),
         plt.Line2D(
-            [], [], color=palette.ZERO, linestyle="--", linewidth=0.8, label=f"nothing discarded, and {margin:g} points below"
+            [],
+            [],
+            color=palette.ZERO,
+            linestyle="--",
+            linewidth=0.8,
+            label=f"nothing discarded; shaded: up to {margin:g} points less",
         ),
         plt.Line2D([], [], color=palette.INK, linestyle=":", label="knee: within the margin from here on"),
         plt.Line2D(

@@ -12,7 +12,7 @@ VARIANTS = {  # colours: `palette.VARIANTS`
     "as_is": "as it is",
     "muted": "sounds muted",
     "blanked": "pictures blanked",
-    "text_only": "both",
+    "text_only": "muted and blanked",
     "swapped": "another clip's sound",
 }
 
@@ -83,7 +83,7 @@ def _area_points(axis, sides, colour_of) -> None:
         names = ", ".join(dict.fromkeys(title(group) for group in here["group"]))
         place = here[["lost", "area"]].iloc[0]
         axis.annotate(names, place, fontsize=5.5, xytext=(3, 2), textcoords="offset points", color=palette.CHANCE)
-    axis.set(xlabel="Accuracy lost without the sense (points)", ylabel="Mean % change over the depth")
+    axis.set(xlabel="Accuracy lost without the sense (points)", ylabel="Mean % change over all layers")
     if len(sides):
         axis.legend(loc="lower left", fontsize=6.5)
 

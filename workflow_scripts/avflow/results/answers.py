@@ -11,7 +11,7 @@ from .statistics import cluster_bootstrap, simultaneous_band
 LETTERS = "ABCD"
 
 
-DIRECTIONS = {"bottom_up": "Cut in layers 0 to l", "top_down": "Cut in layers l to the last"}
+DIRECTIONS = {"bottom_up": "Layer l (cut in layers 0 to l)", "top_down": "Layer l (cut in layers l to the last)"}
 
 
 def by_layer(path, models, datasets, draws: int, seed: int) -> pd.DataFrame:
