@@ -38,5 +38,5 @@ rule all:
         rules.figures.input,
         rules.tables.input,
         figure_table.claims(study),
-        rules.explorer.output if study.analyses else [],
+        rules.explorer.output if study.analyses and not study.shipped else [],
     localrule: True

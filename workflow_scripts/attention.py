@@ -1,7 +1,7 @@
 """Where the last token looks, sinks, what each layer would answer, and answers with attention masked in the last layers.
 
     python workflow_scripts/attention.py --model tiny-omni --family qwen_omni --checkpoint resources/tiny-omni \\
-        --questions results/miniature/reader/mini-video.jsonl --shard 0 --shards 2 --first 30 \\
+        --questions results/miniature/questions/mini-video.jsonl --shard 0 --shards 1 --first 30 \\
         --features results/miniature/features/tiny-omni/mini-video/0.safetensors \\
         --spans '{"av_video": {"text": ["instruction", "question_text", "options", "tail", "last"]}}' \\
         --masked '["video->last", "video->text"]' --change '{"route": "audio->question", "layers": [0, 0.67]}' \\

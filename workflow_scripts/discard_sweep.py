@@ -1,7 +1,7 @@
 """Discard each kind of token, or as many random ones, after every layer: the answers to one shard's questions, by layer.
 
     python workflow_scripts/discard_sweep.py --model tiny-omni --family qwen_omni --checkpoint resources/tiny-omni \\
-        --questions results/miniature/reader/mini-video.jsonl --shard 0 --shards 1 --first 10 \\
+        --questions results/miniature/questions/mini-video.jsonl --shard 0 --shards 1 --first 10 \\
         --features results/miniature/features/tiny-omni/mini-video/0.safetensors --random 5 \\
         --discards '{"av_video": {"Audio": "audio", "Video": "video"}}' \\
         --out results/miniature/discard_sweep/tiny-omni/mini-video/0.parquet

@@ -1,7 +1,7 @@
 """Ask a model the questions of one shard: one row per question with option logits, answer, correctness and margin.
 
     python workflow_scripts/evaluate.py --model tiny-omni --family qwen_omni --checkpoint resources/tiny-omni \\
-        --questions results/miniature/reader/mini-video.jsonl --shard 0 --shards 2 \\
+        --questions results/miniature/questions/mini-video.jsonl --shard 0 --shards 1 \\
         --features results/miniature/features/tiny-omni/mini-video/0.safetensors \\
         --out results/miniature/evaluate/tiny-omni/mini-video/0.parquet
 

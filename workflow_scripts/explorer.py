@@ -1,7 +1,7 @@
 """Make the results explorer from the tables: one HTML page that holds its data and needs no server and no network.
 
     python workflow_scripts/explorer.py results/miniature/tables/knockout_*.parquet --study miniature \\
-        --evaluated results/miniature/tables/evaluate.parquet --questions results/miniature/reader/*.jsonl \\
+        --evaluated results/miniature/tables/evaluate.parquet --questions results/miniature/questions/*.jsonl \\
         --template report/explorer.html --library resources/plotly/plotly-basic.min.js.gz \\
         --out results/miniature/explorer.html --report results/miniature/explorer_in_report.html
 

@@ -1,7 +1,7 @@
 """Cut routes, window by window, in the questions of one shard. Figures 3 to 6 and Appendix E are drawn from these rows.
 
     python workflow_scripts/knockout.py --model tiny-omni --family qwen_omni --checkpoint resources/tiny-omni \\
-        --questions results/miniature/reader/mini-video.jsonl --shard 0 --shards 2 \\
+        --questions results/miniature/questions/mini-video.jsonl --shard 0 --shards 1 \\
         --features results/miniature/features/tiny-omni/mini-video/0.safetensors \\
         --evaluate results/miniature/evaluate/tiny-omni/mini-video/0.parquet \\
         --spans '{"av_video": {"question": ["instruction", "question_text", "options", "tail"]}}' \\

@@ -1,7 +1,7 @@
 """Decode the media of one shard's questions to frames (uint8, at the model's size) and sound (float32, 16 kHz mono).
 
-    python workflow_scripts/preprocess_media.py --questions results/miniature/reader/mini-video.jsonl \\
-        --media-root results/miniature/datasets/mini-video --shard 0 --shards 2 --fps 2 --max-frames 768 \\
+    python workflow_scripts/preprocess_media.py --questions results/miniature/questions/mini-video.jsonl \\
+        --media-root results/miniature/datasets/mini-video --shard 0 --shards 1 --fps 2 --max-frames 768 \\
         --multiple 28 --min-pixels 3136 --max-pixels 3136 --out results/miniature/frames/mini-video/omni-56px/0.safetensors
 
 Decoding takes most of the time, so each medium is decoded once per sampling. A clip of the miniature takes about 15 ms.

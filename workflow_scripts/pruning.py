@@ -1,7 +1,7 @@
 """Discard tokens for good in the questions of one shard: Table 4's settings, controls and two published methods, with costs.
 
     python workflow_scripts/pruning.py --model tiny-omni --family qwen_omni --checkpoint resources/tiny-omni \\
-        --questions results/miniature/reader/mini-video.jsonl --shard 0 --shards 1 --tasks 'hear' 'see' --first 40 \\
+        --questions results/miniature/questions/mini-video.jsonl --shard 0 --shards 1 --tasks 'hear' 'see' --first 40 \\
         --frames results/miniature/frames/mini-video/omni-56px/0.safetensors \\
         --layers results/miniature/discard_layers/tiny-omni.json --random 5 --fastv '{"layer": 1, "keep": [0.5]}' --timed 2 \\
         --out results/miniature/pruning/tiny-omni/mini-video/0.parquet

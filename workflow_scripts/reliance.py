@@ -1,7 +1,7 @@
 """Ask the questions of one shard again without a sense, with another clip's sound, or with their options shuffled.
 
     python workflow_scripts/reliance.py --model tiny-omni --family qwen_omni --checkpoint resources/tiny-omni \\
-        --questions results/miniature/reader/mini-video.jsonl --shard 0 --shards 2 --shuffles 1 \\
+        --questions results/miniature/questions/mini-video.jsonl --shard 0 --shards 1 --shuffles 1 \\
         --features results/miniature/features/tiny-omni/mini-video/0.safetensors \\
         --out results/miniature/reliance/tiny-omni/mini-video/0.parquet
 

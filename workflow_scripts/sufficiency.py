@@ -1,7 +1,7 @@
 """Keep only those routes open that the knockouts found, in the questions of one shard; as a control, as many random edges.
 
     python workflow_scripts/sufficiency.py --model tiny-omni --family qwen_omni --checkpoint resources/tiny-omni \\
-        --questions results/miniature/reader/mini-video.jsonl --shard 0 --shards 2 --first 10 --draws 1 \\
+        --questions results/miniature/questions/mini-video.jsonl --shard 0 --shards 1 --first 10 --draws 1 \\
         --features results/miniature/features/tiny-omni/mini-video/0.safetensors \\
         --evaluate results/miniature/evaluate/tiny-omni/mini-video/0.parquet --width 3 --thresholds 1 5 20 \\
         --knockouts results/miniature/tables/knockout_figure_4.parquet \\

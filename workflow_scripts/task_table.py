@@ -1,7 +1,7 @@
 """Make Table 2 or 3: the tasks of one dataset with question counts, correct answers and an example, as csv and LaTeX.
 
-    python workflow_scripts/task_table.py --questions results/miniature/reader/mini-video.jsonl \\
-        --dropped results/miniature/reader/mini-video.dropped.tsv --evaluated results/miniature/tables/evaluate.parquet \\
+    python workflow_scripts/task_table.py --questions results/miniature/questions/mini-video.jsonl \\
+        --dropped results/miniature/questions/mini-video.dropped.tsv --evaluated results/miniature/tables/evaluate.parquet \\
         --published resources/published/tasks.csv --csv results/miniature/tables/tab2.csv --tex results/miniature/tables/tab2.tex
 
 Counts are those of the prepared questions. The paper's counts stand beside them.

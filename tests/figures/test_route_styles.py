@@ -34,8 +34,11 @@ def named_colours(code):
     """Colours that a text names: as #rrggbb, by a name of CSS, as a grey level, or by a hue of the palette."""
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if re.fullmatch(r"#[0-9a-fA-F]{3,8}|0\.\d+|tab:\w+", node.value) or node.value in CSS4_COLORS:
+            if re.fullmatch(r"#[0-9a-fA-F]{3,8}|0\.\d+|tab:\w+|C\d", node.value) or node.value in CSS4_COLORS:
                 yield node.value
+        elif isinstance(node, ast.keyword) and "color" in (node.arg or "") and isinstance(node.value, ast.Constant):
+            if re.fullmatch("[bgrcmykw]", str(node.value.value)):
+                yield node.value.value
         elif isinstance(node, (ast.Attribute, ast.Name)):
             name = node.attr if isinstance(node, ast.Attribute) else node.id
             if name in HUES:
@@ -52,7 +55,8 @@ def test_the_palette_has_these_hues():
 
 
 def test_a_named_colour_would_be_found():
-    for said in ('color="#1565C0"', 'color="red"', 'color="0.35"', "color=palette.BLUE", "color=GREEN"):
+    named = ('color="C0"', 'color="k"')
+    for said in (*named, 'color="#1565C0"', 'color="red"', 'color="0.35"', "color=palette.BLUE", "color=GREEN"):
         assert len(list(named_colours(f"axis.plot(x, {said})"))) == 1, said
     assert not list(named_colours('axis.plot(x, color=palette.ZERO, label="video", marker="o", facecolors="none")'))
 
@@ -77,4 +81,4 @@ def test_labels_are_the_papers():
     assert route_label("cross_audio_segment") == "Cross-Audio-Segment"
     assert route_label("audio<->video") == r"Audio $\nleftrightarrow$ Video"
     assert route_label("correct_candidate->correct_option") == r"CorrectCand $\nrightarrow$ CorrectOpt"
-    assert route_label("video->tail") == r"Video $\nrightarrow$ tail" and "tail" not in SPANS
+    assert route_label("question_text->tail") == r"QuestionText $\nrightarrow$ Tail" and "tail" not in SPANS

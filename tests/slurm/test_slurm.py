@@ -131,7 +131,7 @@ def story(slurm, copy):
     """All that happens, and in `seen` what can only be seen meanwhile."""
     workflow = Workflow(copy)
     try:
-        first = workflow.start(["-m", "snakemake"], "results/miniature/reader/mini-video.jsonl", "--cores", "2")
+        first = workflow.start(["-m", "snakemake"], "results/miniature/questions/mini-video.jsonl", "--cores", "2")
         assert first.wait() == 0, workflow.said()[-6000:]
         workflow.seen = {"left by the interrupted run": interrupt(workflow)}
         run = workflow.on_slurm(FIGURE_3, FIGURE_4)

@@ -1,6 +1,7 @@
 """The workflow as a user runs it: in a fresh copy of the tracked files, with a small miniature."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from conftest import ROOT
 from workflow_runs import planned, snakemake
 
 from avflow.study import Study
@@ -38,6 +40,18 @@ def done(copy):
     run = snakemake(copy, "--cores", "2")
     assert run.returncode == 0, run.stdout[-6000:]
     return copy
+
+
+def test_the_example_of_the_api_page_runs_and_its_engines_agree(done):
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/api.md").read_text(), re.DOTALL)
+    example = example.replace("tiny-omni", MODEL)
+    check = "print('difference', float((swept - full).abs().max() / full_base.abs().max()))"
+    command = [sys.executable, "-c", f"{example}\n{check}"]
+    run = subprocess.run(command, cwd=done, capture_output=True, text=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
+    assert run.returncode == 0, run.stderr
+    lines = [line.split() for line in run.stdout.splitlines()]
+    assert [line[0] for line in lines] == ["none", *["audio->question"] * 12, "difference"]
+    assert float(lines[-1][1]) < 1e-5 and float(lines[1][3]) == pytest.approx(float(lines[0][3]), abs=1e-4)
 
 
 def test_everything_is_made_and_nothing_half_made_is_left(done):
@@ -344,7 +358,7 @@ def test_verification_is_recorded_and_notices_a_wrong_row(done):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("seed: 0 ", "sead: 0 "), "config.yaml: Additional properties are not allowed ('sead' was unexpected)"),
+        (("seed: 0 ", "sead: 0 "), "config.yaml: sead is unknown; known: study, tables, "),
         (("tables: fresh", "tables: published"), "config.yaml: tables is 'published', which is now called 'shipped'"),
         (("models: [tiny-omni, ", "models: [tiny-oni, "), "names 'tiny-oni', which is not defined"),
     ],

@@ -283,8 +283,18 @@ def check_schema(config: dict) -> None:
         if config.get(key) == value:
             raise InputError(f"config.yaml: {key} is {value!r}, which is now called {new!r}; write {key}: {new}")
     if error := best_match(_validator().iter_errors(config)):
-        where = "/".join(map(str, error.absolute_path))
-        raise InputError(f"config.yaml: {where}: {error.message}" if where else f"config.yaml: {error.message}")
+        raise InputError(f"config.yaml: {_mistake(error)}")
+
+
+def _mistake(error) -> str:
+    """What a jsonschema error says of a key: that it is unknown, beside those that are known, or what its value must be."""
+    where = "/".join(map(str, error.absolute_path))
+    if error.validator == "additionalProperties" and error.validator_value is False:
+        known = error.schema.get("properties", {})
+        unknown = next(key for key in error.instance if key not in known)
+        return f"{where}/{unknown} is unknown; known: {', '.join(known)}".lstrip("/")
+    meaning = " ".join(str(error.schema.get("description", "")).split())
+    return f"{where}: {error.message}" + (f"; {meaning}" if meaning else "")
 
 
 @functools.cache

@@ -4,7 +4,7 @@ PURPLE, BLUE, ORANGE, PINK, CYAN = "#9C27B0", "#1565C0", "#FF7F00", "#F00FCB", "
 RED, GREEN, BROWN, OCHRE, GREY = "#E31A1C", "#2CA02C", "#8C564B", "#B8860B", "0.35"
 
 # Greys, from light to dark. Results are coloured; what helps to read them is grey.
-SHADE = CONTROL = "0.6"  # random controls
+CONTROL = "0.6"  # random controls
 ZERO = "0.5"  # lines at zero, or at the value without a cut
 RANDOM = "0.45"  # means of random controls
 NEUTRAL = "0.4"  # neither found nor random

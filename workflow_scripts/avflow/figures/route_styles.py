@@ -45,7 +45,7 @@ ROUTES = {  # route -> colour; no two routes of one figure share a colour
     # Cumulative cuts (app_cumulative)
     "last->last": GREY,
 }
-SPANS = {  # span -> its name in a label; other spans keep their own names
+SPANS = {  # span -> its name in a label; others: see `span_label`
     "audio": "Audio",
     "video": "Video",
     "question": "Question",
@@ -71,10 +71,15 @@ def colours(routes) -> dict[str, str]:
     return {route: found[route] for route in routes}
 
 
+def span_label(span: str) -> str:
+    """A span's name in a label: from `SPANS`, otherwise in capitals, such as QuestionText for question_text."""
+    return SPANS.get(span) or "".join(part[:1].upper() + part[1:] for part in span.split("_"))
+
+
 def route_label(route: str) -> str:
     """A route as the paper writes it, with a struck-through arrow."""
     if route.startswith("cross_"):
         return "Cross-" + route.removeprefix("cross_").replace("_", "-").title()
     arrow = r" $\nleftrightarrow$ " if "<->" in route else r" $\nrightarrow$ "
     source, target = route.replace("<->", "->").split("->")
-    return SPANS.get(source, source) + arrow + SPANS.get(target, target)
+    return span_label(source) + arrow + span_label(target)
