@@ -82,7 +82,7 @@ def bare(code, *arguments):
 def test_every_module_imports_alone():
     for name in map(dotted, MODULES):
         with ours_forgotten():
-            importlib.import_module(name)
+            assert importlib.import_module(name).__doc__, f"{name} does not say what it is for"
 
 
 @pytest.mark.parametrize("code", ["import avflow", "from avflow.questions import Question", "from avflow import Question"])

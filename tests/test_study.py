@@ -590,7 +590,10 @@ def test_every_type_of_dataset_has_a_reader():
 
 def test_the_tests_configurations_are_valid():
     for name in ("small", "paper", "gpus"):
-        check_schema(merged(copy.deepcopy(CONFIG), yaml.safe_load((ROOT / f"tests/{name}.yaml").read_text())))
+        changes = yaml.safe_load((ROOT / f"tests/{name}.yaml").read_text())
+        config = merged(copy.deepcopy(CONFIG), changes)
+        check_schema(config)
+        assert changes and changes.keys() <= SCHEMA["properties"].keys() and config != CONFIG
 
 
 def test_a_study_is_read_without_loading_anything_heavy():

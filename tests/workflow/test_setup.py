@@ -59,7 +59,7 @@ def rules():
 
 
 def sources(path):
-    """A script or notebook, or all figures' notebooks in the place of figures/{figure}.ipynb."""
+    """The path itself, or the notebooks of all figures if the path is figures/{figure}.ipynb."""
     return [str(p.relative_to(ROOT)) for p in sorted((ROOT / "figures").glob("*.ipynb"))] if "{figure}" in path else [path]
 
 

@@ -146,7 +146,7 @@ def gather_knockout(study: Study, analysis: str) -> str:
 
 
 def attention(study: Study, name: str, dataset: str) -> str:
-    """For which questions of a dataset a model's attention is read, and what is masked and compared."""
+    """Options of attention.py: the questions of a dataset to read, and what to mask and compare."""
     settings = study.config["attention"]
     chosen = {**study.asked("attention", dataset), "maps": settings["maps"], "bins": settings["bins"]}
     if study.setting(dataset) == "av_video":
@@ -156,7 +156,7 @@ def attention(study: Study, name: str, dataset: str) -> str:
 
 
 def sufficiency(study: Study, dataset: str) -> str:
-    """For which questions only the found routes are kept open, and at which thresholds."""
+    """Options of sufficiency.py: the questions of a dataset to ask, and the thresholds of the routes that stay open."""
     settings = study.config["sufficiency"]
     asked = {key: value for key, value in study.asked("sufficiency", dataset).items() if key != "shards"}
     return f"{as_options({**asked, 'draws': settings['draws']})} --thresholds {' '.join(map(str, settings['thresholds']))}"

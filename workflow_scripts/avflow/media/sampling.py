@@ -1,4 +1,4 @@
-"""Which frames of a video a model gets, and the sample rate of its sound.
+"""Choose the frames of a video that a model gets; the sample rate of its sound.
 
 * Fixed rate (Qwen2.5-Omni): frames at exactly t = k / fps.
 * Spread (video-SALMONN 2+): frames at even distances from the first frame to the last, one per `interval` seconds. A minimum and
