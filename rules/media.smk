@@ -21,7 +21,7 @@ rule preprocess_media:
     params:
         folder=ask(Study.media_root, "dataset"),
         shards=of_dataset("shards"),
-        sampling=lambda wildcards: jobs.as_options(config["sampling"][wildcards.sampling]),
+        sampling=ask(jobs.sampling, "sampling"),
     shell:
         "python {input.script} --questions {input.questions} --media-root {params.folder}"
         " --shard {wildcards.shard} --shards {params.shards} {params.sampling} --threads {threads} --out {output} 2>&1 | tee {log}"

@@ -19,12 +19,13 @@ SHORT = 0.5  # a clip's sound may end this many seconds before its pictures
 SILENT = 1e-4  # root mean square, as a share of full scale: -80 dB
 
 
-def keep_usable(questions: list[Question], root, table_path, needs_audio: bool, threads=1, max_seconds=None, problems=None):
+def keep_usable(questions, root, table_path, needs_audio: bool, threads=1, max_seconds=None, problems=None, **decoding):
     """Probe all media under `root` and write the table as tsv. Returns the usable questions and the `Dropped` ones.
 
     max_seconds: questions with a longer video are dropped as too_long. problems: path -> (reason, detail), for media that could
-    not be copied into place. The column status is "ok" or the reason of the `MediaError`; questions_dropped counts the questions
-    that use a file that is not ok. Raises InputError with the first reason if no question is left.
+    not be copied into place. decoding: `reader` and `largest` of `probe`. The column status is "ok" or the reason of the
+    `MediaError`; questions_dropped counts the questions that use a file that is not ok. Raises InputError with the first
+    reason if no question is left.
     """
     users, problems = {}, problems or {}
     for q in questions:
@@ -39,7 +40,7 @@ def keep_usable(questions: list[Question], root, table_path, needs_audio: bool, 
         try:
             if path in problems:
                 raise MediaError(*problems[path])
-            facts = probe(Path(root) / path, kind, needs_audio and kind == "video")
+            facts = probe(Path(root) / path, kind, needs_audio and kind == "video", **decoding)
             if max_seconds and kind == "video" and facts.seconds > max_seconds:
                 raise MediaError("too_long", f"{path}: lasts {facts.seconds:.1f} s, more than max_seconds ({max_seconds})")
         except MediaError as error:

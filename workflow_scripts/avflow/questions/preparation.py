@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from ..errors import InputError, Unusable
 from ..hub import Shipped, put_in_place
 from ..hub.archives import Source
+from ..media import decoding_arguments
 from ..storage import manifest
 from . import readers
 from .benchmark_rows import safe, slug, video_question
@@ -49,6 +50,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     )
     made.add_argument("--max-seconds", type=float, help="drop questions with a longer video")
     made.add_argument("--silent-videos", action="store_true", help="keep videos without an audio track")
+    decoding_arguments(made)
     made.add_argument("--threads", type=int, default=os.cpu_count(), help="number of files probed in parallel")
     made.add_argument("--questions", type=Path, required=True, help="output, JSON Lines")
     made.add_argument("--media", type=Path, required=True, help="output, tsv")
@@ -178,6 +180,7 @@ def finish(intake: Intake) -> None:
     needs_audio = arguments.setting == "av_video" and not arguments.silent_videos
     problems = put_in_place(intake.jobs, arguments.root, arguments.threads)
     limits = dict(threads=arguments.threads, max_seconds=arguments.max_seconds, problems=problems)
+    limits |= dict(reader=arguments.reader, largest=arguments.max_picture_pixels)
     kept, dropped = keep_usable(intake.questions, arguments.root, arguments.media, needs_audio, **limits)
     dropped += intake.dropped
     per_task = len(kept) if arguments.knockout == "all" else arguments.knockout
