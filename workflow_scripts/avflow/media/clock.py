@@ -3,6 +3,7 @@
 * Edit lists: FFmpeg marks packets that only lead in as discarded, and its decoders hide them.
 * Broadcast formats (ts, mpg) are joined by appending one file to another. Their clock then starts again; `Timeline` goes on.
 * The order of show is the order in which the decoder hands pictures out. Times that contradict it are sorted.
+* AVI has no presentation times. Its n-th picture on show takes the place of the n-th picture in the file.
 * No time of a header is believed alone: what can be decoded is compared with what is stated.
 """
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from .containers import AGAIN, FAULTS, REPAIR, MediaError, main_track, open_media
 
+BY_PLACE = ("avi",)
 JOINABLE = ("mpegts", "mpeg")
 BACK, AHEAD = -1.0, 10.0  # seconds; a larger jump of a joinable format's clock is a new start
 LONGEST = 24 * 3600.0  # seconds; no clip or sound of a question lasts longer
@@ -90,10 +92,11 @@ def scan(path) -> Index:
             shift = timeline.follow(packet)
             ends.follow(packet, shift)
             if packet.stream_index == track.index and packet.size and not packet.is_discard:
-                if packet.pts is None:
+                stamp = packet.dts if ends.format in BY_PLACE else packet.pts
+                if stamp is None:
                     unstamped += 1
                 else:
-                    shown.append((float(packet.pts * packet.time_base) + shift, packet.pts, packet.duration or 0))
+                    shown.append((float(stamp * packet.time_base) + shift, stamp, packet.duration or 0))
         shown.sort()
         tick = float(track.time_base)
         fps = float(track.average_rate or track.guessed_rate or 0)
@@ -103,7 +106,7 @@ def scan(path) -> Index:
         known, sounding = ends.stated(track), main_track(path, container, "audio") is not None
     times = np.array([time for time, _, _ in shown])
     stamps = tuple(stamp for _, stamp, _ in shown)
-    each = not unstamped and len(set(stamps)) == len(stamps) and all(a < b for a, b in zip(stamps, stamps[1:]))
+    each = not unstamped and ends.format not in BY_PLACE and all(a < b for a, b in zip(stamps, stamps[1:]))
     usual = float(np.median(np.diff(times))) if len(times) > 1 else 1 / fps if 0 < fps < 1000 else 0.04
     tail = shown[-1][2] * tick if shown else 0.0
     if not 0 < tail <= max(2 * usual, known - times[-1] if known and len(times) else 0.0):

@@ -12,11 +12,12 @@ decord is used on request only, and every picture it gives is compared with PyAV
 transport streams and of open groups of pictures.
 """
 
+import collections
 from dataclasses import dataclass
 
 import numpy as np
 
-from .clock import Index, Timeline, check_length, packets, scan
+from .clock import BY_PLACE, Index, Timeline, check_length, packets, scan
 from .containers import AGAIN, CONVERT, FAULTS, MediaError, main_track, open_media
 from .sampling import sample_times, spread_indices
 
@@ -63,6 +64,7 @@ def pictures(path, largest: int = LARGEST, wanted=None, tally: Tally | None = No
         tally.one_per_packet = container.format.name in ONE_PER_PACKET and context.name not in WITHOUT_PICTURE
         skipping = wanted is not None and context.name in SKIPPING
         timeline, shifts, counting = Timeline(container), {}, False
+        places = collections.deque() if container.format.name in BY_PLACE else None
         for packet in packets(container):
             shift = timeline.follow(packet)
             if packet.stream_index != track.index:
@@ -78,11 +80,16 @@ def pictures(path, largest: int = LARGEST, wanted=None, tally: Tally | None = No
             except FAULTS:
                 tally.errors += counting
                 continue
+            if places is not None and packet.size and packet.dts is not None:
+                places.append(float(packet.dts * packet.time_base))
             for frame in frames:
                 tally.pictures += 1
                 tally.corrupt += frame.is_corrupt
                 check_pixels(path, frame.width, frame.height, largest)
-                at = None if frame.pts is None else float(frame.pts * frame.time_base) + shifts.get(frame.pts, 0.0)
+                if places:
+                    at = places.popleft()
+                else:
+                    at = None if frame.pts is None else float(frame.pts * frame.time_base) + shifts.get(frame.pts, 0.0)
                 yield at, frame.pts, frame
 
 
@@ -168,8 +175,11 @@ def _chosen(path, indices: list[int], shown: Shown, largest: int):
         source = pictures(path, largest, set(wanted))
     else:
         wanted, source = indices, ((at, n, frame) for n, (at, _, frame) in enumerate(pictures(path, largest)))
-    size, place = None, 0
+    size, place, last = None, 0, None
     for _, key, frame in source:
+        if key is None or last is not None and key <= last:
+            return  # the stamps are not those of the order of show
+        last = key
         if key == wanted[place]:
             size = size or (frame.width, frame.height)
             if (frame.width, frame.height) != size:  # the size changes on the way: a player scales
