@@ -5,6 +5,7 @@ cut off; a late start and gaps are silence. PyAV demuxes, decodes and mixes down
 that an hour of sound needs little memory. The rate, the channels and the format may change on the way.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import av
@@ -25,13 +26,16 @@ WITHOUT_CLOCK = ("mp3", "aac", "ac3", "eac3", "flac", "wav", "w64", "aiff", "au"
 
 @dataclass
 class SoundFacts:
-    """What reading a sound shows. rate: in Hz and channels, both at the beginning. samples, at 16 kHz once they are resampled."""
+    """What reading a sound shows. rate (in Hz) and channels are those at the beginning."""
 
     rate: int = 0
     channels: int = 0
-    seconds: float = 0.0
-    energy: float = 0.0  # sum of squares, each as long as its share of a second
-    parts: list = field(default_factory=list)
+    samples: Counter = field(default_factory=Counter)  # rate -> number of samples at that rate
+    energy: float = 0.0  # sum of squares, each times its share of a second
+
+    @property
+    def seconds(self) -> float:
+        return sum(count / rate for rate, count in self.samples.items())
 
     @property
     def loudness(self) -> float:
@@ -127,7 +131,7 @@ def _noted(path, facts: SoundFacts, samples: np.ndarray, rate: int) -> tuple[np.
     if not np.isfinite(power) or np.abs(samples).max() > LOUDEST:
         worst = "are not all finite" if not np.isfinite(samples).all() else f"reach {np.abs(samples).max():.3g}; full scale is 1"
         raise MediaError("bad_samples", f"{path}: the samples of its sound {worst}; write the file again with correct samples")
-    facts.seconds += len(samples) / rate
+    facts.samples[rate] += len(samples)
     facts.energy += power / rate
     return samples, rate
 
@@ -167,27 +171,41 @@ def measure(path, zero: float | None = None) -> SoundFacts:
 
 def read_audio(path) -> np.ndarray:
     """A file's sound as mono float32 (n,) in -1..1 at 16 kHz, from the first picture on. Raises MediaError."""
-    done, waiting, now = [], [], None
+    done, resampler = [], None
     for samples, rate in stretches(path):
-        if rate != now and waiting:
-            done += _resampled(np.concatenate(waiting), now)
-            waiting = []
-        now = rate
-        waiting.append(samples)
-    done += _resampled(np.concatenate(waiting), now)
+        if resampler is None or resampler.rate != rate:
+            done += resampler.rest() if resampler else []
+            resampler = _Resampler(rate)
+        done += resampler.more(samples)
+    done += resampler.rest()
     return np.ascontiguousarray(np.concatenate(done), dtype=np.float32)
 
 
-def _resampled(samples: np.ndarray, rate: int) -> list[np.ndarray]:
-    """Samples at 16 kHz, in blocks of whole seconds, whose edges see their neighbours."""
-    if rate == SAMPLE_RATE:
-        return [samples]
-    import librosa  # the import takes two seconds, and most users of this module never resample
+class _Resampler:
+    """Resamples to 16 kHz in blocks of whole seconds. Each block is resampled together with a second of its neighbours."""
 
-    found = []
-    for first in range(0, len(samples), BLOCK * rate):
-        before = EDGE * rate if first else 0
-        block = samples[first - before : first + (BLOCK + EDGE) * rate]
-        block = librosa.resample(block, orig_sr=rate, target_sr=SAMPLE_RATE)[before // rate * SAMPLE_RATE :]
-        found.append(block[: BLOCK * SAMPLE_RATE] if first + BLOCK * rate < len(samples) else block)
-    return found
+    def __init__(self, rate: int):
+        self.rate, self.held, self.count, self.before = rate, [], 0, 0
+
+    def more(self, samples: np.ndarray) -> list[np.ndarray]:
+        """Take in samples (n,). Returns the blocks at 16 kHz that are complete."""
+        self.held.append(samples)
+        self.count += len(samples)
+        found = []
+        while self.count >= self.before + (BLOCK + EDGE) * self.rate:
+            held = np.concatenate(self.held)
+            found.append(self._converted(held[: self.before + (BLOCK + EDGE) * self.rate])[: BLOCK * SAMPLE_RATE])
+            held = held[self.before + (BLOCK - EDGE) * self.rate :].copy()
+            self.held, self.count, self.before = [held], len(held), EDGE * self.rate
+        return found
+
+    def rest(self) -> list[np.ndarray]:
+        """The last block at 16 kHz."""
+        return [self._converted(np.concatenate(self.held))]
+
+    def _converted(self, samples: np.ndarray) -> np.ndarray:
+        if self.rate != SAMPLE_RATE:
+            import librosa  # the import takes two seconds, and most users of this module never resample
+
+            samples = librosa.resample(samples, orig_sr=self.rate, target_sr=SAMPLE_RATE)
+        return samples[self.before // self.rate * SAMPLE_RATE :]
