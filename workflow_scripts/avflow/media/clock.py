@@ -34,20 +34,29 @@ BY_FILE = ("matroska,webm", "flv", "asf")  # state the length of the whole file
 
 
 class Timeline:
-    """Seconds to add to the times of a file's packets so that its clock never starts again. Give it every packet in order."""
+    """Seconds to add to the times of a file's packets so that its clock never starts again. Give it every packet in order.
+
+    Each new start begins a part of the file. The tracks come to it one after the other, since packets of the part before may still
+    follow; all tracks of a part are shifted alike, so they stay in time with each other.
+    """
 
     def __init__(self, container):
-        self.joinable, self.shift, self.due = container.format.name in JOINABLE, 0.0, {}
+        self.joinable, self.shifts, self.part, self.due = container.format.name in JOINABLE, [0.0], {}, {}
 
     def follow(self, packet) -> float:
-        stamp = packet.dts if packet.dts is not None else packet.pts
-        if self.joinable and stamp is not None:
-            at = float(stamp * packet.time_base)
-            jump = at + self.shift - self.due.get(packet.stream_index, at + self.shift)
-            if not BACK <= jump <= AHEAD:
-                self.shift -= jump
-            self.due[packet.stream_index] = at + self.shift + float((packet.duration or 0) * packet.time_base)
-        return self.shift
+        track, stamp = packet.stream.index, packet.dts if packet.dts is not None else packet.pts
+        part = self.part.get(track, 0)
+        if not self.joinable or stamp is None:
+            return self.shifts[part]
+        at = float(stamp * packet.time_base)
+        due = self.due.get(track, at + self.shifts[part])
+        if not BACK <= at + self.shifts[part] - due <= AHEAD:
+            part += 1
+            if part == len(self.shifts):
+                self.shifts.append(due - at)
+        self.part[track] = part
+        self.due[track] = at + self.shifts[part] + float((packet.duration or 0) * packet.time_base)
+        return self.shifts[part]
 
 
 def packets(container):
@@ -91,7 +100,7 @@ def scan(path) -> Index:
         for packet in packets(container):
             shift = timeline.follow(packet)
             ends.follow(packet, shift)
-            if packet.stream_index == track.index and packet.size and not packet.is_discard:
+            if packet.stream.index == track.index and packet.size and not packet.is_discard:
                 stamp = packet.dts if ends.format in BY_PLACE else packet.pts
                 if stamp is None:
                     unstamped += 1
@@ -133,8 +142,8 @@ class Ends:
         if stamp is not None and packet.size:
             at = float(stamp * packet.time_base) + shift
             end = at + min(float((packet.duration or 0) * packet.time_base), 60.0)
-            self.first[packet.stream_index] = min(at, self.first.get(packet.stream_index, at))
-            self.last[packet.stream_index] = max(end, self.last.get(packet.stream_index, end))
+            self.first[packet.stream.index] = min(at, self.first.get(packet.stream.index, at))
+            self.last[packet.stream.index] = max(end, self.last.get(packet.stream.index, end))
 
     def stated(self, track) -> float:
         """Seconds that the header states for a track, or for the whole file; 0 if it states none that was not estimated."""
@@ -145,7 +154,7 @@ class Ends:
     def check(self, path, track, what: str) -> None:
         """Raises MediaError if a track, or the whole file, ends well before the header says."""
         stated, by_file = self.stated(track), self.format in BY_FILE
-        spare = max(2.0, 0.1 * stated) if by_file else 0.5
+        spare = 0.5 if not by_file else max(2.0, 0.1 * stated) if self.format.startswith("matroska") else max(0.5, 0.02 * stated)
         mine = list(self.last) if by_file else [track.index]
         begins = [self.first[i] for i in mine if i in self.first]
         ends = [self.last[i] for i in mine if i in self.last]

@@ -62,7 +62,7 @@ def stretches(path, facts: SoundFacts | None = None, zero: float | None = None):
         for packet in packets(container):
             shift = timeline.follow(packet)
             ends.follow(packet, shift)
-            if packet.stream_index != track.index:
+            if packet.stream.index != track.index:
                 continue
             count += packet.size > 0
             try:

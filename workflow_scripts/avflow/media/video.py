@@ -67,7 +67,7 @@ def pictures(path, largest: int = LARGEST, wanted=None, tally: Tally | None = No
         places = collections.deque() if container.format.name in BY_PLACE else None
         for packet in packets(container):
             shift = timeline.follow(packet)
-            if packet.stream_index != track.index:
+            if packet.stream.index != track.index:
                 continue
             if shift and packet.pts is not None:
                 shifts[packet.pts] = shift
@@ -270,7 +270,7 @@ def read_frames(path, fps: float, max_frames: int, shrink=as_is, reader: str = "
 
     def choose(shown):
         times, rate = sample_times(shown.seconds, fps, max_frames)
-        slack = min(max(1e-4, 0.6 * shown.tick), 1e-3)  # times in a file are rounded to ticks
+        slack = max(1e-4, 0.6 * shown.tick) if shown.tick < 2e-3 else 1e-4  # times are rounded to ticks, unless a tick is a frame
         return np.searchsorted(shown.times - shown.times[0], times + slack, side="right") - 1, rate
 
     return _read(path, choose, shrink, reader, largest)
