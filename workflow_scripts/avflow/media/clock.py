@@ -31,6 +31,7 @@ BY_TRACK = (
     "wv",
 )  # state each track's length
 BY_FILE = ("matroska,webm", "flv", "asf")  # state the length of the whole file
+LOOSE = ("matroska,webm", "asf")  # may state more than there is: how long the last picture is held, or a track's late start
 
 
 class Timeline:
@@ -154,7 +155,7 @@ class Ends:
     def check(self, path, track, what: str) -> None:
         """Raises MediaError if a track, or the whole file, ends well before the header says."""
         stated, by_file = self.stated(track), self.format in BY_FILE
-        spare = 0.5 if not by_file else max(2.0, 0.1 * stated) if self.format.startswith("matroska") else max(0.5, 0.02 * stated)
+        spare = max(2.0, 0.1 * stated) if self.format in LOOSE else max(0.5, 0.02 * stated) if by_file else 0.5
         mine = list(self.last) if by_file else [track.index]
         begins = [self.first[i] for i in mine if i in self.first]
         ends = [self.last[i] for i in mine if i in self.last]

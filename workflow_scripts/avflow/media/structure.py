@@ -1,7 +1,7 @@
 """What a file's bytes say about it before it is decoded: that it is no medium at all, or that it was cut off.
 
-Containers of three families state their own size: ISO media (mp4, mov, m4a), Matroska (mkv, webm) and RIFF (avi, wav). If the
-last part reaches beyond the end of the file, the file is incomplete. Nothing here believes a size further than the file
+Four families of containers state their own size: ISO media (mp4, mov, m4a), Matroska (mkv, webm), RIFF (avi, wav) and ASF (wmv).
+If the last part reaches beyond the end of the file, the file is incomplete. Nothing here believes a size further than the file
 reaches.
 """
 
@@ -21,6 +21,8 @@ NO_MEDIUM = (  # first bytes, reason, what the file is and what to do
     (b"ffconcat", "unsupported", "a playlist; name the media file itself, or join its parts into one file"),
 )
 HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # brands of pictures in HEVC
+ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")  # identifiers of ASF's header and of the object that states the size
+FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 SEGMENT = 0x18538067  # Matroska's element that holds everything but the header
 
 
@@ -50,6 +52,10 @@ def ends_early(path) -> bool:
             stated = struct.unpack("<I", head[4:8])[0]
             unknown = stated == 0 or stated >= 0xFFFFFF00 or stated == 0x7FFFFFFF  # a writer that could not go back
             return not unknown and 8 + stated > size + 8  # some writers count the header or a filling byte
+        if head == ASF[:12]:
+            file.seek(0)
+            at = (start := file.read(1 << 16)).find(FILE_PROPERTIES)
+            return at > 0 and struct.unpack_from("<Q", start.ljust(at + 48), at + 40)[0] > size
     return False
 
 
