@@ -37,8 +37,8 @@ LOOSE = ("matroska,webm", "asf")  # may state more than there is: how long the l
 class Timeline:
     """Seconds to add to the times of a file's packets so that its clock never starts again. Give it every packet in order.
 
-    Each new start begins a part of the file. The tracks come to it one after the other, since packets of the part before may still
-    follow; all tracks of a part are shifted alike, so they stay in time with each other.
+    Each new start begins a part of the file. The tracks come to it one after the other, since packets of the part before may
+    still follow; all tracks of a part are shifted alike, so they stay in time with each other.
     """
 
     def __init__(self, container):
