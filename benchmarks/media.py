@@ -5,8 +5,8 @@
 
 It makes clips like those of benchmarks: 1280 x 720, 25 frames per second, 10 s, H.264 at about 1.5 Mbit/s with AAC. They show
 panning layers of texture with sensor noise. Each case runs a script as a rule calls it, with one thread and with all cores; its
-start counts. Every case runs three times, in turns with that of the other checkout, and the median counts. Takes about ten minutes
-on two cores, twice that with another checkout.
+start counts. Every case runs three times, in turns with that of the other checkout, and the median counts. Takes about ten
+minutes on two cores, twice that with another checkout.
 """
 
 import argparse

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 import av
 import numpy as np
 
-from .clock import LONGEST, Ends, Timeline, packets
+from .clock import Ends, Timeline, packets
 from .containers import AGAIN, CONVERT, FAULTS, REPAIR, MediaError, main_track, open_media
 from .sampling import SAMPLE_RATE, SHORTEST_SOUND
 from .video import first_shown
 
 SPARE = 0.05  # a sound is usable if at most this share of its packets cannot be decoded
 JITTER = 0.015  # seconds by which times may differ from the number of samples before them; the shortest packets last 20 ms
+MOST_SILENCE = 3600.0  # seconds of gaps and late starts that are filled
 LOUDEST = 100.0  # full scale is 1; a sound that is louder was stored in other units
 BLOCK = 60  # seconds that are resampled at once
 EDGE = 1  # seconds beside a block that the resampling filter sees; it reaches some milliseconds
@@ -58,7 +59,7 @@ def stretches(path, facts: SoundFacts | None = None, zero: float | None = None):
             zero = first_shown(path)
         track.codec_context.thread_count = 1
         timeline, ends, mixer = Timeline(container), Ends(container), _Mixer(path)
-        clocked, started, at = container.format.name not in WITHOUT_CLOCK, False, 0.0
+        clocked, started, at, silent = container.format.name not in WITHOUT_CLOCK, False, 0.0, 0.0
         for packet in packets(container):
             shift = timeline.follow(packet)
             ends.follow(packet, shift)
@@ -76,8 +77,9 @@ def stretches(path, facts: SoundFacts | None = None, zero: float | None = None):
                 samples, rate = mixer.mono(frame), frame.sample_rate
                 gap = 0.0 if due is None else due - zero - at
                 if abs(gap) > (JITTER if started else 0.0):
-                    if gap > LONGEST:
-                        raise MediaError("bad_times", f"{path}: its sound has a gap of {gap:.0f} s; {REPAIR}")
+                    silent += max(0.0, gap)
+                    if silent > MOST_SILENCE:
+                        raise MediaError("bad_times", f"{path}: its sound has gaps of {silent:.0f} s; {REPAIR}")
                     for silence in _silence(max(0.0, gap), rate):
                         at += len(silence) / rate
                         yield _noted(path, facts, silence, rate)

@@ -133,7 +133,7 @@ class Shown:
 
 def first_shown(path) -> float | None:
     """Seconds on the file's clock at which the first picture is shown; None if the video has no pictures or no times."""
-    for at, _, _ in pictures(path):
+    for at, _, _ in pictures(path, largest=1 << 40):  # the limit is for pictures that are kept
         return at
     return None
 
