@@ -1,5 +1,7 @@
 """Accuracy without a cut beside the paper's, and what was dropped. Also tests avflow.figures.baseline_bars."""
 
+import math
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -32,6 +34,21 @@ def test_nothing_published_about_another_model_or_dataset_is_shown(evaluated, tm
     ]
     pq.write_table(pa.Table.from_pylist(rows, row_schemas.EVALUATE), tmp_path / "o.parquet")
     assert baseline.accuracies(tmp_path / "o.parquet", ACCURACY, 200, 0)["published"].isna().all()
+
+
+def test_chance_follows_from_the_number_of_options_of_each_question(tmp_path):
+    five = dict(option_logits=[0.0] * 5)
+    three = {f"logit_{x}": math.nan for x in "ABCD"} | dict(option_logits=[0.0] * 3, answer="b")
+    two = {"logit_C": math.nan, "logit_D": math.nan}
+    rows = [answer(i, "hear", "hear", True, **more) for i, more in enumerate(({}, five, three, two))]
+    table = pa.Table.from_pylist(rows, row_schemas.EVALUATE)
+    assert baseline.chance_of(table.to_pandas()).tolist() == pytest.approx([1 / 4, 1 / 5, 1 / 3, 1 / 2])
+    older = table.drop_columns(["option_logits"]).to_pandas()
+    assert baseline.chance_of(older.iloc[[0, 3]]).tolist() == [1 / 4, 1 / 2], "tables from before the column are read"
+    pq.write_table(table, tmp_path / "e.parquet")
+    assert baseline.accuracies(tmp_path / "e.parquet", ACCURACY, 200, 0)["chance"][0] == pytest.approx(
+        (1 / 4 + 1 / 5 + 1 / 3 + 1 / 2) / 4
+    )
 
 
 def test_drops_are_counted_by_dataset_task_and_reason(tmp_path, evaluated):

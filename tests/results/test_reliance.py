@@ -95,6 +95,17 @@ def test_logits_in_a_batch_equal_those_of_single_runs(model, sequences):
         assert (logits - alone).abs().max() < 1e-4 * alone.abs().max()
 
 
+def test_labels_are_counted_whatever_they_are(tmp_path):
+    schema = row_schemas.EVALUATE.append(pa.field("variant", pa.string()))
+    said = ["A", "E", "E", "No"]
+    rows = [answer(i, "hear", "hear", True, answer=label, option_logits=[0.0] * 5) for i, label in enumerate(said)]
+    pq.write_table(pa.Table.from_pylist(rows, row_schemas.EVALUATE), tmp_path / "e.parquet")
+    pq.write_table(pa.Table.from_pylist([row | {"variant": "muted"} for row in rows], schema), tmp_path / "r.parquet")
+    one = reliance.reliance(tmp_path / "r.parquet", tmp_path / "e.parquet", 200, 0).iloc[0]
+    assert [one[f"share_{x}"] for x in ("A", "B", "C", "D", "E", "No")] == [0.25, 0, 0, 0, 0.5, 0.25]
+    assert one["chance"] == pytest.approx(0.2)
+
+
 def test_reliance_sets_what_is_lost_without_a_sense_beside_its_route(evaluated, tmp_path):
     schema = row_schemas.EVALUATE.append(pa.field("variant", pa.string()))
     rows = []

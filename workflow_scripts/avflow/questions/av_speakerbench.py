@@ -7,6 +7,7 @@ Every question is built to need both modalities: it names what is seen and asks 
 import csv
 import io
 
+from ..errors import InputError
 from ..hub import Shipped
 from ..storage import read_text
 from .names import safe_ids
@@ -20,7 +21,10 @@ def collect(intake: Intake) -> None:
     """Take in the questions of test.csv. Raises InputError if a file, a column or a task is missing."""
     folder = intake.arguments.folder
     where = find_one(folder, "test.csv")
-    rows = list(csv.DictReader(io.StringIO(read_text(where), newline="")))
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_text(where), newline="")))
+    except csv.Error as error:
+        raise InputError(f"{where}: not a csv file ({error}); download it again") from None
     require_columns(where, rows, COLUMNS)
     ids = safe_ids(row["question_id"] for row in rows)
     rows = [{"needs": "AV", **row, "question_id": ids[str(row["question_id"])]} for row in rows]

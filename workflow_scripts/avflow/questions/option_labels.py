@@ -28,7 +28,8 @@ RUNS = {
 }
 PLAIN = ("letters", "small letters", "numbers")
 NAME = r"([A-Za-z]|[IVXivx]{2,4}|\d{1,3})"
-MARK = re.compile(rf"(?:[(\[]\s*{NAME}\s*[)\]][.:]?|{NAME}\s*[.:)\]、。](?!\d))\s*(\S.*)", re.DOTALL)  # "1.5 m" carries no label
+BEFORE, AFTER = rf"[(\[]\s*{NAME}\s*[)\]][.:]?", rf"{NAME}\s*(?:\.\)|[.:)\]、。])(?!\d|[A-Za-z]\.)"  # not "1.5 m", not "a.m."
+MARK = re.compile(rf"(?:[Oo]ption\s+)?(?:{BEFORE}|{AFTER})\s*(\S.*)", re.DOTALL)
 DASHED = re.compile(rf"{NAME}\s*[-–—](?!\d)\s*(\S.*)", re.DOTALL)  # "A - hiss", but "A - B" is also a way from A to B
 REMEDY = "write all options without labels, or all with labels in order, or as objects with label and text"
 
