@@ -8,6 +8,7 @@ import pytest
 from conftest import ROOT
 from table_rows import answer
 
+import ship
 from avflow.figures import baseline_bars
 from avflow.results import baseline
 from avflow.tracing import row_schemas
@@ -62,3 +63,10 @@ def test_drops_are_counted_by_dataset_task_and_reason(tmp_path, evaluated):
     figure = baseline_bars.accuracy_bars(baseline.accuracies(evaluated, ACCURACY, 200, 0), lost)
     title = figure.axes[0].get_title(loc="left")
     assert title == "av_speakerbench: 3 questions dropped (1 missing, 2 no_audio); answers that are not a letter: 1"
+
+
+def test_logits_of_other_labels_are_shipped_and_an_empty_column_is_not():
+    rows = [answer(0, "hear", "hear", True, option_logits=None), answer(1, "hear", "hear", True, option_logits=[0.1, 1 / 3])]
+    table = ship.slim(pa.Table.from_pylist(rows, row_schemas.EVALUATE))
+    assert table["option_logits"].to_pylist() == [None, pytest.approx([0.1, 1 / 3], abs=1e-3)]
+    assert "option_logits" not in ship.slim(pa.Table.from_pylist(rows[:1], row_schemas.EVALUATE)).column_names
