@@ -5,14 +5,16 @@ Also tests avflow.hub.archives and avflow.questions.preparation.
 
 import shutil
 import zipfile
+from types import SimpleNamespace
 
 import layouts as shipped
 import numpy as np
 import pytest
-from prepared import prepare, reasons, table
+from prepared import options_of, prepare, reasons, table
 
 from avflow.errors import InputError
 from avflow.media import files
+from avflow.questions import preparation
 
 
 @pytest.fixture(scope="module")
@@ -201,3 +203,12 @@ def test_a_csv_in_another_encoding_is_named(downloaded, tmp_path):
     (folder / "test.csv").write_bytes((folder / "test.csv").read_bytes() + "99,caf\u00e9".encode("latin-1"))
     with pytest.raises(InputError, match=r"test\.csv, line 14: byte 0xe9 is not UTF-8; save the file as UTF-8"):
         prepare("av_speakerbench", folder, tmp_path / "out")
+
+
+def test_media_whose_names_differ_in_other_characters_alone_get_files_of_their_own(speakerbench, tmp_path):
+    names = ["a/\u542c.mp4", "b/\u89c6.mp4", "b/\u8bf4.mp4", "b/\u753b.mp4", "c.mp4"]
+    given = preparation.parser("").parse_args(options_of("av_speakerbench", speakerbench[0], tmp_path))
+    intake = preparation.Intake(given)
+    placed = [intake.place(SimpleNamespace(find=lambda path: path), name) for name in [*names, *names]]
+    assert len(set(placed)) == 5 and placed[:5] == placed[5:] and placed[4] == "media/c.mp4"
+    assert {intake.jobs[path] for path in placed} == set(names)
