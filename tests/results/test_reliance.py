@@ -1,5 +1,7 @@
 """Reliance: muting, blanking, shuffling and swapping change only what they name."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -85,6 +87,19 @@ def test_a_swap_gives_the_sounds_of_another_question_of_the_same_task(questions,
     assert torch.equal(given["audio"], stored["mini_video__single_0004"]["audio"]), "the only other clip of its length"
     alone = Swaps([first], tmp_path / "f.safetensors")
     assert alone.of(first, {first.media[0].media_id: stored[first.media[0].media_id]}, 0) is None
+
+
+def test_a_swap_never_gives_a_clip_its_own_sound_track(questions, tmp_path):
+    clip = questions["mini_video__hear_0001"]
+    track = replace(clip.media[0], media_id=f"{clip.media[0].media_id}.as_audio", kind="audio")
+    other = replace(clip, question_id="mini_video__track", media=(track,))
+    features = {m.media_id: {"audio": torch.ones(2, 3), "samples": torch.tensor(16000)} for m in (clip.media[0], track)}
+    tensors = {f"{name}/{part}": tensor for name, parts in features.items() for part, tensor in parts.items()}
+    with ShardWriter(tmp_path / "f.safetensors", room_for(tensors), {}) as shard:
+        for name, tensor in tensors.items():
+            shard.add(name, tensor)
+    swaps = Swaps([clip, other], tmp_path / "f.safetensors")
+    assert swaps.of(clip, features, 0) is None and swaps.of(other, features, 0) is None
 
 
 def test_logits_in_a_batch_equal_those_of_single_runs(model, sequences):

@@ -56,6 +56,11 @@ def check_tasks(names, where) -> None:
             )
 
 
+def file_of(media_id: str) -> str:
+    """The media_id of the file itself: without the end that tells its kinds apart."""
+    return OTHER_KIND.sub("", media_id)
+
+
 def apart(questions: list) -> list:
     """The questions with a media_id of its own for every file, and for every kind that a file is used as.
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from ..errors import InputError, Unusable
 from ..storage import lines_of, whole
-from .names import OTHER_KIND
+from .names import file_of
 from .option_labels import check_labels
 from .texts import check_text
 
@@ -149,7 +149,7 @@ class Question:
         A clip and its sound track, which is the same file with the media_id of another kind, are one unit.
         """
         medium = next((m for m in self.media if m.role == "reference"), self.media[0])
-        return OTHER_KIND.sub("", medium.media_id)
+        return file_of(medium.media_id)
 
     def shard(self, shards: int) -> int:
         """The number of the shard, out of `shards`, that computes this question. Questions of one cluster share a shard."""
