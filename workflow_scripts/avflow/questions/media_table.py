@@ -70,11 +70,15 @@ def keep_usable(questions, root, table_path, needs_audio: bool, threads=1, max_s
 
 
 def _check_names(users) -> None:
-    """Raises InputError if two files have the same media_id: one would get the features of the other."""
-    paths = {}
-    for media_id, path, _ in sorted(users):
-        if paths.setdefault(media_id, path) != path:
-            raise InputError(f"media_id {media_id} names both {paths[media_id]} and {path}; give each file its own id")
+    """Raises InputError if two files, or two kinds of a file, have the same media_id: one would get the features of the other."""
+    found = {}
+    for media_id, path, kind in sorted(users):
+        other = found.setdefault(media_id, (path, kind))
+        if other != (path, kind):
+            raise InputError(
+                f"media_id {media_id} names both {other[0]} ({other[1]}) and {path} ({kind}); give one of them another key"
+                " media_id in the questions, or rename a file"
+            )
 
 
 def _flags(facts: MediaFacts):
@@ -100,7 +104,7 @@ def _twins(question: Question, root) -> tuple[MediaItem, MediaItem] | None:
 
 def _write(found, users, table_path) -> None:
     """Write the table, sorted by medium."""
-    with whole(table_path) as part, open(part, "w", newline="", encoding="utf-8") as file:
+    with whole(table_path) as part, open(part, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.DictWriter(file, COLUMNS, delimiter="\t", lineterminator="\n")
         writer.writeheader()
         for key, (facts, status, detail) in found.items():
