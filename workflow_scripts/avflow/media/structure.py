@@ -23,6 +23,7 @@ NO_MEDIUM = (  # first bytes, reason, what the file is and what to do
 HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # brands of pictures in HEVC
 ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")  # identifiers of ASF's header and of the object that states the size
 FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+BOXES = b"ftyp styp moov moof mdat mfra meta free skip wide sidx ssix prft emsg pdin uuid udta junk pnot PICT".split()
 SEGMENT = 0x18538067  # Matroska's element that holds everything but the header
 
 
@@ -68,7 +69,7 @@ def _boxes_end(file, size: int) -> int:
         length, name = struct.unpack(">I4s", head[:8])
         if length == 1 and len(head) == 16:
             length = struct.unpack(">Q", head[8:])[0]
-        if length < 8 or not all(32 <= byte < 127 or byte == 0xA9 for byte in name):
+        if length < 8 or name not in BOXES:
             break  # 0: the box reaches to the end of the file
         at += length
     return at

@@ -60,7 +60,7 @@ def pictures(path, largest: int = LARGEST, wanted=None, tally: Tally | None = No
         context = track.codec_context
         check_pixels(path, context.width, context.height, largest)
         context.thread_count = 1  # many files are read in parallel
-        context.options = {"max_pixels": str(largest)}
+        context.options = {"max_pixels": str(min(2 * largest + 1_000_000, 2**31 - 1))}  # a size that changes on the way
         tally.one_per_packet = container.format.name in ONE_PER_PACKET and context.name not in WITHOUT_PICTURE
         skipping = wanted is not None and context.name in SKIPPING
         timeline, shifts, counting = Timeline(container), {}, False
@@ -91,6 +91,11 @@ def pictures(path, largest: int = LARGEST, wanted=None, tally: Tally | None = No
                 else:
                     at = None if frame.pts is None else float(frame.pts * frame.time_base) + shifts.get(frame.pts, 0.0)
                 yield at, frame.pts, frame
+
+
+def _quarters(frame) -> int:
+    """The quarter turns to the left after which a picture is upright: the nearest, if a player would turn it by another angle."""
+    return round(frame.rotation / 90) % 4
 
 
 def check_pixels(path, width: int, height: int, largest: int) -> None:
@@ -145,7 +150,7 @@ def decode_all(path, index: Index, largest: int = LARGEST) -> Shown:
     """
     tally, found, size = Tally(), [], None
     for at, _, frame in pictures(path, largest, tally=tally):
-        size = size or ((frame.width, frame.height) if frame.rotation % 180 else (frame.height, frame.width))
+        size = size or ((frame.width, frame.height) if _quarters(frame) % 2 else (frame.height, frame.width))
         found.append(at)
     if not found:
         raise MediaError("no_frames", f"{path}: no picture can be decoded; {AGAIN}")
@@ -184,7 +189,7 @@ def _chosen(path, indices: list[int], shown: Shown, largest: int):
             size = size or (frame.width, frame.height)
             if (frame.width, frame.height) != size:  # the size changes on the way: a player scales
                 frame = frame.reformat(*size)
-            yield np.rot90(frame.to_ndarray(format="rgb24"), (frame.rotation // 90) % 4)
+            yield np.rot90(frame.to_ndarray(format="rgb24"), _quarters(frame))
             place += 1
             if place == len(wanted):
                 return
