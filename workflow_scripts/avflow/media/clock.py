@@ -64,11 +64,11 @@ def packets(container):
     """The packets of all tracks up to the first that cannot be read, then an empty one per track, which flushes its decoder."""
     try:
         yield from container.demux()
-    except FAULTS:
+    except (*FAULTS, IndexError):  # IndexError: a track that begins in the middle of the file
         for stream in container.streams:
             if stream.codec_context is not None:
                 flush = av.Packet()
-                flush.stream = stream
+                flush.stream, flush.time_base = stream, stream.time_base
                 yield flush
 
 
@@ -103,6 +103,9 @@ def scan(path) -> Index:
             ends.follow(packet, shift)
             if packet.stream.index == track.index and packet.size and not packet.is_discard:
                 stamp = packet.dts if ends.format in BY_PLACE else packet.pts
+                if None not in (stamp, packet.dts) and abs(stamp - packet.dts) * packet.time_base > AHEAD:
+                    early = float((stamp - packet.dts) * packet.time_base)
+                    raise MediaError("bad_times", f"{path}: a picture is shown {early:.0f} s after it is decoded; {REPAIR}")
                 if stamp is None:
                     unstamped += 1
                 else:
@@ -127,7 +130,7 @@ def scan(path) -> Index:
 
 def check_length(path, seconds: float, stated: float) -> None:
     """Raises MediaError if times reach further than a file of this kind can last."""
-    if seconds > LONGEST or stated and seconds > 2 * stated + 10:
+    if seconds > LONGEST or stated and seconds > 1.5 * stated + 5:
         said = f" of a file that states {stated:.1f} s" if stated else ""
         raise MediaError("bad_times", f"{path}: its time stamps span {seconds:.0f} s{said}; {REPAIR}")
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .clock import BY_PLACE, Index, Timeline, check_length, packets, scan
-from .containers import AGAIN, CONVERT, FAULTS, MediaError, main_track, open_media
+from .containers import AGAIN, CONVERT, FAULTS, REPAIR, MediaError, faults, main_track, open_media
 from .sampling import sample_times, spread_indices
 
 try:
@@ -30,6 +30,7 @@ READERS = ("auto", "pyav", "decord")
 LARGEST = 100_000_000  # pixels of a picture; config.yaml: max_picture_pixels
 BATCH = 64_000_000  # bytes of decoded pictures per batch
 SPARE = 0.05  # a video is usable if at most this share of its pictures cannot be decoded
+MOST_ASTRAY = 1.0  # seconds by which the times of pictures may contradict the order of show
 SKIPPING = ("h264", "mpeg4", "mpeg2video")  # decoders that can leave out pictures to which no other refers
 WITHOUT_PICTURE = ("vp8", "vp9", "av1")  # codecs with packets that show nothing
 ONE_PER_PACKET = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "asf")
@@ -93,6 +94,12 @@ def pictures(path, largest: int = LARGEST, wanted=None, tally: Tally | None = No
                 yield at, frame.pts, frame
 
 
+def _rgb(path, frame) -> np.ndarray:
+    """A frame as uint8 (H, W, 3). Raises MediaError."""
+    with faults(path, "unsupported", "its colours cannot be converted", CONVERT):
+        return frame.to_ndarray(format="rgb24")
+
+
 def _quarters(frame) -> int:
     """The quarter turns to the left after which a picture is upright: the nearest, if a player would turn it by another angle."""
     return round(frame.rotation / 90) % 4
@@ -150,6 +157,8 @@ def decode_all(path, index: Index, largest: int = LARGEST) -> Shown:
     """
     tally, found, size = Tally(), [], None
     for at, _, frame in pictures(path, largest, tally=tally):
+        if size is None:
+            _rgb(path, frame)
         size = size or ((frame.width, frame.height) if _quarters(frame) % 2 else (frame.height, frame.width))
         found.append(at)
     if not found:
@@ -159,15 +168,22 @@ def decode_all(path, index: Index, largest: int = LARGEST) -> Shown:
         lost = max(lost, tally.packets - tally.pictures)
     if lost > SPARE * max(tally.packets, 1):
         raise MediaError("damaged", f"{path}: {lost} of {tally.packets} pictures cannot be decoded; {AGAIN}")
-    times = _in_order(found, index)
+    times = _in_order(path, found, index)
     check_length(path, float(times[-1] - times[0]), 0.0)
     return Shown(times, index.tail, index.fps, index.tick, size=size)
 
 
-def _in_order(found: list, index: Index) -> np.ndarray:
-    """The times of pictures in the order of show. Missing times are taken from the packets; wrong ones are sorted."""
+def _in_order(path, found: list, index: Index) -> np.ndarray:
+    """The times of pictures in the order of show. Missing times are the packets'; those a little out of order are sorted.
+
+    Raises MediaError for bad_times if they are far out of order.
+    """
     if None not in found:
-        return np.sort(np.array(found))
+        times = np.sort(np.array(found))
+        astray = float(np.abs(times - found).max())
+        if astray > MOST_ASTRAY:
+            raise MediaError("bad_times", f"{path}: times of its pictures are up to {astray:.1f} s out of order; {REPAIR}")
+        return times
     if len(index.times) == len(found):
         return index.times
     return np.arange(len(found)) / (index.fps if 0 < index.fps < 1000 else 25.0)
@@ -189,7 +205,7 @@ def _chosen(path, indices: list[int], shown: Shown, largest: int):
             size = size or (frame.width, frame.height)
             if (frame.width, frame.height) != size:  # the size changes on the way: a player scales
                 frame = frame.reformat(*size)
-            yield np.rot90(frame.to_ndarray(format="rgb24"), _quarters(frame))
+            yield np.rot90(_rgb(path, frame), _quarters(frame))
             place += 1
             if place == len(wanted):
                 return
