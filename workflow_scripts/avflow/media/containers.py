@@ -1,10 +1,11 @@
 """Open media files. A file that cannot be used raises a `MediaError` with one of the reasons listed here."""
 
+import os
 from pathlib import Path
 
 import av
 
-REASONS = ("missing", "empty_file", "unreadable", "truncated", "no_video", "no_frames", "no_audio", "too_long")
+REASONS = ("missing", "empty_file", "unreadable", "truncated", "no_video", "no_frames", "no_audio", "too_long", "changed")
 
 
 class MediaError(Exception):
@@ -28,6 +29,6 @@ def open_media(path):
     """The file as a PyAV container. Raises MediaError."""
     check_file(path)
     try:
-        return av.open(str(path))
+        return av.open(os.path.abspath(path))  # FFmpeg would take a colon in a relative path for a protocol
     except (av.FFmpegError, OSError) as error:
         raise MediaError("unreadable", f"{path}: not a readable media file ({error.strerror}); download it again") from None

@@ -5,6 +5,7 @@ batches that the caller shrinks one by one, so a long video is never in memory a
 """
 
 import itertools
+import os
 
 import av
 import numpy as np
@@ -26,7 +27,7 @@ class _Decord:
 
     def __init__(self, path):
         try:
-            self.reader = decord.VideoReader(str(path), num_threads=1)
+            self.reader = decord.VideoReader(os.path.abspath(path), num_threads=1)
             self.starts = np.asarray(self.reader.get_frame_timestamp(range(len(self.reader))))[:, 0]
             self.fps = float(self.reader.get_avg_fps())
             self.size = self.reader[0].shape[:2]
