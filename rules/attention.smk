@@ -7,7 +7,7 @@ rule attention:
         script="<repo>workflow_scripts/attention.py",
         lib=model_code("attention"),
         checkpoint=ask(jobs.checkpoint, "model"),
-        questions="<results>/questions/{dataset}.jsonl",
+        questions=asked,
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
     output:
         ensure("<results>/attention/{model}/{dataset}/{shard}.parquet", non_empty=True),
@@ -55,7 +55,7 @@ rule sufficiency:
         script="<repo>workflow_scripts/sufficiency.py",
         lib=model_code("sufficiency"),
         checkpoint=ask(jobs.checkpoint, "model"),
-        questions="<results>/questions/{dataset}.jsonl",
+        questions=asked,
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
         evaluate="<results>/evaluate/{model}/{dataset}/{shard}.parquet",
         knockouts=ask(jobs.sufficiency_tables, "dataset"),

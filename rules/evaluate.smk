@@ -7,7 +7,7 @@ rule evaluate:
         script="<repo>workflow_scripts/evaluate.py",
         lib=model_code("evaluate"),
         checkpoint=ask(jobs.checkpoint, "model"),
-        questions="<results>/questions/{dataset}.jsonl",
+        questions=asked,
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
     output:
         ensure("<results>/evaluate/{model}/{dataset}/{shard}.parquet", non_empty=True),

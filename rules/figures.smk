@@ -16,7 +16,7 @@ rule figure:
         lib=figure_code,
         notebook="<repo>figures/{figure}.ipynb",
         style="<repo>figures/style.mplstyle",
-        files=ask(figure_table.inputs, "figure"),
+        files=lambda wildcards: settled(one_line(figure_table.inputs, study, wildcards.figure)),
     output:
         png=report(
             "<results>/figures/{figure}.png",
@@ -47,7 +47,7 @@ rule figure_with_csv:
         lib=figure_code,
         notebook="<repo>figures/{figure}.ipynb",
         style="<repo>figures/style.mplstyle",
-        files=ask(figure_table.inputs, "figure"),
+        files=lambda wildcards: settled(one_line(figure_table.inputs, study, wildcards.figure)),
     output:
         png=report(
             "<results>/figures/{figure}.png",
@@ -149,7 +149,7 @@ rule app_baseline:
         lib=notebook_code("app_baseline"),
         notebook="<repo>figures/app_baseline.ipynb",
         style="<repo>figures/style.mplstyle",
-        files=lambda wildcards: one_line(figure_table.inputs, study, "app_baseline"),
+        files=lambda wildcards: settled(one_line(figure_table.inputs, study, "app_baseline")),
     output:
         png=report(
             "<results>/figures/app_baseline.png",
@@ -180,7 +180,7 @@ rule app_reliance:
         lib=notebook_code("app_reliance"),
         notebook="<repo>figures/app_reliance.ipynb",
         style="<repo>figures/style.mplstyle",
-        files=lambda wildcards: one_line(figure_table.inputs, study, "app_reliance"),
+        files=lambda wildcards: settled(one_line(figure_table.inputs, study, "app_reliance")),
     output:
         png=report(
             "<results>/figures/app_reliance.png",

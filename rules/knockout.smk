@@ -7,7 +7,7 @@ rule knockout:
         script="<repo>workflow_scripts/knockout.py",
         lib=model_code("knockout"),
         checkpoint=ask(jobs.checkpoint, "model"),
-        questions="<results>/questions/{dataset}.jsonl",
+        questions=asked,
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
         evaluate="<results>/evaluate/{model}/{dataset}/{shard}.parquet",
     output:

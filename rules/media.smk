@@ -1,5 +1,12 @@
 """Decode media files to frames and sound in a model's sampling, one file per shard."""
 
+
+def listed(wildcards):
+    """The list of the shard's media."""
+    path = jobs.media_list(study, wildcards.dataset, wildcards.shard)
+    return unless_settled(path, wildcards.dataset, wildcards.shard, "media")
+
+
 for name in dict.fromkeys([*study.datasets, *study.tried]):
 
     rule:
@@ -9,10 +16,10 @@ for name in dict.fromkeys([*study.datasets, *study.tried]):
         input:
             script="<repo>workflow_scripts/shard_media.py",
             lib=code("shard_media"),
-            questions=f"<results>/questions/{name}.jsonl",
-            media=f"<results>/media/{name}.tsv",
+            questions=lambda wildcards, name=name: unless_settled(study.questions_made(name), name),
+            media=lambda wildcards, name=name: unless_settled(f"{study.paths['results']}/media/{name}.tsv", name),
         output:
-            [f"<results>/media/{name}/{shard}.jsonl" for shard in range(study.dataset(name)["shards"])],
+            [jobs.media_list(study, name, shard) for shard in range(study.dataset(name)["shards"])],
         log:
             f"<logs>/shard_media/{name}.log",
         localrule: True
@@ -27,7 +34,7 @@ rule preprocess_media:
     input:
         script="<repo>workflow_scripts/preprocess_media.py",
         lib=code("preprocess_media"),
-        media="<results>/media/{dataset}/{shard}.jsonl",
+        media=listed,
     output:
         ensure("<results>/frames/{dataset}/{sampling}/{shard}.safetensors", non_empty=True),
     log:

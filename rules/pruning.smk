@@ -7,7 +7,7 @@ rule discard_sweep:
         script="<repo>workflow_scripts/discard_sweep.py",
         lib=model_code("discard_sweep"),
         checkpoint=ask(jobs.checkpoint, "model"),
-        questions="<results>/questions/{dataset}.jsonl",
+        questions=asked,
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
     output:
         ensure("<results>/discard_sweep/{model}/{dataset}/{shard}.parquet", non_empty=True),
@@ -60,7 +60,7 @@ rule pruning:
         script="<repo>workflow_scripts/pruning.py",
         lib=model_code("pruning"),
         checkpoint=ask(jobs.checkpoint, "model"),
-        questions="<results>/questions/{dataset}.jsonl",
+        questions=asked,
         frames=ask(jobs.frames, "dataset", "model", "shard"),
         layers="<results>/discard_layers/{model}.json",
     output:

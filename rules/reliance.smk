@@ -7,7 +7,7 @@ rule reliance:
         script="<repo>workflow_scripts/reliance.py",
         lib=model_code("reliance"),
         checkpoint=ask(jobs.checkpoint, "model"),
-        questions="<results>/questions/{dataset}.jsonl",
+        questions=asked,
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
     output:
         ensure("<results>/reliance/{model}/{dataset}/{shard}.parquet", non_empty=True),

@@ -10,7 +10,7 @@ rule explorer:
         library="<repo>resources/plotly/plotly-basic.min.js.gz",
         tables=study.knockout_tables(*study.analyses),
         evaluated="<tables>/evaluate.parquet",
-        questions=expand("<results>/questions/{dataset}.jsonl", dataset=study.datasets),
+        questions=lambda wildcards: settled([study.questions_made(dataset) for dataset in study.datasets]),
     output:
         page="<results>/explorer.html",
         reported=report(

@@ -32,8 +32,8 @@ rule task_table:
     input:
         script="<repo>workflow_scripts/task_table.py",
         lib=code("task_table"),
-        questions=lambda wildcards: f"<results>/questions/{TASKS_OF[wildcards.table]}.jsonl",
-        dropped=lambda wildcards: f"<results>/questions/{TASKS_OF[wildcards.table]}.dropped.tsv",
+        questions=lambda wildcards: settled([study.questions_made(TASKS_OF[wildcards.table])]),
+        dropped=lambda wildcards: settled([study.questions_made(TASKS_OF[wildcards.table], "dropped.tsv")]),
         evaluated="<tables>/evaluate.parquet",
         published="<repo>resources/published/tasks.csv",
     output:

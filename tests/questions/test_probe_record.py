@@ -1,5 +1,6 @@
 """Only new and changed files are decoded again, and a file that changes while it is read is not used."""
 
+import contextlib
 import csv
 import os
 import shutil
@@ -28,10 +29,8 @@ def clips(tmp_path, monkeypatch):
 
     def make(**options):
         decoded.clear()
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             media_table.keep_usable(pool, tmp_path, tmp_path / "m.tsv", **{"needs_audio": True, **options})
-        except KeyboardInterrupt:
-            pass
         return sorted(decoded)
 
     return tmp_path, make

@@ -140,6 +140,21 @@ def media_state(study: Study, dataset: str) -> str:
     return provenance.folder_state(study.folder / study.found(folder), results) if folder else ""
 
 
+def told(study: Study, dataset: str, sources: list[str]) -> str:
+    """What decides the outputs of prepare, as JSON: "files", the state of your own media, and "plan", all the rest."""
+    if not media_state(study, dataset):
+        return ""
+    files = [study.folder / path for path in (study.questions_file(dataset), *sources)]
+    there = provenance.file_hash(*(path for path in files if path.is_file()))
+    plan = [prepare(study, dataset), study.media_root(dataset), study.dataset(dataset)["shards"], there]
+    return as_json({"files": media_state(study, dataset), "plan": provenance.text_hash(*map(str, plan))})
+
+
+def media_list(study: Study, dataset: str, shard) -> str:
+    """The list of a shard's media, which preprocess_media reads."""
+    return f"{study.paths['results']}/media/{dataset}/{shard}.jsonl"
+
+
 def remake_media(study: Study, dataset: str) -> str:
     """What to do about a medium that is not what it was when it was probed."""
     if "media_folder" in study.dataset(dataset):

@@ -164,6 +164,10 @@ class Study:
         given = self.dataset(dataset).get("questions_file")
         return self.found(given) if given else f"{self.media_root(dataset)}/test.csv"
 
+    def questions_made(self, dataset: str, end: str = "jsonl") -> str:
+        """The file of a dataset's questions in the shared shape, or with "dropped.tsv" of those that were left out."""
+        return f"{self.paths['results']}/questions/{dataset}.{end}"
+
     def media_folder(self, dataset: str) -> str:
         """The folder that holds a dataset's media."""
         root = self.media_root(dataset)

@@ -12,6 +12,7 @@ from ..storage import whole
 from .drops import Dropped
 from .probe_record import ProbeRecord
 from .question import MediaItem, Question
+from .replanning import Medium, remember
 
 COLUMNS = (
     "media_id",
@@ -27,14 +28,17 @@ SHORT = 0.5  # a clip's sound may end this many seconds before its pictures
 SILENT = 1e-4  # root mean square, as a share of full scale: -80 dB
 
 
-def keep_usable(questions: list[Question], root, table_path, needs_audio: bool, threads=1, max_seconds=None, problems=None):
+def keep_usable(
+    questions: list[Question], root, table_path, needs_audio: bool, threads=1, max_seconds=None, problems=None, told=""
+):
     """Probe all media under `root` and write the table as tsv. Returns the usable questions and the `Dropped` ones.
 
     Files that an earlier run probed, and that have not changed since, are not decoded again (`probe_record`).
 
     max_seconds: questions with a longer video are dropped as too_long. problems: path -> (reason, detail), for media that could
-    not be copied into place. The column status is "ok" or the reason of the `MediaError`; questions_dropped counts the questions
-    that use a file that is not ok. Raises InputError with the first reason if no question is left.
+    not be copied into place. told: leave a snapshot for `replanning`. The column status is "ok" or the reason of the
+    `MediaError`; questions_dropped counts the questions that use a file that is not ok. Raises InputError with the first reason
+    if no question is left.
     """
     users, problems = {}, problems or {}
     for q in questions:
@@ -45,12 +49,12 @@ def keep_usable(questions: list[Question], root, table_path, needs_audio: bool, 
 
     def examine(key):
         _, path, kind = key
-        facts, digest, status, detail = MediaFacts(kind), "", "ok", ""
+        facts, digest, state, status, detail = MediaFacts(kind), "", None, "ok", ""
         try:
             if path in problems:
                 raise MediaError(*problems[path])
             how = dict(kind=kind, needs_audio=needs_audio and kind == "video")
-            found, digest = record.probe(Path(root) / path, how, lambda: probe(Path(root) / path, **how))
+            found, digest, state = record.probe(Path(root) / path, how, lambda: probe(Path(root) / path, **how))
             if isinstance(found, MediaError):
                 raise found
             facts = found
@@ -59,11 +63,14 @@ def keep_usable(questions: list[Question], root, table_path, needs_audio: bool, 
         except MediaError as error:
             status, detail = error.reason, str(error)
         progress.step()
-        return facts, status, detail, digest
+        return facts, status, detail, digest, state
 
     with ProbeRecord(table_path) as record, ThreadPoolExecutor(threads) as pool:
         found = dict(zip(sorted(users), pool.map(examine, sorted(users))))
     _write(found, users, table_path)
+    if told:
+        media = [Medium(key[0], key[1], state, digest, status) for key, (_, status, _, digest, state) in found.items()]
+        remember(table_path, told, media)
     kept, dropped = [], []
     for q in questions:
         mine = [found[m.media_id, m.path, m.kind] for m in q.media]
@@ -114,7 +121,7 @@ def _write(found, users, table_path) -> None:
     with whole(table_path) as part, open(part, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, delimiter="\t", lineterminator="\n")
         writer.writeheader()
-        for key, (facts, status, detail, digest) in found.items():
+        for key, (facts, status, detail, digest, _) in found.items():
             counts = dict(questions=len(users[key]), questions_dropped=len(users[key]) if status != "ok" else 0)
             named = dict(media_id=key[0], path=key[1], status=status, sha256=digest, detail=detail)
             writer.writerow({**named, **counts, **asdict(facts)})

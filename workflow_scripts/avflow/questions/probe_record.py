@@ -63,8 +63,10 @@ class ProbeRecord:
             self.by_bytes[entry["how"], entry["sha256"]] = entry
         self.by_file[entry["how"], entry["path"]] = entry
 
-    def probe(self, path, how: dict, probe) -> tuple[MediaFacts | MediaError, str]:
-        """What `probe()` finds in a file, or the error it raises, and the sha256 of the file's bytes; "" if there is no file.
+    def probe(self, path, how: dict, probe) -> tuple[MediaFacts | MediaError, str, list[int] | None]:
+        """What `probe()` finds in a file or the error it raises, the sha256 of the file's bytes, and its state.
+
+        Without a file the sha256 is "" and the state None.
 
         how: everything besides the file that decides what is found. A file that changes meanwhile gives the error "changed".
         """
@@ -73,7 +75,7 @@ class ProbeRecord:
             before = provenance.file_state(path)
             known = self.by_file.get((how, path))
             if known and known["state"] == before:
-                return _found(known), known["sha256"]
+                return _found(known), known["sha256"], before
             digest = provenance.file_hash(path)
         except OSError:
             before, digest = None, ""
@@ -86,18 +88,18 @@ class ProbeRecord:
             except MediaError as error:
                 entry |= dict(reason=error.reason, detail=str(error))
         if not before:
-            return _found(entry), ""
+            return _found(entry), "", None
         try:
             after = provenance.file_state(path)
         except OSError:
             after = None
         if after != before:
             detail = f"{path}: the file changed while it was read; wait until it is complete, and run the same command again"
-            return MediaError("changed", detail), digest
+            return MediaError("changed", detail), digest, before
         with self.lock:
             self._take(entry)
             self._write(json.dumps(entry))
-        return _found(entry), digest
+        return _found(entry), digest, before
 
 
 def _found(entry: dict) -> MediaFacts | MediaError:
