@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from avflow import figure_table, jobs
-from avflow.questions import readers
 from avflow.storage import provenance
 from avflow.study import Study
 

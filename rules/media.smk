@@ -1,12 +1,5 @@
 """Decode media files to frames and sound in a model's sampling, one file per shard."""
 
-
-def listed(wildcards):
-    """The list of the shard's media."""
-    path = jobs.media_list(study, wildcards.dataset, wildcards.shard)
-    return unless_settled(path, wildcards.dataset, wildcards.shard, "media")
-
-
 for name in dict.fromkeys([*study.datasets, *study.tried]):
 
     rule:
