@@ -27,6 +27,10 @@ def one_line(function, *arguments):
 
 # In another working directory, a config.yaml there wins over the repository's. A module's config is a change of the repository's.
 if workflow.modifier.namespace:
+    if workflow.modifier.path_modifier.prefix:
+        raise WorkflowError(
+            "the rules of avflow take no prefix; set pathvars in the module's config to move results and logs"
+        )
     config = one_line(places.completed, config)
 elif not places.is_repository(".") and Path("config.yaml").is_file():
 

@@ -56,8 +56,8 @@ def test_proxies_with_and_without_a_scheme_are_taken(no_proxies, monkeypatch, na
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("ALL_PROXY", "socks5://me:secret@h:1", "ALL_PROXY is 'socks5://***@h:1', and SOCKS proxies need the package socksio; run:"),
-        ("all_proxy", "socks4://h:1", "all_proxy is 'socks4://h:1', but only proxies of http, https, socks5, socks5h can be used"),
+        ("ALL_PROXY", "socks5://me:secret@h", "ALL_PROXY is 'socks5://***@h', and SOCKS proxies need the package socksio; run:"),
+        ("all_proxy", "socks4://h", "all_proxy is 'socks4://h', but only proxies of http, https, socks5, socks5h can be used"),
         ("HTTPS_PROXY", "ftp://h", "HTTPS_PROXY is 'ftp://h', but only proxies of http,"),
         ("HTTPS_PROXY", "http://[::1", "HTTPS_PROXY is 'http://[::1', which is not an address"),
         ("HTTP_PROXY", "http://h:port", "HTTP_PROXY is 'http://h:port', which is not an address"),

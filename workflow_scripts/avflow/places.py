@@ -59,17 +59,16 @@ def completed(config: dict) -> dict:
     return merged(yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8")), config)
 
 
-def check(where: str, path: str) -> None:
-    """Raises InputError that names `where` and the path if Snakemake cannot have such a path."""
+def check(where: str, path: str, remedy: str = "rename that folder, or name a symbolic link to it") -> None:
+    """Raises InputError that names `where`, the path and the remedy if Snakemake cannot have such a path."""
     for pattern, what in UNUSABLE:
         if pattern.search(path):
-            raise InputError(f"{where} is {path!r}, which holds {what}; rename that folder, or make a symbolic link to it")
+            raise InputError(f"{where} is {path!r}, which holds {what}; {remedy}")
 
 
 def check_all(study) -> None:
     """Raises InputError for a path of a study that Snakemake, or the programs of its rules, cannot have."""
-    if not is_repository(study.folder):  # then the repository's files have absolute paths
-        check("the folder of the workflow", str(REPOSITORY))
+    check("the folder of the workflow", str(REPOSITORY), "rename that folder")
     for name, path in study.config.get("pathvars", {}).items():
         check(f"config.yaml: pathvars/{name}", path)
         if path.startswith("-"):
