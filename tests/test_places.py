@@ -100,7 +100,8 @@ def test_caches_move_only_if_the_home_folder_cannot_be_written(tmp_path, monkeyp
     assert set(found) == {*places.CACHES} - {"MPLCONFIGDIR"} and found["NUMBA_CACHE_DIR"] == f"{tmp_path}/numba"
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
-    assert set(places.caches(tmp_path / "x", {})) == {*places.CACHES}, "a read-only home"
+    assert set(places.caches(tmp_path / "x", {})) == {*places.CACHES, "HF_TOKEN_PATH"}, "a read-only home, with a token"
+    assert set(places.caches(tmp_path / "x", {"HF_HOME": "/mine"})) == {*places.CACHES}
 
 
 def test_the_media_folders_state_leaves_out_results_and_logs(tmp_path):

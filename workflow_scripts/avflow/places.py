@@ -92,6 +92,11 @@ def caches(folder, environment=os.environ) -> dict[str, str]:
 
     Variables that the user has set stay.
     """
-    if _writable(Path(os.path.expanduser("~")).absolute()):
+    home = Path(os.path.expanduser("~")).absolute()
+    if _writable(home):
         return {}
-    return {name: str(Path(folder).absolute() / part) for name, part in CACHES.items() if name not in environment}
+    moved = {name: str(Path(folder).absolute() / part) for name, part in CACHES.items()}
+    token = home / ".cache/huggingface/token"  # a home that can be read keeps the hub's token
+    if not {"XDG_CACHE_HOME", "HF_HOME"} & set(environment) and os.access(token, os.R_OK):
+        moved["HF_TOKEN_PATH"] = str(token)
+    return {name: path for name, path in moved.items() if name not in environment}
