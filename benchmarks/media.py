@@ -1,10 +1,12 @@
 """Measure how fast media are prepared: clips per second of `prepare`, which decodes whole files, and of `preprocess_media`.
 
     .venv/bin/python benchmarks/media.py --out benchmarks/media.json
+    .venv/bin/python benchmarks/media.py --beside ../other-checkout --out both.json
 
 It makes clips like those of benchmarks: 1280 x 720, 25 frames per second, 10 s, H.264 at about 1.5 Mbit/s with AAC. They show
-panning layers of texture with sensor noise. Each case runs a script as a rule calls it, once with one thread and once with all
-cores; its start counts. Takes about four minutes on two cores, a third of it for making the clips.
+panning layers of texture with sensor noise. Each case runs a script as a rule calls it, with one thread and with all cores; its
+start counts. Every case runs three times, in turns with that of the other checkout, and the median counts. Takes about ten
+minutes on two cores, twice that with another checkout.
 """
 
 import argparse
@@ -13,6 +15,7 @@ import os
 import platform
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -69,9 +72,9 @@ def questions_about(folder: Path, clips: int) -> None:
     (folder / "questions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def timed(script: str, options: dict) -> tuple[float, float]:
-    """Seconds of a script with its start, and its core-seconds, which other work on the machine hardly changes."""
-    command = [sys.executable, str(ROOT / f"workflow_scripts/{script}.py")]
+def timed(checkout: Path, script: str, options: dict) -> tuple[float, float]:
+    """Seconds of a checkout's script with its start, and its core-seconds, which other work on the machine hardly changes."""
+    command = [sys.executable, str(checkout / f"workflow_scripts/{script}.py")]
     command += [part for name, value in options.items() for part in (f"--{name}", str(value))]
     used = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])  # noqa: E731
     began, before = time.monotonic(), used()
@@ -90,6 +93,8 @@ def processor() -> str:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=32, help="number of clips; at most eight differ, the others are copies")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--beside", type=Path, help="another checkout, measured in turns with this one")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     cores, found = len(os.sched_getaffinity(0)), []
@@ -111,12 +116,19 @@ def main():
         prepared |= {"questions": folder / "q.jsonl", "media": folder / "m.tsv", "dropped": folder / "d.tsv"}
 
         def case(name, script, options):
+            versions = {"this": ROOT} | ({"beside": arguments.beside.resolve()} if arguments.beside else {})
             for threads in sorted({1, cores}):
-                seconds, spent = timed(script, options | {"threads": threads})
-                result = dict(case=name, threads=threads, seconds=round(seconds, 2), core_seconds=round(spent, 2))
-                result["clips_a_second"] = round(arguments.clips / seconds, 2)
-                found.append({**result, **about})
-                print(found[-1], file=sys.stderr, flush=True)
+                times = {version: [] for version in versions}
+                for _ in range(arguments.repeats):
+                    for version, checkout in versions.items():
+                        times[version].append(timed(checkout, script, options | {"threads": threads}))
+                for version, runs in times.items():
+                    seconds, spent = (statistics.median(values) for values in zip(*runs))
+                    result = dict(case=name, version=version, threads=threads, repeats=arguments.repeats)
+                    result |= dict(seconds=round(seconds, 2), core_seconds=round(spent, 2))
+                    result["clips_a_second"] = round(arguments.clips / seconds, 2)
+                    found.append({**result, **about})
+                    print(found[-1], file=sys.stderr, flush=True)
 
         case("prepare", "prepare", prepared)
         assert len(read_questions(folder / "q.jsonl")) == arguments.clips

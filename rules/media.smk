@@ -41,7 +41,7 @@ rule preprocess_media:
     params:
         folder=ask(Study.media_root, "dataset"),
         remedy=ask(jobs.remake_media, "dataset"),
-        sampling=lambda wildcards: jobs.as_options(config["sampling"][wildcards.sampling]),
+        sampling=ask(jobs.sampling, "sampling"),
     shell:
         "python {input.script:q} --media {input.media:q} --media-root {params.folder:q} --remedy {params.remedy:q}"
         " {params.sampling} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"

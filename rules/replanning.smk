@@ -31,10 +31,9 @@ def told(wildcards):
 @functools.cache
 def concerned(dataset):
     """The shards that changed media concern, if prepare runs for them alone."""
-    paths = [jobs.media_list(study, dataset, n) for n in range(study.dataset(dataset)["shards"])]
     now, table = told(SimpleNamespace(dataset=dataset)), f"{study.paths['results']}/media/{dataset}.tsv"
-    made = study.questions_made(dataset)
-    return replanning.concerned(table, now, study.media_root(dataset), paths, made) if now else None
+    place = study.media_root(dataset), study.dataset(dataset)["shards"], study.questions_made(dataset)
+    return replanning.concerned(table, now, *place) if now else None
 
 
 onsuccess:

@@ -11,7 +11,7 @@ Each question has one clean run. The masked answers and the maps recompute layer
 
     kind             name            number                            values
     shares           class of token                                    attention of the last token, one value per head
-    lens                                                               log-probability of every option's letter after the layer
+    lens                              place of the right option        log-probability of every option's letter after the layer
     tokens           class of token  first tokens of frames and items  number of tokens
     sink_dimensions                                                    dimensions
     sinks            class of token  first tokens of frames and items  positions of the sinks
@@ -64,7 +64,8 @@ def last_token_rows(model, sequence, run) -> list[dict]:
         for layer, heads in enumerate(shares)
         for c, name in present
     ]
-    return rows + [dict(kind="lens", layer=layer, values=one.tolist()) for layer, one in enumerate(lens)]
+    right = [o.label for o in sequence.question.options].index(sequence.question.answer)
+    return rows + [dict(kind="lens", layer=layer, number=right, values=one.tolist()) for layer, one in enumerate(lens)]
 
 
 def sink_rows(sequence, run) -> list[dict]:

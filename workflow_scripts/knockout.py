@@ -91,14 +91,14 @@ class Asked:
         self.correct = dict(zip(*(table[n].to_pylist() for n in ("question_id", "correct"))))
 
     def of(self, question) -> list[dict]:
-        """The budgets that include a question."""
+        """The budgets that include a question. One that `evaluate` left out is neither right nor wrong."""
 
         rank = self.rank.get(question.question_id)
 
         def falls(cut):
             which = cut.get("questions", "correct")
             enough = rank <= min(cut.get("first", rank), rank if isinstance(which, str) else which)
-            return enough and (which == "all" or self.correct[question.question_id] == (which != "wrong"))
+            return enough and (which == "all" or self.correct.get(question.question_id) == (which != "wrong"))
 
         return [cut for cut in self.cuts if rank is not None and falls(cut)]
 
@@ -201,9 +201,9 @@ def verify(loaded, questions, partial, asked) -> dict:
         order, cut, row = rng.choice(cut_rows(partial, question, asked))
         sequence = model.sequence(layouts.arrange(question, order), features, arguments.spans.get(question.setting))
         logits, _ = knockout.naive(model, sequence, [cut], knockout.resolve(sequence, [cut], arguments.seed))
-        columns = readout.option_logits(sequence, logits)
-        letters = [f"logit_{o.label}" for o in question.options]
-        difference = max(abs(columns[name][0] - row[name]) for name in letters) / logits.abs().max().item()
+        full = {name: values[0] for name, values in readout.option_logits(sequence, logits).items()}
+        pairs = zip(readout.logits_of(question, full), readout.logits_of(question, row))
+        difference = max(abs(one - other) for one, other in pairs) / logits.abs().max().item()
         worst = max(worst, difference)
         if difference > TOLERANCE[arguments.dtype]:
             where = f"question {question.question_id}, route {cut.route}, centre {cut.window.centre}"

@@ -18,7 +18,7 @@ import torch
 
 from avflow import cli
 from avflow.errors import InputError
-from avflow.media import encoder_inputs, files, sampling
+from avflow.media import decoding_arguments, encoder_inputs, files, sampling
 from avflow.questions import shard_lists
 from avflow.storage import ShardWriter, provenance, room_for
 
@@ -28,7 +28,7 @@ def prepare(path, kind: str, wanted) -> dict[str, np.ndarray]:
 
     Raises InputError if no frame size fits the limits, and MediaError if the file cannot be decoded.
     """
-    out = {}
+    out, decoding = {}, (wanted.reader, wanted.max_picture_pixels)
 
     def shrink(frames, count):
         limits = wanted.max_frames, wanted.min_pixels, wanted.max_pixels, wanted.total_pixels
@@ -44,12 +44,13 @@ def prepare(path, kind: str, wanted) -> dict[str, np.ndarray]:
 
     if kind == "video":
         if wanted.fps:
-            frames, fps = files.read_frames(path, wanted.fps, wanted.max_frames, shrink)
+            frames, fps = files.read_frames(path, wanted.fps, wanted.max_frames, shrink, *decoding)
         else:
-            frames, fps = files.read_spread_frames(path, wanted.interval, wanted.min_frames, wanted.max_frames, shrink)
+            spread = wanted.interval, wanted.min_frames, wanted.max_frames
+            frames, fps = files.read_spread_frames(path, *spread, shrink, *decoding)
         out["frames"], out["fps"] = frames, np.array(fps, np.float64)
     elif kind == "image":
-        out["frames"] = shrink(files.read_image(path).copy(), 1)
+        out["frames"] = shrink(files.read_image(path, wanted.max_picture_pixels).copy(), 1)
     if kind == "audio" or kind == "video" and files.has_audio(path):
         out["audio"] = files.read_audio(path)
     return out
@@ -84,6 +85,7 @@ def main():
         "--max-pixels", type=int, required=True, help="most pixels per frame; with --interval, for a video of max-frames frames"
     )
     parser.add_argument("--total-pixels", type=int, help="with --fps: most pixels of all temporal grids of a video together")
+    decoding_arguments(parser)
     parser.add_argument("--threads", type=int, default=1, help="files decoded at once")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()

@@ -25,6 +25,7 @@ import torch
 
 from avflow import cli
 from avflow.questions import Question, first_of_tasks, read_questions
+from avflow.questions.names import file_of
 from avflow.storage import FeatureStore
 from avflow.tracing import row_schemas, shard_job, uncut_logits
 
@@ -85,7 +86,8 @@ class Swaps:
         self.store = self.store or FeatureStore(self.features)
         mine = self._sounds(question)
         alike = [q for q in self.questions if (q.task, q.group) == (question.task, question.group)]
-        others = [q for q in alike if len(self._sounds(q)) == len(mine) and not set(self._sounds(q)) & set(mine)]
+        files = {file_of(m) for m in mine}
+        others = [q for q in alike if len(self._sounds(q)) == len(mine) and not files & set(map(file_of, self._sounds(q)))]
         if not mine or not others:
             return None
         rng = random.Random(f"{seed}/{question.question_id}/swapped")

@@ -22,7 +22,7 @@ from avflow.questions import read_questions, write_questions
 from avflow.storage import FeatureStore, ShardWriter, room_for
 
 UNREAD = ["study_split", "setting", "n_blocked_edges", "removed_mass", "base_token", "logp_gold", "kl"]  # of knockout tables
-UNREAD += [f"logit_{letter}" for letter in "ABCD"]
+UNREAD += [*(f"logit_{letter}" for letter in "ABCD"), "option_logits"]
 EXACT = ["p_base_clean", "margin_clean"]  # of uncut runs
 UNDRAWN = ["knockout_value_zero"]  # tables that only claims read
 
@@ -38,6 +38,8 @@ def slim(table: pa.Table) -> pa.Table:
     cut = "control" in table.column_names and "n_blocked_edges" in table.column_names
     if cut:
         table = table.drop_columns(UNREAD)
+    elif "option_logits" in table.column_names and table["option_logits"].null_count == len(table):
+        table = table.drop_columns(["option_logits"])
     null = np.array(table["control"]) == "null" if cut else np.zeros(len(table), bool)
     for i, field in enumerate(table.schema):
         if field.type == pa.float32() and field.name not in EXACT:
@@ -47,7 +49,7 @@ def slim(table: pa.Table) -> pa.Table:
         elif pa.types.is_list(field.type):
             flat = table[field.name].combine_chunks()
             values = pa.array(rounded(flat.flatten().to_numpy()), pa.float32())
-            table = table.set_column(i, field, pa.ListArray.from_arrays(flat.offsets, values))
+            table = table.set_column(i, field, pa.ListArray.from_arrays(flat.offsets, values, mask=flat.is_null()))
     return table
 
 

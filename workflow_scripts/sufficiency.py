@@ -26,7 +26,7 @@ def choose(questions, arguments) -> list:
     table = pq.read_table(arguments.evaluate, columns=["question_id", "correct"])
     correct = dict(zip(*(table[n].to_pylist() for n in ("question_id", "correct"))))
     chosen = first_of_tasks([q for q in read_questions(arguments.questions) if q.study_split == "knockout"], arguments.first)
-    return [q for q in questions if q.question_id in chosen and correct[q.question_id]]
+    return [q for q in questions if q.question_id in chosen and correct.get(q.question_id)]
 
 
 def main():

@@ -4,11 +4,13 @@ Also tests avflow.results.explorer_data.
 """
 
 import gzip
+import io
 import json
 import re
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from conftest import ROOT, script
 
@@ -142,6 +144,18 @@ def test_the_page_holds_the_values_of_the_tables_within_their_quantum(study):
     assert json.loads(parts["about"])["accuracy"] == {"small": {"clips": {"hear0": [1, 2], "see1": [1, 1]}}}
 
 
+def test_letters_of_any_label_come_back_from_the_page():
+    rows = rows_of("small").replace({"answer": {"A": "E", "B": "No", "C": "7"}})
+    gold = {name: "E" for name in rows["question_id"]}
+    rows = rows.astype({"width": "int32", "centre": "int32", "draw": "int32"})
+    sink = io.BytesIO()
+    rows.to_parquet(sink)
+    (block,) = explorer_data.read_blocks(pa.BufferReader(sink.getvalue()), "figure_4", gold)
+    assert {LETTERS[i] for i in block.answer[block.answer >= 0]} == {"No"}
+    assert {LETTERS[i] for i in block.clean[0]} == {"E", "7"}
+    assert LETTERS[:4] == ("A", "B", "C", "D") and len(LETTERS) < 128, "codes are int8, and A to D keep theirs"
+
+
 def test_what_does_not_apply_is_missing_and_never_zero(study):
     facts, who, values, letters, bands, counts = block_of(parts_of((study / "page.html").read_text()), "figure_4", "small")
     audio = [r["name"] for r in facts["routes"]].index("audio->question")
@@ -254,7 +268,7 @@ def paper():
     blocks = [synthetic(a, m, *of, layers, rng) for m, layers in zip("abcd", (36, 28, 36, 28)) for a, of in sizes.items()]
     words = np.array(["".join(rng.choice(list("aeinorst"), 6)) for _ in range(2000)])
     names = sorted({i for block in blocks for i in block.questions.tolist()})
-    texts = {i: [" ".join(rng.choice(words, 16)), [[x, " ".join(rng.choice(words, 3))] for x in LETTERS], "A"] for i in names}
+    texts = {i: [" ".join(rng.choice(words, 16)), [[x, " ".join(rng.choice(words, 3))] for x in "ABCD"], "A"] for i in names}
     return [explorer_page.prepare(block, 5, 0) for block in blocks], texts
 
 

@@ -1,6 +1,9 @@
 """A figure is written to every path, with the same bytes each time."""
 
+import warnings
+
 import matplotlib.pyplot as plt
+import pytest
 
 from avflow.figures import saving
 
@@ -14,3 +17,17 @@ def test_a_figure_has_the_same_bytes_each_time_and_leaves_nothing_beside_them(tm
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG" and (tmp_path / "a.pdf").read_bytes()[:4] == b"%PDF"
+
+
+def test_letters_that_no_font_has_are_named_in_the_figure_and_the_log(tmp_path):
+    figure, axis = plt.subplots(figsize=(2, 1))
+    axis.set_title("听觉", family="STIXGeneral")
+    with pytest.warns(UserWarning, match="Glyph 21548"):
+        saving.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
+    assert [text.get_text() for text in figure.texts] == [saving.BOXES]
+    figure, axis = plt.subplots(figsize=(2, 1))
+    axis.set_title("hear")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        saving.save(figure, tmp_path / "a.png")
+    assert not figure.texts

@@ -11,7 +11,7 @@ import torch
 from conftest import UNIONS
 from transformers.models.qwen2_5_omni.processing_qwen2_5_omni import Qwen2_5OmniProcessor
 
-from avflow.errors import InputError
+from avflow.errors import InputError, Unusable
 from avflow.media import sampling
 from avflow.miniature import datasets, processor_cases, world
 from avflow.models import prompt
@@ -212,14 +212,46 @@ def test_a_span_that_does_not_exist_is_named_with_those_that_do(sequences):
 
 def test_a_letter_that_is_no_token_of_its_own_is_refused(model):
     question = video_question()
-    changed = Question(
-        **{**vars(question), "options": tuple(o.__class__(o.label + "x", o.text) for o in question.options), "answer": "Cx"}
-    )
+    words = {"A": "Yes", "B": "No", "C": "True", "D": "False"}  # in tiny-omni's vocabulary each takes several tokens
+    options = tuple(o.__class__(words[o.label], o.text) for o in question.options)
+    changed = Question(**{**vars(question), "options": options, "answer": words[question.answer]})
     layout = OmniLayout(model.model.config).of(
         "video", 1, "video", dict(grid=torch.tensor([4, 4, 4]), seconds_per_grid=torch.tensor(1.0))
     )
-    with pytest.raises(InputError, match="letter Ax is not a single token"):
+    with pytest.raises(Unusable, match="letter Yes is not a single token in this prompt; give the options other labels"):
         prompt.build(changed, model.tokenizer, world.SYSTEM_PROMPT, {"v1": layout})
+
+
+@pytest.mark.parametrize("labels", ["ABCD", "EFGH", "wxyz", "1234", "9870", "DCBA"])
+@pytest.mark.parametrize("form", ["{label}. {text}", "{label}: {text}", "{text} ({label})"])
+def test_letters_and_digits_are_read_where_they_stand(model, labels, form):
+    question = video_question()
+    options = tuple(o.__class__(label, o.text) for o, label in zip(question.options, labels))
+    layout = tuple({**s, "format": form} if s["seg"] == "options" else s for s in question.layout)
+    changed = Question(**{**vars(question), "options": options, "answer": labels[2], "layout": layout})
+    features = dict(grid=torch.tensor([4, 4, 4]), seconds_per_grid=torch.tensor(1.0))
+    placed = {"v1": OmniLayout(model.model.config).of("video", 1, "video", features)}
+    made = prompt.build(changed, model.tokenizer, world.SYSTEM_PROMPT, placed, UNIONS["av_video"])
+    assert [model.tokenizer.decode([i]) for i in made.letter_ids] == list(labels)
+    for label, option in zip(labels, options):
+        assert model.tokenizer.decode(made.ids[made.spans[f"option_{label}"]]).rstrip() == form.format(
+            label=label, text=option.text
+        )
+        assert model.tokenizer.decode(made.ids[made.spans[f"option_{label}.letter"]]) == label
+    assert torch.equal(made.spans["correct_option"], made.spans[f"option_{labels[2]}"])
+    assert torch.equal(made.spans["options"], torch.cat([made.spans[f"option_{x}"] for x in labels]).sort().values)
+    assert len(made.spans["option_J"]) == 0, "an option that this question does not have is empty"
+
+
+def test_a_text_that_holds_a_special_token_of_this_model_alone_is_refused(model, monkeypatch):
+    features = dict(grid=torch.tensor([4, 4, 4]), seconds_per_grid=torch.tensor(1.0))
+    placed = {"v1": OmniLayout(model.model.config).of("video", 1, "video", features)}
+    monkeypatch.setattr(model.tokenizer, "get_added_vocab", lambda: {"<extra_0>": 1})
+    question = video_question()
+    layout = tuple({**s, "text": "Is it <extra_0>?"} if s["seg"] == "question" else s for s in question.layout)
+    with pytest.raises(Unusable, match="a text holds <extra_0>, a special token of this model") as caught:
+        prompt.build(Question(**{**vars(question), "layout": layout}), model.tokenizer, world.SYSTEM_PROMPT, placed)
+    assert caught.value.reason == "special_tokens"
 
 
 def test_chunks_break_where_an_id_reaches_the_next_two_seconds():

@@ -173,3 +173,19 @@ def test_memory_does_not_grow_with_the_file(rows, tmp_path, megabytes, per_group
     assert collected - start < 4 * column + 80_000_000
     if per_group == 1:
         assert collected - start < size / 3 and probed - start < size / 2
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"question": None}, "bad_text"),
+        ({"options": None}, "bad_options"),
+        ({"options": ["the first audio", None, "the third audio", "the second audio"]}, "bad_options"),
+        ({"answer": None}, "bad_answer"),
+        ({"question_type_id": None}, "bad_text"),
+    ],
+)
+def test_a_faulty_value_drops_its_question_alone(rows, tmp_path, change, reason):
+    faulty = [{**rows[0], **change}, *rows[1:3]]
+    found, dropped = prepare("av_odyssey", written(faulty, tmp_path / "in"), tmp_path / "out")
+    assert reasons(dropped) == {f"av_odyssey__{rows[0]['question_id']}": reason} and len(found) == 2

@@ -5,14 +5,16 @@ Also tests avflow.hub.archives and avflow.questions.preparation.
 
 import shutil
 import zipfile
+from types import SimpleNamespace
 
 import layouts as shipped
 import numpy as np
 import pytest
-from prepared import prepare, reasons, table
+from prepared import options_of, prepare, reasons, table
 
 from avflow.errors import InputError
 from avflow.media import files
+from avflow.questions import preparation
 
 
 @pytest.fixture(scope="module")
@@ -161,3 +163,52 @@ def test_a_member_that_is_damaged_drops_its_questions_and_leaves_no_file(downloa
     assert len(found) == 8 and set(reasons(dropped).values()) == {"unreadable"}
     assert "cannot be read (Bad CRC-32" in dropped[0]["detail"]
     assert {p.name for p in (tmp_path / "out/media").iterdir()} == {"-yt1_10_14.mp4", "-yt3_30_34.mp4"}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"question": ""}, "bad_text"),
+        ({"choices": ""}, "bad_options"),
+        ({"choices": "5"}, "bad_options"),
+        ({"choices": "['A. one', None]"}, "bad_options"),
+        ({"choices": "['one', 'two']"}, "bad_options"),
+        ({"choices": "[" * 300}, "bad_options"),
+        ({"answer": ""}, "bad_answer"),
+        ({"task_id": ""}, "bad_text"),
+        ({"audio_visual_path": ""}, "null_media"),
+    ],
+)
+def test_a_faulty_value_drops_its_question_alone(downloaded, tmp_path, change, reason):
+    folder, rows = downloaded
+    rows[0] |= change
+    shipped.write_csv(rows, folder / "test.csv")
+    found, dropped = prepare("av_speakerbench", folder, tmp_path / "out")
+    assert reasons(dropped) == {"av_speakerbench__0": reason} and len(found) == 11
+
+
+def test_ids_and_tasks_in_other_scripts_stay_apart(downloaded, tmp_path):
+    folder, rows = downloaded
+    rows[0] |= {"question_id": "\u542c1", "task_id": "\u542c\u89c9"}
+    rows[1] |= {"question_id": "\u89c61", "task_id": "\u89c6\u89c9", "question": "What\u2028is it?"}
+    shipped.write_csv(rows, folder / "test.csv")
+    found, dropped = prepare("av_speakerbench", folder, tmp_path / "out")
+    assert len(found) == 12 and dropped == []
+    assert {"\u542c\u89c9", "\u89c6\u89c9"} <= {q.task for q in found.values()}
+    assert "What\u2028is it?" in {q.question for q in found.values()}
+
+
+def test_a_csv_in_another_encoding_is_named(downloaded, tmp_path):
+    folder, rows = downloaded
+    (folder / "test.csv").write_bytes((folder / "test.csv").read_bytes() + "99,caf\u00e9".encode("latin-1"))
+    with pytest.raises(InputError, match=r"test\.csv, line 14: byte 0xe9 is not UTF-8; save the file as UTF-8"):
+        prepare("av_speakerbench", folder, tmp_path / "out")
+
+
+def test_media_whose_names_differ_in_other_characters_alone_get_files_of_their_own(speakerbench, tmp_path):
+    names = ["a/\u542c.mp4", "b/\u89c6.mp4", "b/\u8bf4.mp4", "b/\u753b.mp4", "c.mp4"]
+    given = preparation.parser("").parse_args(options_of("av_speakerbench", speakerbench[0], tmp_path))
+    intake = preparation.Intake(given)
+    placed = [intake.place(SimpleNamespace(find=lambda path: path), name) for name in [*names, *names]]
+    assert len(set(placed)) == 5 and placed[:5] == placed[5:] and placed[4] == "media/c.mp4"
+    assert {intake.jobs[path] for path in placed} == set(names)

@@ -2,11 +2,18 @@
 
 import json
 
+import numpy as np
 import pytest
-from prepared import written_as_documented
+import soundfile
+from conftest import script
+from examples import RATE, pictures, tone
+from PIL import Image
+from prepared import prepare, table, written_as_documented
 
 from avflow.errors import InputError
-from avflow.questions import own_questions, preparation
+from avflow.media import files
+from avflow.questions import own_questions, preparation, read_questions, write_questions
+from avflow.storage import FeatureStore
 
 
 @pytest.fixture
@@ -19,7 +26,13 @@ def lines(tmp_path):
 def taken(lines, tmp_path, setting="av_video"):
     """What a file of these lines gives: the questions, and the dropped ones by reason."""
     path = tmp_path / "q.jsonl"
-    path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines))
+    path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines), encoding="utf-8")
+    return taken_from(path, setting)
+
+
+def taken_from(path, setting="av_video", **more):
+    """What a file of questions gives."""
+    tmp_path = path.parent
     options = [
         "--type",
         "questions",
@@ -32,7 +45,7 @@ def taken(lines, tmp_path, setting="av_video"):
         "--instruction",
         "Choose.",
     ]
-    options += ["--questions-file", str(path)]
+    options += ["--questions-file", str(path), *(part for name, value in more.items() for part in (f"--{name}", value))]
     outputs = [part for name in ("questions", "media", "dropped") for part in (f"--{name}", str(tmp_path / name))]
     intake = preparation.Intake(preparation.parser("").parse_args([*options, *outputs]))
     own_questions.collect(intake)
@@ -90,3 +103,196 @@ def test_a_missing_file_is_named_with_its_key(tmp_path):
     intake = preparation.Intake(preparation.parser("").parse_args([*options, *outputs]))
     with pytest.raises(InputError, match=r"none\.jsonl: No such file or directory; questions_file in config\.yaml must name"):
         own_questions.collect(intake)
+
+
+# options
+
+
+def asked(lines, tmp_path, **change):
+    """The one question that the first line gives with this change, or the reason of its drop; the second is kept in any case."""
+    found, dropped = taken([{**lines[0], **change}, lines[1]], tmp_path)
+    assert [q.question_id for q in found][-1] == "mine__2", "the other question is kept"
+    return dropped["mine__1"] if dropped else found[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "answer", "labels"),
+    [
+        (["A. hiss", "B. tone", "C. buzz", "D. chirp"], "D", "ABCD"),
+        (["(a) hiss", "(b) tone", "(c) buzz", "(d) chirp"], "D", "abcd"),
+        (["1: hiss", "2: tone", "3: buzz", "4: chirp"], "4.", "1234"),
+        (["hiss", "tone", "buzz", "none", "chirp"], "E", "ABCDE"),
+        (["hiss", "chirp"], "chirp", "AB"),
+        ([{"text": "D) hiss", "label": "D"}, {"text": "chirp", "label": "B"}], "B", "DB"),
+    ],
+)
+def test_options_keep_their_own_labels_and_the_answer_means_one(lines, tmp_path, options, answer, labels):
+    question = asked(lines, tmp_path, options=options, answer=answer)
+    assert [o.label for o in question.options] == list(labels) and question.answer == labels[-1]
+    assert question.options[-1].text == "chirp"
+
+
+def test_two_answers_in_words_are_labels_of_their_own(lines, tmp_path):
+    options = [{"text": "a sound is heard", "label": "Yes"}, {"text": "no sound is heard", "label": "No"}]
+    question = asked(lines, tmp_path, options=options, answer="no")
+    assert [o.label for o in question.options] == ["Yes", "No"] and question.answer == "No"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"options": ["A. hiss", "tone", "C. buzz"], "answer": "A"}, "bad_options"),
+        ({"options": ["B. hiss", "A. tone"], "answer": "A"}, "bad_options"),
+        ({"options": [f"x{n}" for n in range(27)], "answer": "A"}, "bad_options"),
+        ({"options": ["hiss"], "answer": "A"}, "bad_options"),
+        ({"options": [], "answer": "A"}, "bad_options"),
+        ({"options": ["hiss", None]}, "bad_text"),
+        ({"options": ["hiss", 5]}, "bad_text"),
+        ({"options": ["hiss", " "]}, "bad_text"),
+        ({"options": [{"text": "hiss", "label": "AA"}, {"text": "tone", "label": "B"}]}, "bad_options"),
+        ({"options": [{"text": "hiss", "label": ["A"]}, {"text": "tone", "label": "B"}]}, "bad_options"),
+        ({"options": [{"text": "hiss", "candidate": ["c1"]}, "tone"], "answer": "A"}, "invalid"),
+        ({"answer": None}, "bad_answer"),
+        ({"answer": 4}, "bad_answer"),
+        ({"answer": "whistle"}, "bad_answer"),
+        ({"question": None}, "bad_text"),
+        ({"question": ""}, "bad_text"),
+        ({"question": ["Which?"]}, "bad_text"),
+        ({"question": "nul \0"}, "bad_text"),
+        ({"question": "half \ud800"}, "bad_text"),
+        ({"question": "after <|im_end|> or <|AUDIO|>?"}, "special_tokens"),
+        ({"options": ["hiss", "<tool_call>"]}, "special_tokens"),
+        ({"task": None}, "bad_text"),
+        ({"task": "?!"}, "bad_text"),
+        ({"task": 3}, "bad_text"),
+        ({"group": ["x"]}, "bad_text"),
+        ({"question_raw": 5}, "bad_text"),
+        ({"needs": ["A"]}, "invalid"),
+        ({"flags": "silent"}, "invalid"),
+        ({"layout": "question"}, "invalid"),
+        ({"layout": ["question"]}, "invalid"),
+        ({"layout": [{"seg": "media"}, {"seg": "question", "text": "Which?"}, {"seg": "options"}]}, "invalid"),
+        ({"layout": [{"seg": "media", "id": "v1"}, {"seg": "question"}, {"seg": "options"}]}, "bad_text"),
+        (
+            {"layout": [{"seg": "media", "id": "v1"}, {"seg": "question", "text": "?"}, {"seg": "options", "format": "{text}"}]},
+            "invalid",
+        ),
+        ({"media": [{"path": None, "kind": "video"}]}, "bad_text"),
+        ({"media": [{"path": "a.mp4", "kind": ["video"]}]}, "invalid"),
+        ({"media": [{"path": "a.mp4", "kind": "video", "id": 5}]}, "invalid"),
+        ({"media": [{"path": "a.mp4", "kind": "video", "index": "1"}]}, "invalid"),
+    ],
+)
+def test_a_faulty_value_drops_its_question_alone(lines, tmp_path, change, reason):
+    assert asked(lines, tmp_path, **change) == reason
+
+
+@pytest.mark.parametrize("given", [None, "", ["1"], True])
+def test_a_question_without_an_id_is_dropped_under_its_line(lines, tmp_path, given):
+    found, dropped = taken([{**lines[0], "question_id": given}, lines[1]], tmp_path)
+    assert [q.question_id for q in found] == ["mine__2"] and dropped == {"mine__line_1": "bad_text"}
+
+
+def test_an_id_that_occurs_twice_is_named_with_both_lines(lines, tmp_path):
+    with pytest.raises(InputError, match=r"line 3: question_id 1 occurs in .*q\.jsonl, line 1, too; give each its own"):
+        taken([lines[0], lines[1], {**lines[2], "question_id": 1}], tmp_path)
+
+
+def test_a_special_token_in_the_configuration_is_named_with_its_key(lines, tmp_path):
+    (tmp_path / "q.jsonl").write_text(json.dumps(lines[0]))
+    with pytest.raises(InputError, match=r"config\.yaml: ending of dataset mine holds <\|im_end\|>, a special token"):
+        taken_from(tmp_path / "q.jsonl", ending="So: <|im_end|>")
+
+
+# tasks and files
+
+
+def test_tasks_in_any_script_stay_apart_and_those_that_would_not_are_named(lines, tmp_path):
+    names = ["\u542c\u89c9", "\u89c6\u89c9", "C++", "C#"]
+    found, _ = taken([{**line, "task": name} for line, name in zip(lines, names)], tmp_path)
+    assert [q.task for q in found] == ["\u542c\u89c9", "\u89c6\u89c9", "c++", "c#"]
+    joined, _ = taken([{**lines[0], "task": "Speech Recognition"}, {**lines[1], "task": "speech-recognition"}], tmp_path)
+    assert {q.task for q in joined} == {"speech_recognition"}
+    with pytest.raises(InputError, match="the tasks 'a & b' and 'a / b' would both be called a_b"):
+        taken([{**lines[0], "task": "a & b"}, {**lines[1], "task": "a / b"}], tmp_path)
+
+
+def test_ids_in_other_scripts_are_refused_and_never_joined(lines, tmp_path):
+    found, dropped = taken([{**lines[0], "question_id": "\u542c1"}, {**lines[1], "question_id": "\u89c61"}, lines[2]], tmp_path)
+    assert [q.question_id for q in found] == ["mine__3"] and list(dropped.values()) == ["invalid", "invalid"]
+
+
+@pytest.mark.parametrize("inside", ["\u2028", "\u2029", "\u0085", "\\u2028", "\\u0085", "\\u000b", "\\u001e"])
+def test_line_separators_inside_a_text_survive_every_later_reading(lines, tmp_path, inside):
+    text = json.dumps(lines[0]).replace("Which sound", f"Which{inside}sound")
+    found, dropped = taken([text, lines[1]], tmp_path)
+    assert len(found) == 2 and dropped == {}
+    write_questions(found, tmp_path / "out.jsonl")
+    assert read_questions(tmp_path / "out.jsonl") == found
+    assert found[0].question == json.loads(text)["question"] != lines[0]["question"]
+
+
+def test_files_from_windows_are_read_and_other_encodings_named(lines, tmp_path):
+    path = tmp_path / "q.jsonl"
+    text = "\r\n".join(json.dumps({**line, "question": "caf\u00e9 ?"}, ensure_ascii=False) for line in lines)
+    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert {q.question for q in taken_from(path)[0]} == {"caf\u00e9 ?"}
+    for encoding in ("latin-1", "utf-16"):
+        path.write_bytes(text.encode(encoding))
+        with pytest.raises(InputError, match=r"q\.jsonl, line 1: .*UTF-8; save .*as UTF-8"):
+            taken_from(path)
+
+
+# media
+
+
+def matching(names, references=("r.png",)):
+    """Questions with these four candidates each, and one of the references."""
+    texts = ("the fourth audio", "the first audio", "the third audio", "the second audio")
+    options = [{"text": text, "candidate": f"c{n}"} for text, n in zip(texts, (4, 1, 3, 2))]
+    media = [{"path": name, "kind": "audio", "role": "candidate"} for name in names]
+    line = {"task": "match", "question": "Which one matches?", "options": options, "answer": "B"}
+    return [
+        {**line, "question_id": str(n), "media": [*media, {"path": path, "kind": kind, "role": "reference"}]}
+        for n, (path, kind) in enumerate([(path, "audio" if path.endswith(".wav") else "image") for path in references], 1)
+    ]
+
+
+def test_files_of_one_name_and_files_in_two_roles_need_no_ids(tmp_path):
+    sounds = ("dog.wav", "a/dog.wav", "a_dog.wav", "cat.wav")
+    for number, name in enumerate((*sounds, "other.wav")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        soundfile.write(tmp_path / name, tone(1.0, 16000, 300 + 100 * number), 16000)
+    Image.fromarray(np.zeros((56, 56, 3), np.uint8)).save(tmp_path / "dog.png")
+    rows = matching(sounds, ("dog.png", "other.wav"))
+    rows.append(matching(("other.wav", *sounds[1:]), ("dog.wav",))[0] | {"question_id": "3"})
+    (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found, dropped = prepare(
+        "questions", tmp_path, tmp_path, setting="items", questions_file=tmp_path / "in.jsonl", dataset="mine"
+    )
+    assert len(found) == 3 and dropped == []
+    ids = {(m.path, m.kind): m.media_id for q in found.values() for m in q.media}
+    assert len(set(ids.values())) == len(ids) == 6
+    assert ids["dog.png", "image"] == "mine__dog.png" and ids["dog.wav", "audio"] == "mine__dog.wav"
+    assert ids["cat.wav", "audio"] == "mine__cat" and ids["a/dog.wav", "audio"].startswith("mine__a_dog.wav-")
+    assert found["mine__3"].cluster == "mine__dog.wav" == found["mine__1"].item("c1").media_id, "one file in two roles"
+    assert {row["media_id"]: row["status"] for row in table(tmp_path / "m.tsv")} == dict.fromkeys(ids.values(), "ok")
+
+
+def test_a_clip_and_its_sound_track_are_decoded_as_two_media(tmp_path):
+    files.write_clip(tmp_path / "clip.mp4", pictures(), 10, tone(2.0), RATE)
+    line = {"task": "hear", "question": "Which?", "options": ["hiss", "tone"], "answer": "B"}
+    media = [{"path": "clip.mp4", "kind": "video"}], [{"path": "./clip.mp4", "kind": "audio"}]
+    rows = [{**line, "question_id": str(n), "media": one} for n, one in enumerate(media)]
+    (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found, _ = prepare("questions", tmp_path, tmp_path, setting="av_video", questions_file=tmp_path / "in.jsonl", dataset="mine")
+    assert {q.media[0].media_id for q in found.values()} == {"mine__clip", "mine__clip.as_audio"}
+    assert {q.cluster for q in found.values()} == {"mine__clip"}, "one clip, so one unit of the statistics"
+    listed = tmp_path / "0.jsonl"
+    script("shard_media", "--questions", tmp_path / "q.jsonl", "--media", tmp_path / "m.tsv", "--out", listed)
+    options = ["--media", listed, "--media-root", tmp_path, "--fps", 2, "--max-frames", 8, "--multiple", 28]
+    options += ["--min-pixels", 3136, "--max-pixels", 3136, "--out", tmp_path / "f.safetensors"]
+    script("preprocess_media", *options)
+    store = FeatureStore(tmp_path / "f.safetensors")
+    assert store.has("mine__clip", "frames") and store.has("mine__clip", "audio")
+    assert store.has("mine__clip.as_audio", "audio") and not store.has("mine__clip.as_audio", "frames")

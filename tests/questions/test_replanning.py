@@ -7,7 +7,7 @@ import pytest
 from examples import RATE, pictures, tone, video
 
 from avflow.media import files
-from avflow.questions import read_questions, replanning, shard_lists, write_questions
+from avflow.questions import read_questions, replanning, write_questions
 from avflow.questions.media_table import keep_usable
 from avflow.storage.provenance import folder_state
 
@@ -24,7 +24,6 @@ class Prepared:
             files.write_clip(self.media / f"{n}.mp4", pictures(), 10, tone(1 + n / 10), RATE)
         self.pool = [video(question_id=str(n), video_id=str(n), audio_visual_path=f"{n}.mp4") for n in range(6)]
         self.questions, self.table = where / "q.jsonl", where / "m.tsv"
-        self.lists = [where / f"{n}.jsonl" for n in range(SHARDS)]
         self.make()
 
     def told(self, plan="1"):
@@ -33,10 +32,9 @@ class Prepared:
     def make(self):
         kept, _ = keep_usable(self.pool, self.media, self.table, needs_audio=True, told=self.told())
         write_questions(kept, self.questions)
-        shard_lists.write_lists(self.questions, self.table, self.lists)
 
     def concerned(self, plan="1"):
-        return replanning.concerned(self.table, self.told(plan), self.media, self.lists, self.questions)
+        return replanning.concerned(self.table, self.told(plan), self.media, SHARDS, self.questions)
 
     def shard(self, n):
         return self.pool[n].shard(SHARDS)

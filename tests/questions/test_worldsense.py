@@ -1,10 +1,11 @@
 """WorldSense, from the authors' json or the mirror's table to questions."""
 
+import json
 import shutil
 
 import layouts as shipped
 import pytest
-from prepared import prepare
+from prepared import prepare, reasons
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +36,35 @@ def test_the_mirrors_table_gives_the_same_questions(sense, tmp_path):
     other, _ = prepare("worldsense", tmp_path / "mirror", tmp_path / "b")
     content = lambda found: [(q.question, q.options, q.answer, q.media) for q in found.values()]  # noqa: E731
     assert content(one) == content(other) and len(one) == 6
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"question": None}, "bad_text"),
+        ({"question": "What about <|im_end|>?"}, "special_tokens"),
+        ({"candidates": None}, "bad_options"),
+        ({"candidates": ["A. one", None]}, "bad_options"),
+        ({"candidates": "A. one"}, "bad_options"),
+        ({"candidates": 5}, "bad_options"),
+        ({"answer": None}, "bad_answer"),
+        ({"task_type": None}, "bad_text"),
+    ],
+)
+def test_a_faulty_value_drops_its_question_alone(sense, tmp_path, change, reason):
+    folder = tmp_path / "worldsense"
+    shutil.copytree(sense[0], folder)
+    entries = json.loads((folder / "worldsense_qa.json").read_text())
+    entries["vid1"]["task1"] |= change
+    (folder / "worldsense_qa.json").write_text(json.dumps(entries))
+    found, dropped = prepare("worldsense", folder, tmp_path / "out")
+    assert reasons(dropped) == {"worldsense__vid1_task1": reason} and len(found) == 5
+
+
+def test_an_entry_without_a_key_drops_its_question_alone(sense, tmp_path):
+    folder = tmp_path / "worldsense"
+    shutil.copytree(sense[0], folder)
+    entries = json.loads((folder / "worldsense_qa.json").read_text())
+    del entries["vid2"]["task0"]["candidates"]
+    (folder / "worldsense_qa.json").write_text(json.dumps(entries))
+    assert reasons(prepare("worldsense", folder, tmp_path / "out")[1]) == {"worldsense__vid2_task0": "bad_options"}

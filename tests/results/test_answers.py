@@ -21,6 +21,13 @@ def test_the_right_letter_is_told_from_the_wrong_ones(tmp_path):
     assert by[0, "correct"] == pytest.approx(0.25, abs=1e-6) and set(table["n"]) == {1}, "wrong answers are left out"
 
 
+def test_the_right_option_is_found_by_its_place_whatever_its_label(tmp_path):
+    rows = [entry(0, "lens", [math.log(p) for p in (0.1, 0.1, 0.6)], 0, gold="1", number=2)]
+    rows += [entry(1, "lens", [math.log(p) for p in (0.4, 0.1)], 0, gold="B", number=0)]
+    table = answers.by_layer(written(tmp_path / "a.parquet", rows), ["m"], ["d"], 200, 0).set_index("kind")["probability"]
+    assert table["correct"] == pytest.approx(0.5, abs=1e-6) and table["wrong"] == pytest.approx(0.1, abs=1e-6)
+
+
 def test_cumulative_cuts_name_the_halves_and_count_what_is_still_answered(tmp_path):
     rows = []
     for i in (0, 1):

@@ -1,11 +1,14 @@
 """Accuracy without a cut beside the paper's, and what was dropped. Also tests avflow.figures.baseline_bars."""
 
+import math
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT
 from table_rows import answer
 
+import ship
 from avflow.figures import baseline_bars
 from avflow.results import baseline
 from avflow.tracing import row_schemas
@@ -34,6 +37,21 @@ def test_nothing_published_about_another_model_or_dataset_is_shown(evaluated, tm
     assert baseline.accuracies(tmp_path / "o.parquet", ACCURACY, 200, 0)["published"].isna().all()
 
 
+def test_chance_follows_from_the_number_of_options_of_each_question(tmp_path):
+    five = dict(option_logits=[0.0] * 5)
+    three = {f"logit_{x}": math.nan for x in "ABCD"} | dict(option_logits=[0.0] * 3, answer="b")
+    two = {"logit_C": math.nan, "logit_D": math.nan}
+    rows = [answer(i, "hear", "hear", True, **more) for i, more in enumerate(({}, five, three, two))]
+    table = pa.Table.from_pylist(rows, row_schemas.EVALUATE)
+    assert baseline.chance_of(table.to_pandas()).tolist() == pytest.approx([1 / 4, 1 / 5, 1 / 3, 1 / 2])
+    older = table.drop_columns(["option_logits"]).to_pandas()
+    assert baseline.chance_of(older.iloc[[0, 3]]).tolist() == [1 / 4, 1 / 2], "tables from before the column are read"
+    pq.write_table(table, tmp_path / "e.parquet")
+    assert baseline.accuracies(tmp_path / "e.parquet", ACCURACY, 200, 0)["chance"][0] == pytest.approx(
+        (1 / 4 + 1 / 5 + 1 / 3 + 1 / 2) / 4
+    )
+
+
 def test_drops_are_counted_by_dataset_task_and_reason(tmp_path, evaluated):
     head = "question_id\ttask\treason\tdetail\n"
     (tmp_path / "av_speakerbench.dropped.tsv").write_text(
@@ -45,3 +63,10 @@ def test_drops_are_counted_by_dataset_task_and_reason(tmp_path, evaluated):
     figure = baseline_bars.accuracy_bars(baseline.accuracies(evaluated, ACCURACY, 200, 0), lost)
     title = figure.axes[0].get_title(loc="left")
     assert title == "av_speakerbench: 3 questions dropped (1 missing, 2 no_audio); answers that are not a letter: 1"
+
+
+def test_logits_of_other_labels_are_shipped_and_an_empty_column_is_not():
+    rows = [answer(0, "hear", "hear", True, option_logits=None), answer(1, "hear", "hear", True, option_logits=[0.1, 1 / 3])]
+    table = ship.slim(pa.Table.from_pylist(rows, row_schemas.EVALUATE))
+    assert table["option_logits"].to_pylist() == [None, pytest.approx([0.1, 1 / 3], abs=1e-3)]
+    assert "option_logits" not in ship.slim(pa.Table.from_pylist(rows[:1], row_schemas.EVALUATE)).column_names

@@ -1,5 +1,7 @@
 """Reliance: muting, blanking, shuffling and swapping change only what they name."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -87,12 +89,36 @@ def test_a_swap_gives_the_sounds_of_another_question_of_the_same_task(questions,
     assert alone.of(first, {first.media[0].media_id: stored[first.media[0].media_id]}, 0) is None
 
 
+def test_a_swap_never_gives_a_clip_its_own_sound_track(questions, tmp_path):
+    clip = questions["mini_video__hear_0001"]
+    track = replace(clip.media[0], media_id=f"{clip.media[0].media_id}.as_audio", kind="audio")
+    other = replace(clip, question_id="mini_video__track", media=(track,))
+    features = {m.media_id: {"audio": torch.ones(2, 3), "samples": torch.tensor(16000)} for m in (clip.media[0], track)}
+    tensors = {f"{name}/{part}": tensor for name, parts in features.items() for part, tensor in parts.items()}
+    with ShardWriter(tmp_path / "f.safetensors", room_for(tensors), {}) as shard:
+        for name, tensor in tensors.items():
+            shard.add(name, tensor)
+    swaps = Swaps([clip, other], tmp_path / "f.safetensors")
+    assert swaps.of(clip, features, 0) is None and swaps.of(other, features, 0) is None
+
+
 def test_logits_in_a_batch_equal_those_of_single_runs(model, sequences):
     some = [sequences[name] for name in list(sequences)[::4]]
     for sequence, logits in zip(some, uncut_logits(model, some)):
         mask = causal_mask(len(sequence))[None]
         alone = masked_run(model, sequence, lambda _, m=mask: m)[0]
         assert (logits - alone).abs().max() < 1e-4 * alone.abs().max()
+
+
+def test_labels_are_counted_whatever_they_are(tmp_path):
+    schema = row_schemas.EVALUATE.append(pa.field("variant", pa.string()))
+    said = ["A", "E", "E", "No"]
+    rows = [answer(i, "hear", "hear", True, answer=label, option_logits=[0.0] * 5) for i, label in enumerate(said)]
+    pq.write_table(pa.Table.from_pylist(rows, row_schemas.EVALUATE), tmp_path / "e.parquet")
+    pq.write_table(pa.Table.from_pylist([row | {"variant": "muted"} for row in rows], schema), tmp_path / "r.parquet")
+    one = reliance.reliance(tmp_path / "r.parquet", tmp_path / "e.parquet", 200, 0).iloc[0]
+    assert [one[f"share_{x}"] for x in ("A", "B", "C", "D", "E", "No")] == [0.25, 0, 0, 0, 0.5, 0.25]
+    assert one["chance"] == pytest.approx(0.2)
 
 
 def test_reliance_sets_what_is_lost_without_a_sense_beside_its_route(evaluated, tmp_path):

@@ -1,7 +1,9 @@
 """An added route, control, width, layout or question is computed alone. Finished rows stay equal bit by bit."""
 
 import json
+import math
 import sys
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,7 +12,7 @@ from conftest import ROOT, UNIONS, process
 
 import discard_sweep
 import knockout as knockout_script
-from avflow.questions import split_for_knockout, write_questions
+from avflow.questions import read_questions, split_for_knockout, write_questions
 from avflow.storage import ShardWriter, partial_rows
 from avflow.tracing import knockout, shard_job
 
@@ -281,3 +283,50 @@ def test_from_the_command_line_a_changed_budget_finds_its_rows(job):
     assert "0 of 2 questions were finished before; 2 more have some rows and get new ones\n" in said
     after = as_bytes(pq.read_table(job.out))
     assert kept(before, after) and len(after) == len(before) + 2 * 3
+
+
+@pytest.mark.slow
+def test_a_question_that_the_model_cannot_be_asked_is_left_out_everywhere_and_costs_no_later_run(job, shard, monkeypatch, capsys):
+    """Yes and No take several of tiny-omni's tokens; its answers a, b, c, d and 1 to 4 take one each."""
+    import evaluate
+
+    pool = read_questions(shard / "q.jsonl")
+    relabel = lambda q, labels: replace(  # noqa: E731
+        q,
+        options=tuple(replace(o, label=label) for o, label in zip(q.options, labels)),
+        answer=labels[[o.label for o in q.options].index(q.answer)],
+    )
+    pool = [relabel(pool[0], "abcd"), relabel(pool[1], ("Yes", "No", "True", "False")), pool[2]]
+    for name in ("q.jsonl", "e.parquet"):
+        (job.folder / name).unlink()
+    write_questions(pool, job.folder / "q.jsonl")
+
+    def ask():
+        job.loads = 0
+        options = dict(zip(*[iter(job.options())] * 2))
+        for name in ("--evaluate", "--width", "--cuts"):
+            del options[name]
+        options["--out"] = str(job.folder / "e.parquet")
+        monkeypatch.setattr(sys, "argv", ["evaluate.py", *(part for pair in options.items() for part in pair)])
+        evaluate.main()
+        return pq.read_table(job.folder / "e.parquet")
+
+    table = ask()
+    said = capsys.readouterr().err
+    assert "1 of 3 questions are left out for tiny-omni:" in said
+    assert f"left out: question {IDS[1]}: letter Yes is not a single token in this prompt" in said
+    assert table["question_id"].to_pylist() == [IDS[0], IDS[2]]
+    assert list(partial_rows.read_metadata(job.folder / "e.parquet")["left_out"]) == [IDS[1]]
+    first, last = table.to_pylist()
+    assert first["answer"] in "abcd" and len(first["option_logits"]) == 4 and math.isnan(first["logit_A"])
+    assert max(first["option_logits"]) == first["option_logits"]["abcd".index(first["answer"])]
+    assert last["option_logits"] is None and last["logit_A"] > -1e9
+    assert ask()["option_logits"].equals(table["option_logits"])
+    assert "3 of 3 questions were finished before" in capsys.readouterr().err, "it is remembered"
+
+    for which in ("all", "correct", "wrong"):
+        found = job.run({"routes": ["audio->question"], "questions": which, "stride": 12}, verify=2)
+        asked = {"all": {IDS[0], IDS[2]}, "correct": {i["question_id"] for i in (first, last) if i["correct"]}}
+        asked["wrong"] = asked["all"] - asked["correct"]
+        assert {key[0] for key in found} == asked[which]
+    assert job.loads <= 1

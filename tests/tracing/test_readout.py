@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import evaluate
-from avflow.errors import InputError
+from avflow.errors import Unusable
 from avflow.miniature import processor_cases
 from avflow.models import prompt
 from avflow.models.qwen_omni import OmniLayout
@@ -87,19 +87,51 @@ def test_a_letter_that_merges_with_its_bracket_is_refused():
         layout = [{**s, "format": "({label}) {text}"} if s["seg"] == "options" else s for s in question.layout]
         return replace(question, layout=tuple(layout))
 
-    with pytest.raises(InputError, match="question d__1: letter A is not a single token in this prompt"):
+    with pytest.raises(Unusable, match="question d__1: letter A is not a single token in this prompt"):
         built(change=bracketed)
     separate = built(change=bracketed, tokenizer=processor_cases.byte_tokenizer(ENDS))[1]
     assert len(separate.letter_ids) == 4
 
 
-def test_an_option_without_a_column_is_refused():
+def labelled(labels, right):
+    """A sequence whose options have these labels, and logits (2, V) that rise from option to option, then fall."""
     s = sequence()
-    s = replace(s, question=replace(s.question, options=(*s.question.options, Option("E", "e"))))
-    with pytest.raises(
-        InputError, match="question d__1: the tables have no column for option E, only for A, B, C, D; drop the question"
-    ):
-        readout.option_logits(s, torch.zeros(1, 300))
+    options = tuple(Option(label, f"text {n}") for n, label in enumerate(labels))
+    ids = torch.tensor([TOKENIZER(label, add_special_tokens=False)["input_ids"][0] for label in labels])
+    s = replace(s, question=replace(s.question, options=options, answer=right), letter_ids=ids)
+    logits = torch.full((2, len(TOKENIZER)), -20.0)
+    logits[0, ids] = torch.arange(len(labels)).float()
+    logits[1, ids] = -torch.arange(len(labels)).float()
+    return s, logits
+
+
+@pytest.mark.parametrize("labels", ["ABCDE", "abcd", "123", "1234567890", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "ZA"])
+def test_options_of_any_number_and_label_are_read_out_in_their_order(labels):
+    s, logits = labelled(labels, labels[-1])
+    found = readout.option_logits(s, logits)
+    count = len(labels)
+    assert found["option_logits"] == [[float(n) for n in range(count)], [-float(n) for n in range(count)]]
+    for letter in "ABCD":
+        wanted = float(labels.index(letter)) if letter in labels else math.nan
+        assert found[f"logit_{letter}"][0] == wanted or math.isnan(found[f"logit_{letter}"][0]) and math.isnan(wanted)
+    assert readout.answers(s, logits) == [labels[-1], labels[0]]
+    assert readout.margin(s, logits) == [1.0, 1.0 - count] and readout.right(s, logits) == [True, False]
+    row = row_schemas.answer_row(s, logits[1:], "m")
+    assert (row["answer"], row["content"], row["gold"]) == (labels[0], "text 0", labels[-1])
+    assert readout.logits_of(s.question, row) == [-float(n) for n in range(count)]
+
+
+def test_options_among_a_to_d_need_no_list_whatever_their_order():
+    s, logits = labelled("DB", "B")
+    found = readout.option_logits(s, logits)
+    assert found["option_logits"] == [None, None] and found["logit_D"] == [0.0, 0.0] and found["logit_B"] == [1.0, -1.0]
+    row = {name: values[0] for name, values in found.items()}
+    assert readout.logits_of(s.question, row) == [0.0, 1.0]
+
+
+def test_a_cut_that_does_not_apply_has_no_logits():
+    found = readout.unknown({"option_logits": [1.0, 2.0], "kl": 0.5, "answer": "a", "base_token": 3})
+    assert all(map(math.isnan, [*found["option_logits"], found["kl"]])) and (found["answer"], found["base_token"]) == ("a", 3)
 
 
 # what is said

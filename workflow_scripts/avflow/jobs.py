@@ -129,7 +129,17 @@ def prepare(study: Study, dataset: str) -> str:
     """Which questions of a dataset to take, and how to ask them. The miniature's tasks are chosen when it is rendered."""
     given = study.dataset(dataset)
     left_out = {*NOT_ASKED, *(["tasks"] if given["type"] == "miniature" else [])}
-    return as_options({RENAMED.get(key, key): value for key, value in given.items() if key not in left_out})
+    return as_options({RENAMED.get(key, key): value for key, value in given.items() if key not in left_out} | decoding(study))
+
+
+def sampling(study: Study, name: str) -> str:
+    """How media become frames and sound."""
+    return as_options(study.config["sampling"][name] | decoding(study))
+
+
+def decoding(study: Study) -> dict:
+    """The library that reads frames, and the limit of a picture."""
+    return {key: study.config[key] for key in ("reader", "max_picture_pixels")}
 
 
 @functools.cache

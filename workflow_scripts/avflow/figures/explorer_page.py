@@ -155,7 +155,7 @@ def words(route: str) -> str:
 
 def plain(label: str) -> str:
     """A figure's label without mathtext."""
-    for written, sign in ((r"$\nleftrightarrow$", "↮"), (r"$\nrightarrow$", "↛"), (r"$\rightarrow$", "→")):
+    for written, sign in ((r"$\nleftrightarrow$", "↮"), (r"$\nrightarrow$", "↛"), (r"$\rightarrow$", "→"), (r"\$", "$")):
         label = label.replace(written, sign)
     return label
 

@@ -1,11 +1,33 @@
 """Write a figure's files."""
 
+import re
+import warnings
+
 from ..storage import whole
+
+MISSING = re.compile(r"Glyph \d+ .* missing from font")
+BOXES = "Boxes stand for letters that no font in figures/style.mplstyle has: add one, such as Noto Sans CJK, to its font.serif."
 
 
 def save(figure, *paths) -> None:
-    """Write a figure to each path. The same figure gives the same bytes, and a file appears only once it is complete."""
+    """Write a figure to each path. The same figure gives the same bytes, and a file appears only once it is complete.
+
+    If no font holds a letter of a name, a line at the foot of the figure says so, and matplotlib's warnings go on to the log.
+    """
+    noted = False
     for path in map(str, paths):
-        kind = path.rsplit(".", 1)[1]
-        with whole(path) as part:
-            figure.savefig(part, format=kind, metadata={"CreationDate": None} if kind == "pdf" else None)
+        if _write(figure, path) and not noted:
+            figure.text(0.998, 0.002, BOXES, ha="right", va="bottom", fontsize=5)
+            noted = True
+            _write(figure, path)
+
+
+def _write(figure, path: str) -> bool:
+    """Write one file. Returns whether it lacks a letter. Its warnings are given again, each once."""
+    kind = path.rsplit(".", 1)[1]
+    with whole(path) as part, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        figure.savefig(part, format=kind, metadata={"CreationDate": None} if kind == "pdf" else None)
+    for message, category in dict.fromkeys((str(one.message), one.category) for one in caught):
+        warnings.warn(message, category, stacklevel=3)
+    return any(MISSING.match(str(one.message)) for one in caught)

@@ -60,7 +60,7 @@ class Record:
         self.folder, self.path, self.known = folder, folder / "verified.jsonl", {}
         self.lock = threading.Lock()
         with contextlib.suppress(OSError):
-            for line in self.path.read_text(encoding="utf-8").splitlines():
+            for line in self.path.read_text(encoding="utf-8").split("\n"):
                 with contextlib.suppress(ValueError, KeyError):  # a line that a kill cut off
                     entry = json.loads(line)
                     self.known[entry["path"]] = (entry["hash"], entry["size"], entry["mtime_ns"])

@@ -1,5 +1,10 @@
 """From media files to frames and sound: probe, read, sample, and make encoder inputs.
 
+One clock: time 0 is the moment when a file's first picture is shown, or when its sound begins if it has no pictures.
+`read_frames` gives the picture that a player shows at each time, `read_audio` the sound that it plays then. Edit lists, start
+times, late tracks, gaps, the default track, variable frame rates and cuts without re-encoding are respected, in every
+container that FFmpeg reads.
+
 Every fault of a file is a `MediaError` with a reason. Nothing here depends on a question or a model.
 """
 
@@ -10,8 +15,10 @@ __getattr__, __dir__, __all__ = attach(
     {
         "containers": ["MediaError"],
         "encoder_inputs": ["HOP", "log_mel", "mel_frames", "patchify", "resized_shape"],
-        "files": ["MediaFacts", "probe", "read_audio", "read_image"],
-        "sampling": ["SAMPLE_RATE", "most_pixels", "sample_times"],
-        "video": ["read_frames", "read_spread_frames"],
+        "files": ["MediaFacts", "probe"],
+        "images": ["read_image"],
+        "sampling": ["SAMPLE_RATE", "SHORTEST_SOUND", "most_pixels", "sample_times"],
+        "sound": ["read_audio"],
+        "video": ["decoding_arguments", "read_frames", "read_spread_frames"],
     },
 )

@@ -8,6 +8,7 @@
 import numpy as np
 
 SAMPLE_RATE = 16000  # Hz, for all sound
+SHORTEST_SOUND = 321  # in samples: enough for one audio token of Qwen2.5-Omni (two frames of 10 ms and a sample)
 
 
 def sample_times(seconds: float, fps: float, max_frames: int) -> tuple[np.ndarray, float]:
@@ -16,7 +17,7 @@ def sample_times(seconds: float, fps: float, max_frames: int) -> tuple[np.ndarra
     f is `fps` divided by the smallest whole number that leaves at most `max_frames` frames. With a whole number the seconds per
     temporal grid stay exact, and the model's chunking depends on them.
     """
-    divisor = 1
+    divisor = max(1, int(seconds * fps / max_frames))  # the loop then makes one or two steps
     while int(np.ceil(seconds * fps / divisor - 1e-6)) > max_frames:
         divisor += 1
     rate = fps / divisor

@@ -1,16 +1,24 @@
-"""Read the frames of a video that `sampling` selects.
+"""Read the frames of a video that `sampling` selects: at every time the picture that a player shows then.
 
-decord reads them. PyAV takes over if decord has no wheel for the platform, fails, or would misread the video. Frames come in
-batches that the caller shrinks one by one, so a long video is never in memory at full size.
+PyAV decodes from the first picture to the last, in the order of show, and only chosen pictures are converted. In H.264,
+MPEG-4 and MPEG-2 the pictures that no other picture refers to are skipped unless they are chosen; this changes no other
+picture.
+
+The times come from the packets (`clock.scan`). The decoder must then hand out exactly the chosen pictures. If it does not, as
+when an open group of pictures was cut, the video is decoded once more to learn which pictures it really shows, and chosen
+from again.
+
+decord is used on request only, and every picture it gives is compared with PyAV's: it misplaces the pictures of trimmed clips, of
+transport streams and of open groups of pictures.
 """
 
-import itertools
-import os
+import collections
+from dataclasses import dataclass
 
-import av
 import numpy as np
 
-from .containers import MediaError, open_media
+from .clock import BY_PLACE, Index, Timeline, check_length, packets, scan
+from .containers import AGAIN, CONVERT, FAULTS, MediaError, main_track, open_media
 from .sampling import sample_times, spread_indices
 
 try:
@@ -18,180 +26,271 @@ try:
 except ImportError:  # no wheel for this platform
     decord = None
 
+READERS = ("auto", "pyav", "decord")
+LARGEST = 100_000_000  # pixels of a picture; config.yaml: max_picture_pixels
 BATCH = 64_000_000  # bytes of decoded pictures per batch
-SPARE = 0.95  # a video is complete if this share of its frames can be decoded: cutting a clip may spoil frames at its ends
+SPARE = 0.05  # a video is usable if at most this share of its pictures cannot be decoded
+SKIPPING = ("h264", "mpeg4", "mpeg2video")  # decoders that can leave out pictures to which no other refers
+WITHOUT_PICTURE = ("vp8", "vp9", "av1")  # codecs with packets that show nothing
+ONE_PER_PACKET = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "asf")
 
 
-class _Decord:
-    """Reads frames with decord. starts: (n,) seconds at which each frame is first shown. size: (height, width). fps: the mean."""
+@dataclass
+class Tally:
+    """What happened to the packets of a video track after its first picture."""
 
-    def __init__(self, path):
-        try:
-            self.reader = decord.VideoReader(os.path.abspath(path), num_threads=1)
-            self.starts = np.asarray(self.reader.get_frame_timestamp(range(len(self.reader))))[:, 0]
-            self.fps = float(self.reader.get_avg_fps())
-            self.size = self.reader[0].shape[:2]
-        except (decord.DECORDError, RuntimeError, IndexError) as error:
-            raise _broken(path, error) from None
-        self.path = path
-
-    def batches(self, indices, count: int):
-        """Yield frames at sorted indices, uint8 (count, H, W, 3); the last batch may be smaller."""
-        for first in range(0, len(indices), count):
-            try:
-                yield self.reader.get_batch(indices[first : first + count]).asnumpy()
-            except (decord.DECORDError, RuntimeError) as error:
-                raise _broken(self.path, error) from None
+    packets: int = 0
+    errors: int = 0
+    pictures: int = 0
+    corrupt: int = 0
+    one_per_packet: bool = True  # whether each packet of this container and codec holds one picture on show
 
 
-class _PyAV:
-    """The same with PyAV. PyAV neither notices a truncated file nor applies a display rotation, so this class does both."""
+def pictures(path, largest: int = LARGEST, wanted=None, tally: Tally | None = None):
+    """Yield (seconds or None, stamp or None, frame) for every picture, in the order of show. `seconds` is on the file's clock.
 
-    def __init__(self, path):
-        self.path, starts = path, []
-        with open_media(path) as container:
-            stream = container.streams.video[0]
-            declared = stream.frames
-            for packet in container.demux(stream):
-                if packet.pts is not None:
-                    starts.append(float(packet.pts * packet.time_base))
-            self.fps = float(stream.average_rate or 0)
-        if not starts or declared and len(starts) < declared:
-            raise MediaError("truncated", f"{path}: only {len(starts)} of {declared} frames are in the file; download it again")
-        self.starts = np.sort(starts)
-        if not self.fps:
-            self.fps = (len(starts) - 1) / (self.starts[-1] - self.starts[0]) if len(starts) > 1 else 1.0
-        self.size = next(self.batches([0], 1)).shape[1:3]
-
-    def batches(self, indices, count: int):
-        """Like `_Decord.batches`, in one pass over the video."""
-        pictures = self._pictures(indices)
-        while held := list(itertools.islice(pictures, count)):
-            yield np.stack(held)
-
-    def _pictures(self, indices):
-        """Yield one picture per index, in order. If the last few frames do not decode, the last one that does replaces them."""
-        wanted, n = set(indices), -1
-        with open_media(self.path) as container:
-            try:
-                for n, frame in enumerate(container.decode(video=0)):
-                    if n in wanted:
-                        yield _upright(frame)
-                    if n == indices[-1]:
-                        return
-            except av.FFmpegError as error:
-                raise _broken(self.path, error) from None
-        if n + 1 < SPARE * len(self.starts):
-            missing = next(i for i in indices if i > n)
-            raise MediaError("truncated", f"{self.path}: frame {missing} cannot be decoded; download it again")
-        for _ in range(sum(i > n for i in indices)):
-            yield _upright(frame)
-
-
-def _upright(frame) -> np.ndarray:
-    """A decoded frame as uint8 (H, W, 3), with the video's display rotation applied."""
-    return np.rot90(frame.to_ndarray(format="rgb24"), (frame.rotation // 90) % 4)
-
-
-def _broken(path, error):
-    """The MediaError for a video that cannot be read: no_video if it has no video track, else truncated."""
-    with open_media(path) as container:
-        if not container.streams.video:
-            return MediaError("no_video", f"{path}: it has no video track")
-    first = str(error).strip().splitlines()[0][:120]
-    return MediaError("truncated", f"{path}: truncated or damaged ({first}); download it again")
-
-
-def open_video(path):
-    """Open a reader for a video's frames. Raises MediaError.
-
-    Uses decord, or PyAV if decord is missing or fails. Rotated videos also go through PyAV, because decord misreads their rows if
-    the width is not aligned.
+    wanted: stamps of the only pictures that are needed. Packets that cannot be decoded are counted in `tally` and passed over, as
+    players do. Raises MediaError if the file cannot be opened or its pictures have more than `largest` pixels.
     """
+    tally = tally or Tally()
     with open_media(path) as container:
-        if not container.streams.video:
-            raise MediaError("no_video", f"{path}: it has no video track")
-        try:
-            rotated = next(container.decode(video=0)).rotation != 0
-        except av.FFmpegError:
-            raise MediaError("truncated", f"{path}: no picture can be decoded; download it again") from None
-        except StopIteration:
-            raise MediaError("no_frames", f"{path}: the video track has no pictures; download it again") from None
-    if decord is None or rotated:
-        return _PyAV(path)
-    try:
-        return _Decord(path)
-    except MediaError:
-        return _PyAV(path)
+        track = main_track(path, container, "video")
+        if track is None:
+            raise MediaError("no_video", f"{path}: it has no video track; give it the kind audio, or name another file")
+        context = track.codec_context
+        check_pixels(path, context.width, context.height, largest)
+        context.thread_count = 1  # many files are read in parallel
+        context.options = {"max_pixels": str(min(2 * largest + 1_000_000, 2**31 - 1))}  # a size that changes on the way
+        tally.one_per_packet = container.format.name in ONE_PER_PACKET and context.name not in WITHOUT_PICTURE
+        skipping = wanted is not None and context.name in SKIPPING
+        timeline, shifts, counting = Timeline(container), {}, False
+        places = collections.deque() if container.format.name in BY_PLACE else None
+        for packet in packets(container):
+            shift = timeline.follow(packet)
+            if packet.stream.index != track.index:
+                continue
+            if shift and packet.pts is not None:
+                shifts[packet.pts] = shift
+            if skipping:
+                context.skip_frame = "DEFAULT" if packet.pts in wanted or not packet.size else "NONREF"
+            counting = counting or packet.is_keyframe  # before the first key frame nothing can be decoded
+            tally.packets += counting and packet.size > 0 and not packet.is_discard
+            try:
+                frames = packet.decode()
+            except FAULTS:
+                tally.errors += counting
+                continue
+            if places is not None and packet.size and packet.dts is not None:
+                places.append(float(packet.dts * packet.time_base))
+            for frame in frames:
+                tally.pictures += 1
+                tally.corrupt += frame.is_corrupt
+                check_pixels(path, frame.width, frame.height, largest)
+                if places:
+                    at = places.popleft()
+                else:
+                    at = None if frame.pts is None else float(frame.pts * frame.time_base) + shifts.get(frame.pts, 0.0)
+                yield at, frame.pts, frame
 
 
-def check_frames(path) -> int:
-    """Decode a whole video without converting its pictures. Returns their number.
+def _quarters(frame) -> int:
+    """The quarter turns to the left after which a picture is upright: the nearest, if a player would turn it by another angle."""
+    return round(frame.rotation / 90) % 4
 
-    `read_frames` does not fail on a video that passes. Raises MediaError.
+
+def check_pixels(path, width: int, height: int, largest: int) -> None:
+    """Raises MediaError for pictures that are too large for the memory, or that no encoder takes."""
+    if width * height > largest:
+        raise MediaError(
+            "too_large",
+            f"{path}: its pictures have {width} x {height} pixels, more than max_picture_pixels ({largest}) in config.yaml; make"
+            " them smaller, or raise the limit",
+        )
+    if width and height and max(width, height) > 200 * min(width, height):
+        raise MediaError(
+            "extreme_shape",
+            f"{path}: its pictures have {width} x {height} pixels, and a side more than 200 times the other; crop them",
+        )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The pictures on show. times: (n,) float64 seconds on the file's clock, sorted. tail: seconds that the last one is shown."""
+
+    times: np.ndarray
+    tail: float
+    fps: float
+    tick: float
+    stamps: tuple[int, ...] | None = None  # if pictures can be found by their stamps
+    size: tuple[int, int] = (0, 0)  # height, width after rotation, if the video was decoded
+
+    @property
+    def seconds(self) -> float:
+        return float(self.times[-1] - self.times[0]) + self.tail
+
+    @property
+    def spacing(self) -> float:
+        """Pictures per second."""
+        return (
+            (len(self.times) - 1) / (self.seconds - self.tail) if len(self.times) > 1 and self.seconds > self.tail else self.fps
+        )
+
+
+def first_shown(path) -> float | None:
+    """Seconds on the file's clock at which the first picture is shown; None if the video has no pictures or no times."""
+    for at, _, _ in pictures(path, largest=1 << 40):  # the limit is for pictures that are kept
+        return at
+    return None
+
+
+def decode_all(path, index: Index, largest: int = LARGEST) -> Shown:
+    """Decode a whole video without converting its pictures. `read_frames` does not fail on a video that passes.
+
+    index: of the same file. Raises MediaError: no_frames, damaged, bad_times, and as `pictures` does.
     """
-    packets = frames = 0
-    with open_media(path) as container:
-        stream = container.streams.video[0]
-        stream.codec_context.thread_count = 1  # many files are checked in parallel
-        try:
-            for packet in container.demux(stream):
-                packets += packet.size > 0
-                frames += len(packet.decode())
-        except av.FFmpegError as error:
-            raise _broken(path, error) from None
-        declared = stream.frames
-    if frames == 0:
-        raise MediaError("no_frames", f"{path}: no picture can be decoded; download it again")
-    if frames < SPARE * max(packets, declared):
-        raise MediaError("truncated", f"{path}: {frames} of {max(packets, declared)} frames can be decoded; download it again")
-    return frames
+    tally, found, size = Tally(), [], None
+    for at, _, frame in pictures(path, largest, tally=tally):
+        size = size or ((frame.width, frame.height) if _quarters(frame) % 2 else (frame.height, frame.width))
+        found.append(at)
+    if not found:
+        raise MediaError("no_frames", f"{path}: no picture can be decoded; {AGAIN}")
+    lost = tally.errors + tally.corrupt
+    if tally.one_per_packet:
+        lost = max(lost, tally.packets - tally.pictures)
+    if lost > SPARE * max(tally.packets, 1):
+        raise MediaError("damaged", f"{path}: {lost} of {tally.packets} pictures cannot be decoded; {AGAIN}")
+    times = _in_order(found, index)
+    check_length(path, float(times[-1] - times[0]), 0.0)
+    return Shown(times, index.tail, index.fps, index.tick, size=size)
 
 
-def _read(path, choose, shrink):
-    """Return (frames, facts). choose(reader) returns (sorted indices (n,), facts); shrink is applied to each batch."""
-    reader = open_video(path)
-    indices, facts = choose(reader)
-    unique, back = np.unique(indices, return_inverse=True)
-    count = max(1, BATCH // (3 * reader.size[0] * reader.size[1]))
-    turned = lambda batch: np.ascontiguousarray(batch.transpose(0, 3, 1, 2))  # noqa: E731
-    try:
-        found = [shrink(turned(batch), len(indices)) for batch in reader.batches(unique.tolist(), count)]
-    except MediaError:
-        if isinstance(reader, _PyAV):
-            raise
-        found = [shrink(turned(batch), len(indices)) for batch in _PyAV(path).batches(unique.tolist(), count)]
+def _in_order(found: list, index: Index) -> np.ndarray:
+    """The times of pictures in the order of show. Missing times are taken from the packets; wrong ones are sorted."""
+    if None not in found:
+        return np.sort(np.array(found))
+    if len(index.times) == len(found):
+        return index.times
+    return np.arange(len(found)) / (index.fps if 0 < index.fps < 1000 else 25.0)
+
+
+def _chosen(path, indices: list[int], shown: Shown, largest: int):
+    """Yield the pictures at sorted `indices` of `shown`, uint8 (H, W, 3). Fewer if the decoder hands out others."""
+    if shown.stamps is not None:
+        wanted = [shown.stamps[i] for i in indices]
+        source = pictures(path, largest, set(wanted))
+    else:
+        wanted, source = indices, ((at, n, frame) for n, (at, _, frame) in enumerate(pictures(path, largest)))
+    size, place, last = None, 0, None
+    for _, key, frame in source:
+        if key is None or last is not None and key <= last:
+            return  # the stamps are not those of the order of show
+        last = key
+        if key == wanted[place]:
+            size = size or (frame.width, frame.height)
+            if (frame.width, frame.height) != size:  # the size changes on the way: a player scales
+                frame = frame.reformat(*size)
+            yield np.rot90(frame.to_ndarray(format="rgb24"), _quarters(frame))
+            place += 1
+            if place == len(wanted):
+                return
+
+
+def _read(path, choose, shrink, reader: str, largest: int):
+    """Return (frames, facts). choose(shown) returns (sorted indices (n,), facts); shrink is applied to each batch."""
+    index = scan(path)
+    shown = (
+        Shown(index.times, index.tail, index.fps, index.tick, index.stamps) if index.each else decode_all(path, index, largest)
+    )
+    while True:
+        indices, facts = choose(shown)
+        unique, back = np.unique(indices, return_inverse=True)
+        found, batch, count = [], [], 0
+        turned = lambda some: np.ascontiguousarray(np.stack(some).transpose(0, 3, 1, 2))  # noqa: E731
+        checked = _beside_decord(path, unique.tolist(), shown) if reader == "decord" else lambda picture: picture
+        for picture in _chosen(path, unique.tolist(), shown, largest):
+            batch.append(checked(picture))
+            count += 1
+            if len(batch) * picture.nbytes >= BATCH:
+                found.append(shrink(turned(batch), len(indices)))
+                batch = []
+        if count == len(unique):
+            break
+        if shown.stamps is None:
+            raise MediaError("damaged", f"{path}: picture {unique[count]} cannot be decoded any more; {AGAIN}")
+        shown = decode_all(path, index, largest)  # the decoder shows other pictures than the packets announce
+    if batch:
+        found.append(shrink(turned(batch), len(indices)))
     frames = np.concatenate(found)
     return (frames if len(unique) == len(indices) else frames[back]), facts
+
+
+def _beside_decord(path, indices: list[int], shown: Shown):
+    """A function that takes PyAV's pictures at `indices` in turn and returns decord's. Raises MediaError where they differ."""
+
+    def misread(what):
+        return MediaError("misread", f"{path}: decord {what}; set reader to auto in config.yaml, or {CONVERT}")
+
+    if decord is None:
+        raise misread("is not installed for this platform")
+    try:
+        video = decord.VideoReader(str(path), num_threads=1)
+        starts = np.asarray(video.get_frame_timestamp(range(len(video))))[:, 0]
+        if len(starts) != len(shown.times):
+            raise misread(f"finds {len(starts)} pictures, but {len(shown.times)} are shown")
+        late = np.abs((starts - starts[0]) - (shown.times - shown.times[0])).max()
+        if not late < 2e-3:
+            raise misread(f"misplaces pictures in time (by {late:.3g} s)")
+        read = iter(indices)
+
+        def checked(picture):
+            try:
+                theirs = video[next(read)].asnumpy()
+            except (decord.DECORDError, RuntimeError, IndexError) as error:
+                raise misread(f"fails ({str(error).strip().splitlines()[0][:80]})") from None
+            if theirs.shape != picture.shape or np.abs(theirs.astype(np.int16) - picture).mean() > 2:
+                raise misread("gives another picture than the one on show")
+            return theirs
+
+        return checked
+    except (decord.DECORDError, RuntimeError, IndexError) as error:
+        raise misread(f"cannot read it ({str(error).strip().splitlines()[0][:80]})") from None
+
+
+def decoding_arguments(parser) -> None:
+    """Add the options of scripts that decode."""
+    parser.add_argument("--reader", choices=READERS, default="auto", help="the library that reads the frames of videos")
+    parser.add_argument("--max-picture-pixels", type=int, default=LARGEST, help="larger pictures and frames are refused")
 
 
 def as_is(frames, count):
     return frames
 
 
-def read_frames(path, fps: float, max_frames: int, shrink=as_is) -> tuple[np.ndarray, float]:
-    """The pictures shown at t = k / fps, uint8 (T, 3, H, W), and the fps used (see `sample_times`). Raises MediaError.
+def read_frames(path, fps: float, max_frames: int, shrink=as_is, reader: str = "auto", largest: int = LARGEST):
+    """The pictures on show at t = k / fps after the first, uint8 (T, 3, H, W), and the fps used (see `sample_times`).
 
-    shrink(frames, T) is called with each decoded batch and the total number of frames; the batches it returns are kept.
+    shrink(frames, T) is called with each decoded batch and the total number of frames; the batches it returns are kept. reader:
+    one of READERS. largest: the most pixels of a picture. Raises MediaError.
     """
 
-    def choose(reader):
-        starts = reader.starts - reader.starts[0]
-        times, rate = sample_times(float(starts[-1]) + 1.0 / reader.fps, fps, max_frames)
-        return np.searchsorted(starts, times + 1e-4, side="right") - 1, rate
+    def choose(shown):
+        times, rate = sample_times(shown.seconds, fps, max_frames)
+        slack = max(1e-4, 0.6 * shown.tick) if shown.tick < 2e-3 else 1e-4  # times are rounded to ticks, unless a tick is a frame
+        return np.searchsorted(shown.times - shown.times[0], times + slack, side="right") - 1, rate
 
-    return _read(path, choose, shrink)
+    return _read(path, choose, shrink, reader, largest)
 
 
-def read_spread_frames(path, interval: float, min_frames: int, max_frames: int, shrink=as_is) -> tuple[np.ndarray, float]:
+def read_spread_frames(
+    path, interval: float, min_frames: int, max_frames: int, shrink=as_is, reader: str = "auto", largest: int = LARGEST
+):
     """Frames spread over the video, uint8 (T, 3, H, W), and their number per second (see `sampling`). Raises MediaError.
 
-    shrink: as in `read_frames`.
+    shrink, reader, largest: as in `read_frames`.
     """
 
-    def choose(reader):
-        seconds = len(reader.starts) / reader.fps
-        indices = spread_indices(len(reader.starts), seconds, interval, min_frames, max_frames)
-        return indices, len(indices) / seconds
+    def choose(shown):
+        indices = spread_indices(len(shown.times), shown.seconds, interval, min_frames, max_frames)
+        return indices, len(indices) / shown.seconds
 
-    return _read(path, choose, shrink)
+    return _read(path, choose, shrink, reader, largest)

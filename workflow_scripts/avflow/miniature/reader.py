@@ -20,7 +20,7 @@ def collect(intake: Intake) -> None:
 
 def read_rows(path: Path, dataset: str, setting: str) -> list[Question]:
     """The questions of a test.csv. setting: "av_video" or "items"."""
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     if setting == "av_video":
         return [benchmark_rows.video_question(row, dataset, *INSTRUCTIONS[setting]) for row in rows]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..errors import InputError
+from ..errors import InputError, Unusable
 from ..questions import Question
 from .spans import Spans
 
@@ -109,8 +109,10 @@ def render(question: Question, system_prompt: str, media: dict[str, MediaLayout]
 def build(question: Question, tokenizer, system_prompt: str, media: dict[str, MediaLayout], unions=None) -> Prompt:
     """Lay out one question. media: one `MediaLayout` per media id. unions: name -> span names, for this setting.
 
-    Raises InputError if an option's letter is not a single token, or if a medium has another number of tokens than positions.
+    Raises Unusable if an option's label is not a single token of this model, or if a text holds one of its special tokens.
+    Raises InputError if a medium has another number of tokens than positions.
     """
+    _check_texts(question, tokenizer)
     text, runs = render(question, system_prompt, media)
     encoded = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
     ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
@@ -127,11 +129,12 @@ def build(question: Question, tokenizer, system_prompt: str, media: dict[str, Me
 
     letter_ids = []
     for option in question.options:
-        start = next(s for s, _, atom, *_ in runs if atom == f"option_{option.label}") + _option_format(question).index("{label}")
+        start = next(s for s, _, atom, *_ in runs if atom == f"option_{option.label}") + _label_at(question, option)
         index = next(i for i, (s, _) in enumerate(offsets) if s >= start)
         alone = tokenizer(option.label, add_special_tokens=False)["input_ids"]
         if alone != [ids[index]]:
-            raise InputError(f"question {question.question_id}: letter {option.label} is not a single token in this prompt")
+            where = f"question {question.question_id}: letter {option.label}"
+            raise Unusable("bad_options", f"{where} is not a single token in this prompt; give the options other labels")
         parts[f"option_{option.label}.letter"] = [index]
         letter_ids.append(ids[index])
 
@@ -142,6 +145,22 @@ def build(question: Question, tokenizer, system_prompt: str, media: dict[str, Me
         letter_ids=torch.tensor(letter_ids),
         variant_ids=_variant_ids(question, tokenizer),
     )
+
+
+def _label_at(question: Question, option) -> int:
+    """The number of characters that stand before the label in the option's line."""
+    before = _option_format(question).partition("{label}")[0]
+    return len(before.format(text=option.text))
+
+
+def _check_texts(question: Question, tokenizer) -> None:
+    """Raises Unusable if a text of the question holds a special token of this model: it would not be read as text."""
+    added = sorted(tokenizer.get_added_vocab())
+    texts = [s.get("text", s.get("format", "")) for s in question.layout] + [o.text for o in question.options]
+    for token in added:
+        if any(token in text for text in texts):
+            what = f"question {question.question_id}: a text holds {token}, a special token of this model"
+            raise Unusable("special_tokens", f"{what}; write it in other words")
 
 
 def _variant_ids(question, tokenizer) -> torch.Tensor:

@@ -14,7 +14,7 @@ from transformers import Qwen2_5OmniThinkerForConditionalGeneration
 from transformers.utils import logging
 
 from ..errors import InputError
-from ..media import HOP, SAMPLE_RATE, log_mel, mel_frames
+from ..media import SAMPLE_RATE, SHORTEST_SOUND, log_mel, mel_frames
 from .adapter import Adapter, grid_positions
 from .checkpoint import read_config, read_tokenizer, shards
 from .prompt import Block, MediaLayout
@@ -30,7 +30,6 @@ TOKENS = {
 }
 MODEL_TYPES = ("qwen2_5_omni", "qwen2_5_omni_thinker")
 LONGEST_SOUND = 300 * SAMPLE_RATE  # the official feature extractor drops the rest (chunk_length in preprocessor_config.json)
-SHORTEST_SOUND = 2 * HOP + 1  # in samples: enough for one audio token
 
 
 def audio_tokens(samples: int) -> int:

@@ -13,10 +13,12 @@ import re
 import torch
 
 from ..errors import InputError
+from ..questions.option_labels import LABELS
 
-OPTION = re.compile(r"option_[A-Z]")
+OPTION = re.compile(r"option_[A-Za-z0-9]+")
+LETTER = re.compile(rf"option_(?:{'|'.join(LABELS)})(?:\.letter)?")
 CANDIDATE = re.compile(r"candidate_\d+")
-ATOM = re.compile(r"system|delimiter|video|audio|candidate_\d+|reference|instruction|question_text|option_[A-Z]|tail|last")
+ATOM = re.compile(r"system|delimiter|video|audio|candidate_\d+|reference|instruction|question_text|option_[A-Za-z0-9]+|tail|last")
 
 
 class Spans:
@@ -59,7 +61,8 @@ class Spans:
         if name in self.unions:
             found = [self.atoms[a] for a in self.unions[name] if a in self.atoms]
             return torch.cat(found).sort().values if found else torch.empty(0, dtype=torch.int64)
-        if name in ("audio", "video") and {"audio", "video"} & self.atoms.keys():  # a clip without sound
+        silent = name in ("audio", "video") and {"audio", "video"} & self.atoms.keys()  # a clip without sound
+        if silent or LETTER.fullmatch(name):  # or a question without this option
             return torch.empty(0, dtype=torch.int64)
         raise InputError(f"span {name!r} does not exist; this sequence has {', '.join(self.names())}")
 

@@ -15,9 +15,11 @@ from ..cli import Progress
 from ..errors import InputError, Unusable
 from ..hub import Shipped
 from ..storage import whole
-from .benchmark_rows import LETTERED, direction_of, items_question, safe
+from .benchmark_rows import LETTERED, direction_of, items_question
 from .layouts import KINDS, TAG
+from .names import safe_ids
 from .preparation import Intake, require_columns
+from .texts import check_text, shown
 
 TEXT = ("question_id", "question_type_id", "question", "options", "answer")
 PATHS = ("image_path", "audio_path")
@@ -38,6 +40,8 @@ def collect(intake: Intake) -> None:
     if not files:
         raise InputError(f"{folder}: no parquet file found; download the dataset again")
     rows = [row for path in files for row in _texts(path)]
+    ids = safe_ids(row["question_id"] for row in rows)
+    rows = [{**row, "question_id": ids[str(row["question_id"])]} for row in rows]
     rows = [row for row in intake.rows(rows, "task_name", files[0]) if _matching(row, intake)]
     if rows and set(PATHS) <= rows[0].keys():
         shipped = Shipped(folder)
@@ -56,17 +60,17 @@ def _texts(path: Path) -> list[dict]:
     require_columns(path, [dict.fromkeys(names)], TEXT)
     rows = table.read(columns=[*TEXT, *(p for p in PATHS if p in names)]).to_pylist()
     for number, row in enumerate(rows):
-        if row["question_type_id"] is None:
-            raise InputError(f"{path}: question {row['question_id']} has no question_type_id; download it again")
-        task = TASKS.get(int(row["question_type_id"]), f"task_{row['question_type_id']}")
-        row.update(question_id=safe(row["question_id"]), task_name=task, file=path, number=number)
+        kind = row["question_type_id"]
+        known = TASKS.get(int(kind)) if str(kind).strip().isdecimal() else None
+        row.update(task_name=known or (None if kind is None else f"task_{kind}"), file=path, number=number)
     return rows
 
 
 def _matching(row: dict, intake: Intake) -> bool:
     """Whether the tags name one reference and four candidates. If not, the question is dropped."""
-    tags = [KINDS[tag] for tag, _ in set(TAG.findall(row["question"]))]
     try:
+        check_text(row["question"], f"question {intake.prefix}__{row['question_id']}: its question")
+        tags = [KINDS[tag] for tag, _ in set(TAG.findall(row["question"]))]
         direction_of(
             f"{intake.prefix}__{row['question_id']}", {kind: tags.count(kind) for kind in KINDS.values() if kind in tags}
         )
@@ -98,7 +102,8 @@ def _question(row: dict, media: dict, intake: Intake):
 
 def _lettered(options) -> list[str]:
     """Options with their letters. One edition ships the letters; for the other they are added here."""
-    options = [str(o) for o in options]
+    if not isinstance(options, list) or not all(isinstance(o, str) for o in options):
+        raise Unusable("bad_options", f"options {shown(options)} are not a list of texts")
     if any(LETTERED.fullmatch(o.strip()) for o in options):
         return options
     return [f"{letter}. {option}" for letter, option in zip("ABCDEFGH", options)]

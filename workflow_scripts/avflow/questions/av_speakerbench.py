@@ -5,9 +5,12 @@ Every question is built to need both modalities: it names what is seen and asks 
 """
 
 import csv
+import io
 
+from ..errors import InputError
 from ..hub import Shipped
-from .benchmark_rows import safe
+from ..storage import read_text
+from .names import safe_ids
 from .preparation import Intake, find_one, require_columns
 
 COLUMNS = ("question_id", "question", "choices", "answer", "task_id", "audio_visual_path")
@@ -18,10 +21,13 @@ def collect(intake: Intake) -> None:
     """Take in the questions of test.csv. Raises InputError if a file, a column or a task is missing."""
     folder = intake.arguments.folder
     where = find_one(folder, "test.csv")
-    with open(where, newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_text(where), newline="")))
+    except csv.Error as error:
+        raise InputError(f"{where}: not a csv file ({error}); download it again") from None
     require_columns(where, rows, COLUMNS)
-    rows = [{"needs": "AV", **row, "question_id": safe(row["question_id"])} for row in rows]
+    ids = safe_ids(row["question_id"] for row in rows)
+    rows = [{"needs": "AV", **row, "question_id": ids[str(row["question_id"])]} for row in rows]
     shipped = Shipped(folder, ARCHIVES)
     for row in intake.rows(rows, "task_id", where):
         intake.take_clip(row, row["audio_visual_path"], shipped)

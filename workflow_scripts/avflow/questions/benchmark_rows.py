@@ -12,23 +12,14 @@ from pathlib import Path
 
 from ..errors import Unusable
 from .layouts import KINDS, TAG
+from .names import safe
 from .question import MediaItem, Option, Question
+from .texts import check_text, shown
 
 RUN = re.compile(rf"\s*{TAG.pattern}(?:\s*,?\s*(?:(?:or|and)\s+)?{TAG.pattern})*")
 ORDINAL = re.compile(r"\b(first|second|third|fourth)\s+(image|picture|audio|sound|video|clip)\b", re.IGNORECASE)
 ORDINALS = ("first", "second", "third", "fourth")
 LETTERED = re.compile(r"([A-Z])\s*[.:)]\s*(.+)", re.DOTALL)
-UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
-
-
-def safe(name) -> str:
-    """The name as a safe file name: "_" replaces every character except ASCII letters, digits, "_", "." and "-"."""
-    return UNSAFE.sub("_", str(name))
-
-
-def slug(name) -> str:
-    """A task's name in one common spelling: "Speech Recognition" -> "speech_recognition"."""
-    return re.sub(r"[^a-z0-9]+", "_", str(name).lower()).strip("_")
 
 
 def lettered_options(choices, where: str) -> list[tuple[str, str]]:
@@ -36,9 +27,11 @@ def lettered_options(choices, where: str) -> list[tuple[str, str]]:
     if isinstance(choices, str):
         try:
             choices = ast.literal_eval(choices)
-        except (ValueError, SyntaxError):
-            raise Unusable("bad_options", f"{where}: choices {choices!r} are not a list") from None
-    matches = [LETTERED.fullmatch(str(c).strip()) for c in choices]
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            raise Unusable("bad_options", f"{where}: choices {shown(choices)} are not a list") from None
+    if not isinstance(choices, list | tuple):
+        raise Unusable("bad_options", f"{where}: choices {shown(choices)} are not a list")
+    matches = [LETTERED.fullmatch(c.strip()) if isinstance(c, str) else None for c in choices]
     if not all(matches):
         raise Unusable("bad_options", f"{where}: choices {choices!r} do not all begin with a letter such as 'A.'")
     return [(m[1], m[2].strip()) for m in matches]
@@ -51,6 +44,7 @@ def video_question(row: dict, dataset: str, instruction: str, ending: str = "", 
     """
     prefix = dataset.replace("-", "_")
     question_id = f"{prefix}__{row['question_id']}"
+    check_text(row["question"], f"question {question_id}: its question")
     options = tuple(Option(label, text) for label, text in lettered_options(row["choices"], question_id))
     path = row["audio_visual_path"]
     media = MediaItem("v1", f"{prefix}__{safe(Path(path).stem)}", "video", "video", path)
@@ -86,6 +80,7 @@ def items_question(row: dict, dataset: str, instruction: str, option_format: str
     """
     prefix = dataset.replace("-", "_")
     question_id = f"{prefix}__{row['question_id']}"
+    check_text(row["question"], f"question {question_id}: its question")
     paths = {"image": list(row["image_path"]), "audio": list(row["audio_path"])}
     direction = direction_of(question_id, {kind: len(found) for kind, found in paths.items()})
     one, many = ("image", "audio") if direction == "I2A" else ("audio", "image")

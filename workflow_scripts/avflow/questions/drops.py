@@ -18,7 +18,7 @@ class Dropped:
 
 def write_drops(dropped: list[Dropped], path) -> None:
     """Write a tsv, sorted by question. It is written even if nothing was dropped, so that an empty list is explicit."""
-    with whole(path) as part, open(part, "w", newline="", encoding="utf-8") as file:
+    with whole(path) as part, open(part, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow([f.name for f in fields(Dropped)])
         for one in sorted(dropped, key=astuple):

@@ -28,17 +28,15 @@ SHORT = 0.5  # a clip's sound may end this many seconds before its pictures
 SILENT = 1e-4  # root mean square, as a share of full scale: -80 dB
 
 
-def keep_usable(
-    questions: list[Question], root, table_path, needs_audio: bool, threads=1, max_seconds=None, problems=None, told=""
-):
+def keep_usable(questions, root, table_path, needs_audio: bool, threads=1, max_seconds=None, problems=None, told="", **decoding):
     """Probe all media under `root` and write the table as tsv. Returns the usable questions and the `Dropped` ones.
 
     Files that an earlier run probed, and that have not changed since, are not decoded again (`probe_record`).
 
     max_seconds: questions with a longer video are dropped as too_long. problems: path -> (reason, detail), for media that could
-    not be copied into place. told: leave a snapshot for `replanning`. The column status is "ok" or the reason of the
-    `MediaError`; questions_dropped counts the questions that use a file that is not ok. Raises InputError with the first reason
-    if no question is left.
+    not be copied into place. told: leave a snapshot for `replanning`. decoding: `reader` and `largest` of `probe`. The column
+    status is "ok" or the reason of the `MediaError`; questions_dropped counts the questions that use a file that is not ok.
+    Raises InputError with the first reason if no question is left.
     """
     users, problems = {}, problems or {}
     for q in questions:
@@ -53,7 +51,7 @@ def keep_usable(
         try:
             if path in problems:
                 raise MediaError(*problems[path])
-            how = dict(kind=kind, needs_audio=needs_audio and kind == "video")
+            how = dict(kind=kind, needs_audio=needs_audio and kind == "video", **decoding)
             found, digest, state = record.probe(Path(root) / path, how, lambda: probe(Path(root) / path, **how))
             if isinstance(found, MediaError):
                 raise found
@@ -69,8 +67,11 @@ def keep_usable(
         found = dict(zip(sorted(users), pool.map(examine, sorted(users))))
     _write(found, users, table_path)
     if told:
-        media = [Medium(key[0], key[1], state, digest, status) for key, (_, status, _, digest, state) in found.items()]
-        remember(table_path, told, media)
+        clusters = {q.question_id: q.cluster for q in questions}
+        of = lambda key: sorted({clusters[name] for name in users[key]})  # noqa: E731
+        remember(
+            table_path, told, [Medium(k[1], of(k), state, digest, status) for k, (_, status, _, digest, state) in found.items()]
+        )
     kept, dropped = [], []
     for q in questions:
         mine = [found[m.media_id, m.path, m.kind] for m in q.media]
@@ -90,11 +91,15 @@ def keep_usable(
 
 
 def _check_names(users) -> None:
-    """Raises InputError if two files have the same media_id: one would get the features of the other."""
-    paths = {}
-    for media_id, path, _ in sorted(users):
-        if paths.setdefault(media_id, path) != path:
-            raise InputError(f"media_id {media_id} names both {paths[media_id]} and {path}; give each file its own id")
+    """Raises InputError if two files, or two kinds of a file, have the same media_id: one would get the features of the other."""
+    found = {}
+    for media_id, path, kind in sorted(users):
+        other = found.setdefault(media_id, (path, kind))
+        if other != (path, kind):
+            raise InputError(
+                f"media_id {media_id} names both {other[0]} ({other[1]}) and {path} ({kind}); give one of them another key"
+                " media_id in the questions, or rename a file"
+            )
 
 
 def _flags(facts: MediaFacts):
@@ -118,7 +123,7 @@ def _twins(question: Question, found) -> tuple[MediaItem, MediaItem] | None:
 
 def _write(found, users, table_path) -> None:
     """Write the table, sorted by medium."""
-    with whole(table_path) as part, open(part, "w", newline="", encoding="utf-8") as file:
+    with whole(table_path) as part, open(part, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.DictWriter(file, COLUMNS, delimiter="\t", lineterminator="\n")
         writer.writeheader()
         for key, (facts, status, detail, digest, _) in found.items():

@@ -4,43 +4,55 @@ A line needs question_id, task, question, options, answer and media.
 
 * An option is a text, or an object with the key text. In the setting items the object also needs candidate, the id of a medium.
 * A medium needs path and kind. In the setting items a reference needs its role; the default role is candidate.
-* Defaults: labels A, B, ..; ids in order; media_id from the path; group from the task; the layout of Eq. 1 or Eq. 3.
+* Defaults: labels from the options' texts ("A. hiss"), else A, B, ..; ids in order; media_id from the path; group from the task;
+  the layout of Eq. 1 or Eq. 3.
 """
 
 import json
 from pathlib import Path, PurePosixPath
 
-from ..errors import InputError
-from .benchmark_rows import options_segment, safe
+from ..errors import InputError, Unusable
+from ..storage import lines_of
+from .benchmark_rows import options_segment
 from .layouts import NAMES
+from .names import safe
+from .option_labels import answer_of, split_labels
 from .preparation import Intake
 from .question import MediaItem, Option, Question
+from .texts import check_text, shown
 
 REQUIRED = {"question_id", "task", "question", "options", "answer", "media"}
 OPTIONAL = {"group", "needs", "layout", "layout_name", "question_raw", "flags"}
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def collect(intake: Intake) -> None:
-    """Take in the questions of --questions-file. Raises InputError that names the line if a line is not in this format."""
+    """Take in the questions of --questions-file. Raises InputError that names the line if a line is not in this format.
+
+    A question whose values are faulty is dropped with the reason. If its id is faulty, it is called by its line.
+    """
     path = intake.arguments.questions_file
-    rows = [_row(line, f"{path}, line {n}") for n, line in enumerate(_lines(path), 1) if line.strip()]
+    rows, lines = [_row(line, n, path) for n, line in enumerate(_lines(path), 1) if line.strip()], {}
+    for row in rows:
+        first = lines.setdefault(row["question_id"], row["where"])
+        if first != row["where"]:
+            raise InputError(f"{row['where']}: question_id {row['question_id']} occurs in {first}, too; give each its own")
     for row in intake.rows(rows, "task", path):
         intake.take(row, lambda row: _question(row, intake))
 
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return lines_of(path)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; questions_file in config.yaml must name a file of JSON Lines") from None
 
 
-def _row(line: str, where: str) -> dict:
+def _row(line: str, number: int, path) -> dict:
     """The object of a line. Raises InputError if its keys, or those of its media or options, are wrong."""
+    where = f"{path}, line {number}"
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: not JSON ({error}); write one object per line") from None
     if not isinstance(row, dict):
         raise InputError(f"{where}: found {type(row).__name__} instead of an object; write one object per line")
@@ -52,10 +64,13 @@ def _row(line: str, where: str) -> dict:
         if not isinstance(row[name], list):
             raise InputError(f"{where}: {name} is not a list; write a list")
         if name == "options":
-            row[name] = [{"text": o} if isinstance(o, str) else o for o in row[name]]
+            row[name] = [o if isinstance(o, dict) else {"text": o} for o in row[name]]
         for entry in row[name]:
             _check_keys(where, f"an entry of {name}", entry, required, optional)
-    return {**row, "where": where, "group": row.get("group")}
+    given = row["question_id"]
+    named = isinstance(given, str) and given.strip() or isinstance(given, int) and not isinstance(given, bool)
+    about = {"where": where, "group": row.get("group"), "id_given": given}
+    return {**row, **about, "question_id": str(given) if named else f"line_{number}", "named": named}
 
 
 def _check_keys(where, what, entry, required: set, optional: set) -> None:
@@ -70,8 +85,11 @@ def _check_keys(where, what, entry, required: set, optional: set) -> None:
 def _question(row: dict, intake: Intake) -> Question:
     """The question with its defaults filled in. Raises Unusable, or InputError for an unknown role or a reserved layout_name."""
     arguments, where = intake.arguments, row["where"]
+    if not row["named"]:
+        raise Unusable("bad_text", f"{where}: question_id is {shown(row['id_given'])}; write a text of letters and digits")
     items = _media(row["media"], arguments.setting, intake.prefix, where)
-    options = tuple(Option(o.get("label", letter), o["text"], o.get("candidate")) for o, letter in zip(row["options"], LETTERS))
+    check_text(row["question"], f"{where}: question")
+    options, answer = _options(row)
     name = row.get("layout_name") or (
         "own" if "layout" in row else {"av_video": "paper_eq1", "items": "paper_eq3"}[arguments.setting]
     )
@@ -87,35 +105,47 @@ def _question(row: dict, intake: Intake) -> Question:
         needs=row.get("needs", "unknown"),
         question=row["question"],
         options=options,
-        answer=row["answer"],
+        answer=answer,
         media=items,
-        layout=tuple(row.get("layout") or _layout(row["question"], items, arguments)),
-        correct_candidate=next((o.candidate for o in options if o.label == row["answer"]), None),
-        flags=tuple(row.get("flags", ())),
+        layout=_listed(row, "layout") or tuple(_layout(row["question"], items, arguments)),
+        correct_candidate=next((o.candidate for o in options if o.label == answer), None),
+        flags=_listed(row, "flags"),
         question_raw=row.get("question_raw", ""),
     )
+
+
+def _listed(row: dict, key: str) -> tuple:
+    """A list of the row as a tuple, empty if it is left out. Raises Unusable for anything else."""
+    if not isinstance(row.get(key, []), list):
+        raise Unusable("invalid", f"{row['where']}: {key} is {shown(row[key])}; write a list")
+    return tuple(row.get(key, ()))
+
+
+def _options(row: dict) -> tuple[tuple[Option, ...], str]:
+    """The options with their labels, and the label of the right one. Raises Unusable."""
+    where, given = row["where"], row["options"]
+    for number, option in enumerate(given, 1):
+        check_text(option["text"], f"{where}: option {number}")
+    labels = [option.get("label") for option in given]
+    pairs = split_labels([option["text"] for option in given], labels, where)
+    sure = any(labels) or any(text != option["text"] for (_, text), option in zip(pairs, given))
+    options = tuple(Option(label, text, option.get("candidate")) for (label, text), option in zip(pairs, given))
+    return options, answer_of(row["answer"], pairs, where, sure)
 
 
 def _media(entries: list[dict], setting: str, prefix: str, where: str) -> tuple[MediaItem, ...]:
     """The media, by default with ids v1, or c1, c2, .. and r1, numbered within each role. Raises InputError for unknown roles."""
     short, counts, made = {"video": "v", "candidate": "c", "reference": "r"}, {}, []
     for entry in entries:
+        path = check_text(entry["path"], f"{where}: path of a medium")
         role = entry.get("role", "video" if setting == "av_video" else "candidate")
-        if role not in short:
-            raise InputError(f"{where}: role {role!r} of {entry['path']} is unknown; known: {', '.join(short)}")
+        if not isinstance(role, str) or role not in short:
+            raise InputError(f"{where}: role {role!r} of {path} is unknown; known: {', '.join(short)}")
         counts[role] = counts.get(role, 0) + 1
-        path = entry["path"]
+        path = str(PurePosixPath(path))
         media_id = entry.get("media_id", safe(PurePosixPath(path).with_suffix("")))
-        made.append(
-            MediaItem(
-                entry.get("id", f"{short[role]}{counts[role]}"),
-                f"{prefix}__{media_id}",
-                entry["kind"],
-                role,
-                path,
-                entry.get("index", counts[role]),
-            )
-        )
+        id = entry.get("id", f"{short[role]}{counts[role]}")
+        made.append(MediaItem(id, f"{prefix}__{media_id}", entry["kind"], role, path, entry.get("index", counts[role])))
     return tuple(made)
 
 

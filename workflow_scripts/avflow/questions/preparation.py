@@ -16,12 +16,15 @@ from pathlib import Path, PurePosixPath
 from ..errors import InputError, Unusable
 from ..hub import Shipped, put_in_place
 from ..hub.archives import Source
+from ..media import decoding_arguments
 from ..storage import manifest
 from . import readers
-from .benchmark_rows import safe, slug, video_question
+from .benchmark_rows import video_question
 from .drops import Dropped, write_drops
 from .media_table import keep_usable
+from .names import apart, check_tasks, digest, safe, slug
 from .question import split_for_knockout, write_questions
+from .texts import check_text, shown
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -49,6 +52,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     )
     made.add_argument("--max-seconds", type=float, help="drop questions with a longer video")
     made.add_argument("--silent-videos", action="store_true", help="keep videos without an audio track")
+    decoding_arguments(made)
     made.add_argument("--threads", type=int, default=os.cpu_count(), help="number of files probed in parallel")
     made.add_argument("--told", default="", help="for the rules: what decides the outputs, JSON; it is kept beside --media")
     made.add_argument("--questions", type=Path, required=True, help="output, JSON Lines")
@@ -63,6 +67,11 @@ class Intake:
     def __init__(self, arguments):
         if arguments.folder:
             manifest.check(arguments.folder, "download_dataset")
+        for key in ("instruction", "ending", "option_format"):
+            try:
+                check_text(getattr(arguments, key), f"config.yaml: {key} of dataset {arguments.dataset}", blank=True)
+            except Unusable as error:
+                raise InputError(str(error)) from None
         self.arguments, self.questions, self.dropped = arguments, [], []
         self.jobs: dict[str, Source] = {}  # path under the root -> the medium to copy there
         self.stems: dict[str, Source] = {}  # file name without suffix -> medium; the name becomes the media_id
@@ -71,27 +80,43 @@ class Intake:
     def rows(self, rows: list[dict], task_column: str, where) -> list[dict]:
         """The rows of the selected tasks, with `task` and `group` added. Rows that `keep` excludes are dropped as filtered.
 
-        A row's group comes from `groups`, else from the row itself, else it is the task. Raises InputError if a column or a task
-        that the configuration names does not exist.
+        A row's group comes from `groups`, else from the row itself, else it is the task. Rows without the name of a task are
+        dropped. Raises InputError if a column or a task that the configuration names does not exist, or if two tasks would get
+        the same name.
         """
         require_columns(where, rows, [task_column, *self.arguments.keep])
+        rows = [row for row in rows if self._names_task(row, task_column)]
+        if not rows:
+            return []
         found = sorted({slug(row[task_column]) for row in rows})
         wanted = {task for pattern in self.arguments.tasks for task in _matching(pattern, found, where)}
         groups = self.arguments.groups.items()
         group_of = {task: group for group, tasks in groups for pattern in tasks for task in _matching(pattern, found, where)}
         for pattern in self.arguments.knockout_tasks:
             _matching(pattern, found, where)
+        check_tasks([row[task_column] for row in rows if slug(row[task_column]) in wanted], where)
         kept = []
         for row in rows:
             task = slug(row[task_column])
             if task not in wanted:
                 continue
-            left_out = [c for c, values in self.arguments.keep.items() if not _among(row[c], values)]
+            left_out = [c for c, values in self.arguments.keep.items() if not _among(row.get(c), values)]
             if left_out:
-                self.drop(row["question_id"], task, "filtered", f"{left_out[0]} is {row[left_out[0]]!r}")
+                self.drop(row["question_id"], task, "filtered", f"{left_out[0]} is {row.get(left_out[0])!r}")
             else:
                 kept.append({**row, "task": task, "group": group_of.get(task) or row.get("group") or task})
         return self._limited(kept)
+
+    def _names_task(self, row: dict, column: str) -> bool:
+        """Whether a row names its task. If not, its question is dropped."""
+        try:
+            name = check_text(row.get(column), f"question {row['question_id']}: its {column}")
+            if not slug(name):
+                raise Unusable("bad_text", f"question {row['question_id']}: its {column} {name!r} has no letter or digit")
+        except Unusable as error:
+            self.drop(row["question_id"], "", error.reason, str(error))
+            return False
+        return True
 
     def _limited(self, rows):
         """At most `per_task` rows per task: those whose ids have the smallest hashes, so the choice favours no part of a file."""
@@ -115,11 +140,15 @@ class Intake:
 
     def place(self, shipped: Shipped, path: str) -> str:
         """Schedule a medium to be copied into place. Returns the path that it will have. Raises Unusable."""
+        if not isinstance(path, str) or not path.strip():
+            raise Unusable("null_media", f"the path of a medium is {shown(path)}")
         source = shipped.find(path)
         name = safe(PurePosixPath(path).name)
         if self.stems.setdefault(PurePosixPath(name).stem, source) != source:  # another folder has a file of this name
             name = safe(path)
-        self.jobs[f"media/{name}"] = source
+        if self.jobs.setdefault(f"media/{name}", source) != source:  # other characters made two names equal
+            name = f"{digest(path)}-{name}"
+            self.jobs[f"media/{name}"] = source
         return f"media/{name}"
 
     def take_clip(self, row: dict, path: str, shipped: Shipped) -> None:
@@ -176,9 +205,11 @@ def finish(intake: Intake) -> None:
     if not intake.questions:
         first = intake.dropped[0].detail if intake.dropped else "no row belongs to a selected task"
         raise InputError(f"dataset {arguments.dataset}: no question can be used; first reason: {first}")
+    intake.questions = apart(intake.questions)
     needs_audio = arguments.setting == "av_video" and not arguments.silent_videos
     problems = put_in_place(intake.jobs, arguments.root, arguments.threads)
     limits = dict(threads=arguments.threads, max_seconds=arguments.max_seconds, problems=problems, told=arguments.told)
+    limits |= dict(reader=arguments.reader, largest=arguments.max_picture_pixels)
     kept, dropped = keep_usable(intake.questions, arguments.root, arguments.media, needs_audio, **limits)
     dropped += intake.dropped
     per_task = len(kept) if arguments.knockout == "all" else arguments.knockout

@@ -12,10 +12,12 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 
 from ..errors import InputError, Unusable
-from ..storage import whole
+from ..storage import lines_of, whole
+from .names import file_of
+from .option_labels import check_labels
+from .texts import check_text
 
 SETTINGS = ("av_video", "items")
 NEEDS = ("A", "V", "AV", "unknown")
@@ -75,23 +77,39 @@ class Question:
             if not ok:
                 raise Unusable(reason, f"question {self.question_id}: {what}")
 
-        check(SAFE_NAME.fullmatch(self.question_id), "its id is not filename-safe; use letters, digits, '_', '-' and '.'")
+        safe = isinstance(self.question_id, str) and SAFE_NAME.fullmatch(self.question_id)
+        check(safe, "its id is not filename-safe; use letters, digits, '_', '-' and '.'")
         check(self.setting in SETTINGS, f"setting {self.setting!r} is unknown; known: {', '.join(SETTINGS)}")
         check(self.needs in NEEDS, f"needs {self.needs!r} is unknown; known: {', '.join(NEEDS)}")
+        for what, text in (("task", self.task), ("group", self.group), ("question", self.question)):
+            check_text(text, f"question {self.question_id}: its {what}")
+        check_text(self.question_raw, f"question {self.question_id}: its question_raw", blank=True)
+        for number, option in enumerate(self.options, 1):
+            check_text(option.text, f"question {self.question_id}: its option {number}")
+            check(isinstance(option.candidate, str | None), f"candidate {option.candidate!r} of option {number} is not a text")
         labels = [o.label for o in self.options]
-        check(len(labels) >= 2 and len(set(labels)) == len(labels), f"options {labels} need two or more labels, all different")
+        check_labels(labels, f"question {self.question_id}")
         wrong = f"answer {self.answer!r} is not among its options {labels}; correct it or drop the question"
         check(self.answer in labels, wrong, "bad_answer")
         texts = {o.text for o in self.options}
         check(len(texts) == len(labels), "two options have the same text; drop the question", "same_options")
         ids = [m.id for m in self.media]
-        check(ids and len(set(ids)) == len(ids), f"media ids {ids}: give one or more, all different")
+        named = ids and all(isinstance(i, str) for i in ids) and len(set(ids)) == len(ids)
+        check(named, f"media ids {ids}: give one or more texts, all different")
         for m in self.media:
             check(m.kind in KINDS and m.role in ROLES, f"media {m.id}: kind {m.kind!r} or role {m.role!r} is unknown")
             check(SAFE_NAME.fullmatch(m.media_id), f"media_id {m.media_id!r} is not filename-safe")
+            check_text(m.path, f"question {self.question_id}: the path of its medium {m.id}")
+            check(isinstance(m.index, int) and m.index > 0, f"index {m.index!r} of medium {m.id} is not a number from 1")
+        places = [(m.role, m.index) for m in self.media]
+        twice = next((place for place in places if places.count(place) > 1), None)
+        check(not twice, f"two media have the role and index {twice}; give each its own index")
+        check(all(isinstance(s, dict) for s in self.layout), "its layout is not a list of objects; write it as documented")
         segments = [s.get("seg") for s in self.layout]
         unknown = sorted({str(s) for s in segments} - set(SEGMENTS))
         check(not unknown, f"layout segment {', '.join(unknown)} is unknown; known: {', '.join(SEGMENTS)}")
+        for segment in self.layout:
+            self._check_segment(segment, check)
         placed = [s["id"] for s in self.layout if s["seg"] == "media"]
         check(sorted(placed) == sorted(ids), f"the layout places media {placed} but the question has {ids}")
         check(segments.count("options") == 1 and "question" in segments, "the layout needs a question, and options exactly once")
@@ -106,10 +124,32 @@ class Question:
                 f"correct_candidate {self.correct_candidate!r} is not the one that option {self.answer} names",
             )
 
+    def _check_segment(self, segment: dict, check) -> None:
+        """Check what one segment of the layout holds."""
+        where, kind = f"question {self.question_id}: the {segment['seg']} in its layout", segment["seg"]
+        if kind == "media":
+            check(
+                isinstance(segment.get("id"), str), f"a medium in its layout has the id {segment.get('id')!r}, which is no text"
+            )
+        elif kind != "options":
+            check_text(segment.get("text"), where, blank=True)
+        elif "format" in segment:
+            form = check_text(segment["format"], f"{where} have a format that")
+            try:
+                written = form.format(label="\0", text="\1")
+                fits = written.count("\0") == written.count("\1") == 1
+            except (LookupError, ValueError, AttributeError):
+                fits = False
+            check(fits, f"format {form!r} of its options does not hold {{label}} and {{text}} once each")
+
     @property
     def cluster(self) -> str:
-        """The independent unit of the statistics: the media_id of the clip, or of a matching question's reference."""
-        return next((m for m in self.media if m.role == "reference"), self.media[0]).media_id
+        """The independent unit of the statistics: the file of the clip, or of a matching question's reference, by its media_id.
+
+        A clip and its sound track, which is the same file with the media_id of another kind, are one unit.
+        """
+        medium = next((m for m in self.media if m.role == "reference"), self.media[0])
+        return file_of(medium.media_id)
 
     def shard(self, shards: int) -> int:
         """The number of the shard, out of `shards`, that computes this question. Questions of one cluster share a shard."""
@@ -139,7 +179,7 @@ def from_json(line: str, where: str) -> Question:
         return Question(**row)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{where}: not a question of the documented shape ({error}); make the file again with its prepare rule"
         ) from None
@@ -157,8 +197,7 @@ def write_questions(questions, path) -> None:
 
 def read_questions(path, shard: int = 0, shards: int = 1) -> list[Question]:
     """Read a file of `write_questions`, or one shard of it."""
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    questions = [from_json(line, f"{path}, line {n}") for n, line in enumerate(lines, 1) if line.strip()]
+    questions = [from_json(line, f"{path}, line {n}") for n, line in enumerate(lines_of(path), 1) if line.strip()]
     return [q for q in questions if q.shard(shards) == shard]
 
 

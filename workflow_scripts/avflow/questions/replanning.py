@@ -17,10 +17,13 @@ from .question import read_questions, shard_of, to_json
 
 @dataclass(frozen=True)
 class Medium:
-    """A medium as prepare found it. state: its `provenance.file_state`, or None. sha256: "" without a file."""
+    """A medium as prepare found it. state: its `provenance.file_state`, or None. sha256: "" without a file.
 
-    media_id: str
+    clusters: those of all questions that use it, also of those that were dropped for it.
+    """
+
     path: str
+    clusters: list[str]
     state: list[int] | None
     sha256: str
     status: str
@@ -54,35 +57,24 @@ def _outline(questions_file, shards, count: int) -> list[str]:
     return [q.question_id if q.shard(count) in shards else to_json(q) for q in read_questions(questions_file)]
 
 
-def concerned(table_path, told: str, root, lists: list, questions_file) -> Concerned | None:
+def concerned(table_path, told: str, root, count: int, questions_file) -> Concerned | None:
     """What the media of today concern. None if that is not known, or if prepare runs for another reason or not at all.
 
-    told: as for `remember`. root: the media folder. lists: the shards' lists of media, one path per shard. questions_file: the
-    questions as prepare made them.
+    told: as for `remember`. root: the media folder. count: the number of shards. questions_file: the questions as prepare made
+    them.
     """
     try:
         before = json.loads(snapshot(table_path).read_text(encoding="utf-8"))
         was, now = json.loads(before["told"]), json.loads(told)
         if was == now or was["plan"] != now["plan"]:
             return None
-        users = {}
-        for shard, path in enumerate(lists):
-            for line in filter(None, Path(path).read_text(encoding="utf-8").split("\n")):
-                users.setdefault(json.loads(line)["media_id"], set()).add(shard)
         changed = [m for m in (Medium(*values) for values in before["media"]) if _changed(m, Path(root) / m.path)]
-        shards = _shards_of(changed, users, len(lists))
+        shards = frozenset(shard_of(cluster, count) for medium in changed for cluster in medium.clusters)
         dropped = any(m.status != "ok" or not (Path(root) / m.path).is_file() for m in changed)
-        asked = frozenset(range(len(lists))) if dropped else shards
-        return Concerned(shards, asked, len(lists), _outline(questions_file, asked, len(lists)))
+        asked = frozenset(range(count)) if dropped else shards
+        return Concerned(shards, asked, count, _outline(questions_file, asked, count))
     except (OSError, ValueError, KeyError, TypeError, InputError):
         return None
-
-
-def _shards_of(changed: list[Medium], users: dict[str, set], count: int) -> frozenset[int]:
-    shards = set()
-    for medium in changed:  # a medium that no question could use concerns the shard where its clip's questions will be
-        shards |= users.get(medium.media_id, {shard_of(medium.media_id, count)})
-    return frozenset(shards)
 
 
 def _changed(medium: Medium, path: Path) -> bool:

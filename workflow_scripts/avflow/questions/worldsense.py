@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from ..errors import InputError
 from ..hub import Shipped
-from .benchmark_rows import safe
+from ..storage import read_text
+from .names import safe_ids
 from .preparation import Intake, find_one, require_columns
 
 COLUMNS = ("index", "video", "task_type", "question", "candidates", "answer")
@@ -22,7 +23,7 @@ FIELDS = ("task_type", "question", "candidates", "answer")
 def _from_json(path: Path) -> list[dict]:
     """One row per question, from the authors' json file."""
     try:
-        videos = json.loads(path.read_text(encoding="utf-8"))
+        videos = json.loads(read_text(path))
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error}); delete it and download it again") from None
     if not isinstance(videos, dict) or not all(isinstance(entry, dict) for entry in videos.values()):
@@ -31,7 +32,7 @@ def _from_json(path: Path) -> list[dict]:
     for video, entry in videos.items():
         for name, task in entry.items():
             if name.startswith("task") and isinstance(task, dict):
-                rows.append({"question_id": safe(f"{video}_{name}"), "video": video, **task})
+                rows.append({"question_id": f"{video}_{name}", "video": video, **dict.fromkeys(FIELDS), **task})
     require_columns(path, rows, FIELDS)
     return rows
 
@@ -41,7 +42,7 @@ def _from_parquet(path: Path) -> list[dict]:
     table = pq.ParquetFile(path)
     require_columns(path, [dict.fromkeys(table.schema_arrow.names)], COLUMNS)
     rows = table.read(columns=list(COLUMNS)).to_pylist()
-    return [{**row, "question_id": safe(f"{row['video']}_{row['index']}")} for row in rows]
+    return [{**row, "question_id": f"{row['video']}_{row['index']}"} for row in rows]
 
 
 def collect(intake: Intake) -> None:
@@ -53,6 +54,8 @@ def collect(intake: Intake) -> None:
     else:
         where = find_one(folder, "*.parquet")
         rows = _from_parquet(where)
+    ids = safe_ids(row["question_id"] for row in rows)
+    rows = [{**row, "question_id": ids[row["question_id"]]} for row in rows]
     shipped = Shipped(folder, ARCHIVES)
     for row in intake.rows(rows, "task_type", where):
         intake.take_clip({**row, "choices": row["candidates"]}, f"{row['video']}.mp4", shipped)

@@ -9,8 +9,6 @@ from .attention import rows_of
 from .statistics import cluster_bootstrap, simultaneous_band
 
 LETTERS = "ABCD"
-
-
 DIRECTIONS = {"bottom_up": "Layer l (cut in layers 0 to l)", "top_down": "Layer l (cut in layers l to the last)"}
 
 
@@ -24,7 +22,7 @@ def by_layer(path, models, datasets, draws: int, seed: int) -> pd.DataFrame:
     for dataset in dict.fromkeys(datasets):
         rows = rows_of(path, ["lens"], models, dataset)
         rows = rows[rows["correct_clean"].astype(bool)]
-        gold = rows["gold"].map(LETTERS.index).to_numpy(dtype=int)
+        gold = [_place_of(*row) for row in zip(rows["number"], rows["gold"])]
         p = [np.exp(np.asarray(v, dtype=float)) for v in rows["values"]]
         rows["right"] = [one[g] for one, g in zip(p, gold)]
         rows["wrong"] = [np.delete(one, g).mean() for one, g in zip(p, gold)]
@@ -37,6 +35,11 @@ def by_layer(path, models, datasets, draws: int, seed: int) -> pd.DataFrame:
                 found.append(entry | dict(probability=mean, ci_low=max(low, 0.0), ci_high=min(high, 1.0)))
     columns = ["model", "dataset", "group", "layer", "kind", "n", "probability", "ci_low", "ci_high"]
     return pd.DataFrame(found, columns=columns)
+
+
+def _place_of(number, gold: str) -> int:
+    """The right option's place among a question's options. Tables from before it was written have options A to D in order."""
+    return LETTERS.index(gold) if pd.isna(number) else int(number)
 
 
 def answers_kept(path, models, dataset: str, draws: int, seed: int) -> pd.DataFrame:

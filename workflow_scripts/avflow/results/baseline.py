@@ -15,6 +15,18 @@ def needs_of(column) -> str:
     return " or ".join(sorted(column.unique()))
 
 
+def chance_of(rows: pd.DataFrame) -> pd.Series:
+    """Accuracy of guessing, by question: 1 over the number of options. rows: of `evaluate`.
+
+    Questions with labels other than A to D list their logits in option_logits, which older tables do not have.
+    """
+    letters = rows[[f"logit_{x}" for x in "ABCD"]].notna().sum(axis=1)
+    if "option_logits" not in rows:
+        return 1 / letters
+    listed = [None if one is None or isinstance(one, float) else len(one) for one in rows["option_logits"]]
+    return 1 / pd.Series(listed, rows.index, dtype=float).fillna(letters)
+
+
 def accuracies(path, reported, draws: int, seed: int) -> pd.DataFrame:
     """Accuracy by model and dataset, for every task, for every group of several tasks, and for all questions.
 
@@ -23,7 +35,7 @@ def accuracies(path, reported, draws: int, seed: int) -> pd.DataFrame:
     resources/published/accuracy.csv. If it has several values, `published` is the first and `published_other` lists the rest.
     """
     rows = pq.read_table(path).to_pandas()
-    rows = rows.assign(chance=1 / rows[[f"logit_{x}" for x in "ABCD"]].notna().sum(axis=1))
+    rows = rows.assign(chance=chance_of(rows))
     known = published.read(reported, "dataset", "level", "task", "group", "model", "accuracy", "source")
     found = []
     for (model, dataset), mine in rows.groupby(["model", "dataset"], sort=False):

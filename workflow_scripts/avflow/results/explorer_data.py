@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 
 from ..errors import InputError
 from ..questions.layouts import NAMES
+from ..questions.option_labels import LABELS
 from .statistics import cluster_bootstrap
 from .task_groups import ordered
 
-LETTERS = "ABCD"
+LETTERS = LABELS  # every label that an option can have; A to D come first
 CURVE = ("layout", "style", "width", "cut", "control", "draw", "route")  # these columns tell a block's curves apart
 ABOUT = ("question_id", "cluster", "task", "group", "model", "dataset", "answer")
 VALUES = ("centre", "logp_base", "p_base_clean", "margin", "margin_clean", "correct_clean", "applicable")

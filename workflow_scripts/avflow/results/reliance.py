@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from .baseline import needs_of
+from .baseline import chance_of, needs_of
 from .statistics import cluster_bootstrap
 from .task_groups import rank
 
@@ -16,14 +16,15 @@ def reliance(path, evaluated, draws: int, seed: int, by: str = "task") -> pd.Dat
     """Accuracy as is and in every variant, by model, dataset and task (or group, with by="group").
 
     Only questions that were asked again. path: the table of variants; evaluated: the table of answers as is. swapped_n: number of
-    questions for which another clip's sound was found. share_A to share_D: how often each letter is answered as is. same_content:
-    share of questions with the same answered content in every order of the options. needs_audio: share of questions that sound
-    decides, alone or with the picture.
+    questions for which another clip's sound was found. share_A to share_D, and likewise for other labels in use: how often each
+    label is answered as is. same_content: share of questions with the same answered content in every order of the options.
+    needs_audio: share of questions that sound decides, alone or with the picture.
     """
     changed, as_is = pq.read_table(path).to_pandas(), pq.read_table(evaluated).to_pandas().assign(variant="as_is")
     key = ["model", "dataset", "question_id"]
     asked = as_is.merge(changed[key].drop_duplicates(), on=key)  # only questions that were asked again
     rows = pd.concat([asked, changed])
+    letters = [*"ABCD", *sorted(set(asked["answer"]) - set("ABCD"))]
     found = []
     for (model, dataset, *keys), here in rows.groupby(
         ["model", "dataset", *(["task", "group"] if by == "task" else ["group"])], sort=False
@@ -39,10 +40,10 @@ def reliance(path, evaluated, draws: int, seed: int, by: str = "task") -> pd.Dat
             mean, low, high = cluster_bootstrap(values, clusters, draws, seed)
             entry.update({variant: mean[0], f"{variant}_low": low[0], f"{variant}_high": high[0]})
         entry["swapped_n"] = int(wide["swapped"].notna().sum()) if "swapped" in wide else 0
-        entry.update({f"share_{x}": (as_is["answer"] == x).mean() for x in "ABCD"})
+        entry.update({f"share_{x}": (as_is["answer"] == x).mean() for x in letters})
         orders = here[(here["variant"] == "as_is") | here["variant"].str.startswith("shuffled")]
         entry["same_content"] = (orders.groupby("question_id")["content"].nunique() == 1).mean()
-        entry["chance"] = (1 / as_is[[f"logit_{x}" for x in "ABCD"]].notna().sum(axis=1)).mean()
+        entry["chance"] = chance_of(as_is).mean()
         found.append(entry)
     return pd.DataFrame(sorted(found, key=lambda one: (one["model"], rank(one["group"]))))
 

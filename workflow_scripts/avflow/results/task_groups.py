@@ -18,8 +18,8 @@ TITLES = {
 
 
 def title(group: str) -> str:
-    """A group's title above a panel."""
-    return TITLES.get(group, group.replace("_", " ").capitalize())
+    """A group's title above a panel. A dollar sign stays one: matplotlib would read mathtext between two of them."""
+    return TITLES.get(group, group.replace("_", " ").capitalize().replace("$", r"\$"))
 
 
 def rank(group: str) -> int:

@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = attach(
         "partial_rows": ["read_metadata"],
         "shard_reader": ["FeatureStore"],
         "shard_writer": ["ShardWriter", "room_for"],
+        "text_lines": ["lines_of", "read_text"],
         "whole_files": ["whole"],
     },
 )

@@ -23,7 +23,7 @@ from ..errors import InputError
 from ..models import Sequence, halving
 from .decoder import CleanRun, causal_mask, clean_run, last_logits, masked_run, removed_mass
 from .interventions import Edges, Knockout
-from .readout import compare
+from .readout import compare, unknown
 from .row_attention import Cut, Rows, ValueZero, arrange, put
 
 CPU_ROWS = 8192  # rows per pass on a CPU; a larger pass is no faster there
@@ -301,7 +301,7 @@ def rows(model, sequence: Sequence, knockouts: list[Knockout], batches: Plan | N
 
     uncut = next(values)
     table = [{**NULL, "n_blocked_edges": 0, "removed_mass": 0.0, **uncut, "applicable": True}]
-    not_applicable = {name: math.nan if isinstance(value, float) else value for name, value in uncut.items()}
+    not_applicable = unknown(uncut)
     for k in knockouts:
         count = edges[k.target].count
         covered = [float(m) for layer, m in enumerate(mass[k.target]) if k.window.covers(layer)]

@@ -8,26 +8,37 @@ import math
 
 import torch
 
-from ..errors import InputError
 from ..models import Sequence
+from ..questions import Question
 
-LETTERS = ("A", "B", "C", "D")
+LETTERS = ("A", "B", "C", "D")  # labels with a column of their own
 
 
-def option_logits(sequence: Sequence, logits: torch.Tensor) -> dict[str, list[float]]:
-    """Columns logit_A .. logit_D from logits (n, V). An option that the question does not have is NaN.
+def option_logits(sequence: Sequence, logits: torch.Tensor) -> dict[str, list]:
+    """Columns logit_A .. logit_D from logits (n, V), and option_logits for questions with any other label.
 
-    Raises InputError for an option without a column, such as E.
+    An option of A to D that the question does not have is NaN. option_logits holds the logits of all options in their order, or
+    None if A to D hold all there are.
     """
-    for option in sequence.question.options:
-        if option.label not in LETTERS:
-            raise InputError(
-                f"question {sequence.question.question_id}: the tables have no column for option {option.label}, only for"
-                f" {', '.join(LETTERS)}; drop the question"
-            )
-    at = {o.label: i for o, i in zip(sequence.question.options, sequence.letter_ids.tolist())}
+    labels = [o.label for o in sequence.question.options]
+    at = dict(zip(labels, sequence.letter_ids.tolist()))
     missing = [math.nan] * len(logits)
-    return {f"logit_{letter}": logits[:, at[letter]].tolist() if letter in at else missing for letter in LETTERS}
+    columns = {f"logit_{letter}": logits[:, at[letter]].tolist() if letter in at else missing for letter in LETTERS}
+    others = not set(labels) <= set(LETTERS)
+    return {**columns, "option_logits": logits[:, sequence.letter_ids].tolist() if others else [None] * len(logits)}
+
+
+def logits_of(question: Question, row: dict) -> list[float]:
+    """The logits of a row's options, in their order, from the columns of `option_logits`."""
+    if row["option_logits"] is not None:
+        return row["option_logits"]
+    return [row[f"logit_{option.label}"] for option in question.options]
+
+
+def unknown(columns: dict) -> dict:
+    """The columns of a row, with NaN for every number and for every number of a list: for a cut that does not apply."""
+    nan = lambda value: [math.nan] * len(value) if isinstance(value, list) else math.nan  # noqa: E731
+    return {name: nan(value) if isinstance(value, float | list) else value for name, value in columns.items()}
 
 
 def answers(sequence: Sequence, logits: torch.Tensor) -> list[str]:
@@ -78,7 +89,7 @@ def compare(sequence: Sequence, logits: torch.Tensor, base: torch.Tensor) -> dic
     base_token: the most probable token uncut. p_base_clean: its probability uncut. logp_base: its log-probability after the cut.
     logp_gold: log-probability of the right letter after the cut. margin, margin_clean: the right letter's logit minus the best
     other letter's, after the cut and uncut. kl: KL(uncut || cut) in nats. answer: the option with the largest logit after the
-    cut. correct_clean: whether base_token is the right letter. logit_A .. logit_D: logits after the cut.
+    cut. correct_clean: whether base_token is the right letter. logit_A .. logit_D, option_logits: logits after the cut.
     """
     cut, clean = logits.log_softmax(-1), base.log_softmax(-1)
     token = clean.argmax(-1)

@@ -18,7 +18,8 @@ QUESTION = dict(
     needs="string",
     model="string",
 )
-LETTERS = {f"logit_{letter}": "float32" for letter in "ABCD"}
+LETTERS = {f"logit_{letter}": "float32" for letter in readout.LETTERS}
+OPTION_LOGITS = pa.field("option_logits", pa.list_(pa.float32()))  # of questions with other labels than A to D, else null
 EVALUATE = partial_rows.schema(
     **QUESTION,
     n_tokens="int32",
@@ -35,7 +36,7 @@ EVALUATE = partial_rows.schema(
     p_variants="float32",
     p_other="float32",
     says_letter="bool",
-)
+).append(OPTION_LOGITS)
 KNOCKOUT = partial_rows.schema(
     **QUESTION,
     route="string",
@@ -60,7 +61,7 @@ KNOCKOUT = partial_rows.schema(
     answer="string",
     correct_clean="bool",
     applicable="bool",
-)
+).append(OPTION_LOGITS)
 DISCARDED = dict(  # the answer after a discard, compared with the same question without one
     logp_base="float32",
     logp_gold="float32",
@@ -89,7 +90,7 @@ PRUNING = partial_rows.schema(
     decode_ms_per_token="float64",
     peak_bytes="int64",
     device="string",
-)
+).append(OPTION_LOGITS)
 DISCARD_SWEEP = partial_rows.schema(
     **QUESTION,
     discard="string",

@@ -10,11 +10,12 @@ from pathlib import Path
 import torch
 
 from .. import cli
-from ..errors import InputError
+from ..errors import InputError, Unusable
 from ..models import gpu_memory, load_model, model_arguments
 from ..questions import read_questions, to_json
 from ..storage import FeatureStore, manifest, partial_rows, provenance
 
+LEFT_OUT = "left out"  # the name under which the questions that a model cannot be asked are remembered
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pyarrow")
 
 
@@ -53,6 +54,21 @@ def remember_model(partial: partial_rows.PartialRows, model) -> None:
             partial.remember(name, fact)
 
 
+def _remembered(partial: partial_rows.PartialRows, asked: dict | None) -> dict[str, str]:
+    """Question id -> why an earlier run left it out. Empty if that run asked for other rows, such as other orders."""
+    kept = partial.recall(LEFT_OUT) or {}
+    return dict(kept["questions"]) if kept and kept["asked"] == asked else {}
+
+
+def _report(left_out: dict[str, str], count: int, arguments) -> None:
+    """Say in the log which questions could not be put to the model, one line each."""
+    if left_out:
+        where = f"{arguments.questions}, shard {arguments.shard}"
+        print(f"{where}: {len(left_out)} of {count} questions are left out for {arguments.model}:", file=sys.stderr)
+    for reason in left_out.values():
+        print(f"left out: {reason}", file=sys.stderr, flush=True)
+
+
 def run(script: str, arguments, schema, choose, work, plan: dict, verify=None, asked: dict | None = None, pick=None) -> None:
     """Ask every chosen question and write one parquet. Finished rows are kept over kills, and when other rows are asked for.
 
@@ -60,10 +76,13 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None, a
     work(model, question, features, partial) -> list of row dicts.
     pick(question, partial) -> the numbers of the question's kept rows that belong in the parquet, in order, or None if `work` has
         to add some. Without `pick`, the parquet holds all rows of a question, and a question with kept rows is finished.
-    verify(loaded, questions, partial) -> facts to record. It is called when all questions are finished;
-        loaded(question) -> (model, the question's features).
+    verify(loaded, questions, partial) -> facts to record. It is called when all questions are finished, with those that were
+        asked; loaded(question) -> (model, the question's features).
     plan: what determines the values in a row, besides the code, the model and the questions.
     asked: what determines only which rows there are. Both are recorded.
+
+    A question for which `work` raises Unusable cannot be put to this model. It is left out, named with its reason in the log and
+    in the parquet's metadata, and remembered, so that it costs a later run nothing.
 
     Raises InputError if the checkpoint folder is missing, or if a question does not fit into the GPU's memory.
     """
@@ -95,8 +114,9 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None, a
         return opened[0], store.of(question)
 
     with partial_rows.PartialRows(arguments.out, header) as partial:
+        left_out = _remembered(partial, asked)
         unfinished = (lambda q: pick(q, partial) is None) if pick else lambda q: q.question_id not in partial.done
-        waiting = [q for q in questions if unfinished(q)]
+        waiting = [q for q in questions if q.question_id not in left_out and unfinished(q)]
         finished, begun = len(questions) - len(waiting), sum(q.question_id in partial.done for q in waiting)
         more = f"; {begun} more have some rows and get new ones" if begun else ""
         print(f"{finished} of {len(questions)} questions were finished before{more}", file=sys.stderr, flush=True)
@@ -104,13 +124,21 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None, a
         progress = cli.Progress(what, len(questions), finished)
         for question in waiting:
             model, features = loaded(question)
-            with gpu_memory.holding(f"question {question.question_id} of {arguments.questions}"):
-                found = work(model, question, features, partial)
-            if found:
-                partial.add(question.question_id, found)
+            try:
+                with gpu_memory.holding(f"question {question.question_id} of {arguments.questions}"):
+                    found = work(model, question, features, partial)
+                if found:
+                    partial.add(question.question_id, found)
+            except Unusable as error:
+                left_out[question.question_id] = str(error)
+                partial.remember(LEFT_OUT, {"asked": asked, "questions": left_out})
             progress.step()
+        left_out = {q.question_id: left_out[q.question_id] for q in questions if q.question_id in left_out}
+        _report(left_out, len(questions), arguments)
+        questions = [q for q in questions if q.question_id not in left_out]
         with gpu_memory.holding(f"the check of {arguments.questions} by full forwards"):
             facts = verify(loaded, questions, partial) if verify else {}
+        facts["left_out"] = left_out
         facts["device"] = partial.recall("device")
         on_gpu = bool(opened) and opened[0].device.type == "cuda"
         peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
