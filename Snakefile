@@ -9,13 +9,15 @@ from snakemake.utils import min_version
 min_version("9.25")
 
 
-configfile: "config.yaml"
+configfile: workflow.current_basedir.join("config.yaml").get_path_or_uri(secret_free=True)
 
 
 report: "report/workflow.rst"
 
 
+include: "rules/places.smk"
 include: "rules/common.smk"
+include: "rules/replanning.smk"
 include: "rules/downloads.smk"
 include: "rules/data.smk"
 include: "rules/media.smk"

@@ -4,10 +4,10 @@
 rule attention:
     """Record attention, sinks and each layer's answer in the questions of one shard, and mask attention in the last layers."""
     input:
-        script="workflow_scripts/attention.py",
+        script="<repo>workflow_scripts/attention.py",
         lib=model_code("attention"),
         checkpoint=ask(jobs.checkpoint, "model"),
-        questions="<results>/questions/{dataset}.jsonl",
+        questions=asked,
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
     output:
         ensure("<results>/attention/{model}/{dataset}/{shard}.parquet", non_empty=True),
@@ -27,15 +27,15 @@ rule attention:
         seed=lookup("seed", within=config),
         options=ask(jobs.attention, "model", "dataset"),
     shell:
-        "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
-        " --shard {wildcards.shard} --shards {params.shards} --features {input.features} --spans {params.spans:q}"
-        " --seed {params.seed} {params.options} --out {output} 2>&1 | tee {log}"
+        "python {input.script:q} --model {wildcards.model:q} {params.model} --threads {threads} --questions {input.questions:q}"
+        " --shard {wildcards.shard} --shards {params.shards} --features {input.features:q} --spans {params.spans:q}"
+        " --seed {params.seed} {params.options} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule gather_attention:
     """Join the attention of all models into one table."""
     input:
-        script="workflow_scripts/gather.py",
+        script="<repo>workflow_scripts/gather.py",
         lib=code("gather"),
         shards=study.shards("attention", study.attended),
     output:
@@ -46,16 +46,16 @@ rule gather_attention:
     conda:
         "../envs/figures.yaml"
     shell:
-        "python {input.script} {input.shards} --out {output} > {log} 2>&1"
+        "python {input.script:q} {input.shards:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule sufficiency:
     """Keep only those routes open that the knockouts found, in the questions of one shard; as a control, as many random edges."""
     input:
-        script="workflow_scripts/sufficiency.py",
+        script="<repo>workflow_scripts/sufficiency.py",
         lib=model_code("sufficiency"),
         checkpoint=ask(jobs.checkpoint, "model"),
-        questions="<results>/questions/{dataset}.jsonl",
+        questions=asked,
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
         evaluate="<results>/evaluate/{model}/{dataset}/{shard}.parquet",
         knockouts=ask(jobs.sufficiency_tables, "dataset"),
@@ -78,16 +78,16 @@ rule sufficiency:
         width=of_model("window"),
         options=ask(jobs.sufficiency, "dataset"),
     shell:
-        "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
-        " --shard {wildcards.shard} --shards {params.shards} --features {input.features} --evaluate {input.evaluate}"
-        " --knockouts {input.knockouts} --spans {params.spans:q} --seed {params.seed} --width {params.width}"
-        " {params.options} --out {output} 2>&1 | tee {log}"
+        "python {input.script:q} --model {wildcards.model:q} {params.model} --threads {threads} --questions {input.questions:q}"
+        " --shard {wildcards.shard} --shards {params.shards} --features {input.features:q} --evaluate {input.evaluate:q}"
+        " --knockouts {input.knockouts:q} --spans {params.spans:q} --seed {params.seed} --width {params.width}"
+        " {params.options} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule gather_sufficiency:
     """Join the answers of all models with only the found routes open into one table."""
     input:
-        script="workflow_scripts/gather.py",
+        script="<repo>workflow_scripts/gather.py",
         lib=code("gather"),
         shards=jobs.sufficiency_shards(study),
     output:
@@ -98,4 +98,4 @@ rule gather_sufficiency:
     conda:
         "../envs/figures.yaml"
     shell:
-        "python {input.script} {input.shards} --out {output} > {log} 2>&1"
+        "python {input.script:q} {input.shards:q} --out {output:q} > {log:q} 2>&1"

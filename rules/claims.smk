@@ -4,9 +4,9 @@
 rule claims:
     """Check every planted fact, or finding of the paper, as a numeric rule with value, interval and verdict."""
     input:
-        script="workflow_scripts/claims.py",
+        script="<repo>workflow_scripts/claims.py",
         lib=code("claims"),
-        claims=study.chosen.get("claims", []),
+        claims=study.claims,
         tables=figure_table.claimed_tables(study),
     output:
         "<tables>/claims.csv",
@@ -18,4 +18,4 @@ rule claims:
     params:
         options=jobs.claims(study),
     shell:
-        "python {input.script} --claims {input.claims} {params.options} --out {output} 2>&1 | tee {log}"
+        "python {input.script:q} --claims {input.claims:q} {params.options} --out {output:q} 2>&1 | tee {log:q}"

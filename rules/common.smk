@@ -5,24 +5,9 @@ import os
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-
-BASE = Path(workflow.basedir)
-sys.path.insert(0, str(BASE / "workflow_scripts"))
 from avflow import figure_table, jobs
-from avflow.questions import readers
 from avflow.storage import provenance
-from avflow.errors import InputError
 from avflow.study import Study
-
-
-def one_line(function, *arguments):
-    """Call a function of avflow. Its InputError becomes a one-line error of Snakemake."""
-    try:
-        return function(*arguments)
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
-
 
 study = one_line(Study, config)
 
@@ -50,11 +35,14 @@ wildcard_constraints:
     analysis="|".join(study.analyses),
 
 
+in_repository = lambda path: study.own(str(path.relative_to(places.REPOSITORY)))
+
+
 @functools.cache
 def code(script, *also):
     """All modules that a script imports, as inputs of its rule. A changed line reruns the rule; a new date does not."""
-    path = BASE / "workflow_scripts" / f"{script}.py"
-    return [str(p.relative_to(BASE)) for p in provenance.sources(path, *also) if p != path]
+    path = places.REPOSITORY / "workflow_scripts" / f"{script}.py"
+    return [in_repository(p) for p in provenance.sources(path, *also) if p != path]
 
 
 def model_code(script):
@@ -64,8 +52,8 @@ def model_code(script):
 
 def notebook_code(notebook):
     """The modules that a notebook and run_notebook.py import."""
-    found = provenance.notebook_sources(BASE / "figures" / f"{notebook}.ipynb")
-    return sorted({*code("run_notebook"), *(str(p.relative_to(BASE)) for p in found)})
+    found = provenance.notebook_sources(places.REPOSITORY / "figures" / f"{notebook}.ipynb")
+    return sorted({*code("run_notebook"), *map(in_repository, found)})
 
 
 def ask(function, *names):

@@ -1,18 +1,12 @@
 """Bring questions into one shape and probe their media. The miniature's files are drawn first."""
 
 of_type = lambda *types: "|".join(study.datasets_of_type(*types)) or "(?!)"  # no datasets: match nothing
-# Leave out the list of readers, so that a new reader reruns no other dataset.
-reader_code = lambda wildcards: [
-    path
-    for path in code("prepare", readers.MODULES[study.dataset(wildcards.dataset)["type"]])
-    if Path(path).stem != "readers"
-]
 
 
 rule render_miniature:
     """Draw one dataset of the synthetic world: clips, or pictures and sounds, and the question file."""
     input:
-        script="workflow_scripts/render_miniature.py",
+        script="<repo>workflow_scripts/render_miniature.py",
         lib=code("render_miniature"),
     output:
         rows=ensure("<results>/datasets/{dataset}/test.csv", non_empty=True),
@@ -31,17 +25,17 @@ rule render_miniature:
         seed=lookup("seed", within=config),
         folder=subpath(output.rows, parent=True),
     shell:
-        "python {input.script} --dataset {wildcards.dataset} --setting {params.setting} --tasks {params.tasks}"
-        " --questions {params.questions} --seed {params.seed} --threads {threads} --out {params.folder} 2>&1 | tee {log}"
+        "python {input.script:q} --dataset {wildcards.dataset:q} --setting {params.setting} --tasks {params.tasks}"
+        " --questions {params.questions} --seed {params.seed} --threads {threads} --out {params.folder:q} 2>&1 | tee {log:q}"
 
 
 rule prepare:
     """Bring the questions of a local dataset, the miniature's or your own, into the shared shape, and probe their media."""
     input:
-        script="workflow_scripts/prepare.py",
+        script="<repo>workflow_scripts/prepare.py",
         lib=reader_code,
         rows=ask(Study.questions_file, "dataset"),
-        media=ask(Study.media_folder, "dataset"),
+        media=media_folder,
     output:
         questions=ensure("<results>/questions/{dataset}.jsonl", non_empty=True),
         dropped=ensure("<results>/questions/{dataset}.dropped.tsv", non_empty=True),
@@ -56,15 +50,17 @@ rule prepare:
     params:
         options=ask(jobs.prepare, "dataset"),
         root=ask(Study.media_root, "dataset"),
+        told=told,
     shell:
-        "python {input.script} --dataset {wildcards.dataset} {params.options} --questions-file {input.rows} --root {params.root}"
-        " --threads {threads} --questions {output.questions} --media {output.media} --dropped {output.dropped} 2>&1 | tee {log}"
+        "python {input.script:q} --dataset {wildcards.dataset:q} {params.options} --questions-file {input.rows:q}"
+        " --root {params.root:q} --told={params.told:q} --threads {threads} --questions {output.questions:q}"
+        " --media {output.media:q} --dropped {output.dropped:q} 2>&1 | tee {log:q}"
 
 
 rule prepare_benchmark:
     """Bring a benchmark's questions into the shared shape, unpack the media in use, and probe them."""
     input:
-        script="workflow_scripts/prepare.py",
+        script="<repo>workflow_scripts/prepare.py",
         lib=reader_code,
         manifest="<downloads>/datasets/{dataset}/manifest.json",
     output:
@@ -87,5 +83,6 @@ rule prepare_benchmark:
         folder=subpath(input.manifest, parent=True),
         root=subpath(output.files, parent=True),
     shell:
-        "python {input.script} --dataset {wildcards.dataset} {params.options} --folder {params.folder} --root {params.root}"
-        " --threads {threads} --questions {output.questions} --media {output.media} --dropped {output.dropped} 2>&1 | tee {log}"
+        "python {input.script:q} --dataset {wildcards.dataset:q} {params.options} --folder {params.folder:q}"
+        " --root {params.root:q} --threads {threads} --questions {output.questions:q} --media {output.media:q}"
+        " --dropped {output.dropped:q} 2>&1 | tee {log:q}"

@@ -8,7 +8,7 @@ is `ancient`: a change to the code neither downloads nor computes anything again
 rule pin:
     """Pin all models and datasets of the study on the hub: commit, licence, sizes and hashes. No other target includes this."""
     input:
-        script="workflow_scripts/pin.py",
+        script="<repo>workflow_scripts/pin.py",
         lib=code("pin"),
     log:
         "<logs>/pin.log",
@@ -19,13 +19,13 @@ rule pin:
         targets=ask(jobs.pin_targets),
     shell:
         "env -u HF_HUB_OFFLINE -u TRANSFORMERS_OFFLINE"
-        " python {input.script} --targets {params.targets:q} --out resources/pins 2>&1 | tee {log}"
+        " python {input.script:q} --targets {params.targets:q} --out resources/pins 2>&1 | tee {log:q}"
 
 
 rule download_weights:
     """Download a model's pinned checkpoint."""
     input:
-        script=ancient("workflow_scripts/download.py"),
+        script=ancient("<repo>workflow_scripts/download.py"),
         lib=ancient(code("download")),
         pin=ask(jobs.pin, "model"),
     output:
@@ -44,13 +44,13 @@ rule download_weights:
         folder=subpath(output[0], parent=True),
     shell:
         "env -u HF_HUB_OFFLINE -u TRANSFORMERS_OFFLINE"
-        " python {input.script} --pin {input.pin} --folder {params.folder} 2>&1 | tee {log}"
+        " python {input.script:q} --pin {input.pin:q} --folder {params.folder:q} 2>&1 | tee {log:q}"
 
 
 rule download_dataset:
     """Download the needed files of a pinned dataset."""
     input:
-        script=ancient("workflow_scripts/download.py"),
+        script=ancient("<repo>workflow_scripts/download.py"),
         lib=ancient(code("download")),
         pin=ask(jobs.pin, "dataset"),
     output:
@@ -69,7 +69,7 @@ rule download_dataset:
         folder=subpath(output[0], parent=True),
     shell:
         "env -u HF_HUB_OFFLINE -u TRANSFORMERS_OFFLINE"
-        " python {input.script} --pin {input.pin} --folder {params.folder} 2>&1 | tee {log}"
+        " python {input.script:q} --pin {input.pin:q} --folder {params.folder:q} 2>&1 | tee {log:q}"
 
 
 rule download_av_speakerbench:

@@ -4,12 +4,12 @@
 rule estimate:
     """Print GPU-hours by figure and model, downloads and disk. Nothing is computed or downloaded."""
     input:
-        script="workflow_scripts/estimate.py",
+        script="<repo>workflow_scripts/estimate.py",
         lib=code("estimate"),
-        models="resources/published/models.csv",
-        datasets="resources/published/datasets.csv",
-        sweeps="benchmarks/knockout.json",
-        stages="benchmarks/full_size.json",
+        models="<repo>resources/published/models.csv",
+        datasets="<repo>resources/published/datasets.csv",
+        sweeps="<repo>benchmarks/knockout.json",
+        stages="<repo>benchmarks/full_size.json",
     log:
         "<logs>/estimate.log",
     localrule: True
@@ -17,6 +17,7 @@ rule estimate:
         "../envs/models.yaml"
     params:
         options=ask(jobs.estimate),
+        pins=study.found("resources/pins"),
     shell:
-        "python {input.script} {params.options} --models {input.models} --datasets {input.datasets}"
-        " --sweeps {input.sweeps} --stages {input.stages} --pins resources/pins 2>&1 | tee {log}"
+        "python {input.script:q} {params.options} --models {input.models:q} --datasets {input.datasets:q}"
+        " --sweeps {input.sweeps:q} --stages {input.stages:q} --pins {params.pins:q} 2>&1 | tee {log:q}"

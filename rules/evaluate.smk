@@ -4,10 +4,10 @@
 rule evaluate:
     """Ask a model the questions of one shard."""
     input:
-        script="workflow_scripts/evaluate.py",
+        script="<repo>workflow_scripts/evaluate.py",
         lib=model_code("evaluate"),
         checkpoint=ask(jobs.checkpoint, "model"),
-        questions="<results>/questions/{dataset}.jsonl",
+        questions=asked,
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
     output:
         ensure("<results>/evaluate/{model}/{dataset}/{shard}.parquet", non_empty=True),
@@ -26,15 +26,15 @@ rule evaluate:
         spans=ask(jobs.spans, "dataset"),
         seed=lookup("seed", within=config),
     shell:
-        "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
-        " --shard {wildcards.shard} --shards {params.shards} --features {input.features}"
-        " --spans {params.spans:q} --seed {params.seed} --out {output} 2>&1 | tee {log}"
+        "python {input.script:q} --model {wildcards.model:q} {params.model} --threads {threads} --questions {input.questions:q}"
+        " --shard {wildcards.shard} --shards {params.shards} --features {input.features:q}"
+        " --spans {params.spans:q} --seed {params.seed} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule gather_answers:
     """Join all models' answers to one dataset into one table, so that a figure waits only for its own datasets."""
     input:
-        script="workflow_scripts/gather.py",
+        script="<repo>workflow_scripts/gather.py",
         lib=code("gather"),
         shards=lambda wildcards: study.shards("evaluate", [wildcards.dataset]),
     output:
@@ -45,13 +45,13 @@ rule gather_answers:
     conda:
         "../envs/figures.yaml"
     shell:
-        "python {input.script} {input.shards} --out {output} > {log} 2>&1"
+        "python {input.script:q} {input.shards:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule gather_evaluate:
     """Join all models' answers to all datasets into one table."""
     input:
-        script="workflow_scripts/gather.py",
+        script="<repo>workflow_scripts/gather.py",
         lib=code("gather"),
         tables=expand("<tables>/evaluate/{dataset}.parquet", dataset=study.datasets),
     output:
@@ -62,4 +62,4 @@ rule gather_evaluate:
     conda:
         "../envs/figures.yaml"
     shell:
-        "python {input.script} {input.tables} --out {output} > {log} 2>&1"
+        "python {input.script:q} {input.tables:q} --out {output:q} > {log:q} 2>&1"

@@ -9,7 +9,7 @@ kept = (lambda file: file) if study.keeps_features else temp
 rule extract_features:
     """Run a model's vision and audio encoders over one shard."""
     input:
-        script="workflow_scripts/extract_features.py",
+        script="<repo>workflow_scripts/extract_features.py",
         lib=model_code("extract_features"),
         checkpoint=ask(jobs.checkpoint, "model"),
         frames=ask(jobs.frames, "dataset", "model", "shard"),
@@ -27,4 +27,4 @@ rule extract_features:
     params:
         model=ask(jobs.model, "model"),
     shell:
-        "python {input.script} {params.model} --threads {threads} --frames {input.frames} --out {output} 2>&1 | tee {log}"
+        "python {input.script:q} {params.model} --threads {threads} --frames {input.frames:q} --out {output:q} 2>&1 | tee {log:q}"

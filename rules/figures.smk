@@ -12,11 +12,11 @@ figure_label = lambda wildcards: {"figure": figure_table.FIGURES[wildcards.figur
 rule figure:
     """Draw a figure from its notebook."""
     input:
-        script="workflow_scripts/run_notebook.py",
+        script="<repo>workflow_scripts/run_notebook.py",
         lib=figure_code,
-        notebook="figures/{figure}.ipynb",
-        style="figures/style.mplstyle",
-        files=ask(figure_table.inputs, "figure"),
+        notebook="<repo>figures/{figure}.ipynb",
+        style="<repo>figures/style.mplstyle",
+        files=lambda wildcards: settled(one_line(figure_table.inputs, study, wildcards.figure)),
     output:
         png=report(
             "<results>/figures/{figure}.png",
@@ -36,18 +36,18 @@ rule figure:
     params:
         told=ask(jobs.notebook, "figure"),
     shell:
-        "python {input.script} {input.notebook} {log.notebook} {params.told}"
-        " -p pdf {output.pdf} -p png {output.png} > {log[0]} 2>&1"
+        "python {input.script:q} {input.notebook:q} {log.notebook:q} {params.told}"
+        " -o pdf {output.pdf:q} -o png {output.png:q} > {log[0]:q} 2>&1"
 
 
 rule figure_with_csv:
     """Draw a figure from its notebook, and write its numbers as csv."""
     input:
-        script="workflow_scripts/run_notebook.py",
+        script="<repo>workflow_scripts/run_notebook.py",
         lib=figure_code,
-        notebook="figures/{figure}.ipynb",
-        style="figures/style.mplstyle",
-        files=ask(figure_table.inputs, "figure"),
+        notebook="<repo>figures/{figure}.ipynb",
+        style="<repo>figures/style.mplstyle",
+        files=lambda wildcards: settled(one_line(figure_table.inputs, study, wildcards.figure)),
     output:
         png=report(
             "<results>/figures/{figure}.png",
@@ -68,8 +68,8 @@ rule figure_with_csv:
     params:
         told=ask(jobs.notebook, "figure"),
     shell:
-        "python {input.script} {input.notebook} {log.notebook} {params.told}"
-        " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} > {log[0]} 2>&1"
+        "python {input.script:q} {input.notebook:q} {log.notebook:q} {params.told}"
+        " -o pdf {output.pdf:q} -o png {output.png:q} -o csv {output.csv:q} > {log[0]:q} 2>&1"
 
 
 rule fig1:
@@ -145,11 +145,11 @@ rule app_models:
 rule app_baseline:
     """Accuracy of every task before anything is cut, beside chance and published values; what was dropped."""
     input:
-        script="workflow_scripts/run_notebook.py",
+        script="<repo>workflow_scripts/run_notebook.py",
         lib=notebook_code("app_baseline"),
-        notebook="figures/app_baseline.ipynb",
-        style="figures/style.mplstyle",
-        files=lambda wildcards: one_line(figure_table.inputs, study, "app_baseline"),
+        notebook="<repo>figures/app_baseline.ipynb",
+        style="<repo>figures/style.mplstyle",
+        files=lambda wildcards: settled(one_line(figure_table.inputs, study, "app_baseline")),
     output:
         png=report(
             "<results>/figures/app_baseline.png",
@@ -169,18 +169,18 @@ rule app_baseline:
     params:
         told=lambda wildcards: one_line(jobs.notebook, study, "app_baseline"),
     shell:
-        "python {input.script} {input.notebook} {log.notebook} {params.told}"
-        " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} -p drops {output.drops} > {log[0]} 2>&1"
+        "python {input.script:q} {input.notebook:q} {log.notebook:q} {params.told}"
+        " -o pdf {output.pdf:q} -o png {output.png:q} -o csv {output.csv:q} -o drops {output.drops:q} > {log[0]:q} 2>&1"
 
 
 rule app_reliance:
     """What answers rest on: accuracy without a sense or with another clip's sound, beside each sense's route; graded tasks."""
     input:
-        script="workflow_scripts/run_notebook.py",
+        script="<repo>workflow_scripts/run_notebook.py",
         lib=notebook_code("app_reliance"),
-        notebook="figures/app_reliance.ipynb",
-        style="figures/style.mplstyle",
-        files=lambda wildcards: one_line(figure_table.inputs, study, "app_reliance"),
+        notebook="<repo>figures/app_reliance.ipynb",
+        style="<repo>figures/style.mplstyle",
+        files=lambda wildcards: settled(one_line(figure_table.inputs, study, "app_reliance")),
     output:
         png=report(
             "<results>/figures/app_reliance.png",
@@ -200,8 +200,8 @@ rule app_reliance:
     params:
         told=lambda wildcards: one_line(jobs.notebook, study, "app_reliance"),
     shell:
-        "python {input.script} {input.notebook} {log.notebook} {params.told}"
-        " -p pdf {output.pdf} -p png {output.png} -p csv {output.csv} -p areas {output.areas} > {log[0]} 2>&1"
+        "python {input.script:q} {input.notebook:q} {log.notebook:q} {params.told}"
+        " -o pdf {output.pdf:q} -o png {output.png:q} -o csv {output.csv:q} -o areas {output.areas:q} > {log[0]:q} 2>&1"
 
 
 rule app_answer_probability:

@@ -4,10 +4,10 @@
 rule knockout:
     """Cut the routes of one analysis, window by window, in the questions of one shard."""
     input:
-        script="workflow_scripts/knockout.py",
+        script="<repo>workflow_scripts/knockout.py",
         lib=model_code("knockout"),
         checkpoint=ask(jobs.checkpoint, "model"),
-        questions="<results>/questions/{dataset}.jsonl",
+        questions=asked,
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
         evaluate="<results>/evaluate/{model}/{dataset}/{shard}.parquet",
     output:
@@ -31,16 +31,16 @@ rule knockout:
         engine=lookup("knockout/engine", within=config),
         verify=lookup("knockout/verify", within=config),
     shell:
-        "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
-        " --shard {wildcards.shard} --shards {params.shards} --features {input.features} --evaluate {input.evaluate}"
+        "python {input.script:q} --model {wildcards.model:q} {params.model} --threads {threads} --questions {input.questions:q}"
+        " --shard {wildcards.shard} --shards {params.shards} --features {input.features:q} --evaluate {input.evaluate:q}"
         " --spans {params.spans:q} --seed {params.seed} --cuts {params.cuts:q} --width {params.width}"
-        " --engine {params.engine} --verify {params.verify} --out {output} 2>&1 | tee {log}"
+        " --engine {params.engine} --verify {params.verify} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule gather_knockout:
     """Join all models' knockout rows of one analysis into one table."""
     input:
-        script="workflow_scripts/gather.py",
+        script="<repo>workflow_scripts/gather.py",
         lib=code("gather"),
         shards=ask(jobs.knockout_shards, "analysis"),
     output:
@@ -53,4 +53,4 @@ rule gather_knockout:
     params:
         options=ask(jobs.gather_knockout, "analysis"),
     shell:
-        "python {input.script} {input.shards} {params.options} --out {output} > {log} 2>&1"
+        "python {input.script:q} {input.shards:q} {params.options} --out {output:q} > {log:q} 2>&1"

@@ -1,13 +1,33 @@
 """Decode media files to frames and sound in a model's sampling, one file per shard."""
 
+for name in dict.fromkeys([*study.datasets, *study.tried]):
+
+    rule:
+        """List the media of each shard of a dataset, with their digests. Other shards keep their lists if a file changes."""
+        name:
+            f"shard_media_{name}"
+        input:
+            script="<repo>workflow_scripts/shard_media.py",
+            lib=code("shard_media"),
+            questions=lambda wildcards, name=name: unless_settled(study.questions_made(name), name),
+            media=lambda wildcards, name=name: unless_settled(f"{study.paths['results']}/media/{name}.tsv", name),
+        output:
+            [jobs.media_list(study, name, shard) for shard in range(study.dataset(name)["shards"])],
+        log:
+            f"<logs>/shard_media/{name}.log",
+        localrule: True
+        conda:
+            "../envs/data.yaml"
+        shell:
+            "python {input.script:q} --questions {input.questions:q} --media {input.media:q} --out {output:q} > {log:q} 2>&1"
+
 
 rule preprocess_media:
     """Decode the media of one shard: frames in one sampling, and 16 kHz mono sound."""
     input:
-        script="workflow_scripts/preprocess_media.py",
+        script="<repo>workflow_scripts/preprocess_media.py",
         lib=code("preprocess_media"),
-        questions="<results>/questions/{dataset}.jsonl",
-        media="<results>/media/{dataset}.tsv",
+        media=listed,
     output:
         ensure("<results>/frames/{dataset}/{sampling}/{shard}.safetensors", non_empty=True),
     log:
@@ -20,8 +40,8 @@ rule preprocess_media:
         runtime=doubling(60),
     params:
         folder=ask(Study.media_root, "dataset"),
-        shards=of_dataset("shards"),
+        remedy=ask(jobs.remake_media, "dataset"),
         sampling=ask(jobs.sampling, "sampling"),
     shell:
-        "python {input.script} --questions {input.questions} --media-root {params.folder}"
-        " --shard {wildcards.shard} --shards {params.shards} {params.sampling} --threads {threads} --out {output} 2>&1 | tee {log}"
+        "python {input.script:q} --media {input.media:q} --media-root {params.folder:q} --remedy {params.remedy:q}"
+        " {params.sampling} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"

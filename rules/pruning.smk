@@ -4,10 +4,10 @@
 rule discard_sweep:
     """Discard each kind of token, or as many random ones, after every layer, in the questions of one shard."""
     input:
-        script="workflow_scripts/discard_sweep.py",
+        script="<repo>workflow_scripts/discard_sweep.py",
         lib=model_code("discard_sweep"),
         checkpoint=ask(jobs.checkpoint, "model"),
-        questions="<results>/questions/{dataset}.jsonl",
+        questions=asked,
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
     output:
         ensure("<results>/discard_sweep/{model}/{dataset}/{shard}.parquet", non_empty=True),
@@ -27,15 +27,15 @@ rule discard_sweep:
         seed=lookup("seed", within=config),
         options=ask(jobs.discard_sweep),
     shell:
-        "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
-        " --shard {wildcards.shard} --shards {params.shards} --features {input.features} --spans {params.spans:q}"
-        " --seed {params.seed} {params.options} --out {output} 2>&1 | tee {log}"
+        "python {input.script:q} --model {wildcards.model:q} {params.model} --threads {threads} --questions {input.questions:q}"
+        " --shard {wildcards.shard} --shards {params.shards} --features {input.features:q} --spans {params.spans:q}"
+        " --seed {params.seed} {params.options} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule discard_layers:
     """Choose the layers after which a model's tokens are discarded, from config.yaml or from its own knockouts."""
     input:
-        script="workflow_scripts/discard_layers.py",
+        script="<repo>workflow_scripts/discard_layers.py",
         lib=code("discard_layers"),
         knockouts=ask(jobs.layer_shards, "model"),
         swept=lambda wildcards: study.shards("discard_sweep", study.swept, [wildcards.model]),
@@ -50,17 +50,17 @@ rule discard_layers:
         window=of_model("window"),
         options=ask(jobs.discard_layers, "model"),
     shell:
-        "python {input.script} --model {wildcards.model} --window {params.window} {params.options}"
-        " --knockouts {input.knockouts} --swept {input.swept} --out {output} > {log} 2>&1"
+        "python {input.script:q} --model {wildcards.model:q} --window {params.window} {params.options}"
+        " --knockouts {input.knockouts:q} --swept {input.swept:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule pruning:
     """Discard tokens for good in the questions of one shard: Table 4's settings, random tokens, FastV and VTW."""
     input:
-        script="workflow_scripts/pruning.py",
+        script="<repo>workflow_scripts/pruning.py",
         lib=model_code("pruning"),
         checkpoint=ask(jobs.checkpoint, "model"),
-        questions="<results>/questions/{dataset}.jsonl",
+        questions=asked,
         frames=ask(jobs.frames, "dataset", "model", "shard"),
         layers="<results>/discard_layers/{model}.json",
     output:
@@ -81,15 +81,16 @@ rule pruning:
         seed=lookup("seed", within=config),
         options=ask(jobs.pruning, "dataset"),
     shell:
-        "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
-        " --shard {wildcards.shard} --shards {params.shards} --frames {input.frames}"
-        " --layers {input.layers} --spans {params.spans:q} --seed {params.seed} {params.options} --out {output} 2>&1 | tee {log}"
+        "python {input.script:q} --model {wildcards.model:q} {params.model} --threads {threads} --questions {input.questions:q}"
+        " --shard {wildcards.shard} --shards {params.shards} --frames {input.frames:q}"
+        " --layers {input.layers:q} --spans {params.spans:q} --seed {params.seed} {params.options}"
+        " --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule gather_discard_sweep:
     """Join all models' discards after every layer into one table."""
     input:
-        script="workflow_scripts/gather.py",
+        script="<repo>workflow_scripts/gather.py",
         lib=code("gather"),
         shards=study.shards("discard_sweep", study.swept),
     output:
@@ -100,13 +101,13 @@ rule gather_discard_sweep:
     conda:
         "../envs/figures.yaml"
     shell:
-        "python {input.script} {input.shards} --out {output} > {log} 2>&1"
+        "python {input.script:q} {input.shards:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule gather_pruning:
     """Join all models' discards of Table 4 into one table."""
     input:
-        script="workflow_scripts/gather.py",
+        script="<repo>workflow_scripts/gather.py",
         lib=code("gather"),
         shards=study.shards("pruning", study.tried),
     output:
@@ -117,4 +118,4 @@ rule gather_pruning:
     conda:
         "../envs/figures.yaml"
     shell:
-        "python {input.script} {input.shards} --out {output} > {log} 2>&1"
+        "python {input.script:q} {input.shards:q} --out {output:q} > {log:q} 2>&1"

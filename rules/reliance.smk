@@ -4,10 +4,10 @@
 rule reliance:
     """Ask the questions of one shard again without a sense, with another clip's sound, or with their options shuffled."""
     input:
-        script="workflow_scripts/reliance.py",
+        script="<repo>workflow_scripts/reliance.py",
         lib=model_code("reliance"),
         checkpoint=ask(jobs.checkpoint, "model"),
-        questions="<results>/questions/{dataset}.jsonl",
+        questions=asked,
         features="<results>/features/{model}/{dataset}/{shard}.safetensors",
     output:
         ensure("<results>/reliance/{model}/{dataset}/{shard}.parquet", non_empty=True),
@@ -27,15 +27,15 @@ rule reliance:
         seed=lookup("seed", within=config),
         options=ask(jobs.reliance, "dataset"),
     shell:
-        "python {input.script} --model {wildcards.model} {params.model} --threads {threads} --questions {input.questions}"
-        " --shard {wildcards.shard} --shards {params.shards} --features {input.features} --spans {params.spans:q}"
-        " --seed {params.seed} {params.options} --out {output} 2>&1 | tee {log}"
+        "python {input.script:q} --model {wildcards.model:q} {params.model} --threads {threads} --questions {input.questions:q}"
+        " --shard {wildcards.shard} --shards {params.shards} --features {input.features:q} --spans {params.spans:q}"
+        " --seed {params.seed} {params.options} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule gather_reliance:
     """Join all models' answers to all variants into one table."""
     input:
-        script="workflow_scripts/gather.py",
+        script="<repo>workflow_scripts/gather.py",
         lib=code("gather"),
         shards=study.shards("reliance"),
     output:
@@ -46,4 +46,4 @@ rule gather_reliance:
     conda:
         "../envs/figures.yaml"
     shell:
-        "python {input.script} {input.shards} --out {output} > {log} 2>&1"
+        "python {input.script:q} {input.shards:q} --out {output:q} > {log:q} 2>&1"

@@ -4,13 +4,13 @@
 rule explorer:
     """The explorer: one page with every curve of the study and the questions behind it. It needs only a browser."""
     input:
-        script="workflow_scripts/explorer.py",
+        script="<repo>workflow_scripts/explorer.py",
         lib=code("explorer"),
-        template="report/explorer.html",
-        library="resources/plotly/plotly-basic.min.js.gz",
+        template="<repo>report/explorer.html",
+        library="<repo>resources/plotly/plotly-basic.min.js.gz",
         tables=study.knockout_tables(*study.analyses),
         evaluated="<tables>/evaluate.parquet",
-        questions=expand("<results>/questions/{dataset}.jsonl", dataset=study.datasets),
+        questions=lambda wildcards: settled([study.questions_made(dataset) for dataset in study.datasets]),
     output:
         page="<results>/explorer.html",
         reported=report(
@@ -30,15 +30,15 @@ rule explorer:
         ),
         models=study.models,
     shell:
-        "python {input.script} {input.tables} --evaluated {input.evaluated} --questions {input.questions}"
-        " --template {input.template} --library {input.library} --models {params.models:q} {params.options}"
-        " --out {output.page} --report {output.reported} > {log} 2>&1"
+        "python {input.script:q} {input.tables:q} --evaluated {input.evaluated:q} --questions {input.questions:q}"
+        " --template {input.template:q} --library {input.library:q} --models {params.models:q} {params.options}"
+        " --out {output.page:q} --report {output.reported:q} > {log:q} 2>&1"
 
 
 rule table_page:
     """Turn a table, or the verdicts on the claims, into a page of the report."""
     input:
-        script="workflow_scripts/table_page.py",
+        script="<repo>workflow_scripts/table_page.py",
         lib=code("table_page"),
         table="<tables>/{table}.csv",
     output:
@@ -58,4 +58,4 @@ rule table_page:
     params:
         title=lambda wildcards: figure_table.table_title(wildcards.table),
     shell:
-        "python {input.script} {input.table} --title {params.title:q} --out {output} > {log} 2>&1"
+        "python {input.script:q} {input.table:q} --title {params.title:q} --out {output:q} > {log:q} 2>&1"

@@ -6,10 +6,10 @@ TASKS_OF = {"tab2": study.video, "tab3": study.items}
 rule tab1:
     """Table 1: accuracy with attention to video, or to video and sound, masked in the last layers."""
     input:
-        script="workflow_scripts/tab1.py",
+        script="<repo>workflow_scripts/tab1.py",
         lib=code("tab1"),
         attention="<tables>/attention.parquet",
-        published="resources/published/masking.csv",
+        published="<repo>resources/published/masking.csv",
     output:
         csv="<tables>/tab1.csv",
         tex="<tables>/tab1.tex",
@@ -23,19 +23,19 @@ rule tab1:
         draws=lookup("figures/bootstrap", within=config),
         seed=lookup("seed", within=config),
     shell:
-        "python {input.script} --attention {input.attention} --dataset {params.dataset} --published {input.published}"
-        " --draws {params.draws} --seed {params.seed} --csv {output.csv} --tex {output.tex} > {log} 2>&1"
+        "python {input.script:q} --attention {input.attention:q} --dataset {params.dataset} --published {input.published:q}"
+        " --draws {params.draws} --seed {params.seed} --csv {output.csv:q} --tex {output.tex:q} > {log:q} 2>&1"
 
 
 rule task_table:
     """Make Table 2 or 3: tasks, question counts, correct answers and an example."""
     input:
-        script="workflow_scripts/task_table.py",
+        script="<repo>workflow_scripts/task_table.py",
         lib=code("task_table"),
-        questions=lambda wildcards: f"<results>/questions/{TASKS_OF[wildcards.table]}.jsonl",
-        dropped=lambda wildcards: f"<results>/questions/{TASKS_OF[wildcards.table]}.dropped.tsv",
+        questions=lambda wildcards: settled([study.questions_made(TASKS_OF[wildcards.table])]),
+        dropped=lambda wildcards: settled([study.questions_made(TASKS_OF[wildcards.table], "dropped.tsv")]),
         evaluated="<tables>/evaluate.parquet",
-        published="resources/published/tasks.csv",
+        published="<repo>resources/published/tasks.csv",
     output:
         csv="<tables>/{table}.csv",
         tex="<tables>/{table}.tex",
@@ -47,8 +47,8 @@ rule task_table:
     conda:
         "../envs/figures.yaml"
     shell:
-        "python {input.script} --questions {input.questions} --dropped {input.dropped} --evaluated {input.evaluated}"
-        " --published {input.published} --csv {output.csv} --tex {output.tex} > {log} 2>&1"
+        "python {input.script:q} --questions {input.questions:q} --dropped {input.dropped:q} --evaluated {input.evaluated:q}"
+        " --published {input.published:q} --csv {output.csv:q} --tex {output.tex:q} > {log:q} 2>&1"
 
 
 rule tab2:
@@ -68,11 +68,11 @@ rule tab3:
 rule tab4:
     """Table 4: accuracy when tokens are discarded once they have been read, with intervals and costs."""
     input:
-        script="workflow_scripts/tab4.py",
+        script="<repo>workflow_scripts/tab4.py",
         lib=code("tab4"),
         pruning="<tables>/pruning.parquet",
         layers=expand("<results>/discard_layers/{model}.json", model=study.models),
-        published="resources/published/table_4.csv",
+        published="<repo>resources/published/table_4.csv",
     output:
         figure_table.table_4(study, "csv"),
         figure_table.table_4(study, "tex"),
@@ -84,8 +84,8 @@ rule tab4:
     params:
         options=jobs.tab4(study),
     shell:
-        "python {input.script} --pruning {input.pruning} --layers {input.layers} --published {input.published}"
-        " {params.options} > {log} 2>&1"
+        "python {input.script:q} --pruning {input.pruning:q} --layers {input.layers:q} --published {input.published:q}"
+        " {params.options} > {log:q} 2>&1"
 
 
 rule tables:

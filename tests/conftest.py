@@ -23,7 +23,16 @@ UNIONS = {
 }
 
 
-FIRST = ("test_paper", "test_survival", "test_workflow", "test_training", "test_download_rules", "test_conda", "test_gpu_devices")
+FIRST = (
+    "test_paper",
+    "test_survival",
+    "test_workflow",
+    "test_changed_media",
+    "test_training",
+    "test_download_rules",
+    "test_conda",
+    "test_gpu_devices",
+)
 FIRST += ("test_knockout", "test_discards", "test_added_routes", "test_rooms")  # the longest of make test-fast
 
 

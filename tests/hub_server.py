@@ -82,11 +82,12 @@ class Server(ThreadingHTTPServer):
 class Hub:
     """Serves repositories on a free port while it is used as a context manager.
 
-    token: what gated repositories ask for. speed: bytes a second and connection, None for no limit.
+    token: what gated repositories ask for. speed: bytes a second and connection, None for no limit. relative: redirect to storage
+    on the same host, without naming the host.
     """
 
     def __init__(self, token: str = "hf_the_right_token", speed: int | None = None):
-        self.token, self.speed = token, speed
+        self.token, self.speed, self.relative = token, speed, False
         self.commits: dict[tuple[str, str, str], Repository] = {}
         self.names: dict[tuple[str, str, str], str] = {}
         self.faults: dict[str, list[Fault]] = defaultdict(list)
@@ -122,6 +123,35 @@ class Hub:
     def next_fault(self, key: str) -> Fault:
         with self.lock:
             return self.faults[key].pop(0) if self.faults[key] else Fault()
+
+
+class Mirror:
+    """A server that redirects every request to a hub, under the name of another host. Use as a context manager."""
+
+    def __init__(self, hub: Hub, status: int = 307):
+        self.hub, self.status = hub, status
+
+    def __enter__(self):
+        target, status = f"http://localhost:{self.hub.port}", self.status
+
+        class Redirect(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(status)
+                self.send_header("Location", f"{target}{self.path}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = Server(("127.0.0.1", 0), Redirect)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -184,7 +214,8 @@ class Handler(BaseHTTPRequestHandler):
         data = read(found.files[path])
         if len(data) >= LARGE and not stored:
             rest = self.path.removeprefix("/datasets").lstrip("/")
-            return self.answer(302, b"", {"Location": f"http://localhost:{self.hub.port}/storage/{where or 'models/'}{rest}"})
+            host = "" if self.hub.relative else f"http://localhost:{self.hub.port}"
+            return self.answer(302, b"", {"Location": f"{host}/storage/{where or 'models/'}{rest}"})
         return self.send(data, self.hub.next_fault(path))
 
     def send(self, data: bytes, fault: Fault):

@@ -552,14 +552,17 @@ def test_a_setting_needs_spans_and_kinds():
         assert message in str(refused.value)
 
 
-def test_pins_that_are_missing_or_of_another_repository_name_the_remedy(tmp_path):
+def test_pins_that_are_missing_or_of_another_repository_name_the_remedy(tmp_path, monkeypatch):
     paper = study("paper", folder=tmp_path)
+    assert jobs.pin(paper, "worldsense") == f"{ROOT}/resources/pins/worldsense.json", "the repository's, in another folder"
+    monkeypatch.setattr("avflow.places.REPOSITORY", tmp_path / "repository")
     with pytest.raises(InputError, match="worldsense.json is missing; run: snakemake pin --config study=paper"):
         jobs.pin(paper, "worldsense")
     (tmp_path / "resources/pins").mkdir(parents=True)
     (tmp_path / "resources/pins/worldsense.json").write_text(json.dumps({"repo": "owner/other"}))
     with pytest.raises(InputError, match="pins owner/other, but config.yaml names honglyhly/WorldSense; run: snakemake pin"):
         jobs.pin(paper, "worldsense")
+    monkeypatch.undo()
     assert jobs.pin(PAPER, "worldsense") == "resources/pins/worldsense.json"
 
 

@@ -18,7 +18,7 @@ def snakemake(where, *arguments, small=True):
 def planned(output) -> dict[str, int]:
     """Rule, or figure or table that one rule makes for many, -> number of jobs of a dry run."""
     table = output[output.index("Job stats:") :].split("total")[0]
-    jobs = {m[1]: int(m[2]) for m in re.finditer(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+    jobs = {m[1]: int(m[2]) for m in re.finditer(r"^([\w-]+) +(\d+)$", table, re.MULTILINE)}
     for rule, wildcard in (("figure", "figure"), ("figure_with_csv", "figure"), ("task_table", "table")):
         if jobs.pop(rule, 0):
             jobs |= dict.fromkeys(

@@ -160,7 +160,8 @@ def main():
     chosen, mapped = first_of_tasks(every, arguments.first), first_of_tasks(every, arguments.maps)
     choose = lambda questions: [q for q in questions if q.question_id in chosen]
     work = lambda model, question, features, partial: look(model, question, features, partial, arguments, mapped)
-    plan = {name: getattr(arguments, name) for name in ("maps", "bins", "masked", "masked_layers", "change")}
+    plan = {name: getattr(arguments, name) for name in ("bins", "masked", "masked_layers", "change")}
+    plan["maps"] = [q.question_id for q in every if q.question_id in mapped and q.shard(arguments.shards) == arguments.shard]
     shard_job.run(__file__, arguments, row_schemas.ATTENTION, choose, work, plan, asked={"first": arguments.first})
 
 

@@ -1,10 +1,11 @@
 """Decode the media of one shard's questions to frames (uint8, at the model's size) and sound (float32, 16 kHz mono).
 
-    python workflow_scripts/preprocess_media.py --questions results/miniature/questions/mini-video.jsonl \\
-        --media-root results/miniature/datasets/mini-video --shard 0 --shards 1 --fps 2 --max-frames 768 \\
+    python workflow_scripts/preprocess_media.py --media results/miniature/media/mini-video/0.jsonl \\
+        --media-root results/miniature/datasets/mini-video --fps 2 --max-frames 768 \\
         --multiple 28 --min-pixels 3136 --max-pixels 3136 --out results/miniature/frames/mini-video/omni-56px/0.safetensors
 
-Decoding takes most of the time, so each medium is decoded once per sampling. A clip of the miniature takes about 15 ms.
+--media is a list of shard_media.py. A file whose bytes are not those that were probed is an error. Decoding takes most of the
+time, so each medium is decoded once per sampling. A clip of the miniature takes about 15 ms.
 """
 
 import argparse
@@ -18,8 +19,8 @@ import torch
 from avflow import cli
 from avflow.errors import InputError
 from avflow.media import decoding_arguments, encoder_inputs, files, sampling
-from avflow.questions import read_questions
-from avflow.storage import ShardWriter, room_for
+from avflow.questions import shard_lists
+from avflow.storage import ShardWriter, provenance, room_for
 
 
 def prepare(path, kind: str, wanted) -> dict[str, np.ndarray]:
@@ -55,12 +56,24 @@ def prepare(path, kind: str, wanted) -> dict[str, np.ndarray]:
     return out
 
 
+def unchanged(path: Path, medium, remedy: str, work):
+    """`work(path)`, with the file as it was probed. Raises InputError with the remedy if its bytes are others, or change."""
+    try:
+        before = provenance.file_state(path)
+        if provenance.file_hash(path) == medium.sha256:
+            done = work(path)
+            if provenance.file_state(path) == before:
+                return done
+    except FileNotFoundError:
+        raise InputError(f"{path}: the file is gone since it was probed; {remedy}") from None
+    raise InputError(f"{path}: the file has changed since it was probed; {remedy}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--questions", type=Path, required=True)
+    parser.add_argument("--media", type=Path, required=True, help="the shard's list of media, JSON Lines")
     parser.add_argument("--media-root", type=Path, required=True)
-    parser.add_argument("--shard", type=int, default=0)
-    parser.add_argument("--shards", type=int, default=1)
+    parser.add_argument("--remedy", default="run the prepare rule of its dataset again", help="what to do about a changed file")
     kind = parser.add_mutually_exclusive_group(required=True)
     kind.add_argument("--fps", type=float, help="frames per second, at exactly t = k / fps")
     kind.add_argument("--interval", type=float, help="instead of --fps: seconds per frame, spread evenly from first to last")
@@ -77,14 +90,18 @@ def main():
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
 
-    questions = read_questions(arguments.questions, arguments.shard, arguments.shards)
-    items = {m.media_id: m for q in questions for m in q.media}
-    progress = cli.Progress(f"decoding shard {arguments.shard}", len(items))
+    items = {m.media_id: m for m in shard_lists.read_list(arguments.media)}
+    progress = cli.Progress(f"decoding shard {arguments.media.stem}", len(items))
     torch.set_num_threads(1)
     order, ahead = sorted(items), 2 * arguments.threads
     kinds = json.dumps({media_id: items[media_id].kind for media_id in order}, sort_keys=True)
     room = 2 * len(kinds) + room_for(f"{media_id}/{name}" for media_id in order for name in ("frames", "fps", "audio"))
-    work = lambda media_id: prepare(arguments.media_root / items[media_id].path, items[media_id].kind, arguments)  # noqa: E731
+
+    def work(media_id):
+        medium = items[media_id]
+        path = arguments.media_root / medium.path
+        return unchanged(path, medium, arguments.remedy, lambda path: prepare(path, medium.kind, arguments))
+
     with ShardWriter(arguments.out, room, {"kinds": kinds}) as shard, ThreadPoolExecutor(arguments.threads) as pool:
         try:
             for first in range(0, len(order), ahead):  # in small groups: decoding may outrun writing
@@ -95,7 +112,7 @@ def main():
                     progress.step()
         except files.MediaError as error:
             pool.shutdown(cancel_futures=True)
-            raise InputError(f"{error}; it was readable when probed: run the prepare rule of its dataset again") from None
+            raise InputError(f"{error}; it was readable when probed: {arguments.remedy}") from None
 
 
 if __name__ == "__main__":

@@ -142,7 +142,8 @@ def main():
     timed = {i for ids in alike.values() for i in ids[: arguments.timed]}
 
     work = lambda model, question, media, _: discard_all(model, question, media, arguments, timed)
-    plan = {name: getattr(arguments, name) for name in ("tasks", "first", "random", "fastv", "timed", "repeats")}
+    plan = {name: getattr(arguments, name) for name in ("tasks", "first", "random", "fastv", "repeats")}
+    plan["timed"] = [q.question_id for q in used if q.question_id in timed and q.shard(arguments.shards) == arguments.shard]
     plan["layers"] = provenance.file_hash(arguments.layers)
     shard_job.run(__file__, arguments, row_schemas.PRUNING, choose, work, plan)
 

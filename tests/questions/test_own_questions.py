@@ -288,7 +288,9 @@ def test_a_clip_and_its_sound_track_are_decoded_as_two_media(tmp_path):
     found, _ = prepare("questions", tmp_path, tmp_path, setting="av_video", questions_file=tmp_path / "in.jsonl", dataset="mine")
     assert {q.media[0].media_id for q in found.values()} == {"mine__clip", "mine__clip.as_audio"}
     assert {q.cluster for q in found.values()} == {"mine__clip"}, "one clip, so one unit of the statistics"
-    options = ["--questions", tmp_path / "q.jsonl", "--media-root", tmp_path, "--fps", 2, "--max-frames", 8, "--multiple", 28]
+    listed = tmp_path / "0.jsonl"
+    script("shard_media", "--questions", tmp_path / "q.jsonl", "--media", tmp_path / "m.tsv", "--out", listed)
+    options = ["--media", listed, "--media-root", tmp_path, "--fps", 2, "--max-frames", 8, "--multiple", 28]
     options += ["--min-pixels", 3136, "--max-pixels", 3136, "--out", tmp_path / "f.safetensors"]
     script("preprocess_media", *options)
     store = FeatureStore(tmp_path / "f.safetensors")

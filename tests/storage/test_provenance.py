@@ -1,6 +1,7 @@
 """A script's declared sources are exactly what it imports. Only code that can change a number changes the hash."""
 
 import importlib
+import os
 import shutil
 import sys
 
@@ -69,3 +70,54 @@ def test_a_change_in_the_adapter_changes_the_hash_of_the_scripts_that_load_it(co
 def test_evaluation_does_not_depend_on_knockout_code():
     names = {p.stem for p in provenance.sources(SCRIPTS / "evaluate.py", "models.qwen_omni")}
     assert not names & {"knockout", "interventions", "route_panels", "statistics"}
+
+
+def test_a_folders_state_sees_what_its_date_does_not(tmp_path):
+    """Files that are overwritten, replaced by an older one or one of the same size and date, added below, or deleted."""
+    folder = tmp_path / "media"
+    (folder / "sub").mkdir(parents=True)
+    for name in ("a.wav", "sub/b.wav"):
+        (folder / name).write_bytes(b"1234")
+        os.utime(folder / name, (1000, 1000))
+    states = [provenance.folder_state(folder)]
+
+    def changed() -> bool:
+        states.append(provenance.folder_state(folder))
+        assert provenance.folder_state(folder) == states[-1], "it is the same as long as nothing changes"
+        return states[-1] not in states[:-1]
+
+    os.utime(folder, (5, 5))
+    assert not changed(), "the folder's own date does not count"
+    (folder / "a.wav").write_bytes(b"4321")
+    os.utime(folder / "a.wav", (1000, 1000))
+    assert changed()
+    (tmp_path / "other.wav").write_bytes(b"5678")
+    os.utime(tmp_path / "other.wav", (10, 10))
+    os.replace(tmp_path / "other.wav", folder / "a.wav")
+    assert changed()
+    (tmp_path / "other.wav").write_bytes(b"5555")
+    os.utime(tmp_path / "other.wav", (10, 10))
+    os.replace(tmp_path / "other.wav", folder / "a.wav")
+    assert changed()
+    (folder / "sub/notes.txt").touch()
+    assert changed()
+    os.rename(folder / "sub/notes.txt", folder / "sub/words.txt")
+    assert changed()
+    (folder / "sub/b.wav").unlink()
+    assert changed()
+    (folder / "results").mkdir()
+    (folder / "results/own.txt").touch()
+    assert provenance.folder_state(folder, [folder / "results"]) == states[-1]
+
+
+def test_a_folders_state_follows_links_and_ends_in_a_loop(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk/clip.mp4").write_bytes(b"1")
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media/disk").symlink_to(tmp_path / "disk")
+    (tmp_path / "media/again").symlink_to(tmp_path / "media")
+    (tmp_path / "media/nothing").symlink_to(tmp_path / "gone")
+    (tmp_path / os.fsdecode(b"media/\xff.mp4")).write_bytes(b"1")
+    before = provenance.folder_state(tmp_path / "media")
+    (tmp_path / "disk/clip.mp4").write_bytes(b"22")
+    assert provenance.folder_state(tmp_path / "media") != before

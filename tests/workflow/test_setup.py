@@ -54,7 +54,7 @@ def rules():
             environment = re.search(r'conda:\s+"\.\./envs/(\w+)\.yaml"', text)
             for kind in ("script", "notebook"):
                 found = re.search(rf'^        {kind}=(?:ancient\()?"([^"]+)"', text, re.MULTILINE)
-                for source in sources(found[1]) if environment and found else []:
+                for source in sources(found[1].removeprefix("<repo>")) if environment and found else []:
                     yield text.split(":")[0], source, environment[1]
 
 

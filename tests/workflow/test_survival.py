@@ -137,7 +137,7 @@ def all_asked_once(where: Path) -> bool:
 def test_a_second_snakemake_is_refused_and_does_not_disturb_the_first(study):
     where, first, second = study
     assert second.process.returncode == 1 and "Directory cannot be locked" in second.said()
-    assert "6 of 6 steps (100%) done" in first.said()
+    assert "7 of 7 steps (100%) done" in first.said()
     (table,) = (path for path in (where / OUT, where / "undisturbed.parquet") if path.exists())
     assert len(set(pq.read_table(table)["question_id"].to_pylist())) == QUESTIONS
 

@@ -16,7 +16,6 @@ from .errors import InputError
 from .study import SETTINGS_OF, Study
 
 MAIN = ("figure_3", "figure_4", "figure_5", "figure_6")  # the analyses of the main figures
-PUBLISHED = "resources/published"  # the paper's own numbers
 
 
 class File(str):
@@ -54,6 +53,11 @@ class Figure:
         return "" if self.available(study) else f"config.yaml: the study {study.name} {self.otherwise}"
 
 
+def published(study: Study, name: str) -> File:
+    """A table of the paper's own numbers."""
+    return File(study.own(f"resources/published/{name}.csv"))
+
+
 def drawn(study: Study, path: str) -> File:
     """A file that figures read: below the study's results, or below figures/shipped with `tables: shipped`."""
     return File(f"{study.paths['drawn']}/{path}")
@@ -83,7 +87,7 @@ def answers(study: Study, *roles: str) -> list[File]:
 def reading(study: Study, *roles: str) -> dict:
     """The fields of effects.Reading: settings under `figures` in config.yaml, and the tables to read besides the knockouts."""
     settings = study.config["figures"]
-    found = {"evaluated": answers(study, *roles), "published": File(f"{PUBLISHED}/curves.csv"), **drawing(study)}
+    found = {"evaluated": answers(study, *roles), "published": published(study, "curves"), **drawing(study)}
     found["metric"] = settings.get("metric", "probability")
     if settings.get("confident", False) is not False:
         found |= {"confident": settings["confident"], "reliance": table(study, "reliance")}
@@ -123,8 +127,8 @@ def orders(study: Study) -> dict:
 
 def baseline(study: Study) -> dict:
     dropped = [drawn(study, f"questions/{dataset}.dropped.tsv") for dataset in study.datasets]
-    published = File(f"{PUBLISHED}/accuracy.csv")
-    return {"table": table(study, "evaluate"), "dropped": dropped, "published": published, **drawing(study)}
+    known = published(study, "accuracy")
+    return {"table": table(study, "evaluate"), "dropped": dropped, "published": known, **drawing(study)}
 
 
 def reliance(study: Study) -> dict:

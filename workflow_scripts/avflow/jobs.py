@@ -6,11 +6,15 @@
 figure_table.py does the same for figures.
 """
 
+import functools
 import json
 import shlex
+from pathlib import Path
 
 from .errors import InputError
-from .figure_table import FIGURES, drawable, drawing, inputs, parameters, table_4
+from .figure_table import FIGURES, File, drawable, drawing, inputs, parameters, table_4
+from .places import is_repository
+from .storage import provenance
 from .study import Study
 
 LAYERS_FOLLOW_FROM = ("figure_4", "figure_5", "figure_6")  # analyses from which the layers of discards follow
@@ -89,7 +93,7 @@ def sufficiency_tables(study: Study, dataset: str) -> list[str]:
 
 def pin(study: Study, name: str) -> str:
     """The pin file of a model or dataset. Raises InputError with the remedy if it is missing or pins another repository."""
-    path, remedy = f"resources/pins/{name}.json", f"run: snakemake pin --config study={study.name}"
+    path, remedy = study.found(f"resources/pins/{name}.json"), f"run: snakemake pin --config study={study.name}"
     if not (study.folder / path).is_file():
         raise InputError(f"{path} is missing; {remedy}")
     pinned = json.loads((study.folder / path).read_text(encoding="utf-8"))["repo"]
@@ -136,6 +140,37 @@ def sampling(study: Study, name: str) -> str:
 def decoding(study: Study) -> dict:
     """The library that reads frames, and the limit of a picture."""
     return {key: study.config[key] for key in ("reader", "max_picture_pixels")}
+
+
+@functools.cache
+def media_state(study: Study, dataset: str) -> str:
+    """A digest of all files below the media folder of your own questions; empty for media that a rule makes."""
+    folder = study.dataset(dataset).get("media_folder")
+    results = [study.folder / study.paths[name] for name in ("results", "logs", "downloads")]
+    return provenance.folder_state(study.folder / study.found(folder), results) if folder else ""
+
+
+def told(study: Study, dataset: str, sources: list[str]) -> str:
+    """What decides the outputs of prepare, as JSON: "files", the state of your own media, and "plan", all the rest."""
+    if not media_state(study, dataset):
+        return ""
+    files = [study.folder / path for path in (study.questions_file(dataset), *sources)]
+    there = provenance.file_hash(*(path for path in files if path.is_file()))
+    plan = [prepare(study, dataset), study.media_root(dataset), study.dataset(dataset)["shards"], there]
+    return as_json({"files": media_state(study, dataset), "plan": provenance.text_hash(*map(str, plan))})
+
+
+def media_list(study: Study, dataset: str, shard) -> str:
+    """The list of a shard's media, which preprocess_media reads."""
+    return f"{study.paths['results']}/media/{dataset}/{shard}.jsonl"
+
+
+def remake_media(study: Study, dataset: str) -> str:
+    """What to do about a medium that is not what it was when it was probed."""
+    if "media_folder" in study.dataset(dataset):
+        return "run the same command again"
+    rule = "render_miniature" if study.dataset(dataset)["type"] == "miniature" else "prepare_benchmark"
+    return f"run the same command again with --forcerun {rule}"
 
 
 def reliance(study: Study, dataset: str) -> str:
@@ -214,8 +249,20 @@ def claims(study: Study) -> str:
 
 def notebook(study: Study, figure: str) -> str:
     """A notebook's parameters as options of run_notebook.py: {"seed": 0} -> "-p seed 0". Values that are not text become JSON."""
-    told = {name: value if isinstance(value, str) else json.dumps(value) for name, value in parameters(study, figure).items()}
+    given = parameters(study, figure)
+    if not is_repository(study.folder):  # notebooks run in the repository
+        given = _absolute(given, study.folder.absolute())
+    told = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
     return shlex.join(part for name, value in told.items() for part in ("-p", name, value))
+
+
+def _absolute(value, folder: Path):
+    """A parameter with the files in it as absolute paths."""
+    if isinstance(value, dict):
+        return {name: _absolute(part, folder) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_absolute(part, folder) for part in value]
+    return str(folder / value) if isinstance(value, File) else value
 
 
 def estimate(study: Study) -> str:

@@ -13,9 +13,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from . import places
 from .errors import InputError
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 SETTINGS_OF = {"video": "av_video", "items": "items"}  # role of a dataset in a study -> the setting it must have
 RENAMED = {("tables", "published"): "shipped"}  # (key, value) of earlier versions -> the value's new name
 
@@ -61,6 +61,7 @@ class Study:
                 f"config.yaml: tables is 'shipped', but study is {self.name!r}; only miniature has shipped tables: leave one out"
             )
         self.paths: dict[str, str] = self._paths()
+        places.check_all(self)
 
     @classmethod
     def read(cls, path: Path | str = "config.yaml", study: str | None = None, **changes) -> "Study":
@@ -150,19 +151,40 @@ class Study:
 
     def checkpoint_folder(self, model: str) -> str:
         """The folder of a model's checkpoint: the user's own, or the download."""
-        return self.model(model).get("checkpoint", f"{self.paths['downloads']}/models/{model}")
+        given = self.model(model).get("checkpoint")
+        return self.found(given) if given else f"{self.paths['downloads']}/models/{model}"
 
     def media_root(self, dataset: str) -> str:
         """The folder from which media paths in a dataset's questions start."""
-        return self.dataset(dataset).get("media_folder", f"{self.paths['results']}/datasets/{dataset}")
+        given = self.dataset(dataset).get("media_folder")
+        return self.found(given) if given else f"{self.paths['results']}/datasets/{dataset}"
 
     def questions_file(self, dataset: str) -> str:
         """The file that a dataset's questions are prepared from: the user's own, or the one that the miniature renders."""
-        return self.dataset(dataset).get("questions_file", f"{self.media_root(dataset)}/test.csv")
+        given = self.dataset(dataset).get("questions_file")
+        return self.found(given) if given else f"{self.media_root(dataset)}/test.csv"
+
+    def questions_made(self, dataset: str, end: str = "jsonl") -> str:
+        """The file of a dataset's questions in the shared shape, or with "dropped.tsv" of those that were left out."""
+        return f"{self.paths['results']}/questions/{dataset}.{end}"
 
     def media_folder(self, dataset: str) -> str:
         """The folder that holds a dataset's media."""
-        return self.dataset(dataset).get("media_folder", f"{self.media_root(dataset)}/media")
+        root = self.media_root(dataset)
+        return root if "media_folder" in self.dataset(dataset) else f"{root}/media"
+
+    @property
+    def claims(self) -> list[str]:
+        """The file of claims, or none."""
+        return [self.found(self.chosen["claims"])] if "claims" in self.chosen else []
+
+    def found(self, path: str) -> str:
+        """A path of config.yaml: from the working directory or, if nothing is there, the repository's file of this path."""
+        return places.found(path, self.folder)
+
+    def own(self, path: str) -> str:
+        """A file of the repository, wherever the working directory is."""
+        return places.own(path, self.folder)
 
     def shards(self, stage: str, datasets: Iterable[str] | None = None, models=None, below: str = "") -> list[str]:
         """All shards of one stage of the computation, or only those of some datasets or models. below: an analysis's folder."""
@@ -218,11 +240,9 @@ class Study:
 
     def _check_checkpoints(self) -> None:
         for name in self.chosen["models"]:
-            folder = Path(self.model(name).get("checkpoint", ""))
-            if "repo" not in self.model(name) and not (self.folder / folder / "config.json").is_file():
-                raise InputError(
-                    f"config.yaml: models/{name}/checkpoint is {str(folder)!r}, which holds no checkpoint (config.json)"
-                )
+            given = self.model(name).get("checkpoint", "")
+            if "repo" not in self.model(name) and not (self.folder / self.found(given) / "config.json").is_file():
+                raise InputError(f"config.yaml: models/{name}/checkpoint is {given!r}, which holds no checkpoint (config.json)")
 
     def _roles(self) -> dict[str, str]:
         """Dataset -> its role, "video" or "items". A study with only one kind of dataset names it for both roles."""
@@ -251,7 +271,7 @@ class Study:
         given = self.config.get("pathvars", {})
         results = given.get("results", "results/shipped" if self.shipped else f"results/{self.name}")
         logs = "logs/shipped" if self.shipped else f"logs/{self.name}"
-        drawn = "figures/shipped" if self.shipped else results  # figures read files below this folder
+        drawn = self.own("figures/shipped") if self.shipped else results  # figures read files below this folder
         found = {"results": results, "logs": logs, "downloads": "downloads", "tables": f"{results}/tables", "drawn": drawn}
         return {**found, **{name: given[name] for name in given if name in found}}
 
@@ -303,7 +323,7 @@ def _validator():
     import jsonschema
     import yaml
 
-    schema = yaml.safe_load((REPOSITORY / "schemas/config.schema.yaml").read_text(encoding="utf-8"))
+    schema = yaml.safe_load((places.REPOSITORY / "schemas/config.schema.yaml").read_text(encoding="utf-8"))
     properties = jsonschema.Draft202012Validator.VALIDATORS["properties"]
 
     def with_defaults(validator, known, instance, within):

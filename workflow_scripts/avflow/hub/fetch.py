@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 
 from ..errors import InputError
+from . import proxies
 from .repository import Backoff, HubFile, Source, Transient, refusal, unreachable
 
 BLOCK = 1 << 20
@@ -58,6 +59,7 @@ def part_of(file: HubFile, target: Path) -> Path:
 
 def client(source: Source) -> httpx.Client:
     """Connections that send the token. On a redirect to another host httpx drops it."""
+    proxies.settle()
     headers = {"Authorization": f"Bearer {source.token}"} if source.token else {}
     return httpx.Client(headers=headers, timeout=TIMEOUT, follow_redirects=True)
 

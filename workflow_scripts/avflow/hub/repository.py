@@ -15,10 +15,11 @@ from pathlib import PurePosixPath
 from urllib.parse import quote
 
 import httpx
-from huggingface_hub import HfApi, get_token
+from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
 from ..errors import InputError
+from . import proxies
 
 HUB = "https://huggingface.co"
 PASSING = (408, 429, 500, 502, 503, 504)  # HTTP codes of failures that may soon pass
@@ -53,8 +54,12 @@ class Backoff:
 
 def endpoint() -> str:
     """The hub's address. Raises InputError if HF_ENDPOINT is not an http(s) address."""
-    address = (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
-    if not address.startswith(("https://", "http://")):
+    address = (os.environ.get("HF_ENDPOINT") or HUB).strip().rstrip("/")
+    try:
+        host = httpx.URL(address).host
+    except httpx.InvalidURL:
+        host = ""
+    if not host or not address.startswith(("https://", "http://")):
         raise InputError(f"HF_ENDPOINT is {address!r}, which is not an address; set it to one such as {HUB}, or unset it")
     return address
 
@@ -67,7 +72,7 @@ class Source:
     repo_type: str
     revision: str
     endpoint: str = field(default_factory=endpoint)
-    token: str | None = field(default_factory=get_token, repr=False)
+    token: str | None = field(default_factory=proxies.token, repr=False)
 
     @property
     def page(self) -> str:
@@ -122,7 +127,13 @@ def refusal(source: Source, response: httpx.Response, path: str = "") -> Excepti
     what = f"{source.repo}/{path}" if path else source.repo
     if status in PASSING:
         return Transient(f"the hub answers HTTP {status}", retry_after(response.headers))
-    if status in (401, 403) and not source.ours(response.url):
+    if source.token and code in ("GatedRepo", "RepoNotFound") and not source.ours(response.url):
+        there = f"{response.url.scheme}://{response.url.netloc.decode()}"
+        return InputError(
+            f"{what}: {source.endpoint} redirects to {there}, which refuses access (HTTP {status}); the token is not sent to"
+            f" another host, so set HF_ENDPOINT={there}"
+        )
+    if status in (401, 403) and not code and not source.ours(response.url):
         return Transient(f"the storage behind the hub answers HTTP {status}")  # the signed link expired; a retry gets a new one
     if code == "GatedRepo" or status in (401, 403) and code != "RepoNotFound":
         token = "the token of HF_TOKEN has no access to it" if source.token else "no token is set"
@@ -154,6 +165,7 @@ def unreachable(source: Source, error: Exception) -> str:
 
 def describe(source: Source, backoff: Backoff) -> Listing:
     """Resolve the source's revision and list its files. Raises InputError with the remedy if the hub cannot provide them."""
+    proxies.settle()
     api = HfApi(endpoint=source.endpoint, token=source.token or False)
     known = dict(repo_id=source.repo, repo_type=source.repo_type)
     facts = _patiently(source, backoff, lambda: api.repo_info(**known, revision=source.revision, timeout=30))

@@ -11,7 +11,7 @@ from .structure import ends_early, kind_of_bytes
 
 REASONS = (
     *("missing", "empty_file", "unreadable", "unsupported", "truncated", "damaged", "no_video", "no_frames", "no_audio"),
-    *("too_long", "too_short", "too_large", "extreme_shape", "bad_times", "bad_samples", "misread"),
+    *("too_long", "too_short", "too_large", "extreme_shape", "bad_times", "bad_samples", "misread", "changed"),
 )
 AGAIN = "replace the file by an intact copy, or download it again"
 REPAIR = "repair it with FFmpeg: ffmpeg -i IN -map 0 -c copy OUT.mp4, or replace the file"

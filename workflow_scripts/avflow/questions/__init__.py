@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = attach(
             "first_of_tasks",
             "read_questions",
             "split_for_knockout",
+            "to_json",
             "write_questions",
         ],
     },

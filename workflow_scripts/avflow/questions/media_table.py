@@ -1,8 +1,6 @@
 """The media table: what probing found in every media file. Questions with an unusable file are dropped, with the reason."""
 
 import csv
-import hashlib
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -12,20 +10,33 @@ from ..errors import InputError
 from ..media import MediaError, MediaFacts, probe
 from ..storage import whole
 from .drops import Dropped
+from .probe_record import ProbeRecord
 from .question import MediaItem, Question
+from .replanning import Medium, remember
 
-COLUMNS = ("media_id", "path", "status", "questions", "questions_dropped", *(f.name for f in fields(MediaFacts)), "detail")
+COLUMNS = (
+    "media_id",
+    "path",
+    "status",
+    "questions",
+    "questions_dropped",
+    *(f.name for f in fields(MediaFacts)),
+    "sha256",
+    "detail",
+)
 SHORT = 0.5  # a clip's sound may end this many seconds before its pictures
 SILENT = 1e-4  # root mean square, as a share of full scale: -80 dB
 
 
-def keep_usable(questions, root, table_path, needs_audio: bool, threads=1, max_seconds=None, problems=None, **decoding):
+def keep_usable(questions, root, table_path, needs_audio: bool, threads=1, max_seconds=None, problems=None, told="", **decoding):
     """Probe all media under `root` and write the table as tsv. Returns the usable questions and the `Dropped` ones.
 
+    Files that an earlier run probed, and that have not changed since, are not decoded again (`probe_record`).
+
     max_seconds: questions with a longer video are dropped as too_long. problems: path -> (reason, detail), for media that could
-    not be copied into place. decoding: `reader` and `largest` of `probe`. The column status is "ok" or the reason of the
-    `MediaError`; questions_dropped counts the questions that use a file that is not ok. Raises InputError with the first
-    reason if no question is left.
+    not be copied into place. told: leave a snapshot for `replanning`. decoding: `reader` and `largest` of `probe`. The column
+    status is "ok" or the reason of the `MediaError`; questions_dropped counts the questions that use a file that is not ok.
+    Raises InputError with the first reason if no question is left.
     """
     users, problems = {}, problems or {}
     for q in questions:
@@ -36,26 +47,36 @@ def keep_usable(questions, root, table_path, needs_audio: bool, threads=1, max_s
 
     def examine(key):
         _, path, kind = key
-        facts, status, detail = MediaFacts(kind), "ok", ""
+        facts, digest, state, status, detail = MediaFacts(kind), "", None, "ok", ""
         try:
             if path in problems:
                 raise MediaError(*problems[path])
-            facts = probe(Path(root) / path, kind, needs_audio and kind == "video", **decoding)
+            how = dict(kind=kind, needs_audio=needs_audio and kind == "video", **decoding)
+            found, digest, state = record.probe(Path(root) / path, how, lambda: probe(Path(root) / path, **how))
+            if isinstance(found, MediaError):
+                raise found
+            facts = found
             if max_seconds and kind == "video" and facts.seconds > max_seconds:
                 raise MediaError("too_long", f"{path}: lasts {facts.seconds:.1f} s, more than max_seconds ({max_seconds})")
         except MediaError as error:
             status, detail = error.reason, str(error)
         progress.step()
-        return facts, status, detail
+        return facts, status, detail, digest, state
 
-    with ThreadPoolExecutor(threads) as pool:
+    with ProbeRecord(table_path) as record, ThreadPoolExecutor(threads) as pool:
         found = dict(zip(sorted(users), pool.map(examine, sorted(users))))
     _write(found, users, table_path)
+    if told:
+        clusters = {q.question_id: q.cluster for q in questions}
+        of = lambda key: sorted({clusters[name] for name in users[key]})  # noqa: E731
+        remember(
+            table_path, told, [Medium(k[1], of(k), state, digest, status) for k, (_, status, _, digest, state) in found.items()]
+        )
     kept, dropped = [], []
     for q in questions:
         mine = [found[m.media_id, m.path, m.kind] for m in q.media]
         bad = next((one for one in mine if one[1] != "ok"), None)
-        twins = None if bad else _twins(q, root)
+        twins = None if bad else _twins(q, found)
         if bad:
             dropped.append(Dropped(q.question_id, q.task, bad[1], bad[2]))
         elif twins:
@@ -89,16 +110,14 @@ def _flags(facts: MediaFacts):
         yield "audio_short"
 
 
-def _twins(question: Question, root) -> tuple[MediaItem, MediaItem] | None:
+def _twins(question: Question, found) -> tuple[MediaItem, MediaItem] | None:
     """The first two candidates with the same bytes, or None."""
-    candidates, seen = [m for m in question.media if m.role == "candidate"], {}
-    sizes = [os.path.getsize(Path(root) / m.path) for m in candidates]
-    for item, size in zip(candidates, sizes):
-        if sizes.count(size) > 1:
-            digest = hashlib.sha256((Path(root) / item.path).read_bytes()).hexdigest()
-            if digest in seen:
-                return seen[digest], item
-            seen[digest] = item
+    seen = {}
+    for item in (m for m in question.media if m.role == "candidate"):
+        digest = found[item.media_id, item.path, item.kind][3]
+        if digest in seen:
+            return seen[digest], item
+        seen[digest] = item
     return None
 
 
@@ -107,6 +126,7 @@ def _write(found, users, table_path) -> None:
     with whole(table_path) as part, open(part, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.DictWriter(file, COLUMNS, delimiter="\t", lineterminator="\n")
         writer.writeheader()
-        for key, (facts, status, detail) in found.items():
+        for key, (facts, status, detail, digest, _) in found.items():
             counts = dict(questions=len(users[key]), questions_dropped=len(users[key]) if status != "ok" else 0)
-            writer.writerow(dict(media_id=key[0], path=key[1], status=status, **counts, **asdict(facts), detail=detail))
+            named = dict(media_id=key[0], path=key[1], status=status, sha256=digest, detail=detail)
+            writer.writerow({**named, **counts, **asdict(facts)})

@@ -54,6 +54,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     made.add_argument("--silent-videos", action="store_true", help="keep videos without an audio track")
     decoding_arguments(made)
     made.add_argument("--threads", type=int, default=os.cpu_count(), help="number of files probed in parallel")
+    made.add_argument("--told", default="", help="for the rules: what decides the outputs, JSON; it is kept beside --media")
     made.add_argument("--questions", type=Path, required=True, help="output, JSON Lines")
     made.add_argument("--media", type=Path, required=True, help="output, tsv")
     made.add_argument("--dropped", type=Path, required=True, help="output, tsv")
@@ -207,7 +208,7 @@ def finish(intake: Intake) -> None:
     intake.questions = apart(intake.questions)
     needs_audio = arguments.setting == "av_video" and not arguments.silent_videos
     problems = put_in_place(intake.jobs, arguments.root, arguments.threads)
-    limits = dict(threads=arguments.threads, max_seconds=arguments.max_seconds, problems=problems)
+    limits = dict(threads=arguments.threads, max_seconds=arguments.max_seconds, problems=problems, told=arguments.told)
     limits |= dict(reader=arguments.reader, largest=arguments.max_picture_pixels)
     kept, dropped = keep_usable(intake.questions, arguments.root, arguments.media, needs_audio, **limits)
     dropped += intake.dropped

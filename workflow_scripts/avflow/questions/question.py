@@ -153,10 +153,15 @@ class Question:
 
     def shard(self, shards: int) -> int:
         """The number of the shard, out of `shards`, that computes this question. Questions of one cluster share a shard."""
-        return int.from_bytes(hashlib.sha256(self.cluster.encode()).digest()[:8], "big") % shards
+        return shard_of(self.cluster, shards)
 
     def item(self, id: str) -> MediaItem:
         return next(m for m in self.media if m.id == id)
+
+
+def shard_of(cluster: str, shards: int) -> int:
+    """The number of the shard, out of `shards`, that computes the questions of a cluster."""
+    return int.from_bytes(hashlib.sha256(cluster.encode()).digest()[:8], "big") % shards
 
 
 def to_json(question: Question) -> str:

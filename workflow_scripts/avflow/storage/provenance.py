@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import os
 import platform
 from functools import cache
 from importlib import metadata
@@ -135,6 +136,43 @@ def file_hash(*paths) -> str:
         with open(path, "rb") as file:
             for block in iter(lambda: file.read(1 << 20), b""):
                 digest.update(block)
+    return digest.hexdigest()
+
+
+def text_hash(*texts: str) -> str:
+    """sha256 over texts, in the given order."""
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def file_state(path) -> list[int]:
+    """Size in bytes, date of the content, date of the entry (both in ns) and inode: another file or content changes them.
+
+    Raises OSError if there is no such file.
+    """
+    facts = os.stat(path)
+    return [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino]
+
+
+def folder_state(folder, leave_out=()) -> str:
+    """A digest of the names and `file_state`s of all files below a folder. Follows symbolic links.
+
+    leave_out: folders that are not looked into. A folder's own date does not count. Takes about 0.1 s for 10,000 files.
+    """
+    digest, seen = hashlib.sha256(), {os.path.realpath(path) for path in leave_out}
+    for root, folders, files in os.walk(folder, followlinks=True):
+        for name in list(folders):
+            real = os.path.realpath(os.path.join(root, name))
+            if real in seen or name == ".snakemake":  # left out, or a link that leads back
+                folders.remove(name)
+            seen.add(real)
+        folders.sort()
+        for name in sorted(files):
+            path = os.path.join(root, name)
+            try:
+                state = file_state(path)
+            except OSError:  # a link to nothing
+                state = []
+            digest.update(os.fsencode(f"{os.path.relpath(path, folder)}\0{state}\n"))
     return digest.hexdigest()
 
 

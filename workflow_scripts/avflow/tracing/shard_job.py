@@ -12,7 +12,7 @@ import torch
 from .. import cli
 from ..errors import InputError, Unusable
 from ..models import gpu_memory, load_model, model_arguments
-from ..questions import read_questions
+from ..questions import read_questions, to_json
 from ..storage import FeatureStore, manifest, partial_rows, provenance
 
 LEFT_OUT = "left out"  # the name under which the questions that a model cannot be asked are remembered
@@ -90,7 +90,8 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None, a
     if not Path(arguments.checkpoint).is_dir():
         raise InputError(f"{arguments.checkpoint} does not exist; {manifest.remedy('download_weights', arguments.checkpoint)}")
     store = FeatureStore(arguments.features)
-    questions = choose(read_questions(arguments.questions, arguments.shard, arguments.shards))
+    of_shard = read_questions(arguments.questions, arguments.shard, arguments.shards)
+    questions = choose(of_shard)
     header = {
         "code": provenance.code_hash(script, f"models.{arguments.family}"),
         "features": store.identity,
@@ -101,7 +102,7 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None, a
         "spans": arguments.spans,
         "seed": arguments.seed,
         "plan": plan,
-        "questions": provenance.file_hash(arguments.questions),
+        "questions": provenance.text_hash(*map(to_json, of_shard)),  # not the file's: other shards' questions change no row here
     }
     opened = []
 
