@@ -64,3 +64,4 @@ def ask(function, *names):
 of_model = lambda key: lambda wildcards: study.model(wildcards.model)[key]  # a setting of the job's model
 of_dataset = lambda key: lambda wildcards: study.dataset(wildcards.dataset)[key]
 doubling = lambda base: lambda wildcards, attempt: base * 2 ** (attempt - 1)  # MB or minutes, doubled on every retry
+per_thread = lambda base, each: lambda wildcards, threads, attempt: (base + each * threads) * 2 ** (attempt - 1)

@@ -400,9 +400,11 @@ def test_models_are_loaded_as_configured():
 
 def test_datasets_are_prepared_as_configured():
     told = options(jobs.prepare(MINIATURE, "mini-video"))
-    assert told == {"type": "miniature", "setting": "av_video", "per-task": "150", "knockout": "40"}
+    decoding = {"reader": "auto", "max-picture-pixels": "100000000"}
+    assert told == {"type": "miniature", "setting": "av_video", "per-task": "150", "knockout": "40", **decoding}
     told = options(jobs.prepare(PAPER, "av_speakerbench"))
-    assert {"type", "setting", "groups", "keep", "instruction", "ending", "knockout-tasks", "knockout"} == set(told)
+    asked = {"type", "setting", "groups", "keep", "instruction", "ending", "knockout-tasks", "knockout"}
+    assert asked | decoding.keys() == set(told)
     assert json.loads(told["groups"])["visual_recognition"] == ["*activity*", "*attribute*"]
 
 

@@ -1,4 +1,7 @@
-"""Frames are chosen by what the decoder shows. `test_one_clock.py` tries every container; this file tries single mechanisms."""
+"""Frames are chosen by what the decoder shows. `test_one_clock.py` tries every container; this file tries single mechanisms.
+
+Also tests avflow.media.decord_check.
+"""
 
 import av
 import numpy as np

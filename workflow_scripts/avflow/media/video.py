@@ -19,12 +19,8 @@ import numpy as np
 
 from .clock import BY_PLACE, Index, Timeline, check_length, packets, scan
 from .containers import AGAIN, CONVERT, FAULTS, REPAIR, MediaError, faults, main_track, open_media
+from .decord_check import beside_decord
 from .sampling import sample_times, spread_indices
-
-try:
-    import decord
-except ImportError:  # no wheel for this platform
-    decord = None
 
 READERS = ("auto", "pyav", "decord")
 LARGEST = 100_000_000  # pixels of a picture; config.yaml: max_picture_pixels
@@ -222,7 +218,7 @@ def _read(path, choose, shrink, reader: str, largest: int):
         unique, back = np.unique(indices, return_inverse=True)
         found, batch, count = [], [], 0
         turned = lambda some: np.ascontiguousarray(np.stack(some).transpose(0, 3, 1, 2))  # noqa: E731
-        checked = _beside_decord(path, unique.tolist(), shown) if reader == "decord" else lambda picture: picture
+        checked = beside_decord(path, unique.tolist(), shown.times) if reader == "decord" else lambda picture: picture
         for picture in _chosen(path, unique.tolist(), shown, largest):
             batch.append(checked(picture))
             count += 1
@@ -238,38 +234,6 @@ def _read(path, choose, shrink, reader: str, largest: int):
         found.append(shrink(turned(batch), len(indices)))
     frames = np.concatenate(found)
     return (frames if len(unique) == len(indices) else frames[back]), facts
-
-
-def _beside_decord(path, indices: list[int], shown: Shown):
-    """A function that takes PyAV's pictures at `indices` in turn and returns decord's. Raises MediaError where they differ."""
-
-    def misread(what):
-        return MediaError("misread", f"{path}: decord {what}; set reader to auto in config.yaml, or {CONVERT}")
-
-    if decord is None:
-        raise misread("is not installed for this platform")
-    try:
-        video = decord.VideoReader(str(path), num_threads=1)
-        starts = np.asarray(video.get_frame_timestamp(range(len(video))))[:, 0]
-        if len(starts) != len(shown.times):
-            raise misread(f"finds {len(starts)} pictures, but {len(shown.times)} are shown")
-        late = np.abs((starts - starts[0]) - (shown.times - shown.times[0])).max()
-        if not late < 2e-3:
-            raise misread(f"misplaces pictures in time (by {late:.3g} s)")
-        read = iter(indices)
-
-        def checked(picture):
-            try:
-                theirs = video[next(read)].asnumpy()
-            except (decord.DECORDError, RuntimeError, IndexError) as error:
-                raise misread(f"fails ({str(error).strip().splitlines()[0][:80]})") from None
-            if theirs.shape != picture.shape or np.abs(theirs.astype(np.int16) - picture).mean() > 2:
-                raise misread("gives another picture than the one on show")
-            return theirs
-
-        return checked
-    except (decord.DECORDError, RuntimeError, IndexError) as error:
-        raise misread(f"cannot read it ({str(error).strip().splitlines()[0][:80]})") from None
 
 
 def decoding_arguments(parser) -> None:
