@@ -56,3 +56,15 @@ def test_bytes_after_the_last_box_are_no_cut(whole, tmp_path, filling):
 
 def test_media_are_not_mistaken_for_something_else(whole):
     assert {suffix: kind_of_bytes(data[:4096]) for suffix, data in whole.items()} == dict.fromkeys(whole)
+
+
+def test_a_fragment_that_counts_more_samples_than_bytes_is_refused_before_memory_is_reserved(tmp_path):
+    make(path := tmp_path / "a.mp4", Recipe(seconds=2, fragmented=True))
+    data = bytearray(path.read_bytes())
+    assert not ends_early(path)
+    run = data.index(b"trun")
+    data[run + 8 : run + 12] = (80_000_000).to_bytes(4, "big")
+    path.write_bytes(data)
+    with pytest.raises(media.MediaError) as caught:
+        media.probe(path, "video")
+    assert caught.value.reason == "truncated"

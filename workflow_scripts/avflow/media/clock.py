@@ -116,10 +116,11 @@ def scan(path) -> Index:
         if not shown and not unstamped:
             raise MediaError("no_frames", f"{path}: the video track has no pictures; {AGAIN}")
         ends.check(path, track, "pictures")
+        unsure = ends.format in BY_PLACE or track.codec_context.name == "vp8"  # some of its packets show nothing
         known, sounding = ends.stated(track), main_track(path, container, "audio") is not None
     times = np.array([time for time, _, _ in shown])
     stamps = tuple(stamp for _, stamp, _ in shown)
-    each = not unstamped and ends.format not in BY_PLACE and all(a < b for a, b in zip(stamps, stamps[1:]))
+    each = not unstamped and not unsure and all(a < b for a, b in zip(stamps, stamps[1:]))
     usual = float(np.median(np.diff(times))) if len(times) > 1 else 1 / fps if 0 < fps < 1000 else 0.04
     tail = shown[-1][2] * tick if shown else 0.0
     if not 0 < tail <= max(2 * usual, known - times[-1] if known and len(times) else 0.0):

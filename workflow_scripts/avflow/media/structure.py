@@ -71,8 +71,22 @@ def _boxes_end(file, size: int) -> int:
             length = struct.unpack(">Q", head[8:])[0]
         if length < 8 or name not in BOXES:
             break  # 0: the box reaches to the end of the file
+        if name == b"moof" and _counts_too_many(file, at, min(length, size - at)):
+            return at + size
         at += length
     return at
+
+
+def _counts_too_many(file, at: int, length: int) -> bool:
+    """Whether a fragment counts more samples than the file has bytes. FFmpeg would reserve memory for all of them."""
+    file.seek(at)
+    fragment, size = file.read(min(length, 1 << 24)), os.fstat(file.fileno()).st_size
+    run = fragment.find(b"trun")
+    while run >= 0:
+        if int.from_bytes(fragment[run + 8 : run + 12], "big") > size:
+            return True
+        run = fragment.find(b"trun", run + 4)
+    return False
 
 
 def _segment_end(file) -> int:

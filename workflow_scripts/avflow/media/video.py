@@ -186,25 +186,34 @@ def _in_order(path, found: list, index: Index) -> np.ndarray:
 
 
 def _chosen(path, indices: list[int], shown: Shown, largest: int):
-    """Yield the pictures at sorted `indices` of `shown`, uint8 (H, W, 3). Fewer if the decoder hands out others."""
+    """Yield the pictures at sorted `indices` of `shown`, uint8 (H, W, 3), up to the first that the decoder does not hand out.
+
+    With stamps, the last picture of the video is looked for, too: it shows that the video is as long as announced.
+    """
     if shown.stamps is not None:
-        wanted = [shown.stamps[i] for i in indices]
-        source = pictures(path, largest, set(wanted))
+        wanted, end = [shown.stamps[i] for i in indices], shown.stamps[-1]
+        source = pictures(path, largest, {*wanted, end})
     else:
-        wanted, source = indices, ((at, n, frame) for n, (at, _, frame) in enumerate(pictures(path, largest)))
-    size, place, last = None, 0, None
+        wanted, end = indices, indices[-1]
+        source = ((at, n, frame) for n, (at, _, frame) in enumerate(pictures(path, largest)))
+    size, place, last, held = None, 0, None, None
     for _, key, frame in source:
         if key is None or last is not None and key <= last:
             return  # the stamps are not those of the order of show
         last = key
-        if key == wanted[place]:
+        if place < len(wanted) and key == wanted[place]:
             size = size or (frame.width, frame.height)
             if (frame.width, frame.height) != size:  # the size changes on the way: a player scales
                 frame = frame.reformat(*size)
-            yield np.rot90(_rgb(path, frame), _quarters(frame))
+            picture = np.rot90(_rgb(path, frame), _quarters(frame))
             place += 1
-            if place == len(wanted):
-                return
+            if place < len(wanted):
+                yield picture
+                continue
+            held = picture
+        if held is not None and key == end:
+            yield held
+            return
 
 
 def _read(path, choose, shrink, reader: str, largest: int):
