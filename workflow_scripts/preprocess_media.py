@@ -4,8 +4,9 @@
         --media-root results/miniature/datasets/mini-video --fps 2 --max-frames 768 \\
         --multiple 28 --min-pixels 3136 --max-pixels 3136 --out results/miniature/frames/mini-video/omni-56px/0.safetensors
 
---media is a list of shard_media.py. A file whose bytes are not those that were probed is an error. Decoding takes most of the
-time, so each medium is decoded once per sampling. A clip of the miniature takes about 15 ms.
+--media is a list of shard_media.py. A file whose bytes are not those that were probed is an error. Instead, --questions with
+--shard and --shards takes the media of a file of questions, whatever their bytes. Decoding takes most of the time, so each medium
+is decoded once per sampling. A clip of the miniature takes about 15 ms.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import torch
 from avflow import cli
 from avflow.errors import InputError
 from avflow.media import decoding_arguments, encoder_inputs, files, sampling
-from avflow.questions import shard_lists
+from avflow.questions import read_questions, shard_lists
 from avflow.storage import ShardWriter, provenance, room_for
 
 
@@ -60,7 +61,7 @@ def unchanged(path: Path, medium, remedy: str, work):
     """`work(path)`, with the file as it was probed. Raises InputError with the remedy if its bytes are others, or change."""
     try:
         before = provenance.file_state(path)
-        if provenance.file_hash(path) == medium.sha256:
+        if medium.sha256 in ("", provenance.file_hash(path)):
             done = work(path)
             if provenance.file_state(path) == before:
                 return done
@@ -71,7 +72,11 @@ def unchanged(path: Path, medium, remedy: str, work):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--media", type=Path, required=True, help="the shard's list of media, JSON Lines")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--media", type=Path, help="the shard's list of media, JSON Lines")
+    source.add_argument("--questions", type=Path, help="questions whose media are decoded, JSON Lines")
+    parser.add_argument("--shard", type=int, default=0, help="with --questions: the number of the shard")
+    parser.add_argument("--shards", type=int, default=1, help="with --questions: the number of shards")
     parser.add_argument("--media-root", type=Path, required=True)
     parser.add_argument("--remedy", default="run the prepare rule of its dataset again", help="what to do about a changed file")
     kind = parser.add_mutually_exclusive_group(required=True)
@@ -90,8 +95,12 @@ def main():
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
 
-    items = {m.media_id: m for m in shard_lists.read_list(arguments.media)}
-    progress = cli.Progress(f"decoding shard {arguments.media.stem}", len(items))
+    if arguments.media:
+        listed = shard_lists.read_list(arguments.media)
+    else:
+        listed = shard_lists.listed(read_questions(arguments.questions, arguments.shard, arguments.shards))
+    items = {m.media_id: m for m in listed}
+    progress = cli.Progress(f"decoding shard {arguments.media.stem if arguments.media else arguments.shard}", len(items))
     torch.set_num_threads(1)
     order, ahead = sorted(items), 2 * arguments.threads
     kinds = json.dumps({media_id: items[media_id].kind for media_id in order}, sort_keys=True)

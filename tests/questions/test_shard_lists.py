@@ -97,3 +97,19 @@ def test_a_table_of_an_earlier_version_names_the_remedy(prepared):
     (prepared / "0.jsonl").write_text("{}\n")
     with pytest.raises(InputError, match="0.jsonl: not a list of media .*; delete it and run again"):
         shard_lists.read_list(prepared / "0.jsonl")
+
+
+def test_questions_alone_decode_the_media_of_a_shard(prepared):
+    (whole,) = lists(prepared, shards=1)
+    decode(prepared, whole)
+    with safe_open(prepared / "out", "np") as shard:
+        wanted = {name: shard.get_tensor(name) for name in shard.keys()}
+    found = {}
+    for shard in range(2):
+        given = ["--questions", prepared / "questions.jsonl", "--shard", shard, "--shards", 2, "--media-root", "clips"]
+        options = ["--fps", 2, "--max-frames", 4, "--multiple", 28, "--min-pixels", 3136, "--max-pixels", 3136]
+        script("preprocess_media", *given, *options, "--out", prepared / "part", cwd=prepared)
+        with safe_open(prepared / "part", "np") as part:
+            found |= {name: part.get_tensor(name) for name in part.keys()}
+    plain = lambda tensors: {name: t.tobytes() for name, t in tensors.items() if not name.startswith("padding")}  # noqa: E731
+    assert plain(found) == plain(wanted) and len(plain(wanted)) == 3 * len(NAMES)

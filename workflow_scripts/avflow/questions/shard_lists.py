@@ -7,17 +7,22 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..storage import whole
-from .question import read_questions
+from .question import Question, read_questions
 
 
 @dataclass(frozen=True)
 class ListedMedium:
-    """A medium of a shard. path: from the media folder. sha256: of the bytes that were probed, in hexadecimal."""
+    """A medium of a shard. path: from the media folder. sha256: of the bytes that were probed, in hexadecimal; "" if unknown."""
 
     media_id: str
     path: str
     kind: str
     sha256: str
+
+
+def listed(questions: list[Question]) -> list[ListedMedium]:
+    """The media of questions, without their digests."""
+    return [ListedMedium(m.media_id, m.path, m.kind, "") for q in questions for m in q.media]
 
 
 def write_lists(questions_file, media_table, out: list) -> None:
