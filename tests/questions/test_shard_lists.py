@@ -11,6 +11,7 @@ from avflow.errors import InputError
 from avflow.media import files
 from avflow.questions import read_questions, shard_lists, write_questions
 from avflow.questions.media_table import keep_usable
+from avflow.storage import FeatureStore
 from avflow.storage.provenance import file_hash
 
 NAMES = ["plain", "with space", "tab\tand\nline", "quo\"te's $HOME", "-dash", "ü; {x} & 100%", "a:b"]
@@ -102,14 +103,12 @@ def test_a_table_of_an_earlier_version_names_the_remedy(prepared):
 def test_questions_alone_decode_the_media_of_a_shard(prepared):
     (whole,) = lists(prepared, shards=1)
     decode(prepared, whole)
-    with safe_open(prepared / "out", "np") as shard:
-        wanted = {name: shard.get_tensor(name) for name in shard.keys()}
-    found = {}
+    everything = lambda store: {f"{m}/{n}": store.get(m, n) for m in store.names for n in store.names[m] if m != "padding"}  # noqa: E731
+    wanted, found = everything(FeatureStore(prepared / "out", "np")), {}
     for shard in range(2):
         given = ["--questions", prepared / "questions.jsonl", "--shard", shard, "--shards", 2, "--media-root", "clips"]
         options = ["--fps", 2, "--max-frames", 4, "--multiple", 28, "--min-pixels", 3136, "--max-pixels", 3136]
         script("preprocess_media", *given, *options, "--out", prepared / "part", cwd=prepared)
-        with safe_open(prepared / "part", "np") as part:
-            found |= {name: part.get_tensor(name) for name in part.keys()}
-    plain = lambda tensors: {name: t.tobytes() for name, t in tensors.items() if not name.startswith("padding")}  # noqa: E731
-    assert plain(found) == plain(wanted) and len(plain(wanted)) == 3 * len(NAMES)
+        found |= everything(FeatureStore(prepared / "part", "np"))
+    assert found.keys() == wanted.keys() and len(wanted) == 3 * len(NAMES)
+    assert all(found[name].tobytes() == wanted[name].tobytes() for name in wanted)
