@@ -48,7 +48,7 @@ rule prepare:
         "../envs/data.yaml"
     threads: 16
     resources:
-        mem_mb=per_thread(1000, 500),  # each thread decodes a video or a picture; sound is not kept
+        mem_mb=per_thread(2000, 500),  # each thread decodes a video or a picture; sound is not kept
     params:
         options=ask(jobs.prepare, "dataset"),
         root=ask(Study.media_root, "dataset"),
@@ -78,7 +78,7 @@ rule prepare_benchmark:
         "../envs/data.yaml"
     threads: 16
     resources:
-        mem_mb=per_thread(2000, 500),  # as above, and a column of a parquet file
+        mem_mb=per_thread(3000, 500),  # as above, and a column of a parquet file
         runtime=doubling(240),
     params:
         options=ask(jobs.prepare, "dataset"),

@@ -36,7 +36,7 @@ rule preprocess_media:
         "../envs/data.yaml"
     threads: 4
     resources:
-        mem_mb=per_thread(2000, 1000),  # each thread holds a file's frames and sound: an hour of sound takes 750 MB
+        mem_mb=per_thread(3000, 1000),  # each thread holds a file's frames and sound: an hour of sound takes 750 MB
         runtime=doubling(60),
     params:
         folder=ask(Study.media_root, "dataset"),

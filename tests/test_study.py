@@ -400,7 +400,7 @@ def test_models_are_loaded_as_configured():
 
 def test_datasets_are_prepared_as_configured():
     told = options(jobs.prepare(MINIATURE, "mini-video"))
-    decoding = {"reader": "auto", "max-picture-pixels": "100000000"}
+    decoding = {"reader": "auto", "max-picture-pixels": "50000000"}
     assert told == {"type": "miniature", "setting": "av_video", "per-task": "150", "knockout": "40", **decoding}
     told = options(jobs.prepare(PAPER, "av_speakerbench"))
     asked = {"type", "setting", "groups", "keep", "instruction", "ending", "knockout-tasks", "knockout"}

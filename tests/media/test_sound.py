@@ -98,3 +98,38 @@ def test_an_hour_of_sound_is_probed_in_300_megabytes(tmp_path):
     assert done.returncode == 0, done.stderr
     seconds, kilobytes = map(float, done.stdout.split())
     assert seconds == pytest.approx(3600, abs=1) and kilobytes < 300e3
+
+
+@pytest.mark.parametrize("codec", ["OPUS", "VORBIS"])
+def test_files_joined_by_appending_are_heard_to_their_end(tmp_path, codec):
+    soundfile.write(tmp_path / "part.ogg", tone(2.0, 48000), 48000, format="OGG", subtype=codec)
+    (tmp_path / "a.ogg").write_bytes(2 * (tmp_path / "part.ogg").read_bytes())
+    assert media.probe(tmp_path / "a.ogg", "audio").seconds == pytest.approx(4, abs=0.05)
+    heard = media.read_audio(tmp_path / "a.ogg")
+    assert np.sqrt(np.mean(heard[8000:24000] ** 2)) == pytest.approx(np.sqrt(np.mean(heard[40000:56000] ** 2)), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ("ogg", "OGG", "OPUS"),
+        ("w64", "W64", "PCM_16"),
+        ("au", "AU", "PCM_16"),
+        ("caf", "CAF", "PCM_16"),
+        ("aiff", "AIFF", "PCM_16"),
+        ("mp3", "MP3", "MPEG_LAYER_III"),
+    ],
+)
+def test_a_cut_sound_is_truncated_where_its_container_shows_it(tmp_path, kind):
+    soundfile.write(tmp_path / f"a.{kind[0]}", tone(2.0, 48000), 48000, format=kind[1], subtype=kind[2])
+    data = (tmp_path / f"a.{kind[0]}").read_bytes()
+    assert media.probe(tmp_path / f"a.{kind[0]}", "audio").seconds == pytest.approx(2, abs=0.1)
+    for share in (0.3, 0.6, 0.9):
+        (tmp_path / f"a.{kind[0]}").write_bytes(data[: int(share * len(data))])
+        assert reason(tmp_path / f"a.{kind[0]}") == "truncated"
+
+
+def test_channels_are_averaged_so_that_no_mix_exceeds_full_scale(tmp_path):
+    for channels in (1, 2, 6, 16):
+        soundfile.write(tmp_path / "a.wav", np.stack([tone(1.0, 16000)] * channels, 1), 16000, subtype="FLOAT")
+        assert np.abs(media.read_audio(tmp_path / "a.wav")).max() == pytest.approx(0.3, abs=1e-3)

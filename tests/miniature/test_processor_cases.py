@@ -154,6 +154,8 @@ def test_files_are_resized_as_each_models_own_code_does(tmp_path):
     files.write_clip(path, grain, 10, None, 16000)
     files.write_png(picture, grain[0])
     limits = dict(multiple=28, min_pixels=3136, max_pixels=3136)
+    decoding = dict(reader="auto", max_picture_pixels=10**8)
+    limits |= decoding
     omni = SimpleNamespace(fps=2.0, interval=None, max_frames=768, total_pixels=None, **limits)
     salmonn = SimpleNamespace(fps=None, interval=0.1, min_frames=4, max_frames=4, total_pixels=None, **limits)
     prepared = lambda *given: np.asarray(preprocess_media.prepare(*given)["frames"])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import av
 import numpy as np
 
-from .containers import AGAIN, FAULTS, REPAIR, MediaError, main_track, open_media
+from .containers import AGAIN, CONVERT, FAULTS, MediaError, main_track, open_media
 
 BY_PLACE = ("avi",)
 JOINABLE = ("mpegts", "mpeg")
@@ -105,7 +105,7 @@ def scan(path) -> Index:
                 stamp = packet.dts if ends.format in BY_PLACE else packet.pts
                 if None not in (stamp, packet.dts) and abs(stamp - packet.dts) * packet.time_base > AHEAD:
                     early = float((stamp - packet.dts) * packet.time_base)
-                    raise MediaError("bad_times", f"{path}: a picture is shown {early:.0f} s after it is decoded; {REPAIR}")
+                    raise MediaError("bad_times", f"{path}: a picture is shown {early:.0f} s after it is decoded; {CONVERT}")
                 if stamp is None:
                     unstamped += 1
                 else:
@@ -133,7 +133,7 @@ def check_length(path, seconds: float, stated: float) -> None:
     """Raises MediaError if times reach further than a file of this kind can last."""
     if seconds > LONGEST or stated and seconds > 1.5 * stated + 5:
         said = f" of a file that states {stated:.1f} s" if stated else ""
-        raise MediaError("bad_times", f"{path}: its time stamps span {seconds:.0f} s{said}; {REPAIR}")
+        raise MediaError("bad_times", f"{path}: its time stamps span {seconds:.0f} s{said}; {CONVERT}")
 
 
 class Ends:
@@ -165,4 +165,7 @@ class Ends:
         ends = [self.last[i] for i in mine if i in self.last]
         found = max(max(ends), max(ends) - min(begins)) if ends else 0.0  # some headers count from the first packet
         if found < stated - spare:
-            raise MediaError("truncated", f"{path}: only {found:.1f} of {stated:.1f} s of {what} are in the file; {AGAIN}")
+            avi = self.format in BY_PLACE
+            gap = ", or its tracks begin late or have gaps, which AVI cannot place" if avi else ""
+            remedy = f"{AGAIN}, or {CONVERT}" if avi else AGAIN
+            raise MediaError("truncated", f"{path}: only {found:.1f} of {stated:.1f} s of {what} are in the file{gap}; {remedy}")

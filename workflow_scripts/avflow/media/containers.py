@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from pathlib import Path
+import stat
 
 import av
 from av.stream import Disposition
@@ -14,7 +14,6 @@ REASONS = (
     *("too_long", "too_short", "too_large", "extreme_shape", "bad_times", "bad_samples", "misread", "changed"),
 )
 AGAIN = "replace the file by an intact copy, or download it again"
-REPAIR = "repair it with FFmpeg: ffmpeg -i IN -map 0 -c copy OUT.mp4, or replace the file"
 CONVERT = "convert it with FFmpeg: ffmpeg -i IN -c:v libx264 -c:a aac OUT.mp4"
 FAULTS = (av.FFmpegError, OSError, ValueError, ArithmeticError, MemoryError, EOFError)  # what bad bytes make PyAV raise
 COVER = Disposition.attached_pic | Disposition.timed_thumbnails
@@ -44,10 +43,20 @@ def faults(path, reason: str, what: str, remedy: str = AGAIN):
 
 def check_file(path) -> None:
     """Raises MediaError if the file does not exist, is empty or is known to be no medium."""
-    path = Path(path)
-    if not path.is_file():
-        raise MediaError("missing", f"{path}: the file does not exist; put it there, or correct the path in the question")
-    if path.stat().st_size == 0:
+    shown = str(path)[:300].encode("unicode_escape").decode()
+    try:
+        facts = os.stat(path)
+    except PermissionError:
+        raise MediaError("unreadable", f"{path}: it cannot be opened (Permission denied); check its permissions") from None
+    except (OSError, ValueError):  # ValueError: a NUL in the path
+        raise MediaError(
+            "missing", f"{shown}: the file does not exist; put it there, or correct the path in the question"
+        ) from None
+    if not stat.S_ISREG(facts.st_mode):
+        raise MediaError(
+            "missing", f"{path}: it is a folder, a pipe or a device and not a file; correct the path in the question"
+        )
+    if facts.st_size == 0:
         raise MediaError("empty_file", f"{path}: the file is empty; {AGAIN}")
     with faults(path, "unreadable", "it cannot be opened", "check its permissions"), open(path, "rb") as file:
         found = kind_of_bytes(file.read(4096))
@@ -65,7 +74,11 @@ def open_media(path):
         raise MediaError("truncated", f"{path}: the file ends before its last part does; {AGAIN}")
     with faults(path, "unreadable", "not a readable media file"):
         # an absolute path, because FFmpeg takes what stands before a colon for a protocol
-        return av.open(os.path.abspath(path), metadata_errors="replace", options={"protocol_whitelist": "file"})
+        container = av.open(os.path.abspath(path), metadata_errors="replace", options={"protocol_whitelist": "file"})
+    if container.format.name == "tty":  # FFmpeg draws plain text as if on a terminal
+        container.close()
+        raise MediaError("unreadable", f"{path}: it is a text, not a medium; {AGAIN}")
+    return container
 
 
 def main_track(path, container, kind: str):

@@ -44,19 +44,20 @@ def read_image(path, largest: int = LARGEST) -> np.ndarray:
 def _rgb(path, picture, deep: bool) -> np.ndarray:
     """Pixels (H, W, 3) uint8. deep: its numbers are those of 16 bits."""
     if deep:
-        grey = np.asarray(picture).astype(np.float64)
-        grey = np.round(grey.clip(0, 65535) / 257).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, 2)
+        grey = ((np.asarray(picture).clip(0, 65535).astype(np.uint32) + 128) // 257).astype(np.uint8)
+        return np.broadcast_to(grey[:, :, None], (*grey.shape, 3))
     if picture.mode in ("I", "F"):
         grey = np.asarray(picture)
-        if picture.mode == "I" or not (grey.size and grey.min() >= 0 and grey.max() <= 1):
+        if picture.mode == "I" or not (grey.size and grey.min() >= 0 and grey.max() <= 1.001):
             low, high = (grey.min(), grey.max()) if grey.size else (0, 0)
             raise MediaError(
                 "unsupported",
                 f"{path}: its pixels are numbers from {low:g} to {high:g} of unknown scale; save it with 8 or 16 bits",
             )
-        return np.repeat(np.round(grey * 255).astype(np.uint8)[:, :, None], 3, 2)
+        return np.repeat(np.round(grey.clip(0, 1) * 255).astype(np.uint8)[:, :, None], 3, 2)
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+        white = Image.new("RGB", picture.size, "white")
+        white.paste(picture, mask=picture.getchannel("A"))
+        picture = white
     return np.asarray(picture.convert("RGB"))

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .clock import BY_PLACE, Index, Timeline, check_length, packets, scan
-from .containers import AGAIN, CONVERT, FAULTS, REPAIR, MediaError, faults, main_track, open_media
+from .containers import AGAIN, CONVERT, FAULTS, MediaError, faults, main_track, open_media
 from .decord_check import beside_decord
 from .sampling import sample_times, spread_indices
 
 READERS = ("auto", "pyav", "decord")
-LARGEST = 100_000_000  # pixels of a picture; config.yaml: max_picture_pixels
+LARGEST = 50_000_000  # pixels of a picture; config.yaml: max_picture_pixels
 BATCH = 64_000_000  # bytes of decoded pictures per batch
 SPARE = 0.05  # a video is usable if at most this share of its pictures cannot be decoded
 MOST_ASTRAY = 1.0  # seconds by which the times of pictures may contradict the order of show
@@ -178,11 +178,12 @@ def _in_order(path, found: list, index: Index) -> np.ndarray:
         times = np.sort(np.array(found))
         astray = float(np.abs(times - found).max())
         if astray > MOST_ASTRAY:
-            raise MediaError("bad_times", f"{path}: times of its pictures are up to {astray:.1f} s out of order; {REPAIR}")
+            raise MediaError("bad_times", f"{path}: times of its pictures are up to {astray:.1f} s out of order; {CONVERT}")
         return times
     if len(index.times) == len(found):
         return index.times
-    return np.arange(len(found)) / (index.fps if 0 < index.fps < 1000 else 25.0)
+    known = [time for time in found if time is not None]
+    return min(known, default=0.0) + np.arange(len(found)) / (index.fps if 0 < index.fps < 1000 else 25.0)
 
 
 def _chosen(path, indices: list[int], shown: Shown, largest: int):

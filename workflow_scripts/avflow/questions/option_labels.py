@@ -28,9 +28,17 @@ RUNS = {
 }
 PLAIN = ("letters", "small letters", "numbers")
 NAME = r"([A-Za-z]|[IVXivx]{2,4}|\d{1,3})"
-BEFORE, AFTER = rf"[(\[]\s*{NAME}\s*[)\]][.:]?", rf"{NAME}\s*(?:\.\)|[.:)\]、。])(?!\d|[A-Za-z]\.)"  # not "1.5 m", not "a.m."
+BEFORE, AFTER = (
+    rf"[(\[]\s*{NAME}\s*[)\]][.:]?",
+    rf"{NAME}\s*(?:\.\)|[.:)\]、。])(?!(?<=\d.)\d|[A-Za-z]\.)",
+)  # not "1.5 m", not "a.m."
 MARK = re.compile(rf"(?:[Oo]ption\s+)?(?:{BEFORE}|{AFTER})\s*(\S.*)", re.DOTALL)
 DASHED = re.compile(rf"{NAME}\s*[-–—](?!\d)\s*(\S.*)", re.DOTALL)  # "A - hiss", but "A - B" is also a way from A to B
+LOOSE = re.compile(
+    r"[\W_]*(?:(?:option|answer|choice)\s+)?([^\W\d_])[\W_]+(\w.*)", re.DOTALL | re.IGNORECASE
+)  # "**A.** hiss", "A hiss"
+ROUND = re.compile(r"[\W_]*([①-⑳⓪Ⓐ-ⓩ⑴-⒇])\s*(\S.*)", re.DOTALL)  # labels in circles and brackets
+ALPHABETS = ("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "АБВГДЕЖЗИКЛМНОП", "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟ")
 REMEDY = "write all options without labels, or all with labels in order, or as objects with label and text"
 
 
@@ -76,7 +84,7 @@ def split_labels(texts: list[str], labels: list[str | None], where: str) -> list
         pairs = list(zip(labels, texts))
     else:
         dashed = [marked(text, DASHED) for text in texts]
-        if len(texts) >= 2 and run_of([one[0] if one else None for one in dashed]):
+        if len(texts) >= 2 and (run_of([one[0] if one else None for one in dashed]) or _loosely_lettered(texts)):
             refuse(f"the options {listed} may begin with labels; {REMEDY}")
         if _half_lettered(names):
             refuse(f"some options of {listed} begin with labels that are not A, B, .. in order; {REMEDY}")
@@ -95,6 +103,15 @@ def check_labels(labels, where: str) -> None:
         if label not in LABELS:
             known = "one letter (A to Z, a to z), one digit, or Yes, No, True or False"
             raise Unusable("bad_options", f"{where}: label {shown(label)} cannot be read out as one token; a label is {known}")
+
+
+def _loosely_lettered(texts: list[str]) -> bool:
+    """Whether all texts seem to carry labels in a form that is not taken off: "**A.** hiss", "A hiss", "① hiss", "а) да"."""
+    if len(texts) < 3 and all(re.match(r"[A-Za-z] \w", text.strip()) for text in texts):
+        return False  # "A sharp", "B flat"
+    letters = [LOOSE.fullmatch(text.strip()) for text in texts]
+    names = "".join(found[1].upper() if found else " " for found in letters)
+    return all(ROUND.fullmatch(text.strip()) for text in texts) or any(run.startswith(names) for run in ALPHABETS)
 
 
 def _half_lettered(names: list[str | None]) -> bool:

@@ -99,7 +99,9 @@ class Question:
         for m in self.media:
             check(m.kind in KINDS and m.role in ROLES, f"media {m.id}: kind {m.kind!r} or role {m.role!r} is unknown")
             check(SAFE_NAME.fullmatch(m.media_id), f"media_id {m.media_id!r} is not filename-safe")
-            check_text(m.path, f"question {self.question_id}: the path of its medium {m.id}")
+            check_text(
+                m.path, f"question {self.question_id}: the path of its medium {m.id}", blank=True
+            )  # none if media come encoded
             check(isinstance(m.index, int) and m.index > 0, f"index {m.index!r} of medium {m.id} is not a number from 1")
         places = [(m.role, m.index) for m in self.media]
         twice = next((place for place in places if places.count(place) > 1), None)

@@ -10,6 +10,7 @@ import re
 from ..errors import Unusable
 
 SPECIAL = re.compile(r"<\|[^<>|]*\|>|</?(?:tool_call|tool_response|think)>")
+INVISIBLE = "".join(map(chr, (*range(9, 14), 32, 0xA0, 0x200B, 0x200C, 0x200D, 0x2060, 0x3000, 0xFEFF)))  # blanks, and no width
 UNWRITABLE = re.compile("[\0\ud800-\udfff]")  # NUL, and halves of surrogate pairs, which no file in UTF-8 can hold
 
 
@@ -20,7 +21,7 @@ def check_text(value, where: str, blank: bool = False) -> str:
     """
     if not isinstance(value, str):
         raise Unusable("bad_text", f"{where} is {shown(value)}, not a text; write a text in quotation marks")
-    if not blank and not value.strip():
+    if not blank and not value.strip(INVISIBLE):
         raise Unusable("bad_text", f"{where} is empty; write a text")
     if found := UNWRITABLE.search(value):
         raise Unusable("bad_text", f"{where} holds the character U+{ord(found[0]):04X}, which is no text; remove it")

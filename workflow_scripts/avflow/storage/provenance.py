@@ -1,10 +1,12 @@
 """The code behind a script's numbers, and the versions it ran with. Standard library only, since the workflow imports it, too."""
 
 import ast
+import errno
 import hashlib
 import json
 import os
 import platform
+import stat
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -147,9 +149,11 @@ def text_hash(*texts: str) -> str:
 def file_state(path) -> list[int]:
     """Size in bytes, date of the content, date of the entry (both in ns) and inode: another file or content changes them.
 
-    Raises OSError if there is no such file.
+    Raises OSError if there is no such file, or if it is a pipe or a device, which would never end.
     """
     facts = os.stat(path)
+    if not stat.S_ISREG(facts.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     return [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino]
 
 
