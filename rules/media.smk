@@ -29,7 +29,8 @@ rule preprocess_media:
         lib=code("preprocess_media"),
         media=listed,
     output:
-        ensure("<results>/frames/{dataset}/{sampling}/{shard}.safetensors", non_empty=True),
+        frames=ensure("<results>/frames/{dataset}/{sampling}/{shard}.safetensors", non_empty=True),
+        table=ensure("<results>/frames/{dataset}/{sampling}/{shard}.tsv", non_empty=True),
     log:
         "<logs>/preprocess_media/{dataset}/{sampling}/{shard}.log",
     conda:
@@ -44,4 +45,21 @@ rule preprocess_media:
         sampling=ask(jobs.sampling, "sampling"),
     shell:
         "python {input.script:q} --media {input.media:q} --media-root {params.folder:q} --remedy {params.remedy:q}"
-        " {params.sampling} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"
+        " {params.sampling} --threads {threads} --out {output.frames:q} --table {output.table:q} 2>&1 | tee {log:q}"
+
+
+rule sampled_media:
+    """Count how many media were sampled more coarsely to fit into a model's context, by dataset and sampling."""
+    input:
+        script="<repo>workflow_scripts/sampled_media.py",
+        lib=code("sampled_media"),
+        tables=sum(jobs.sampled(study).values(), []),
+    output:
+        ensure("<tables>/sampled_media.csv", non_empty=True),
+    log:
+        "<logs>/sampled_media.log",
+    localrule: True
+    conda:
+        "../envs/data.yaml"
+    shell:
+        "python {input.script:q} {input.tables:q} --out {output:q} > {log:q} 2>&1"

@@ -51,7 +51,7 @@ rule table_page:
     log:
         "<logs>/table_page/{table}.log",
     wildcard_constraints:
-        table="tab[1-4](_video|_items)?|claims",
+        table="tab[1-4](_video|_items)?|claims|sampled_media",
     localrule: True
     conda:
         "../envs/figures.yaml"

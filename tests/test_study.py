@@ -265,6 +265,8 @@ def test_the_table_of_figures_lists_what_a_study_computes():
     assert figure_table.table_4(alone(CLIPS | {"discards": {"knockout": {"mini-video": ["*"]}}}), "csv") == [
         "results/mine/tables/tab4_video.csv"
     ]
+    assert {"sampled_media.csv", "sampled_media.html"} <= set(tables)
+    assert figure_table.table_title("sampled_media") == "Sampled media"
     held = [path.rsplit("/")[-1] for path in figure_table.claimed_tables(alone(ITEMS))]
     assert held == ["knockout_figure_5.parquet", "knockout_figure_6.parquet", "evaluate.parquet", "reliance.parquet"]
     assert (
@@ -396,6 +398,18 @@ def test_models_are_loaded_as_configured():
     assert tiny["checkpoint"] == "resources/tiny-salmonn" and tiny["device"] == "cpu" and tiny["positions"] == "official_generate"
     big = options(jobs.model(PAPER, "qwen2.5-omni-7b"))
     assert big["checkpoint"] == "downloads/models/qwen2.5-omni-7b" and big["dtype"] == "bfloat16" and "device" not in big
+    assert big["max-tokens"] == "32768" and "max-tokens" not in tiny, "the budget of its sampling"
+
+
+def test_media_are_sampled_as_configured():
+    told = options(jobs.sampling(PAPER, "omni-default"))
+    assert (told["fps"], told["frames"], told["rate"], told["min-frames"]) == ("2", "official", "sampled", "4")
+    assert (told["max-tokens"], told["min-fps"], told["audio-per-second"], told["audio-seconds"]) == ("32768", "1", "25", "300")
+    assert options(jobs.sampling(MINIATURE, "omni-56px"))["frames"] == "exact"
+    tables = jobs.sampled(PAPER)
+    assert len(tables) == 3 * 2 and len(tables["worldsense", "omni-default"]) == 16
+    assert tables["av_odyssey", "salmonn-61k"][3] == "results/paper/frames/av_odyssey/salmonn-61k/3.tsv"
+    assert ("mini-fresh", "omni-56px") in jobs.sampled(MINIATURE), "Table 4 reads it"
 
 
 def test_datasets_are_prepared_as_configured():

@@ -9,7 +9,7 @@ import torch
 from transformers import WhisperFeatureExtractor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from avflow.media import encoder_inputs
+from avflow.media import encoder_inputs, sampling
 from avflow.models.qwen_omni import audio_tokens
 
 
@@ -29,7 +29,7 @@ def test_pixels_equal_the_official_image_processor(size):
     picture = np.random.default_rng(size).integers(0, 256, (*size, 3), dtype=np.uint8)
     official = Qwen2VLImageProcessorPil()(images=[picture], return_tensors="pt")
     frames = torch.from_numpy(picture.transpose(2, 0, 1)[None].copy())
-    shape = encoder_inputs.resized_shape(*size, 28, 56 * 56, 28 * 28 * 1280)
+    shape = sampling.resized_shape(*size, 28, 56 * 56, 28 * 28 * 1280)
     patches, grid = encoder_inputs.patchify(encoder_inputs.resize(frames, *shape), 14, 2, 2)
     assert list(grid) == official["image_grid_thw"][0].tolist()
     level = 1 / 255 / min(encoder_inputs.IMAGE_STD)  # Pillow and torch round a few pixels to neighbouring levels

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,9 +13,9 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_res
 
 import check_processor
 import extract_features
-import preprocess_media
 from avflow.errors import InputError
-from avflow.media import encoder_inputs, files
+from avflow.media import decoding, encoder_inputs, files, sampling
+from avflow.media.frame_plan import Sampling
 from avflow.miniature import processor_cases
 from avflow.models.qwen_omni import LONGEST_SOUND, SHORTEST_SOUND
 from avflow.storage.shard_writer import ShardWriter
@@ -143,9 +142,9 @@ def test_sizes_equal_the_official_smart_resize():
     rng = np.random.default_rng(0)
     for height, width in rng.integers(8, 1500, (300, 2)).tolist():
         for limits in ((3136, 12544), (3136, 12845056), (100352, 602112)):
-            assert encoder_inputs.resized_shape(height, width, 28, *limits) == smart_resize(height, width, 28, *limits)
+            assert sampling.resized_shape(height, width, 28, *limits) == smart_resize(height, width, 28, *limits)
     with pytest.raises(InputError, match="a picture of 9 x 2000 pixels is more than 200 times as long as wide; drop"):
-        encoder_inputs.resized_shape(9, 2000, 28, 3136, 12544)
+        sampling.resized_shape(9, 2000, 28, 3136, 12544)
 
 
 def test_files_are_resized_as_each_models_own_code_does(tmp_path):
@@ -154,11 +153,9 @@ def test_files_are_resized_as_each_models_own_code_does(tmp_path):
     files.write_clip(path, grain, 10, None, 16000)
     files.write_png(picture, grain[0])
     limits = dict(multiple=28, min_pixels=3136, max_pixels=3136)
-    decoding = dict(reader="auto", max_picture_pixels=10**8)
-    limits |= decoding
-    omni = SimpleNamespace(fps=2.0, interval=None, max_frames=768, total_pixels=None, **limits)
-    salmonn = SimpleNamespace(fps=None, interval=0.1, min_frames=4, max_frames=4, total_pixels=None, **limits)
-    prepared = lambda *given: np.asarray(preprocess_media.prepare(*given)["frames"])
+    omni = Sampling(fps=2.0, max_frames=768, **limits)
+    salmonn = Sampling(interval=0.1, min_frames=4, max_frames=4, **limits)
+    prepared = lambda *given: np.asarray(decoding.decode(*given)[0]["frames"])
     resized = lambda how, frames: how(torch.from_numpy(np.ascontiguousarray(frames)), 56, 56).numpy()
     still = files.read_image(picture)
     clip, spread = files.read_frames(path, 2.0, 768)[0], files.read_spread_frames(path, 0.1, 4, 4)[0]

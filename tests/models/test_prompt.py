@@ -3,6 +3,7 @@
 Also tests avflow.models.adapter, avflow.models.sequence, avflow.models.spans and avflow.questions.layouts.
 """
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,10 +13,11 @@ from conftest import UNIONS
 from transformers.models.qwen2_5_omni.processing_qwen2_5_omni import Qwen2_5OmniProcessor
 
 from avflow.errors import InputError, Unusable
-from avflow.media import sampling
+from avflow.media import Clip, Sampling, plan, sampling
 from avflow.miniature import datasets, processor_cases, world
 from avflow.models import prompt
 from avflow.models.adapter import grid_positions
+from avflow.models.prompt import MediaLayout
 from avflow.models.qwen_omni import TOKENS, OmniLayout, audio_tokens, chunks
 from avflow.questions import benchmark_rows, layouts
 from avflow.questions.question import Question
@@ -93,6 +95,41 @@ def test_video_with_audio_is_laid_out_as_officially(model, grid, samples, second
     assert torch.equal(made.ids, ids)
     assert torch.equal(made.positions, positions)
     assert (made.positions[0, made.spans["audio"]].diff() == 1).all(), "sound runs on without a gap"
+
+
+SPREAD = Sampling(fps=2, frames="official", min_frames=4, max_frames=768, multiple=28, min_pixels=3136, max_pixels=3136)
+CLIPS = [(240, 24000 / 1001), (300, 30000 / 1001), (301, 30), (295, 25), (600, 60000 / 1001), (359, 30), (57, 30), (1, 25)]
+
+
+@pytest.mark.parametrize(("pictures", "rate"), CLIPS)
+def test_clips_sampled_as_officially_are_laid_out_as_officially(model, pictures, rate):
+    clip = Clip(pictures, pictures / rate, rate, 56, 56, round(16000 * pictures / rate))
+    planned = plan(clip, SPREAD)
+    grid, seconds = (planned.count // 2, 4, 4), 2 / planned.fps
+    features = dict(grid=torch.tensor(grid), seconds_per_grid=torch.tensor(seconds, dtype=torch.float64))
+    features |= dict(audio=0, samples=torch.tensor(clip.samples))
+    question = video_question()
+    layout = OmniLayout(model.model.config).of("video", 1, "video", features)
+    made = prompt.build(question, model.tokenizer, world.SYSTEM_PROMPT, {"v1": layout}, UNIONS["av_video"])
+    text = processor_cases.chat(question, world.SYSTEM_PROMPT, model.tokenizer)
+    ids, positions = official(model, text, grids=[grid], samples=[clip.samples], seconds_per_grid=seconds)
+    assert torch.equal(made.ids, ids) and torch.equal(made.positions, positions)
+    assert planned.count == len(made.spans["video"]) // 2
+
+
+@pytest.mark.parametrize(("pictures", "rate"), CLIPS[:3] + CLIPS[4:5])
+def test_ten_seconds_end_in_a_chunk_of_two_grids_and_two_seconds_of_sound(model, pictures, rate):
+    def runs(frames):
+        clip = Clip(pictures, pictures / rate, rate, 56, 56, round(16000 * pictures / rate))
+        planned = plan(clip, replace(SPREAD, frames=frames, min_frames=4 if frames == "official" else 1))
+        grid, seconds = torch.tensor((-(-planned.count // 2), 4, 4)), torch.tensor(2 / planned.fps)
+        features = dict(grid=grid, seconds_per_grid=seconds, audio=0, samples=torch.tensor(clip.samples))
+        blocks = OmniLayout(model.model.config).of("video", 1, "video", features).blocks
+        return [(b.part.partition("_")[0], b.count) for b in blocks if b.part]
+
+    chunk = [("frame", 4), ("frame", 4), ("audio", 50)]
+    assert runs("official")[:15] == 5 * chunk and runs("official")[15:] in ([], [("audio", 1)])
+    assert runs("exact")[15] == ("frame", 4), "an eleventh grid, of the last picture twice"
 
 
 @pytest.mark.parametrize("order", layouts.NAMES)
@@ -252,6 +289,23 @@ def test_a_text_that_holds_a_special_token_of_this_model_alone_is_refused(model,
     with pytest.raises(Unusable, match="a text holds <extra_0>, a special token of this model") as caught:
         prompt.build(Question(**{**vars(question), "layout": layout}), model.tokenizer, world.SYSTEM_PROMPT, placed)
     assert caught.value.reason == "special_tokens"
+
+
+def test_a_prompt_of_more_tokens_than_the_model_takes_is_left_out_with_the_reason(sequences, model, monkeypatch):
+    sequence = next(iter(sequences.values()))
+    features = {m.media_id: {} for m in sequence.question.media}
+    monkeypatch.setattr(model, "layout", SimpleNamespace(of=lambda *_: MediaLayout((), torch.zeros(3, 0, dtype=torch.int64), 0)))
+    text = len(model.sequence(sequence.question, features))
+    monkeypatch.setattr(model, "max_tokens", text)
+    assert len(model.sequence(sequence.question, features)) == text
+    monkeypatch.setattr(model, "max_tokens", text - 1)
+    with pytest.raises(Unusable, match=f"its prompt has {text} tokens, more than the {text - 1} of this model; set") as caught:
+        model.sequence(sequence.question, features)
+    assert caught.value.reason == "too_many_tokens"
+    monkeypatch.setattr(model, "max_tokens", None)
+    monkeypatch.setattr(model.decoder.config, "max_position_embeddings", 10)
+    with pytest.raises(Unusable, match="more than the 10 of this model"):
+        model.sequence(sequence.question, features)
 
 
 def test_chunks_break_where_an_id_reaches_the_next_two_seconds():

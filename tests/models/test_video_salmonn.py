@@ -341,7 +341,7 @@ def test_frames_are_spread_from_the_first_to_the_last():
     assert len(spread(9000, 300.0)) == 768
     most = lambda frames: sampling.most_pixels(frames, True, 768, 3136, 61250, None)
     assert most(768) == 61250 and round(most(100)) == 446880
-    assert encoder_inputs.resized_shape(720, 1280, 28, 3136, most(100)) == (476, 868)
+    assert sampling.resized_shape(720, 1280, 28, 3136, most(100)) == (476, 868)
 
 
 def test_a_clip_is_read_in_both_samplings(tmp_path):
@@ -354,12 +354,21 @@ def test_a_clip_is_read_in_both_samplings(tmp_path):
     assert files.read_frames(path, 2, 768)[0].shape == (4, 3, 48, 64)
 
 
-def test_the_schema_knows_both_kinds_of_sampling_and_no_mixture():
+def test_the_schema_knows_three_kinds_of_sampling_and_no_mixture():
     schema = yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text())["properties"]["sampling"]
     config = yaml.safe_load((ROOT / "config.yaml").read_text())["sampling"]
     valid = Draft202012Validator(schema).is_valid
     assert valid(config) and {"omni-56px", "salmonn-56px", "salmonn-61k"} <= set(config)
-    spread = config["salmonn-56px"]
+    spread, exact, official = (config[name] for name in ("salmonn-56px", "omni-56px", "omni-default"))
+    budget = {"max_tokens": 32768, "min_fps": 1, "audio_per_second": 25, "audio_seconds": 300}
+    assert budget.items() <= official.items() and valid({"x": {**exact, **budget}})
+    assert valid({"x": {k: v for k, v in exact.items() if k != "frames"}}), "exact is the default"
+    for more in ({"min_frames": 4}, {"rate": "nominal"}, {"frames": "official"}, {"max_tokens": 32768}, {"min_fps": 1}):
+        assert not valid({"x": {**exact, **more}}), more
+    for more in ({"interval": 0.1}, {"frames": "exact"}, {"rate": "other"}):
+        assert not valid({"x": {**official, **more}}), more
+    for more in ({"frames": "official"}, {"rate": "sampled"}, {"total_pixels": 10**7}, budget):
+        assert not valid({"x": {**spread, **more}}), more
     assert not valid({"x": {**spread, "fps": 2}})
     assert not valid({"x": {k: v for k, v in spread.items() if k != "min_frames"}})
     assert not valid({"x": {k: v for k, v in spread.items() if k != "interval"}})

@@ -1,10 +1,12 @@
 """Each shard lists its own media with their digests, and decodes no other bytes than those."""
 
 import json
+import math
+from dataclasses import replace
 
 import pytest
 from conftest import script
-from examples import RATE, pictures, tone, video
+from examples import RATE, items_question, pictures, tone, video
 from safetensors import safe_open
 
 from avflow.errors import InputError
@@ -55,6 +57,18 @@ def test_every_medium_is_in_the_list_of_its_questions_shard(prepared):
     assert all(m.sha256 == file_hash(prepared / "clips" / m.path) for some in found for m in some)
 
 
+def test_a_list_says_how_much_text_and_how_many_media_stand_beside_a_medium():
+    asked = video(question_id="q0", video_id="v", audio_visual_path="a.mp4")
+    written = [*(f"{o.label}. {o.text}" for o in asked.options), *(s["text"] for s in asked.layout if "text" in s)]
+    assert shard_lists.text_bytes(asked) == len("\n".join([*written, ""]).encode())
+    (found,) = shard_lists.listed([asked])
+    assert found.text == 256 * math.ceil(shard_lists.text_bytes(asked) / 256) and found.media == 1
+    longer = replace(asked, layout=tuple({**s, "text": "ü" * 1000} if s["seg"] == "question" else s for s in asked.layout))
+    assert [m.text for m in shard_lists.listed([asked, longer, asked])] == [2048]
+    assert shard_lists.listed([asked]) == shard_lists.listed([replace(asked, question_raw="other words")])
+    assert {m.media for m in shard_lists.listed([items_question("image-to-audio")])} == {5}
+
+
 def test_a_changed_medium_changes_the_list_of_its_shard_alone(prepared):
     before = [path.read_bytes() for path in lists(prepared)]
     question = read_questions(prepared / "questions.jsonl")[0]
@@ -93,7 +107,7 @@ def test_a_shard_without_questions_has_an_empty_list(prepared):
 def test_a_table_of_an_earlier_version_names_the_remedy(prepared):
     table = prepared / "media.tsv"
     table.write_text(table.read_text().replace("sha256", "other", 1))
-    with pytest.raises(InputError, match="media.tsv: it has no sha256 of mini_video__plain; delete this file and run again"):
+    with pytest.raises(InputError, match="media.tsv: it has no sha256 of mini_video__-dash; delete this file and run again"):
         shard_lists.write_lists(prepared / "questions.jsonl", table, [prepared / "0.jsonl"])
     (prepared / "0.jsonl").write_text("{}\n")
     with pytest.raises(InputError, match="0.jsonl: not a list of media .*; delete it and run again"):

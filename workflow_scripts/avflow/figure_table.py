@@ -287,6 +287,7 @@ def tables(study: Study) -> list[str]:
     found += [study.table("evaluate.parquet"), study.table("reliance.parquet"), *study.knockout_tables(*study.analyses)]
     found += [study.table("attention.parquet")] if study.attended else []
     found += [study.table("sufficiency.parquet")] if study.kept_open else []
+    found.append(study.table("sampled_media.csv"))
     return found + [path.replace(".csv", ".html") for path in found if path.endswith(".csv")]
 
 
@@ -294,7 +295,9 @@ def table_title(name: str) -> str:
     """The heading of a table's page: "tab4_video" -> "Table 4: audio-visual video"."""
     number, _, block = name.removeprefix("tab").partition("_")
     of = {"video": ": audio-visual video", "items": ": interleaved items"}
-    return "Claims" if name == "claims" else f"Table {number}{of.get(block, '')}"
+    if name in ("claims", "sampled_media"):
+        return name.replace("_", " ").capitalize()
+    return f"Table {number}{of.get(block, '')}"
 
 
 def claimed_tables(study: Study) -> list[str]:

@@ -55,6 +55,13 @@ def frames(study: Study, dataset: str, name: str, shard: str) -> str:
     return f"{study.paths['results']}/frames/{dataset}/{study.model(name)['sampling']}/{shard}.safetensors"
 
 
+def sampled(study: Study) -> dict[tuple[str, str], list[str]]:
+    """(dataset, sampling) -> the tables of its shards that say how media were sampled."""
+    pairs = dict.fromkeys((d, study.model(m)["sampling"]) for d in [*study.datasets, *study.tried] for m in study.models)
+    folder = f"{study.paths['results']}/frames"
+    return {(d, name): [f"{folder}/{d}/{name}/{n}.tsv" for n in range(study.dataset(d)["shards"])] for d, name in pairs}
+
+
 def knockout_shards(study: Study, analysis: str) -> list[str]:
     """The shards of an analysis, for the datasets in which it cuts."""
     return study.shards("knockout", study.cut_in(analysis), below=f"/{analysis}")
@@ -115,7 +122,8 @@ def model(study: Study, name: str) -> str:
     """Options that say which model to load, and how."""
     given = study.model(name)
     given = {**given, "checkpoint": study.checkpoint_folder(name)} | ({} if given["gpus"] else {"device": "cpu"})
-    names = ("family", "checkpoint", "dtype", "system_prompt", "positions", "device")
+    given |= {"max_tokens": most} if (most := study.config["sampling"][given["sampling"]].get("max_tokens")) else {}
+    names = ("family", "checkpoint", "dtype", "system_prompt", "positions", "max_tokens", "device")
     return as_options({key: given[key] for key in names if key in given})
 
 

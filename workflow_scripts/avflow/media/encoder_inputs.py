@@ -1,8 +1,8 @@
 """From decoded media to encoder inputs, as the Qwen processors make them, but without torchvision.
 
-`resized_shape`, `patchify` and `log_mel` reimplement Qwen2-VL's video processor and Whisper's feature extractor (transformers
-5.17) in plain torch, on any device. So training, the miniature and the real models share one code path. Tests check that the
-results equal those of the official classes.
+`patchify` and `log_mel` reimplement Qwen2-VL's video processor and Whisper's feature extractor (transformers 5.17) in plain
+torch, on any device. So training, the miniature and the real models share one code path. Tests check that the results equal
+those of the official classes.
 """
 
 import math
@@ -11,31 +11,11 @@ import torch
 import torch.nn.functional as F
 from transformers.audio_utils import mel_filter_bank
 
-from ..errors import InputError
 from .sampling import SAMPLE_RATE
 
 IMAGE_MEAN = (0.48145466, 0.4578275, 0.40821073)  # OpenAI CLIP, as in Qwen2-VL's preprocessor_config.json
 IMAGE_STD = (0.26862954, 0.26130258, 0.27577711)
 FFT, HOP, MELS = 400, 160, 128
-
-
-def resized_shape(height: int, width: int, multiple: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
-    """(height, width) after Qwen's smart resize: multiples of `multiple`, pixels within the limits, aspect ratio nearly kept.
-
-    Raises InputError if one side is more than 200 times the other; the official code refuses such pictures, too.
-    """
-    if max(height, width) > 200 * min(height, width):
-        raise InputError(f"a picture of {height} x {width} pixels is more than 200 times as long as wide; drop its question")
-    h, w = round(height / multiple) * multiple, round(width / multiple) * multiple
-    if h * w > max_pixels:
-        shrink = math.sqrt(height * width / max_pixels)
-        h = max(multiple, math.floor(height / shrink / multiple) * multiple)
-        w = max(multiple, math.floor(width / shrink / multiple) * multiple)
-    elif h * w < min_pixels:
-        grow = math.sqrt(min_pixels / (height * width))
-        h = math.ceil(height * grow / multiple) * multiple
-        w = math.ceil(width * grow / multiple) * multiple
-    return h, w
 
 
 def resize(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Read the frames of a video that `sampling` selects: at every time the picture that a player shows then.
+"""Read chosen frames of a video: at every time the picture that a player shows then.
 
 PyAV decodes from the first picture to the last, in the order of show, and only chosen pictures are converted. In H.264,
 MPEG-4 and MPEG-2 the pictures that no other picture refers to are skipped unless they are chosen; this changes no other
@@ -20,7 +20,7 @@ import numpy as np
 from .clock import BY_PLACE, Index, Timeline, check_length, packets, scan
 from .containers import AGAIN, CONVERT, FAULTS, MediaError, faults, main_track, open_media
 from .decord_check import beside_decord
-from .sampling import sample_times, spread_indices
+from .sampling import exact_indices, spread_indices
 
 READERS = ("auto", "pyav", "decord")
 LARGEST = 50_000_000  # pixels of a picture; config.yaml: max_picture_pixels
@@ -101,6 +101,11 @@ def _quarters(frame) -> int:
     return round(frame.rotation / 90) % 4
 
 
+def _upright(frame) -> tuple[int, int]:
+    """Height and width of a picture after `_quarters`."""
+    return (frame.width, frame.height) if _quarters(frame) % 2 else (frame.height, frame.width)
+
+
 def check_pixels(path, width: int, height: int, largest: int) -> None:
     """Raises MediaError for pictures that are too large for the memory, or that no encoder takes."""
     if width * height > largest:
@@ -132,6 +137,12 @@ class Shown:
         return float(self.times[-1] - self.times[0]) + self.tail
 
     @property
+    def rate(self) -> float:
+        """Pictures per second: as the header states them, or those that are shown if that differs by more than 1 %."""
+        stated = self.fps and abs(self.fps - self.spacing) < 0.01 * self.spacing
+        return self.fps if stated else len(self.times) / self.seconds
+
+    @property
     def spacing(self) -> float:
         """Pictures per second."""
         return (
@@ -146,6 +157,13 @@ def first_shown(path) -> float | None:
     return None
 
 
+def first_size(path, largest: int = LARGEST) -> tuple[int, int]:
+    """Height and width of a video's first picture, upright. Raises MediaError."""
+    for _, _, frame in pictures(path, largest):
+        return _upright(frame)
+    raise MediaError("no_frames", f"{path}: no picture can be decoded; {AGAIN}")
+
+
 def decode_all(path, index: Index, largest: int = LARGEST) -> Shown:
     """Decode a whole video without converting its pictures. `read_frames` does not fail on a video that passes.
 
@@ -155,7 +173,7 @@ def decode_all(path, index: Index, largest: int = LARGEST) -> Shown:
     for at, _, frame in pictures(path, largest, tally=tally):
         if size is None:
             _rgb(path, frame)
-        size = size or ((frame.width, frame.height) if _quarters(frame) % 2 else (frame.height, frame.width))
+        size = size or _upright(frame)
         found.append(at)
     if not found:
         raise MediaError("no_frames", f"{path}: no picture can be decoded; {AGAIN}")
@@ -217,8 +235,12 @@ def _chosen(path, indices: list[int], shown: Shown, largest: int):
             return
 
 
-def _read(path, choose, shrink, reader: str, largest: int):
-    """Return (frames, facts). choose(shown) returns (sorted indices (n,), facts); shrink is applied to each batch."""
+def read_chosen(path, choose, shrink, reader: str = "auto", largest: int = LARGEST):
+    """The pictures that `choose` names, uint8 (T, 3, H, W), and what it says of them.
+
+    choose(shown) returns (sorted indices (T,), facts), and may be called twice. shrink, reader, largest: as in `read_frames`.
+    Raises MediaError.
+    """
     index = scan(path)
     shown = (
         Shown(index.times, index.tail, index.fps, index.tick, index.stamps) if index.each else decode_all(path, index, largest)
@@ -264,11 +286,9 @@ def read_frames(path, fps: float, max_frames: int, shrink=as_is, reader: str = "
     """
 
     def choose(shown):
-        times, rate = sample_times(shown.seconds, fps, max_frames)
-        slack = max(1e-4, 0.6 * shown.tick) if shown.tick < 2e-3 else 1e-4  # times are rounded to ticks, unless a tick is a frame
-        return np.searchsorted(shown.times - shown.times[0], times + slack, side="right") - 1, rate
+        return exact_indices(shown.times, shown.tick, shown.seconds, fps, max_frames)
 
-    return _read(path, choose, shrink, reader, largest)
+    return read_chosen(path, choose, shrink, reader, largest)
 
 
 def read_spread_frames(
@@ -283,4 +303,4 @@ def read_spread_frames(
         indices = spread_indices(len(shown.times), shown.seconds, interval, min_frames, max_frames)
         return indices, len(indices) / shown.seconds
 
-    return _read(path, choose, shrink, reader, largest)
+    return read_chosen(path, choose, shrink, reader, largest)

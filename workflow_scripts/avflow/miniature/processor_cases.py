@@ -15,7 +15,7 @@ from tokenizers import pre_tokenizers
 from transformers import Qwen2_5OmniThinkerForConditionalGeneration, Qwen2Tokenizer
 from transformers.utils import logging
 
-from ..media import encoder_inputs
+from ..media import encoder_inputs, sampling
 from ..models import QwenOmni, prompt
 from ..questions import MediaItem, Option, Question
 from ..storage import whole
@@ -163,7 +163,9 @@ def random_adapter(folder) -> QwenOmni:
             parameter.data.mul_(4)  # otherwise attention is nearly uniform and hides misplaced tokens
     network.save_pretrained(folder)
     made.save_pretrained(folder)
-    return QwenOmni(folder, SYSTEM_PROMPT)
+    adapter = QwenOmni(folder, SYSTEM_PROMPT)
+    adapter.max_tokens = 32768  # as in the released checkpoints; some cases are longer than what the tiny network states
+    return adapter
 
 
 @contextmanager
@@ -199,7 +201,7 @@ def ours(adapter: QwenOmni, case: str):
         for n, (item, medium) in enumerate(zip(question.media, CASES[case])):
             frames, sound = generate(medium, seed_of(case, n))
             if frames is not None:
-                size = encoder_inputs.resized_shape(*frames.shape[-2:], 28, **LIMITS)
+                size = sampling.resized_shape(*frames.shape[-2:], 28, **LIMITS)
                 resize = encoder_inputs.resize_video if item.kind == "video" else encoder_inputs.resize
                 frames = resize(torch.from_numpy(frames), *size)
             sound = None if sound is None else torch.from_numpy(sound)

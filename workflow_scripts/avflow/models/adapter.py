@@ -2,7 +2,7 @@
 
 import torch
 
-from ..errors import InputError
+from ..errors import InputError, Unusable
 from ..media import patchify
 from ..questions import Question
 from .prompt import build
@@ -32,10 +32,12 @@ class Adapter:
     tokens             the placeholder token of each kind of medium
     patch, temporal    the vision encoder's patch size, in pixels and in frames
     longest_sound      the encoder's limit in samples, or None
+    max_tokens         the most tokens of a prompt, or None for the `max_position_embeddings` of the decoder's config
     vision(kind, patches, grid) -> (n, D) and audio(sound) -> (m, D), the encoders
     """
 
     longest_sound: int | None = None
+    max_tokens: int | None = None
 
     def check(self) -> None:
         """Raise InputError for sliding-window layers, which cannot be traced, and for placeholders missing from the tokenizer."""
@@ -71,10 +73,15 @@ class Adapter:
     def sequence(self, question: Question, features: dict[str, dict], unions=None) -> Sequence:
         """The decoder's input for one question. features: media_id -> outputs of `encode`.
 
-        Raises InputError if the prompt has another number of placeholders than there are features, and as `prompt.build` does.
+        Raises Unusable if the prompt has more than `max_tokens`, InputError if it has another number of placeholders than there
+        are features, and both as `prompt.build` does.
         """
         media = {m.id: self.layout.of(m.role, m.index, m.kind, features[m.media_id]) for m in question.media}
         prompt = build(question, self.tokenizer, self.system_prompt, media, unions)
+        most = self.max_tokens or self.decoder.config.max_position_embeddings
+        if len(prompt.ids) > most:
+            what = f"question {question.question_id}: its prompt has {len(prompt.ids)} tokens, more than the {most} of this model"
+            raise Unusable("too_many_tokens", f"{what}; set max_tokens in its sampling, or leave the clip out with max_seconds")
         embeds = self.decoder.get_input_embeddings()(prompt.ids.to(self.device))
         placed = [question.item(s["id"]).media_id for s in question.layout if s["seg"] == "media"]
         for kinds, part in ((("image", "video"), "vision"), (("audio",), "audio")):

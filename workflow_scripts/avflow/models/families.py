@@ -24,6 +24,7 @@ def model_arguments(parser) -> None:
     parser.add_argument("--system-prompt", default=SYSTEM_PROMPT)
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16", "float16", "float64"])
     parser.add_argument("--positions", help="video_salmonn: official_generate (the default) or training")
+    parser.add_argument("--max-tokens", type=int, help="most tokens of a prompt (default: as its config.json says)")
     parser.add_argument("--device", default="auto", help="auto (the default): a free GPU; on a machine without a GPU, the CPU")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 lets torch choose")
 
@@ -33,7 +34,9 @@ def load_model(arguments):
     names = {name for some in OPTIONS.values() for name in some}
     options = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     about = (arguments.system_prompt, arguments.device, arguments.dtype)
-    return _build(arguments.family, arguments.checkpoint, *about, arguments.threads, options)
+    loaded = _build(arguments.family, arguments.checkpoint, *about, arguments.threads, options)
+    loaded.max_tokens = arguments.max_tokens
+    return loaded
 
 
 def load(folder_or_name, device: str = "auto", dtype: str | None = None, family: str | None = None, **options):

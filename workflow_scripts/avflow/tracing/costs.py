@@ -18,12 +18,15 @@ import numpy as np
 import torch
 
 from ..errors import InputError
-from ..media import most_pixels, resized_shape, sample_times
+from ..media import SAMPLE_RATE, Clip, Sampling, plan
+from ..media.frame_plan import grids
+from ..media.sampling import resized_shape
 from ..models import Spans
 from .interventions import Route, instead, windows
 
 TEXT = {"system": 40, "instruction": 30, "question_text": 30, "option": 15, "tail": 4}  # tokens, about as in the benchmarks
 AUDIO_PER_SECOND = {"qwen_omni": 25, "video_salmonn": 2}
+FPS = 30  # pictures per second of a typical clip
 CHUNK_SECONDS = 30  # video-SALMONN 2+ pads every sound to whole chunks of this length
 PATCH = 28  # pixels per token, along each side
 ROW_BYTES = 39  # bytes per knockout row in a parquet file, measured in the miniature
@@ -102,19 +105,16 @@ def audio_tokens(family: str, seconds: float) -> int:
 
 def medium(family: str, sampling: dict, kind: str, seconds: float, width: int, height: int) -> Medium:
     """The Medium that a file becomes. kind: "video" (with sound), "image" or "audio"; width and height in pixels."""
-    audio = 0 if kind == "image" else audio_tokens(family, seconds)
+    how = Sampling.of(sampling)
+    audio = 0 if kind == "image" else audio_tokens(family, min(seconds, how.audio_seconds))
     if kind == "audio":
         return Medium(0, 0, 0, audio, 0)
-    frames, most, spread = 1, sampling["max_pixels"], "interval" in sampling
-    if kind == "video":
-        if spread:
-            frames = min(max(round(seconds / sampling["interval"]), sampling["min_frames"]), sampling["max_frames"])
-        else:
-            frames = len(sample_times(seconds, sampling["fps"], sampling["max_frames"])[0])
-        limits = (sampling.get(k) for k in ("max_frames", "min_pixels", "max_pixels", "total_pixels"))
-        most = most_pixels(frames, spread, *limits)
-    h, w = resized_shape(height, width, sampling["multiple"], sampling["min_pixels"], most)
-    return Medium(frames, math.ceil(frames / 2), h * w // PATCH**2, audio, h * w)
+    if kind == "image":
+        h, w = resized_shape(height, width, how.multiple, how.min_pixels, how.max_pixels)
+        return Medium(1, 1, h * w // PATCH**2, audio, h * w)
+    clip = Clip(round(FPS * seconds), seconds, FPS, height, width, round(SAMPLE_RATE * seconds), sum(TEXT.values()))
+    found = plan(clip, how)
+    return Medium(found.count, grids(found.count), found.visual // grids(found.count), audio, found.height * found.width)
 
 
 def skeleton(setting: str, video: Medium | None, candidate: Medium | None, reference: Medium | None, unions: dict) -> Spans:

@@ -99,6 +99,7 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None, a
         "dtype": arguments.dtype,
         "system_prompt": arguments.system_prompt,
         "positions": arguments.positions,
+        "max_tokens": arguments.max_tokens,
         "spans": arguments.spans,
         "seed": arguments.seed,
         "plan": plan,
