@@ -171,13 +171,14 @@ def test_the_table_of_sampled_media_counts_the_clips_that_were_sampled_more_coar
     other = table(tmp_path / "d/salmonn/0.tsv", row("a", 10, SALMONN))
     script("sampled_media", first, second, other, "--out", tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text().splitlines() == [
-        "dataset,sampling,media,videos,fewer_frames,fewer_pixels,too_many_tokens,sound_cut,most_tokens",
+        "dataset,sampling,media,videos,fewer_frames,fewer_pixels,may_not_fit,sound_cut,most_tokens",
         "d,omni,5,4,3,2,1,3,30540",
         "d,salmonn,1,1,0,0,0,0,26350",
     ]
     found = plan_table.read(first)
     assert (found[1]["frames"], found[1]["fps"], found[1]["divisor"], found[1]["unheard"]) == ("384", "1", "2", "84.0")
     assert (found[2]["kind"], found[2]["audio_tokens"], found[2]["frames"]) == ("audio", "7500", "0")
+    assert plan_table.read(other)[0]["audio_tokens"] == "", "its sampling does not say"
 
 
 def test_a_table_of_another_form_names_the_remedy(tmp_path):

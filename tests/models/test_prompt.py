@@ -3,13 +3,15 @@
 Also tests avflow.models.adapter, avflow.models.sequence, avflow.models.spans and avflow.questions.layouts.
 """
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from conftest import UNIONS
+import yaml
+from conftest import ROOT, UNIONS
 from transformers.models.qwen2_5_omni.processing_qwen2_5_omni import Qwen2_5OmniProcessor
 
 from avflow.errors import InputError, Unusable
@@ -329,6 +331,34 @@ def test_the_rates_that_sampling_gives_are_chunked_alike_by_processor_model_and_
     models = (torch.arange(384) * torch.tensor(2 / fps).float() * 25).long()
     assert torch.equal(grid_times(fps), models)
     assert chunks(grid_times(fps), 50) == processors == official_chunks(models.numpy())
+
+
+def test_at_the_rates_of_qwen_omni_utils_processor_and_model_disagree_only_where_a_clip_lasts_400_s():
+    record, differ, count = json.loads((ROOT / "tests/data/qwen_omni_utils.json").read_text())["frames"], set(), 0
+    for rate, cases in record.items():
+        for pictures, case in cases.items():
+            if case:
+                grids, seconds = len(case["indices"]) // 2, 2 / case["fps"]
+                ours = chunks(grid_positions([grids, 2, 2], 2, seconds, 25)[0], 50)
+                models = (torch.arange(grids) * torch.tensor(seconds).float() * 25).long()
+                assert ours == official_chunks(models.numpy())
+                count += 1
+                if ours != official_chunks(np.arange(grids) * seconds * 25):
+                    differ.add((rate, int(pictures)))
+    assert count == 100 and differ == {(rate, 400 * int(rate)) for rate in ("24", "25", "30", "50", "60")}
+
+
+@pytest.mark.parametrize("rate", [24000 / 1001, 25, 30000 / 1001, 60])
+def test_no_grid_of_a_clip_up_to_ten_minutes_is_torn_in_two_and_at_min_fps_half_it_is(rate):
+    def torn(seconds, how):
+        pictures = int(seconds * rate)
+        planned = plan(Clip(pictures, pictures / rate, rate, 720, 1280, 16000 * int(seconds), 768), how)
+        times = grid_positions([planned.count // 2, 4, 4], 2, 2 / planned.fps, 25)[0]
+        return any(start % 4 for start, _ in chunks(times, 50))
+
+    official = Sampling.of(yaml.safe_load((ROOT / "config.yaml").read_text())["sampling"]["omni-default"])
+    assert not any(torn(seconds, official) for seconds in (3, 5.9, 10, 61.7, 125, 219, 221.3, 300.9, 384, 451, 599.5, 600))
+    assert torn(600, replace(official, min_fps=0.5))
 
 
 def test_where_processor_and_model_disagree_we_follow_the_model():

@@ -29,6 +29,11 @@ def test_a_clips_and_an_items_tokens_are_those_of_the_rehearsal(case):
     assert (4 * picture.tokens, sound.tokens) == (case["tokens"]["items"]["candidates"], case["tokens"]["items"]["reference"])
 
 
+def test_a_long_clip_is_counted_as_it_is_sampled_to_fit():
+    clip = costs.medium("qwen_omni", SAMPLING["omni-default"], "video", 384, 1280, 720)
+    assert (clip.frames, clip.grids, clip.grids * clip.per_grid, clip.audio) == (384, 192, 23040, 7500)
+
+
 def test_parameters_are_those_that_were_built():
     assert {case["model"]: case["parameters"] for case in STAGES} == {m: shape.parameters for m, shape in SHAPES.items()}
 

@@ -10,18 +10,19 @@ from .sampling import SAMPLE_RATE
 
 COLUMNS = ("media_id", "kind", "frames", "fps", "height", "width", "video_tokens", "audio_tokens", "room", "divisor", "shrunk")
 COLUMNS += ("fits", "unheard")
-COUNTS = ("media", "videos", "fewer_frames", "fewer_pixels", "too_many_tokens", "sound_cut", "most_tokens")
+COUNTS = ("media", "videos", "fewer_frames", "fewer_pixels", "may_not_fit", "sound_cut", "most_tokens")
 
 
 def row(media_id: str, kind: str, how: Sampling, planned: Plan | None, samples: int) -> dict:
     """One medium's row. planned: its plan, or None for a sound. samples: of its sound at 16 kHz.
 
-    room: tokens that the medium may take, empty without a budget. divisor: that of fps. shrunk, fits: 0 or 1, as in `Plan`.
-    unheard: seconds of sound beyond what the model hears.
+    room: tokens that the medium may take, empty without a budget. audio_tokens: empty if the sampling does not say how many a
+    second of sound has. divisor: that of fps. shrunk, fits: 0 or 1, as in `Plan`. unheard: seconds of sound beyond what the model
+    hears.
     """
-    heard = min(samples / SAMPLE_RATE, how.audio_seconds)
-    found = dict(media_id=media_id, kind=kind, frames=0, fps="", height=0, width=0, video_tokens=0, room="", divisor=1)
-    found |= dict(shrunk=0, fits=1, audio_tokens=how.sound_tokens(samples), unheard=round(samples / SAMPLE_RATE - heard, 2))
+    seconds, audio = samples / SAMPLE_RATE, how.sound_tokens(samples) if how.audio_per_second else ""
+    found = dict(media_id=media_id, kind=kind, frames=0, fps="", height=0, width=0, video_tokens=0, audio_tokens=audio)
+    found |= dict(room="", divisor=1, shrunk=0, fits=1, unheard=round(max(0.0, seconds - how.audio_seconds), 2))
     if planned:
         found |= dict(frames=planned.count, height=planned.height, width=planned.width, video_tokens=planned.visual)
     if planned and kind == "video":
@@ -50,17 +51,18 @@ def read(path) -> list[dict]:
 def summary(rows: list[dict]) -> dict:
     """Counts over the media of one dataset in one sampling.
 
-    fewer_frames, fewer_pixels: videos that are sampled more coarsely to fit; a video can be both. too_many_tokens: videos that
-    do not fit even so. sound_cut: media of whose sound the model does not hear the end. most_tokens: of one medium.
+    fewer_frames, fewer_pixels: videos that are sampled more coarsely to fit; a video can be both. may_not_fit: videos that do not
+    fit even so if each byte of text is a token. sound_cut: media of whose sound the model does not hear the end. most_tokens: of
+    one medium.
     """
     videos = [r for r in rows if r["kind"] == "video"]
-    tokens = [int(r["video_tokens"]) + int(r["audio_tokens"]) for r in rows]
+    tokens = [int(r["video_tokens"]) + int(r["audio_tokens"] or 0) for r in rows]
     return {
         "media": len(rows),
         "videos": len(videos),
         "fewer_frames": sum(int(r["divisor"]) > 1 for r in videos),
         "fewer_pixels": sum(int(r["shrunk"]) for r in videos),
-        "too_many_tokens": sum(not int(r["fits"]) for r in videos),
+        "may_not_fit": sum(not int(r["fits"]) for r in videos),
         "sound_cut": sum(float(r["unheard"]) > 0 for r in rows),
         "most_tokens": max(tokens, default=0),
     }
