@@ -42,7 +42,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     made.add_argument("--groups", type=json.loads, default={}, help="JSON object, group -> task name patterns")
     made.add_argument("--keep", type=json.loads, default={}, help="JSON object, column -> values; other rows are dropped")
     made.add_argument("--instruction", default="", help="prompt text before the question, or after the options (items)")
-    made.add_argument("--ending", default="", help="prompt text after the options (av_video)")
+    made.add_argument("--ending", help="prompt text after the options (av_video); may be empty")
     made.add_argument("--option-format", default="", help="how an option is written, for example '{label}. {text}'")
     made.add_argument("--per-task", type=int, help="most questions per task, chosen by the hash of their ids")
     number = lambda text: text if text == "all" else int(text)  # noqa: E731
@@ -69,7 +69,7 @@ class Intake:
             manifest.check(arguments.folder, "download_dataset")
         for key in ("instruction", "ending", "option_format"):
             try:
-                check_text(getattr(arguments, key), f"config.yaml: {key} of dataset {arguments.dataset}", blank=True)
+                check_text(getattr(arguments, key) or "", f"config.yaml: {key} of dataset {arguments.dataset}", blank=True)
             except Unusable as error:
                 raise InputError(str(error)) from None
         self.arguments, self.questions, self.dropped = arguments, [], []
