@@ -10,7 +10,7 @@ import math
 from pathlib import Path
 
 import torch
-from transformers import Qwen2_5OmniThinkerForConditionalGeneration
+from transformers import Qwen2_5OmniThinkerConfig, Qwen2_5OmniThinkerForConditionalGeneration
 from transformers.utils import logging
 
 from ..errors import InputError
@@ -120,6 +120,7 @@ def load_thinker(folder: Path, dtype) -> Qwen2_5OmniThinkerForConditionalGenerat
     logging.disable_progress_bar()
     model, info = Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(
         str(folder),
+        config=Qwen2_5OmniThinkerConfig.from_dict(config.get("thinker_config", config)),
         dtype=dtype,
         attn_implementation="sdpa",
         output_loading_info=True,
