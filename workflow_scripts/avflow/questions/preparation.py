@@ -61,6 +61,9 @@ def parser(description: str) -> argparse.ArgumentParser:
     return made
 
 
+TRUTH = {True: ("true", "1", "1.0", "yes"), False: ("false", "0", "0.0", "no")}  # how files write a flag
+
+
 class Intake:
     """Collects the questions of a dataset, their media, and the dropped questions."""
 
@@ -171,8 +174,9 @@ def _matching(pattern: str, tasks: list[str], where) -> list[str]:
 
 
 def _among(value, values) -> bool:
-    """Whether a cell holds one of the values. Case is ignored, since csv files write true and false in several ways."""
-    return str(value).strip().lower() in {str(v).lower() for v in values}
+    """Whether a cell holds one of the values. Case is ignored, and true and false may be written as in `TRUTH`."""
+    said = str(value).strip().lower()
+    return any(said in TRUTH[v] if isinstance(v, bool) else said == str(v).lower() for v in values)
 
 
 def require_columns(where, rows: list[dict], columns) -> None:
