@@ -247,10 +247,10 @@ def tab4(study: Study) -> str:
 
 
 def claims(study: Study) -> str:
-    """The models, datasets and settings of intervals behind the verdicts."""
+    """The models, datasets and settings of intervals behind the verdicts, and how the study asks."""
     datasets = {"video": study.video, "items": study.items}
     options = {"tables": study.paths["tables"], "models": study.windows, "datasets": datasets, **drawing(study)}
-    return as_options(options | {"least": study.config["figures"]["least"]})
+    return as_options(options | {"least": study.config["figures"]["least"], "asked": asked(study)})
 
 
 def notebook(study: Study, figure: str) -> str:

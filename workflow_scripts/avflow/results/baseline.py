@@ -63,7 +63,8 @@ def accuracies(path, reported, draws: int, seed: int, asked: dict | None = None)
         table[name if name == "published" else f"published_{name}"] = first[name].reindex(places).to_numpy()
     table["published_other"] = rest.groupby(level=PLACE, sort=False).agg("; ".join).reindex(places).to_numpy()
     texts = ["published_source", "published_conditions", "published_other"]
-    return table.fillna(dict.fromkeys(texts, ""))
+    table[texts] = table[texts].astype(object).fillna("")
+    return table
 
 
 def reported_values(table: pd.DataFrame, reported, asked: dict | None = None) -> pd.DataFrame:
