@@ -132,7 +132,7 @@ def test_a_bad_claim_is_named(tmp_path, text, reason):
 def test_the_papers_value_has_its_conditions_and_a_planted_fact_has_none(folder):
     rule = dict(measure="lowest", route="audio->question", group="hear", expected="below -10")
     asked = {"clips": {"prompt": "the benchmark's", "fps": {"m": 2}}, "other": {"prompt": "the benchmark's", "fps": {"m": 2}}}
-    rules = [rule, {**rule, "paper": -30}, {**rule, "paper": -30, "fps": 1}, {**rule, "paper": -30, "data": "items"}]
+    rules = [rule, {**rule, "paper": -30}, {**rule, "paper": -30, "fps": 1}, {**rule, "paper": -30, "block": "items"}]
     tables = measures.Tables(folder, {"m": 3}, {"video": "clips", "items": "other"}, 300, 0)
     found = claims.judge([{"claim": "c", **one} for one in rules], tables, 10, asked)
     assert found["paper_conditions"].tolist()[1:] == [

@@ -54,7 +54,7 @@ def rule_of(claim: dict) -> str:
 
 def _conditions(claim: dict, tables: Tables, model: str, asked: dict | None) -> str:
     """The conditions of the paper's value, and ours. In matching questions nothing is sampled by time."""
-    role = claim.get("data", "video")
+    role = claim.get("data") or claim.get("block") or "video"
     fps = str(claim.get("fps", conditions.NONE if role == "items" else conditions.UNKNOWN))
     ours = conditions.here(asked, tables.datasets.get(role, role), model)
     return conditions.words(fps, claim.get("prompt", conditions.UNKNOWN), ours)
