@@ -19,12 +19,10 @@ rule tab1:
     conda:
         "../envs/figures.yaml"
     params:
-        dataset=study.video,
-        draws=lookup("figures/bootstrap", within=config),
-        seed=lookup("seed", within=config),
+        options=jobs.tab1(study),
     shell:
-        "python {input.script:q} --attention {input.attention:q} --dataset {params.dataset} --published {input.published:q}"
-        " --draws {params.draws} --seed {params.seed} --csv {output.csv:q} --tex {output.tex:q} > {log:q} 2>&1"
+        "python {input.script:q} --attention {input.attention:q} --published {input.published:q} {params.options}"
+        " --csv {output.csv:q} --tex {output.tex:q} > {log:q} 2>&1"
 
 
 rule task_table:

@@ -22,14 +22,15 @@ def main():
     parser.add_argument("--tables", type=Path, required=True, help="folder of the study's tables")
     parser.add_argument("--models", type=json.loads, required=True, help="model -> layers in its window, JSON")
     parser.add_argument("--datasets", type=json.loads, required=True, help="`video` and `items` -> dataset, JSON")
+    parser.add_argument("--asked", type=json.loads, help="how this study asks, JSON: dataset -> prompt, and fps by model")
     parser.add_argument("--least", type=int, default=10, help="with fewer questions than this, a claim is not testable")
     parser.add_argument("--draws", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    asked = claims.read(arguments.claims)
+    rules = claims.read(arguments.claims)
     tables = measures.Tables(arguments.tables, arguments.models, arguments.datasets, arguments.draws, arguments.seed)
-    found = claims.judge(asked, tables, arguments.least)
+    found = claims.judge(rules, tables, arguments.least, arguments.asked)
     with whole(arguments.out) as part:
         found.to_csv(part, index=False, float_format="%.4f")
     for model, here in found.groupby("model", sort=False):

@@ -6,6 +6,7 @@
 """
 
 import argparse
+import json
 from pathlib import Path
 
 from avflow import cli
@@ -18,13 +19,15 @@ def main():
     parser.add_argument("--attention", type=Path, required=True, help="table of the rule gather_attention")
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--published", type=Path, required=True, help="csv of the paper's numbers")
+    parser.add_argument("--asked", type=json.loads, help="how this study asks, JSON: dataset -> prompt, and fps by model")
     parser.add_argument("--draws", type=int, default=2000, help="bootstrap draws behind the intervals")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--csv", type=Path, required=True)
     parser.add_argument("--tex", type=Path, required=True)
     arguments = parser.parse_args()
-    numbers = published.read(arguments.published, "dataset", "model", "setting", "accuracy", "source")
-    table = table_1.masking_table(arguments.attention, arguments.dataset, numbers, arguments.draws, arguments.seed).round(2)
+    numbers = published.read(arguments.published, "dataset", "model", "setting", "accuracy", *published.CONDITIONS)
+    about = (arguments.dataset, numbers, arguments.draws, arguments.seed, arguments.asked)
+    table = table_1.masking_table(arguments.attention, *about).round(2)
     for path, text in ((arguments.csv, table.to_csv(index=False)), (arguments.tex, task_table.to_tex(table, wide=False))):
         with whole(path) as part:
             part.write_text(text, encoding="utf-8")

@@ -28,10 +28,12 @@ def main():
     parser.add_argument("--draws", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--published", type=Path, required=True, help="csv of the paper's numbers")
+    parser.add_argument("--asked", type=json.loads, help="how this study asks, JSON: dataset -> prompt, and fps by model")
     parser.add_argument("--video", type=Path, help="csv for the block of audio-visual video; LaTeX is written beside it")
     parser.add_argument("--items", type=Path, help="csv for the block of interleaved items; LaTeX is written beside it")
     arguments = parser.parse_args()
-    known = published.read(arguments.published, "dataset", "task", "group", "model", "discard", "accuracy", "source")
+    columns = ("dataset", "task", "group", "model", "discard", "accuracy", *published.CONDITIONS)
+    known = published.read(arguments.published, *columns)
     layers = {model: json.loads(path.read_text()) for model, path in zip(arguments.models, arguments.layers, strict=True)}
     blocks = table_4.table(
         pd.read_parquet(arguments.pruning),
@@ -42,6 +44,7 @@ def main():
         arguments.margin,
         arguments.draws,
         arguments.seed,
+        arguments.asked,
     )
     for setting, path in (("av_video", arguments.video), ("items", arguments.items)):
         if path:

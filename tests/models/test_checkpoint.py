@@ -31,11 +31,17 @@ def write_shards(folder, tensors, count=3):
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
 
 
-def write_omni(folder, thinker, talker, head=True, **text):
-    """A full Qwen2.5-Omni folder around a Thinker's weights; text: changes to the text model's config."""
+def write_omni(folder, thinker, talker, head=True, unsaid=(), **text):
+    """A full Qwen2.5-Omni folder around a Thinker's weights; text: changes to the text model's config.
+
+    unsaid: keys that neither the text model's config nor the Thinker's holds.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     settings = thinker.config.to_dict()
     settings["text_config"] |= text
+    for part in (settings, settings["text_config"]):
+        for key in unsaid:
+            part.pop(key, None)
     full = {**Qwen2_5OmniConfig().to_dict(), "thinker_config": settings}
     (folder / "config.json").write_text(json.dumps(full, default=str))
     tiny_omni.tokenizer().save_pretrained(folder)
@@ -88,6 +94,17 @@ def test_a_head_that_only_the_text_models_config_ties_is_tied(thinker, tmp_path)
     write_omni(tmp_path / "lost", thinker, TALKER, head=False, tie_word_embeddings=False)
     with pytest.raises(InputError, match=r"lost: tensor lm_head\.weight is missing \(1 in all\); download the checkpoint again"):
         QwenOmni(tmp_path / "lost", "")
+
+
+def test_a_head_is_tied_where_no_config_says_anything_and_kept_where_it_is_stored(thinker, tmp_path):
+    """Older transformers left the key out where it was true, and do not tie a head that the files hold."""
+    write_omni(tmp_path / "silent", thinker, TALKER, head=False, unsaid=["tie_word_embeddings"])
+    loaded = QwenOmni(tmp_path / "silent", "")
+    assert loaded.head.weight is loaded.decoder.embed_tokens.weight
+    write_omni(tmp_path / "own", thinker, TALKER, unsaid=["tie_word_embeddings"])
+    loaded = QwenOmni(tmp_path / "own", "")
+    assert torch.equal(loaded.head.weight, thinker.lm_head.weight)
+    assert not torch.equal(loaded.head.weight, loaded.decoder.embed_tokens.weight)
 
 
 def truncate(folder):

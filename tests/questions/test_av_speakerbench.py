@@ -67,6 +67,16 @@ def test_only_the_tasks_and_rows_in_use_are_taken_and_their_media_only(downloade
     assert {p.name for p in (tmp_path / "out/media").iterdir()} == {"-yt1_10_14.mp4", "-yt3_30_34.mp4"}
 
 
+@pytest.mark.parametrize(("written", "dropped"), [("TRUE", 0), ("1", 0), ("1.0", 0), ("yes", 0), ("0", 1), ("No", 1), ("", 1)])
+def test_a_flag_is_read_however_it_is_written(written, dropped, downloaded, tmp_path):
+    """The real column's type is not known."""
+    folder, rows = downloaded
+    rows[4]["mp4_ok"] = written
+    shipped.write_csv(rows, folder / "test.csv")
+    found, lost = prepare("av_speakerbench", folder, tmp_path / "out", keep={"mp4_ok": [True]})
+    assert (len(found), len(lost)) == (12 - dropped, dropped)
+
+
 def test_a_limit_takes_as_many_of_every_task_and_the_same_ones_each_time(speakerbench, tmp_path):
     one, _ = prepare("av_speakerbench", speakerbench[0], tmp_path / "a", per_task=1, knockout=1)
     two, _ = prepare("av_speakerbench", speakerbench[0], tmp_path / "b", per_task=2, knockout=1)

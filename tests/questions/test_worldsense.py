@@ -5,7 +5,13 @@ import shutil
 
 import layouts as shipped
 import pytest
+import torch
+import yaml
+from conftest import ROOT
 from prepared import prepare, reasons
+
+from avflow.models import prompt
+from avflow.questions import layouts
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +29,29 @@ def test_worldsense_is_read_from_the_authors_json(sense, tmp_path):
     assert [o.label for o in q.options] == ["A", "B", "C"] and q.answer == entries["vid1"]["task0"]["answer"]
     assert (q.task, q.media[0].path) == ("audio_change", "media/vid1.mp4")
     assert [s["seg"] for s in q.layout] == ["media", "instruction", "question", "options"], "no ending, so none is placed"
+
+
+@pytest.mark.parametrize(("ending", "after"), [(None, ""), ("", "\n"), ("So:", "\nSo:")])
+def test_the_last_option_ends_as_the_ending_says(ending, after, sense, tmp_path):
+    """None: with its last character. Empty, as lmms-eval asks: with a newline, as all options before it."""
+    given = {} if ending is None else {"ending": ending}
+    found, _ = prepare("worldsense", sense[0], tmp_path, **given)
+    q = found["worldsense__vid1_task0"]
+    text, _ = prompt.render(q, "", {"v1": prompt.MediaLayout((), torch.zeros(3, 0), 0)})
+    assert text.endswith(f"\nC. {q.options[-1].text}{after}{prompt.TAIL}") and len(q.options) == 3
+    first = layouts.arrange(q, "question_first")
+    text, _ = prompt.render(first, "", {"v1": prompt.MediaLayout((prompt.Block("<v>", 1, "video"),), torch.zeros(3, 1), 1)})
+    assert text.endswith(f"\nC. {q.options[-1].text}{after}<v>{prompt.TAIL}")
+
+
+def test_the_study_asks_with_the_prompt_of_lmms_eval(sense, tmp_path):
+    asked = yaml.safe_load((ROOT / "config.yaml").read_text())["datasets"]["worldsense"]
+    found, _ = prepare("worldsense", sense[0], tmp_path, instruction=asked["instruction"], ending=asked["ending"])
+    q = found["worldsense__vid1_task0"]
+    text, _ = prompt.render(q, "", {"v1": prompt.MediaLayout((), torch.zeros(3, 0), 0)})
+    lines = text.removeprefix(prompt.system_turn("")).removesuffix(prompt.TAIL).split("\n")
+    assert [line[:22] for line in lines[:2]] == ["Carefully watch this v", "These are the frames o"]
+    assert lines[2:] == [q.question, *(f"{o.label}. {o.text}" for o in q.options), ""]
 
 
 def test_the_mirrors_table_gives_the_same_questions(sense, tmp_path):

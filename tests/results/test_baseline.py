@@ -2,6 +2,7 @@
 
 import math
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -21,9 +22,12 @@ def test_a_group_is_the_mean_of_its_tasks_beside_the_papers_number(evaluated):
     assert found.loc[("task", "activity_recognition", "visual_recognition"), "accuracy"] == 0.75
     group = found.loc[("group", "mean of tasks", "visual_recognition")]
     assert group["accuracy"] == pytest.approx((0.75 + 0.5) / 2) and group["n"] == 6 and group["correct"] == 4
-    assert group["published"] == pytest.approx(0.4658) and group["published_source"] == "arXiv 2606.10147"
+    assert group["published"] == pytest.approx(0.4658) and group["published_source"] == "arXiv 2606.10147, Table 4"
+    assert group["published_conditions"] == "fps and prompt not stated"
     speech = found.loc[("task", "speech_recognition", "speech_recognition")]
-    assert speech["published"] == 0.5025 and speech["published_other"] == "52.74 (arXiv 2512.02231, Table 2)"
+    assert speech["published"] == 0.5025 and speech["published_other"] == (
+        "52.74 (arXiv 2512.02231, Table 2; 1 fps, the benchmark's prompt)"
+    )
     assert speech["no_letter"] == 1 and found.loc[("all", "all", "all"), "accuracy"] == pytest.approx(0.6)
     assert found.loc[("all", "all", "all"), "published"] == 0.4224
 
@@ -63,6 +67,23 @@ def test_drops_are_counted_by_dataset_task_and_reason(tmp_path, evaluated):
     figure = baseline_bars.accuracy_bars(baseline.accuracies(evaluated, ACCURACY, 200, 0), lost)
     title = figure.axes[0].get_title(loc="left")
     assert title == "av_speakerbench: 3 questions dropped (1 missing, 2 no_audio); answers that are not a letter: 1"
+
+
+def test_every_published_value_has_a_mark_over_its_bar_and_the_legend_names_its_conditions(evaluated):
+    asked = {"av_speakerbench": {"prompt": "the benchmark's", "fps": {"qwen2.5-omni-3b": 2}}}
+    table = baseline.accuracies(evaluated, ACCURACY, 200, 0, asked)
+    values = baseline.reported_values(table, ACCURACY, asked)
+    figure = baseline_bars.accuracy_bars(table, pd.DataFrame(columns=["dataset", "reason", "n"]), values)
+    axis = figure.axes[0]
+    shown = {(round(line.get_xdata()[0], 2), round(line.get_ydata()[0], 2), line.get_marker()) for line in axis.lines}
+    tasks = [label.get_text().replace("\n", " ") for label in axis.get_xticklabels()]
+    speech, everything = tasks.index("speech recognition (needs AV)"), tasks.index("all")
+    assert {(speech, 50.25, "s"), (speech, 52.74, "D")} <= shown, "the paper's and the benchmark's, told apart"
+    assert {(everything, 42.24, "o"), (everything, 43.52, "D")} <= shown
+    legend = [text.get_text() for text in figure.legends[-1].get_texts()]
+    assert legend[0] == "arXiv 2512.02231, Table 2: 1 fps, the benchmark's prompt (here 2 fps)"
+    assert legend[1] == "arXiv 2606.10147, Table 4: fps and prompt not stated (here 2 fps, the benchmark's prompt)"
+    assert len(legend) == 3 and len(shown) == len(values)
 
 
 def test_logits_of_other_labels_are_shipped_and_an_empty_column_is_not():

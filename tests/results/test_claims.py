@@ -127,3 +127,17 @@ def test_a_bad_claim_is_named(tmp_path, text, reason):
     path.write_text(text)
     with pytest.raises(InputError, match=reason):
         claims.read(path)
+
+
+def test_the_papers_value_has_its_conditions_and_a_planted_fact_has_none(folder):
+    rule = dict(measure="lowest", route="audio->question", group="hear", expected="below -10")
+    asked = {"clips": {"prompt": "the benchmark's", "fps": {"m": 2}}, "other": {"prompt": "the benchmark's", "fps": {"m": 2}}}
+    rules = [rule, {**rule, "paper": -30}, {**rule, "paper": -30, "fps": 1}, {**rule, "paper": -30, "block": "items"}]
+    tables = measures.Tables(folder, {"m": 3}, {"video": "clips", "items": "other"}, 300, 0)
+    found = claims.judge([{"claim": "c", **one} for one in rules], tables, 10, asked)
+    assert found["paper_conditions"].tolist()[1:] == [
+        "fps and prompt not stated (here 2 fps, the benchmark's prompt)",
+        "1 fps, prompt not stated (here 2 fps, the benchmark's prompt)",
+        "prompt not stated (here the benchmark's prompt)",
+    ]
+    assert pd.isna(found["paper_conditions"][0]) and found["verdict"][1] == "agree"

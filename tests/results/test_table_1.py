@@ -19,8 +19,10 @@ def test_table_1_pairs_every_setting_with_the_same_questions(tmp_path):
     right = {"none": [1, 1, 0, 0], "video->last": [1, 1, 1, 0], "video->text": [1, 0, 0, 0]}
     rows = [row(i, name, bool(c)) for name, answers in right.items() for i, c in enumerate(answers)]
     pq.write_table(pa.Table.from_pylist([*rows, row(0, "none", True, "other")], row_schemas.ATTENTION), tmp_path / "a.parquet")
-    numbers = published.read(ROOT / "resources/published/masking.csv", "setting", "accuracy", "source")
-    table = table_1.masking_table(tmp_path / "a.parquet", "av_speakerbench", numbers, 500, 0).set_index(["model", "setting"])
+    numbers = published.read(ROOT / "resources/published/masking.csv", "setting", "accuracy", *published.CONDITIONS)
+    asked = {"av_speakerbench": {"prompt": "the benchmark's", "fps": {"qwen2.5-omni-3b": 2, "other": 2}}}
+    table = table_1.masking_table(tmp_path / "a.parquet", "av_speakerbench", numbers, 500, 0, asked)
+    table = table.set_index(["model", "setting"])
     one = table.loc["qwen2.5-omni-3b"]
     assert (
         one["accuracy"].tolist() == [50, 75, 25] and one["change"].tolist()[1:] == [25, -25] and math.isnan(one["change"].iloc[0])
@@ -32,4 +34,7 @@ def test_table_1_pairs_every_setting_with_the_same_questions(tmp_path):
     assert one["ci_low"].iloc[2] <= 1e-6 - 100 * high and one["ci_high"].iloc[2] >= -100 * low - 1e-6
     assert one["published"].tolist() == [42.24, 42.24, 42.31] and one["published_change"].round(2).tolist() == [0, 0, 0.07]
     assert one["probability"].round(4).tolist() == [50, 50, 50] and one["n"].tolist() == [4, 4, 4]
-    assert table.loc["other", "published"].isna().all(), "the paper's numbers are of one model"
+    assert set(one["published_source"]) == {"arXiv 2606.10147, Table 1"}
+    assert set(one["published_conditions"]) == {"fps and prompt not stated (here 2 fps, the benchmark's prompt)"}
+    others = table.loc["other", ["published", "published_conditions"]]
+    assert others.isna().all(axis=None), "the paper's numbers are of one model"

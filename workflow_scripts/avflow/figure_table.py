@@ -12,6 +12,8 @@ To add a figure, add an entry here, a target in rules/figures.smk, a notebook in
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import yaml
+
 from .errors import InputError
 from .study import SETTINGS_OF, Study
 
@@ -72,6 +74,29 @@ def knockouts(study: Study, analysis: str) -> File | str:
     return table(study, f"knockout_{analysis}") if analysis in study.analyses else ""
 
 
+def asked(study: Study) -> dict:
+    """How the study asks the benchmarks that numbers are published about: dataset -> its prompt's name, and fps by model.
+
+    These benchmarks are those of resources/published/prompts.yaml. A prompt has its name there, or is called "config.yaml's" if
+    no entry has the same texts.
+    """
+    path = study.folder / study.own("resources/published/prompts.yaml")
+    known, found = yaml.safe_load(path.read_text(encoding="utf-8")), {}
+    for dataset in filter(known.__contains__, study.datasets):
+        ours = _prompt(study.dataset(dataset))
+        same = [name for name, texts in known[dataset].items() if _prompt(texts) == ours]
+        found[dataset] = {"prompt": same[0] if same else "config.yaml's", "fps": {}}
+        for model in study.models:
+            sampling = study.config["sampling"][study.model(model)["sampling"]]
+            found[dataset]["fps"][model] = sampling["fps"] if "fps" in sampling else 1 / sampling["interval"]
+    return found
+
+
+def _prompt(texts: dict) -> tuple:
+    """The texts that make a prompt; two prompts are the same if these are."""
+    return texts.get("instruction", ""), texts.get("ending"), texts.get("option_format", "{label}. {text}")
+
+
 def drawing(study: Study) -> dict:
     """Parameters of every figure with intervals."""
     return {"draws": study.config["figures"]["bootstrap"], "seed": study.config["seed"]}
@@ -89,6 +114,8 @@ def reading(study: Study, *roles: str) -> dict:
     settings = study.config["figures"]
     found = {"evaluated": answers(study, *roles), "published": published(study, "curves"), **drawing(study)}
     found["metric"] = settings.get("metric", "probability")
+    if told := asked(study):
+        found["asked"] = told
     if settings.get("confident", False) is not False:
         found |= {"confident": settings["confident"], "reliance": table(study, "reliance")}
     return found
@@ -128,7 +155,8 @@ def orders(study: Study) -> dict:
 def baseline(study: Study) -> dict:
     dropped = [drawn(study, f"questions/{dataset}.dropped.tsv") for dataset in study.datasets]
     known = published(study, "accuracy")
-    return {"table": table(study, "evaluate"), "dropped": dropped, "published": known, **drawing(study)}
+    told = {"published": known, "asked": asked(study)}
+    return {"table": table(study, "evaluate"), "dropped": dropped, **told, **drawing(study)}
 
 
 def reliance(study: Study) -> dict:

@@ -12,7 +12,7 @@ import shlex
 from pathlib import Path
 
 from .errors import InputError
-from .figure_table import FIGURES, File, drawable, drawing, inputs, parameters, table_4
+from .figure_table import FIGURES, File, asked, drawable, drawing, inputs, parameters, table_4
 from .places import is_repository
 from .storage import provenance
 from .study import Study
@@ -241,18 +241,24 @@ def pruning(study: Study, dataset: str) -> str:
     return f"{shlex.join(['--tasks', *tasks])} {as_options(options | ({'first': first} if first else {}))}"
 
 
+def tab1(study: Study) -> str:
+    """The dataset, how the study asks, and settings of the intervals."""
+    return as_options({"dataset": study.video, "asked": asked(study), **drawing(study)})
+
+
 def tab4(study: Study) -> str:
     """The tasks in each part of Table 4, the margin, settings of the intervals, and the output files."""
     files = {path.rsplit("/tab4_")[-1].removesuffix(".csv"): path for path in table_4(study, "csv")}
-    options = {"parts": study.discards, "margin": study.config["pruning"]["margin"], **drawing(study), **files}
+    options = {"parts": study.discards, "margin": study.config["pruning"]["margin"], "asked": asked(study)}
+    options |= {**drawing(study), **files}
     return f"{as_options(options)} {shlex.join(['--models', *study.models])}"
 
 
 def claims(study: Study) -> str:
-    """The models, datasets and settings of intervals behind the verdicts."""
+    """The models, datasets and settings of intervals behind the verdicts, and how the study asks."""
     datasets = {"video": study.video, "items": study.items}
     options = {"tables": study.paths["tables"], "models": study.windows, "datasets": datasets, **drawing(study)}
-    return as_options(options | {"least": study.config["figures"]["least"]})
+    return as_options(options | {"least": study.config["figures"]["least"], "asked": asked(study)})
 
 
 def notebook(study: Study, figure: str) -> str:

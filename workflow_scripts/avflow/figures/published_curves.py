@@ -33,6 +33,6 @@ def _look(colour, faint: bool = False) -> dict:
     return dict(facecolor=to_rgba(colour, fill), edgecolor=to_rgba(colour, edge), linewidth=0.6, zorder=BEHIND)
 
 
-def handle():
-    """The boxes' entry in a legend."""
-    return plt.Rectangle((0, 0), 1, 1, **_look(palette.NEUTRAL), label=WORDS)
+def handle(conditions: list[str]):
+    """The boxes' entry in a legend. conditions: under which the values were found, see `Effects.published_conditions`."""
+    return plt.Rectangle((0, 0), 1, 1, **_look(palette.NEUTRAL), label="\n".join([f"{WORDS}:", *conditions]))

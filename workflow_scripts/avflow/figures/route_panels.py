@@ -98,8 +98,8 @@ def explained(*effects: Effects) -> list:
         handles.append(
             plt.Rectangle((0, 0), 1, 1, color=palette.CONTROL, alpha=0.35, label="size-matched random control, 95 % (dotted)")
         )
-    if any(len(e.published) for e in effects):
-        handles.append(published_curves.handle())
+    if said := list(dict.fromkeys(words for e in effects for words in e.published_conditions)):
+        handles.append(published_curves.handle(said))
     return handles
 
 

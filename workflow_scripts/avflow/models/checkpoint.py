@@ -28,14 +28,25 @@ def _json(folder: Path, name: str):
 def read_config(folder: Path, family: str) -> dict:
     """config.json as a dict. Raises InputError if it is missing or broken, or if a file of the folder's manifest is gone.
 
-    family: the family whose checkpoint belongs here, for the message.
+    family: the family whose checkpoint belongs here, for the message. The type "mrope" of early configs becomes "default", its
+    name since then: what rotates with time, height and width is said by `mrope_section`.
     """
     manifest.check(folder, "download_weights")
     try:
-        return _json(folder, "config.json")
+        return _renamed_rope(_json(folder, "config.json"))
     except OSError:
         remedy = manifest.remedy("download_weights", folder)
         raise InputError(f"{folder}: no config.json; give the folder of a {family} checkpoint; {remedy}") from None
+
+
+def _renamed_rope(part):
+    """The same JSON with every rotary embedding of type "mrope" called "default"."""
+    if isinstance(part, list):
+        return [_renamed_rope(entry) for entry in part]
+    if not isinstance(part, dict):
+        return part
+    changed = {key: "default" for key in ("type", "rope_type") if "mrope_section" in part and part.get(key) == "mrope"}
+    return {key: _renamed_rope(value) for key, value in part.items()} | changed
 
 
 def shards(folder: Path) -> list[Path]:

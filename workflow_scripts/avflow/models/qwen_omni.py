@@ -10,7 +10,7 @@ import math
 from pathlib import Path
 
 import torch
-from transformers import Qwen2_5OmniThinkerForConditionalGeneration
+from transformers import Qwen2_5OmniThinkerConfig, Qwen2_5OmniThinkerForConditionalGeneration
 from transformers.utils import logging
 
 from ..errors import InputError
@@ -120,6 +120,7 @@ def load_thinker(folder: Path, dtype) -> Qwen2_5OmniThinkerForConditionalGenerat
     logging.disable_progress_bar()
     model, info = Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(
         str(folder),
+        config=Qwen2_5OmniThinkerConfig.from_dict(config.get("thinker_config", config)),
         dtype=dtype,
         attn_implementation="sdpa",
         output_loading_info=True,
@@ -127,8 +128,7 @@ def load_thinker(folder: Path, dtype) -> Qwen2_5OmniThinkerForConditionalGenerat
         local_files_only=True,
     )
     missing = sorted(info["missing_keys"])
-    text = config.get("thinker_config", config).get("text_config", {})
-    if missing == ["lm_head.weight"] and text.get("tie_word_embeddings"):  # tied when the checkpoints were released
+    if missing == ["lm_head.weight"] and _tied(config):
         model.lm_head.weight = model.get_decoder().get_input_embeddings().weight
     elif missing:
         raise InputError(f"{folder}: tensor {missing[0]} is missing ({len(missing)} in all); download the checkpoint again")
@@ -136,6 +136,16 @@ def load_thinker(folder: Path, dtype) -> Qwen2_5OmniThinkerForConditionalGenerat
         name = sorted(info["mismatched_keys"])[0][0]
         raise InputError(f"{folder}: tensor {name} does not fit config.json; take both from the same checkpoint")
     return model
+
+
+def _tied(config: dict) -> bool:
+    """Whether a checkpoint without a head shares the embeddings' weights: by the innermost `tie_word_embeddings`, else true.
+
+    True was the default of transformers when the checkpoints were released, and a default is not always written down.
+    """
+    thinker = config.get("thinker_config", config)
+    said = [part["tie_word_embeddings"] for part in (thinker.get("text_config", {}), thinker) if "tie_word_embeddings" in part]
+    return bool(said[0]) if said else True
 
 
 class QwenOmni(Adapter):

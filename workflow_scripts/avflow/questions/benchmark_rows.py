@@ -37,10 +37,11 @@ def lettered_options(choices, where: str) -> list[tuple[str, str]]:
     return [(m[1], m[2].strip()) for m in matches]
 
 
-def video_question(row: dict, dataset: str, instruction: str, ending: str = "", option_format: str = "") -> Question:
+def video_question(row: dict, dataset: str, instruction: str, ending: str | None = None, option_format: str = "") -> Question:
     """A row in the format of AV-SpeakerBench, laid out as in Eq. 1: video, instruction, question, options, ending.
 
-    row: question_id, question, choices, answer, task_id, audio_visual_path; optionally needs and group. Raises Unusable.
+    row: question_id, question, choices, answer, task_id, audio_visual_path; optionally needs and group. ending: text after the
+    options; empty, the last option still ends with a newline; None, with its last character. Raises Unusable.
     """
     prefix = dataset.replace("-", "_")
     question_id = f"{prefix}__{row['question_id']}"
@@ -53,7 +54,7 @@ def video_question(row: dict, dataset: str, instruction: str, ending: str = "", 
         {"seg": "instruction", "text": instruction},
         {"seg": "question", "text": row["question"]},
         options_segment(option_format),
-        *([{"seg": "instruction", "text": ending}] if ending else []),
+        *([] if ending is None else [{"seg": "instruction", "text": ending}]),
     )
     return Question(
         question_id=question_id,

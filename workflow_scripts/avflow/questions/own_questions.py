@@ -153,7 +153,8 @@ def _layout(question: str, items, arguments) -> list[dict]:
     """Eq. 1: media, instruction, question, options, ending. Eq. 3: candidates, question, reference, options, instruction."""
     place = lambda role: [{"seg": "media", "id": m.id} for m in items if m.role == role]  # noqa: E731
     say = lambda text: [{"seg": "instruction", "text": text}] if text else []  # noqa: E731
+    ending = [] if arguments.ending is None else [{"seg": "instruction", "text": arguments.ending}]
     asked, options = {"seg": "question", "text": question}, options_segment(arguments.option_format)
     if arguments.setting == "av_video":
-        return [*place("video"), *say(arguments.instruction), asked, options, *say(arguments.ending)]
+        return [*place("video"), *say(arguments.instruction), asked, options, *ending]
     return [*place("candidate"), asked, *place("reference"), options, *say(arguments.instruction)]

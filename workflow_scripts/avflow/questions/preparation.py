@@ -42,7 +42,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     made.add_argument("--groups", type=json.loads, default={}, help="JSON object, group -> task name patterns")
     made.add_argument("--keep", type=json.loads, default={}, help="JSON object, column -> values; other rows are dropped")
     made.add_argument("--instruction", default="", help="prompt text before the question, or after the options (items)")
-    made.add_argument("--ending", default="", help="prompt text after the options (av_video)")
+    made.add_argument("--ending", help="prompt text after the options (av_video); may be empty")
     made.add_argument("--option-format", default="", help="how an option is written, for example '{label}. {text}'")
     made.add_argument("--per-task", type=int, help="most questions per task, chosen by the hash of their ids")
     number = lambda text: text if text == "all" else int(text)  # noqa: E731
@@ -61,6 +61,9 @@ def parser(description: str) -> argparse.ArgumentParser:
     return made
 
 
+TRUTH = {True: ("true", "1", "1.0", "yes"), False: ("false", "0", "0.0", "no")}  # how files write a flag
+
+
 class Intake:
     """Collects the questions of a dataset, their media, and the dropped questions."""
 
@@ -69,7 +72,7 @@ class Intake:
             manifest.check(arguments.folder, "download_dataset")
         for key in ("instruction", "ending", "option_format"):
             try:
-                check_text(getattr(arguments, key), f"config.yaml: {key} of dataset {arguments.dataset}", blank=True)
+                check_text(getattr(arguments, key) or "", f"config.yaml: {key} of dataset {arguments.dataset}", blank=True)
             except Unusable as error:
                 raise InputError(str(error)) from None
         self.arguments, self.questions, self.dropped = arguments, [], []
@@ -171,8 +174,9 @@ def _matching(pattern: str, tasks: list[str], where) -> list[str]:
 
 
 def _among(value, values) -> bool:
-    """Whether a cell holds one of the values. Case is ignored, since csv files write true and false in several ways."""
-    return str(value).strip().lower() in {str(v).lower() for v in values}
+    """Whether a cell holds one of the values. Case is ignored, and true and false may be written as in `TRUTH`."""
+    said = str(value).strip().lower()
+    return any(said in TRUTH[v] if isinstance(v, bool) else said == str(v).lower() for v in values)
 
 
 def require_columns(where, rows: list[dict], columns) -> None:

@@ -14,9 +14,11 @@ import pandas as pd
 import yaml
 
 from ..errors import InputError
+from . import conditions
 from .measures import MEASURES, Tables
 
 COLUMNS = ["claim", "source", "model", "rule", "value", "ci_low", "ci_high", "expected", "verdict", "clear", "n", "paper"]
+COLUMNS += ["paper_conditions"]
 EXPECTED = re.compile(r"(below|above) (-?[\d.]+)|within (-?[\d.]+) (-?[\d.]+)")
 
 
@@ -50,8 +52,20 @@ def rule_of(claim: dict) -> str:
     return ", ".join([claim["measure"], *said])
 
 
-def judge(claims: list[dict], tables: Tables, least: int) -> pd.DataFrame:
-    """One row per claim and model, with COLUMNS. least: the number of questions below which a claim is "not testable"."""
+def _conditions(claim: dict, tables: Tables, model: str, asked: dict | None) -> str:
+    """The conditions of the paper's value, and ours. In matching questions nothing is sampled by time."""
+    role = claim.get("data") or claim.get("block") or "video"
+    fps = str(claim.get("fps", conditions.NONE if role == "items" else conditions.UNKNOWN))
+    ours = conditions.here(asked, tables.datasets.get(role, role), model)
+    return conditions.words(fps, claim.get("prompt", conditions.UNKNOWN), ours)
+
+
+def judge(claims: list[dict], tables: Tables, least: int, asked: dict | None = None) -> pd.DataFrame:
+    """One row per claim and model, with COLUMNS. least: the number of questions below which a claim is "not testable".
+
+    paper_conditions: `conditions.words` for the paper's value; a claim's keys `fps` and `prompt` give them if they are stated.
+    asked: our own conditions, see `conditions`.
+    """
     found = []
     for claim in claims:
         low, high = bounds(claim["expected"])
@@ -63,5 +77,8 @@ def judge(claims: list[dict], tables: Tables, least: int) -> pd.DataFrame:
             verdict = ("agree" if agrees else "differ") if testable else "not testable"
             entry = {"claim": claim["claim"], "source": claim.get("source", "planted"), "model": model, "rule": rule_of(claim)}
             entry |= {"value": value, "ci_low": ci_low, "ci_high": ci_high, "expected": claim["expected"], "verdict": verdict}
-            found.append({**entry, "clear": bool(clear), "n": n, "paper": claim.get("paper")})
+            entry |= {"clear": bool(clear), "n": n, "paper": claim.get("paper")}
+            if entry["paper"] is not None:
+                entry["paper_conditions"] = _conditions(claim, tables, model, asked)
+            found.append(entry)
     return pd.DataFrame(found, columns=COLUMNS)

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from ..errors import InputError
 from ..questions import layouts
-from . import published
+from . import conditions, published
 from .statistics import cluster_bootstrap, simultaneous_band
 
 METRICS = {"probability": "% Change in Probability", "logit_difference": "Change in Logit Difference"}
@@ -76,7 +76,8 @@ class Reading:
 
     evaluated, reliance: paths of these tables; `evaluated` may be a list of parts. published: path of the paper's curves, empty
     for none. metric: one of METRICS. confident: show only questions answered correctly by at least this margin in logits, and
-    with the same content in every order of the options; None shows all. draws, seed: of the bootstrap.
+    with the same content in every order of the options; None shows all. draws, seed: of the bootstrap. asked: our own
+    conditions, to be held against those of published values; see `conditions`.
     """
 
     evaluated: str | list
@@ -86,6 +87,7 @@ class Reading:
     confident: float | None = None
     draws: int = 2000
     seed: int = 0
+    asked: dict = field(default_factory=dict)
 
     @property
     def words(self) -> str:
@@ -122,6 +124,13 @@ class Effects:
     controls: pd.DataFrame
     asked: pd.DataFrame
     published: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def published_conditions(self) -> list[str]:
+        """Under which conditions the published values were found, each once; see `conditions.words`."""
+        told = self.published.drop_duplicates(["dataset", "model", "fps", "prompt"]) if len(self.published) else self.published
+        ours = [conditions.here(self.reading.asked, row.dataset, row.model) for row in told.itertuples()]
+        return list(dict.fromkeys(conditions.words(row.fps, row.prompt, own) for row, own in zip(told.itertuples(), ours)))
 
     def of(self, **where) -> "Effects":
         """The part in which every given column has the given value. Tables without that column stay whole."""

@@ -19,6 +19,7 @@ KINDS = (  # what a row of curves.csv says about a curve
     "onset",  # where the effect begins
     "step",  # where the curve jumps; the change is the value that it jumps to
 )
+CONDITIONS = ("fps", "prompt", "source")  # under which a number was found, and where it is published; see `conditions`
 WITHOUT_VALUE = ("onset", "step")  # kinds that may have no change
 # The routes that interventions.Route.parse accepts. They are repeated here because that module imports torch.
 ROUTE = re.compile(r"cross_frame|cross_audio_segment|cross_candidate|[A-Za-z0-9_.]+(<->|->)[A-Za-z0-9_.]+")
@@ -57,7 +58,8 @@ def curves(path, dataset: str, model: str) -> pd.DataFrame:
     are float, and NaN if the paper states no value. Raises InputError if any row of the file, for any dataset, has an unknown
     figure or kind, an unreadable route, or limits that are missing, not numbers or the wrong way round.
     """
-    table = read(path, "figure", "dataset", "group", "model", "route", "kind", "change_low", "change_high", "first", "last")
+    numbers = ("change_low", "change_high", "first", "last")
+    table = read(path, "figure", "dataset", "group", "model", "route", "kind", *numbers, *CONDITIONS)
     for line, row in enumerate(table.to_dict("records"), 2):
         where = f"{path}: line {line}"
         for column, known in (("figure", FIGURES), ("kind", KINDS)):
@@ -72,7 +74,7 @@ def curves(path, dataset: str, model: str) -> pd.DataFrame:
             raise InputError(
                 f"{where}: a {row['kind']} needs change_low and change_high; write them in %, a single value in both"
             )
-    return _about(table, dataset, model, "change_low", "change_high", "first", "last")
+    return _about(table, dataset, model, *numbers)
 
 
 def attention(path, dataset: str, model: str) -> pd.DataFrame:
@@ -82,7 +84,8 @@ def attention(path, dataset: str, model: str) -> pd.DataFrame:
     `share_high` of the last token's attention (0 to 1) in layers `first` to `last` (all float). Raises InputError if limits are
     missing or the wrong way round, or if a share is outside 0 to 1.
     """
-    table = read(path, "figure", "dataset", "model", "class", "first", "last", "share_low", "share_high")
+    numbers = ("share_low", "share_high", "first", "last")
+    table = read(path, "figure", "dataset", "model", "class", *numbers, *CONDITIONS)
     for line, row in enumerate(table.to_dict("records"), 2):
         where = f"{path}: line {line}"
         for low, high in (("first", "last"), ("share_low", "share_high")):
@@ -91,7 +94,7 @@ def attention(path, dataset: str, model: str) -> pd.DataFrame:
         if not 0 <= float(row["share_low"]) <= float(row["share_high"]) <= 1:
             shares = f"{row['share_low']} to {row['share_high']}"
             raise InputError(f"{where}: share {shares} is not within 0 and 1; write 0.06 for 6 %")
-    return _about(table, dataset, model, "share_low", "share_high", "first", "last")
+    return _about(table, dataset, model, *numbers)
 
 
 def _check_limits(where: str, row: dict, low: str, high: str) -> bool:

@@ -4,16 +4,17 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from . import published
+from . import conditions, published
 from .statistics import paired_change
 
 
-def masking_table(path, dataset: str, numbers: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
+def masking_table(path, dataset: str, numbers: pd.DataFrame, draws: int, seed: int, asked: dict | None = None) -> pd.DataFrame:
     """One row per model and setting: "none", or the route that is masked. Accuracies and probabilities are in percent.
 
     path: table of the rule attention; numbers: resources/published/masking.csv. change: points gained or lost against "none" on
     the same questions, with the 95 % interval of `paired_change`. probability: mean probability of the token that is answered
-    without a mask. published_change: the same difference between the published accuracies.
+    without a mask. published_change: the same difference between the published accuracies. published_conditions: see
+    `conditions.words`. asked: our own conditions, see `conditions`.
     """
     keep = [("kind", "=", "masked"), ("dataset", "=", dataset)]
     columns = ["model", "question_id", "cluster", "name", "layer", "correct", "values"]
@@ -37,8 +38,10 @@ def masking_table(path, dataset: str, numbers: pd.DataFrame, draws: int, seed: i
             if setting in known.index:
                 accuracy = float(known.loc[setting, "accuracy"])
                 entry |= dict(published=accuracy, published_change=accuracy - float(known.loc["none", "accuracy"]))
-                entry["published_source"] = known.loc[setting, "source"]
+                row, ours = known.loc[setting], conditions.here(asked, dataset, model)
+                entry["published_source"] = row["source"]
+                entry["published_conditions"] = conditions.words(row["fps"], row["prompt"], ours)
             found.append(entry)
     table = pd.DataFrame(found)
-    names = ["published", "published_change", "published_source"]
+    names = ["published", "published_change", "published_source", "published_conditions"]
     return table.reindex(columns=[c for c in table.columns if c not in names] + names)

@@ -10,7 +10,7 @@ import re
 
 import pandas as pd
 
-from . import published
+from . import conditions, published
 from .statistics import non_inferior, paired_change
 from .task_groups import rank
 
@@ -18,7 +18,7 @@ PARTS = ("knockout", "cross_task", "cross_dataset")
 ORDER = ("none", "Ques", "Audio", "Video", "Ref", "Cand")  # the paper's order of settings; All comes last
 COLUMNS = ["model", "setting", "task", "n", "accuracy", "change", "ci_low", "ci_high", "flops_llm", "kv_bytes", "prefill_ms"]
 COLUMNS += ["encoder_ms", "decode_ms_per_token", "part", "dataset", "token_layers", "peak_bytes", "llm_share", "non_inferior"]
-COLUMNS += ["layers", "accuracy_paper", "prefill_ms_low", "prefill_ms_high", "device"]
+COLUMNS += ["layers", "accuracy_paper", "prefill_ms_low", "prefill_ms_high", "device", "paper_source", "paper_conditions"]
 
 
 def task_name(row) -> str:
@@ -28,11 +28,14 @@ def task_name(row) -> str:
     return row["group"]
 
 
-def table(rows: pd.DataFrame, parts: dict, models: list[str], layers: dict, known, margin: float, draws: int, seed: int):
+def table(
+    rows: pd.DataFrame, parts: dict, models: list[str], layers: dict, known, margin: float, draws: int, seed: int, asked=None
+):
     """Both blocks of Table 4: setting -> DataFrame with COLUMNS.
 
     rows: table of the rule pruning. parts: part -> dataset -> patterns over tasks. layers: model -> contents of discard_layers.
-    known: resources/published/table_4.csv, or None. flops_llm, kv_bytes and token_layers are means over questions. Times are the
+    known: resources/published/table_4.csv, or None. asked: our own conditions, see `conditions`, with which the paper's number is
+    compared in paper_conditions. flops_llm, kv_bytes and token_layers are means over questions. Times are the
     median of each timed question, averaged over questions, and NaN if none was timed. llm_share: prefill time divided by encoder
     plus prefill time. non_inferior: true if shown to lose at most `margin` points. Two points need 189 unchanged answers, so
     false shows nothing.
@@ -50,7 +53,7 @@ def table(rows: pd.DataFrame, parts: dict, models: list[str], layers: dict, know
                     for shown in sorted(here["shown"].unique(), key=lambda name: (rank(name), name)):
                         one = here[here["shown"] == shown]
                         about = {"model": model, "task": shown, "part": part, "dataset": dataset}
-                        found += _settings(one, about, layers[model][kind], known, margin, draws, seed)
+                        found += _settings(one, about, layers[model][kind], known, margin, draws, seed, asked)
         blocks[kind] = pd.DataFrame(found, columns=COLUMNS)
     return blocks
 
@@ -59,7 +62,7 @@ def _fits(task: str, patterns) -> bool:
     return any(fnmatch.fnmatchcase(task, pattern) for pattern in patterns)
 
 
-def _settings(one: pd.DataFrame, about: dict, layers: dict, known, margin, draws, seed) -> list[dict]:
+def _settings(one: pd.DataFrame, about: dict, layers: dict, known, margin, draws, seed, asked) -> list[dict]:
     """The rows of one model and task."""
     base = one[one["discard"] == "none"].set_index("question_id")
     counts = base.groupby("task").size()
@@ -80,7 +83,7 @@ def _settings(one: pd.DataFrame, about: dict, layers: dict, known, margin, draws
         entry["device"] = "; ".join(sorted(mine["device"].unique()))
         entry["llm_share"] = entry["prefill_ms"] / (entry["prefill_ms"] + entry["encoder_ms"])
         entry["layers"] = _layers(setting, layers)
-        entry["accuracy_paper"] = _paper(known, about, setting, base)
+        entry |= _paper(known, about, setting, base, asked)
         found.append(entry)
     return found
 
@@ -91,14 +94,18 @@ def _layers(setting: str, layers: dict) -> str:
     return "; ".join(f"{kind} {of['layer']} ({of['why']})" for kind, of in kinds.items())
 
 
-def _paper(known, about: dict, setting: str, base) -> float | None:
-    """The paper's accuracy for this model, task and setting, or None."""
+def _paper(known, about: dict, setting: str, base, asked) -> dict:
+    """The paper's accuracy for this model, task and setting with its table and conditions; empty if it has none."""
     if known is None:
-        return None
+        return {}
     task, group = base["task"].iloc[0], base["group"].iloc[0]
     rows = published.find(known, about["dataset"], task, group, discard=setting)
     rows = rows[rows["model"].map(lambda other: published.same_model(about["model"], other)).astype(bool)]
-    return float(rows["accuracy"].iloc[0]) if len(rows) else None
+    if not len(rows):
+        return {}
+    row, ours = rows.iloc[0], conditions.here(asked, about["dataset"], about["model"])
+    said = conditions.words(row["fps"], row["prompt"], ours)
+    return {"accuracy_paper": float(row["accuracy"]), "paper_source": row["source"], "paper_conditions": said}
 
 
 def to_tex(block: pd.DataFrame) -> str:
