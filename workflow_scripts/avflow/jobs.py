@@ -14,6 +14,7 @@ from pathlib import Path
 from .errors import InputError
 from .figure_table import FIGURES, File, drawable, drawing, inputs, parameters, table_4
 from .places import is_repository
+from . import sensitivity as open_choices
 from .storage import provenance
 from .study import Study
 
@@ -53,6 +54,12 @@ def checkpoint(study: Study, model: str) -> list[str]:
 def frames(study: Study, dataset: str, name: str, shard: str) -> str:
     """The shard of frames in the sampling that a model uses."""
     return f"{study.paths['results']}/frames/{dataset}/{study.model(name)['sampling']}/{shard}.safetensors"
+
+
+def features(study: Study, name: str, dataset: str, analysis: str, shard: str) -> str:
+    """The encoder outputs that a knockout job reads: in the model's own sampling, or in that of an alternative."""
+    other = open_choices.sampling(study, analysis, name) if analysis in open_choices.analyses(study) else None
+    return f"{study.paths['results']}/features/{name}/{dataset}/{f'{other}/' if other else ''}{shard}.safetensors"
 
 
 def knockout_shards(study: Study, analysis: str) -> list[str]:
@@ -119,10 +126,11 @@ def model(study: Study, name: str) -> str:
     return as_options({key: given[key] for key in names if key in given})
 
 
-def spans(study: Study, dataset: str) -> str:
-    """The unions of spans in config.yaml for a dataset's setting, as JSON."""
+def spans(study: Study, dataset: str, analysis: str = "") -> str:
+    """The unions of spans in config.yaml for a dataset's setting, as JSON. analysis: it may be an alternative's, with its own."""
     setting = study.setting(dataset)
-    return as_json({setting: study.config["spans"][setting]})
+    other = analysis in open_choices.analyses(study)
+    return as_json({setting: open_choices.spans(study, analysis, dataset) if other else study.config["spans"][setting]})
 
 
 def prepare(study: Study, dataset: str) -> str:
@@ -179,9 +187,18 @@ def reliance(study: Study, dataset: str) -> str:
     return as_options({"shuffles": study.config["reliance"]["shuffles"], **({"first": first} if first else {})})
 
 
-def knockout_cuts(study: Study, analysis: str, dataset: str) -> str:
-    """The budgets of an analysis in a dataset, as JSON."""
+def knockout_cuts(study: Study, analysis: str, dataset: str, name: str) -> str:
+    """The budgets of an analysis in a dataset, as JSON. name: the model's."""
+    if analysis in open_choices.analyses(study):
+        return as_json(open_choices.budgets(study, analysis, name, dataset))
     return as_json(study.budgets(analysis, dataset))
+
+
+def gather_sensitivity(study: Study) -> str:
+    """Which rows belong to which choice and alternative, as JSON."""
+    needed = ("model", "dataset", "choice", "alternative", "analysis", "layout", "window", "tasks")
+    told = [{"window": study.windows[part["model"]], **part} for part in open_choices.parts(study)]
+    return as_json([{key: part[key] for key in needed if key in part} for part in told])
 
 
 def gather_knockout(study: Study, analysis: str) -> str:
