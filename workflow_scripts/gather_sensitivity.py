@@ -1,10 +1,10 @@
-"""Join the knockout rows of all choices that the paper leaves open into one table, whose first columns are choice and alternative.
+"""Join the knockout rows of all choices that the paper leaves open into one table.
 
     python workflow_scripts/gather_sensitivity.py results/miniature/knockout/*/*/sensitivity*/*.parquet \\
         --parts '[{"model": "tiny-omni", "dataset": "mini-video", "choice": "window", "alternative": "wider",
-                   "analysis": "sensitivity", "window": 5}]' --out results/miniature/tables/sensitivity.parquet
+                   "differs": "window 5", "analysis": "sensitivity", "window": 5}]' --out results/miniature/tables/sensitivity.parquet
 
-Each entry of `parts` says which rows belong to an alternative: those of a model in a dataset, from an analysis (the folder of a
+The first columns are choice, alternative and differs. Each entry of `parts` says which rows belong to an alternative: those of a model in a dataset, from an analysis (the folder of a
 shard), of a window's width, of an order of the prompt's parts (`layout`, by default the default order) and of tasks (`tasks`, by
 default those for interventions). One row may belong to several choices, as those of the base do.
 """
@@ -39,7 +39,7 @@ def main():
     parser.add_argument("--parts", type=json.loads, required=True, help="which rows belong to which choice, JSON; see above")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    named = [pa.field(name, pa.string()) for name in ("choice", "alternative")]
+    named = [pa.field(name, pa.string()) for name in ("choice", "alternative", "differs")]
     schema = pa.schema([*named, *pq.read_schema(arguments.shards[0])])
     with whole(arguments.out) as path, pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for shard in arguments.shards:

@@ -12,6 +12,7 @@ To add a figure, add an entry here, a target in rules/figures.smk, a notebook in
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from . import sensitivity
 from .errors import InputError
 from .study import SETTINGS_OF, Study
 
@@ -28,7 +29,7 @@ class Figure:
 
     label: its name in the report. parameters: study -> the notebook's parameters. analyses: the study must have at least one of
     them. writes: tables written beside the pdf and the png, named as the notebook's parameters. available: anything else that the
-    study must have; otherwise: the end of the message if it does not.
+    study must have; otherwise: the end of the message if it does not. on_request: not drawn by the target `figures`.
     """
 
     label: str
@@ -37,6 +38,7 @@ class Figure:
     writes: tuple[str, ...] = ()
     available: Callable[[Study], object] = lambda study: True
     otherwise: str = ""
+    on_request: bool = False
 
     @property
     def category(self) -> str:
@@ -194,6 +196,20 @@ def world(study: Study) -> dict:
     return found
 
 
+def open_choices(study: Study) -> dict:
+    """Parameters of app_sensitivity. choices: choice -> its entry in config.yaml; threshold: % from which a peak has a place."""
+    routes, choices = study.config["sensitivity"]["routes"], sensitivity.choices(study)
+    told = ("asks", "base", "questions")
+    return {
+        "table": table(study, "sensitivity"),
+        "models": study.models,
+        "choices": {name: {key: of[key] for key in told if key in of} for name, of in choices.items()},
+        "routes": {dataset: routes[study.setting(dataset)] for dataset in sensitivity.asked(study)},
+        "threshold": study.config["pruning"]["threshold"],
+        **drawing(study),
+    }
+
+
 def training(study: Study) -> dict:
     """Parameters of app_training: the training logs that lie beside the tiny models' checkpoints."""
     logs = {model: File(f"{study.checkpoint_folder(model)}/training.jsonl") for model in study.models}
@@ -211,6 +227,11 @@ LOGS = {"available": lambda study: training(study)["logs"], "otherwise": "has no
 WORLD = {
     "available": lambda study: {"mini-video", "mini-items"} <= set(study.datasets),
     "otherwise": "needs both mini-video and mini-items",
+}
+CHOICES = {
+    "available": lambda study: sensitivity.parts(study) and not study.shipped,
+    "otherwise": "has no open choice (sensitivity/choices), or tables is shipped, which has no tables of choices",
+    "on_request": True,
 }
 CSV = ("csv",)
 
@@ -235,6 +256,7 @@ FIGURES = {
     "app_models": Figure("models", overview, MAIN, CSV, **ATTENTION),
     "app_discard_layers": Figure("discard layers", discards("discard_sweep"), writes=CSV, **SWEPT),
     "app_pareto": Figure("pareto", discards("pruning"), writes=CSV, **SWEPT),
+    "app_sensitivity": Figure("sensitivity", open_choices, writes=CSV, **CHOICES),
     "app_training": Figure("training", training, **LOGS),
     "app_world": Figure("world", world, **WORLD),
 }
@@ -248,6 +270,11 @@ def named(*writes: str) -> list[str]:
 def drawable(study: Study) -> list[str]:
     """The figures that a study can draw."""
     return [name for name, figure in FIGURES.items() if not figure.missing(study)]
+
+
+def drawn_by_default(study: Study) -> list[str]:
+    """The figures of the target `figures`: those that a study can draw, without those on request."""
+    return [name for name in drawable(study) if not FIGURES[name].on_request]
 
 
 def parameters(study: Study, name: str) -> dict:

@@ -196,8 +196,11 @@ def knockout_cuts(study: Study, analysis: str, dataset: str, name: str) -> str:
 
 def gather_sensitivity(study: Study) -> str:
     """Which rows belong to which choice and alternative, as JSON."""
-    needed = ("model", "dataset", "choice", "alternative", "analysis", "layout", "window", "tasks")
-    told = [{"window": study.windows[part["model"]], **part} for part in open_choices.parts(study)]
+    needed = ("model", "dataset", "choice", "alternative", "differs", "analysis", "layout", "window", "tasks")
+    told = [
+        {"window": study.windows[part["model"]], "differs": open_choices.in_words(part), **part}
+        for part in open_choices.parts(study)
+    ]
     return as_json([{key: part[key] for key in needed if key in part} for part in told])
 
 

@@ -70,6 +70,14 @@ def parts(study: Study) -> list[dict]:
     return found
 
 
+def in_words(part: dict) -> str:
+    """What differs in an entry of `parts`, as text: "window 5"; empty for the base."""
+    found = [f"{union} = {' + '.join(atoms)}" for union, atoms in part.get("spans", {}).items()]
+    found += [f"{key} {part[key]}" for key in ("sampling", "layout", "window") if key in part]
+    found += [f"tasks {', '.join(part['tasks'])}"] if "tasks" in part else []
+    return "; ".join(found)
+
+
 def analyses(study: Study) -> list[str]:
     """The knockout jobs of all choices: first that of the base, then one for every alternative with other sequences."""
     return list(dict.fromkeys(part["analysis"] for part in parts(study)))
