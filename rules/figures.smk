@@ -261,7 +261,7 @@ rule app_pareto:
 
 
 rule app_sensitivity:
-    """What the paper leaves open: the main routes under other choices, and how far they move. Not part of `figures`."""
+    """What the paper leaves open: the main routes under other choices, and how far their peaks move."""
     input:
         multiext("<results>/figures/app_sensitivity", ".pdf", ".png"),
     localrule: True
@@ -284,5 +284,7 @@ rule app_world:
 rule figures:
     """Every figure that the study can draw from its datasets and models, but those on request."""
     input:
-        expand("<results>/figures/{name}.{kind}", name=figure_table.drawn_by_default(study), kind=["pdf", "png"]),
+        expand(
+            "<results>/figures/{name}.{kind}", name=one_line(figure_table.drawn_by_default, study), kind=["pdf", "png"]
+        ),
     localrule: True

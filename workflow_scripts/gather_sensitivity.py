@@ -2,11 +2,13 @@
 
     python workflow_scripts/gather_sensitivity.py results/miniature/knockout/*/*/sensitivity*/*.parquet \\
         --parts '[{"model": "tiny-omni", "dataset": "mini-video", "choice": "window", "alternative": "wider",
-                   "differs": "window 5", "analysis": "sensitivity", "window": 5}]' --out results/miniature/tables/sensitivity.parquet
+                   "differs": "window 5", "analysis": "sensitivity", "window": 5}]' \\
+        --out results/miniature/tables/sensitivity.parquet
 
-The first columns are choice, alternative and differs. Each entry of `parts` says which rows belong to an alternative: those of a model in a dataset, from an analysis (the folder of a
-shard), of a window's width, of an order of the prompt's parts (`layout`, by default the default order) and of tasks (`tasks`, by
-default those for interventions). One row may belong to several choices, as those of the base do.
+The first columns are choice, alternative and differs. Each entry of `parts` says which rows belong to an alternative: those of a
+model in a dataset, from an analysis (the folder of a shard), of a window's width, of an order of the prompt's parts (`layout`, by
+default the default order) and of tasks (`tasks`, by default those for interventions). One row may belong to several choices, as
+those of the base do.
 """
 
 import argparse

@@ -29,7 +29,7 @@ class Figure:
 
     label: its name in the report. parameters: study -> the notebook's parameters. analyses: the study must have at least one of
     them. writes: tables written beside the pdf and the png, named as the notebook's parameters. available: anything else that the
-    study must have; otherwise: the end of the message if it does not. on_request: not drawn by the target `figures`.
+    study must have; otherwise: the end of the message if it does not.
     """
 
     label: str
@@ -38,7 +38,6 @@ class Figure:
     writes: tuple[str, ...] = ()
     available: Callable[[Study], object] = lambda study: True
     otherwise: str = ""
-    on_request: bool = False
 
     @property
     def category(self) -> str:
@@ -230,8 +229,7 @@ WORLD = {
 }
 CHOICES = {
     "available": lambda study: sensitivity.parts(study) and not study.shipped,
-    "otherwise": "has no open choice (sensitivity/choices), or tables is shipped, which has no tables of choices",
-    "on_request": True,
+    "otherwise": "has no open choice (sensitivity/choices), or tables is 'shipped', which holds no table of them",
 }
 CSV = ("csv",)
 
@@ -273,8 +271,14 @@ def drawable(study: Study) -> list[str]:
 
 
 def drawn_by_default(study: Study) -> list[str]:
-    """The figures of the target `figures`: those that a study can draw, without those on request."""
-    return [name for name in drawable(study) if not FIGURES[name].on_request]
+    """The figures of the target `figures`: those that a study can draw, without those that it draws only on request.
+
+    Raises InputError for an unknown name.
+    """
+    on_request = study.chosen.get("on_request", [])
+    if unknown := [name for name in on_request if name not in FIGURES]:
+        raise InputError(f"config.yaml: studies/{study.name}/on_request names {unknown[0]!r}; known: {', '.join(FIGURES)}")
+    return [name for name in drawable(study) if name not in on_request]
 
 
 def parameters(study: Study, name: str) -> dict:

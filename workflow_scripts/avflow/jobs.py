@@ -11,10 +11,10 @@ import json
 import shlex
 from pathlib import Path
 
+from . import sensitivity as open_choices
 from .errors import InputError
 from .figure_table import FIGURES, File, drawable, drawing, inputs, parameters, table_4
 from .places import is_repository
-from . import sensitivity as open_choices
 from .storage import provenance
 from .study import Study
 
@@ -196,12 +196,7 @@ def knockout_cuts(study: Study, analysis: str, dataset: str, name: str) -> str:
 
 def gather_sensitivity(study: Study) -> str:
     """Which rows belong to which choice and alternative, as JSON."""
-    needed = ("model", "dataset", "choice", "alternative", "differs", "analysis", "layout", "window", "tasks")
-    told = [
-        {"window": study.windows[part["model"]], "differs": open_choices.in_words(part), **part}
-        for part in open_choices.parts(study)
-    ]
-    return as_json([{key: part[key] for key in needed if key in part} for part in told])
+    return as_json(open_choices.wanted_rows(study))
 
 
 def gather_knockout(study: Study, analysis: str) -> str:
@@ -310,16 +305,23 @@ def estimate(study: Study) -> str:
         "variants": 4 + config["reliance"]["shuffles"],
         "discards": discards,
         "looks": looks,
+        "open_choices": {name: open_choices.counted(study, name) for name in study.models},
     }
     return as_options({"settings": settings, "targets": estimated_targets(study)})
 
 
 def estimated_targets(study: Study) -> dict[str, dict]:
-    """Target -> what it needs: knockouts by analysis, attention, sufficiency, reliance, discards. Only targets with a model."""
+    """Target -> what it needs: knockouts by analysis, attention, sufficiency, reliance, discards, open choices.
+
+    Only targets with a model.
+    """
     needs = {}
     for name in drawable(study):
         read = {path.rsplit("/")[-1].removesuffix(".parquet") for path in inputs(study, name) if path.endswith(".parquet")}
         if not read:
+            continue
+        if "sensitivity" in read:
+            needs[name] = {"cuts": [], "reliance": False, "open_choices": True}
             continue
         cuts = study.config["sufficiency"]["analyses"] if "sufficiency" in read else FIGURES[name].analyses
         looks = [part for part in ("attention", "sufficiency") if part in read]

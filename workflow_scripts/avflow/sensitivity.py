@@ -9,9 +9,9 @@ alternative names only what differs from the base:
     windows    model -> k                       another number of layers in a window
     tasks      dataset -> patterns              other tasks
 
-The main routes are cut under the base and under every alternative, in the same few questions. A layout, a window or a set of tasks
-needs only more rows, so they share one knockout job with the base, the analysis `sensitivity`. Other spans or another sampling
-make other sequences, so they have a job of their own, the analysis `sensitivity_<choice>_<alternative>`.
+The main routes are cut under the base and under every alternative, in the same few questions. A layout, a window or a set of
+tasks needs only more rows, so they share one knockout job with the base, the analysis `sensitivity`. Other spans or another
+sampling make other sequences, so they have a job of their own, the analysis `sensitivity_<choice>_<alternative>`.
 """
 
 import functools
@@ -134,6 +134,24 @@ def _first_shards(study: Study, model: str, dataset: str, analysis: str) -> list
     return every[: study.asked("sensitivity", dataset).get("shards", len(every))]
 
 
+def wanted_rows(study: Study) -> list[dict]:
+    """Which rows of the knockout jobs belong to which choice and alternative, for gather_sensitivity.py."""
+    needed = ("model", "dataset", "choice", "alternative", "differs", "analysis", "layout", "window", "tasks")
+    told = [{"window": study.windows[part["model"]], "differs": in_words(part), **part} for part in parts(study)]
+    return [{key: part[key] for key in needed if key in part} for part in told]
+
+
+def counted(study: Study, model: str) -> dict[str, tuple[float, list[dict]]]:
+    """What the choices of a model cost, for estimate.py: dataset -> share of its shards, and budgets and sampling of each job."""
+    found = {}
+    for dataset in asked(study):
+        every = study.dataset(dataset)["shards"]
+        told = {job: budgets(study, job, model, dataset) for job in analyses(study)}
+        jobs = [{"budgets": of, "sampling": sampling(study, job, model)} for job, of in told.items() if of]
+        found[dataset] = min(1.0, study.asked("sensitivity", dataset).get("shards", every) / every), jobs
+    return found
+
+
 def _all(study: Study) -> dict[str, dict]:
     return study.config.get("sensitivity", {}).get("choices", {})
 
@@ -156,7 +174,9 @@ def _check(study: Study) -> None:
         for name, other in told["alternatives"].items():
             where = f"choices/{choice}/alternatives/{name}"
             if name == BASE:
-                raise InputError(f"config.yaml: sensitivity/{where}: what the rest of config.yaml says is {BASE}; choose another name")
+                raise InputError(
+                    f"config.yaml: sensitivity/{where}: what the rest of config.yaml says is {BASE}; choose another name"
+                )
             names += [(f"{where}/{key}", other.get(key, []), datasets) for key in ("layouts", "tasks")]
             names += [(f"{where}/{key}", other.get(key, []), models) for key in ("sampling", "windows")]
             names.append((f"{where}/sampling", other.get("sampling", {}).values(), config["sampling"]))

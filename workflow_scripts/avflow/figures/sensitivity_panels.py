@@ -1,8 +1,8 @@
 """What the paper leaves open: the main routes under every alternative, and how far their peaks move.
 
 Above, the main model's curves: one line of panels per choice, one column per route. The base is solid, alternatives are broken.
-Below, all models: the shift of each route's peak against the base, over all tasks with its interval, and each group of tasks alone
-as a small dot.
+Below, all models: the shift of each route's peak against the base, over all tasks with its interval, and each group of tasks
+alone as a small dot.
 """
 
 import matplotlib.pyplot as plt
@@ -58,7 +58,7 @@ def _curves(part, rows, told, columns, heading: str, base: str, draws: int, seed
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.tick_params(labelsize=7)
         facts = told[(told["dataset"] == dataset) & (told["route"] == route)]
-        axis.text(0.03, 0.05, _facts(facts), transform=axis.transAxes, fontsize=6, color=palette.NOTE, linespacing=1.3)
+        axis.text(0.03, 0.07, _facts(facts), transform=axis.transAxes, fontsize=6, color=palette.NOTE, linespacing=1.3)
         if not len(here):
             axis.set_visible(False)
     seen = [axis for axis in axes if axis.get_visible()]
@@ -71,7 +71,13 @@ def _curves(part, rows, told, columns, heading: str, base: str, draws: int, seed
     label = lambda name: f"base: {base}" if name == BASE else f"{_plain(name)} ({names[name]})"  # noqa: E731
     handles = [plt.Line2D([], [], color=palette.INK, linestyle=style_of[name], label=label(name)) for name in names.index]
     part.legend(
-        handles=handles, loc="outside upper left", ncols=len(handles), fontsize=7.5, title=heading, alignment="left", frameon=False
+        handles=handles,
+        loc="outside upper left",
+        ncols=len(handles),
+        fontsize=7.5,
+        title=heading,
+        alignment="left",
+        frameon=False,
     )
     return seen
 

@@ -22,7 +22,19 @@ def read(path, choices: dict, models) -> pd.DataFrame:
     choices: choice -> its entry in config.yaml. A choice of correct answers keeps the questions that are right under the base and
     under every alternative that asks them; a choice of all questions keeps all, with the change of the answer given.
     """
-    columns = [*BY, "differs", "question_id", "cluster", "task", "group", "route", "centre", "control", "logp_base", "p_base_clean"]
+    columns = [
+        *BY,
+        "differs",
+        "question_id",
+        "cluster",
+        "task",
+        "group",
+        "route",
+        "centre",
+        "control",
+        "logp_base",
+        "p_base_clean",
+    ]
     keep = [("model", "in", list(models)), ("choice", "in", list(choices)), ("control", "in", ("none", "null"))]
     rows = pq.read_table(path, columns=[*columns, "correct_clean", "applicable"], filters=keep).to_pandas()
     right = rows.groupby(["model", "dataset", "choice", "question_id"])["correct_clean"].transform("all")
@@ -89,9 +101,7 @@ def shift(base: pd.DataFrame, other: pd.DataFrame, threshold: float, draws: int,
         for _, weights in data.resamples(draws, seed):
             drawn = data.mean + (weights @ data.off) / (weights @ data.counts)  # (some draws, columns)
             drawn = drawn[~np.isnan(drawn).any(1)]  # a draw without any question of one side has no peak
-            moved.append(
-                centres[side == 1][drawn[:, side == 1].argmin(1)] - centres[side == 0][drawn[:, side == 0].argmin(1)]
-            )
+            moved.append(centres[side == 1][drawn[:, side == 1].argmin(1)] - centres[side == 0][drawn[:, side == 0].argmin(1)])
     ends = np.quantile(np.concatenate(moved), [0.5 - LEVEL / 2, 0.5 + LEVEL / 2], method="nearest")
     return found | {"layers": after[1] - before[1], "layers_low": ends[0], "layers_high": ends[1]}
 
@@ -99,9 +109,9 @@ def shift(base: pd.DataFrame, other: pd.DataFrame, threshold: float, draws: int,
 def summary(rows: pd.DataFrame, routes: dict, threshold: float, draws: int, seed: int) -> pd.DataFrame:
     """By model, dataset, choice, alternative, group ("all", then each) and route: the peak, and its shift from the base's.
 
-    rows: from `read`; routes: dataset -> routes; threshold: see `shift`. n_asked, n_right: questions asked under the alternative, and those answered
-    correctly; n: questions behind the numbers. change: % at the peak's centre, with a pointwise interval. A route that cannot be
-    cut under an alternative has n = 0 and no numbers.
+    rows: from `read`; routes: dataset -> routes; threshold: see `shift`. n_asked, n_right: questions asked under the alternative,
+    and those answered correctly; n: questions behind the numbers. change: % at the peak's centre, with a pointwise interval. A
+    route that cannot be cut under an alternative has n = 0 and no numbers.
     """
     found = []
     for where, mine in rows.groupby(BY, sort=False):
@@ -111,7 +121,8 @@ def summary(rows: pd.DataFrame, routes: dict, threshold: float, draws: int, seed
             inside = {} if group == "all" else {"group": group}
             of = mine if group == "all" else mine[mine["group"] == group]
             asked = of[of["control"] == "null"].drop_duplicates("question_id")
-            entry = {**where, "differs": mine["differs"].iloc[0], "group": group, "n_asked": len(asked), "n_right": int(asked["correct_clean"].sum())}
+            entry = {**where, "differs": mine["differs"].iloc[0], "group": group}
+            entry |= {"n_asked": len(asked), "n_right": int(asked["correct_clean"].sum())}
             for route in routes[where["dataset"]]:
                 here, there = (cuts_of(rows, **w, **inside, route=route) for w in (where, base))
                 line = {**entry, "route": route, "n": here["question_id"].nunique()}
