@@ -63,7 +63,7 @@ rule gather_sensitivity:
     input:
         script="<repo>workflow_scripts/gather_sensitivity.py",
         lib=code("gather_sensitivity"),
-        shards=sensitivity.shards(study),
+        shards=open_choices.shards(study),
     output:
         ensure("<tables>/sensitivity.parquet", non_empty=True),
     log:

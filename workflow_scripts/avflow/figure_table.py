@@ -12,7 +12,7 @@ To add a figure, add an entry here, a target in rules/figures.smk, a notebook in
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import sensitivity
+from . import open_choices
 from .errors import InputError
 from .study import SETTINGS_OF, Study
 
@@ -195,15 +195,15 @@ def world(study: Study) -> dict:
     return found
 
 
-def open_choices(study: Study) -> dict:
+def sensitivity(study: Study) -> dict:
     """Parameters of app_sensitivity. choices: choice -> its entry in config.yaml; threshold: % from which a peak has a place."""
-    routes, choices = study.config["sensitivity"]["routes"], sensitivity.choices(study)
+    routes, choices = study.config["sensitivity"]["routes"], open_choices.choices(study)
     told = ("asks", "base", "questions")
     return {
         "table": table(study, "sensitivity"),
         "models": study.models,
         "choices": {name: {key: of[key] for key in told if key in of} for name, of in choices.items()},
-        "routes": {dataset: routes[study.setting(dataset)] for dataset in sensitivity.asked(study)},
+        "routes": {dataset: routes[study.setting(dataset)] for dataset in open_choices.asked(study)},
         "threshold": study.config["pruning"]["threshold"],
         **drawing(study),
     }
@@ -228,7 +228,7 @@ WORLD = {
     "otherwise": "needs both mini-video and mini-items",
 }
 CHOICES = {
-    "available": lambda study: sensitivity.parts(study) and not study.shipped,
+    "available": lambda study: open_choices.parts(study) and not study.shipped,
     "otherwise": "has no open choice (sensitivity/choices), or tables is 'shipped', which holds no table of them",
 }
 CSV = ("csv",)
@@ -254,7 +254,7 @@ FIGURES = {
     "app_models": Figure("models", overview, MAIN, CSV, **ATTENTION),
     "app_discard_layers": Figure("discard layers", discards("discard_sweep"), writes=CSV, **SWEPT),
     "app_pareto": Figure("pareto", discards("pruning"), writes=CSV, **SWEPT),
-    "app_sensitivity": Figure("sensitivity", open_choices, writes=CSV, **CHOICES),
+    "app_sensitivity": Figure("sensitivity", sensitivity, writes=CSV, **CHOICES),
     "app_training": Figure("training", training, **LOGS),
     "app_world": Figure("world", world, **WORLD),
 }

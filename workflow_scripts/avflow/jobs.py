@@ -11,7 +11,7 @@ import json
 import shlex
 from pathlib import Path
 
-from . import sensitivity as open_choices
+from . import open_choices
 from .errors import InputError
 from .figure_table import FIGURES, File, drawable, drawing, inputs, parameters, table_4
 from .places import is_repository
@@ -187,8 +187,8 @@ def reliance(study: Study, dataset: str) -> str:
     return as_options({"shuffles": study.config["reliance"]["shuffles"], **({"first": first} if first else {})})
 
 
-def knockout_cuts(study: Study, analysis: str, dataset: str, name: str) -> str:
-    """The budgets of an analysis in a dataset, as JSON. name: the model's."""
+def knockout_cuts(study: Study, analysis: str, dataset: str, name: str = "") -> str:
+    """The budgets of an analysis in a dataset, as JSON. name: the model's, which open choices depend on."""
     if analysis in open_choices.analyses(study):
         return as_json(open_choices.budgets(study, analysis, name, dataset))
     return as_json(study.budgets(analysis, dataset))
