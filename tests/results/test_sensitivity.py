@@ -116,6 +116,12 @@ def test_a_peak_below_the_threshold_has_no_place():
     frame = lambda depth: pd.DataFrame(  # noqa: E731
         [dict(question_id=i, cluster=i, centre=c, change=depth * (c == 1)) for i in range(6) for c in range(3)]
     )
+    rows = pd.concat([frame(-30).assign(alternative="base"), frame(-0.5).assign(alternative="less")])
+    rows = rows.assign(model="m", dataset="d", choice="c", differs="", group="g", route="audio->question", counted=True)
+    table = sensitivity.summary(rows.assign(control="none", correct_clean=True), ROUTES, 1, 50, 0).query(
+        "group == 'all' and n > 0"
+    )
+    assert table["centre"].iloc[0] == 1 and np.isnan(table["centre"].iloc[1]) and table["change"].tolist() == [-30, -0.5]
     found = sensitivity.shift(frame(-30), frame(-0.5), 1, 50, 0)
     assert found["shift"] == pytest.approx(29.5) and "layers" not in found
     assert sensitivity.shift(frame(-30), frame(-2), 1, 50, 0)["layers"] == 0

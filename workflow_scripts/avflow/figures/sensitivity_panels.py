@@ -83,8 +83,11 @@ def _curves(part, rows, told, columns, heading: str, base: str, draws: int, seed
 
 
 def _facts(told: pd.DataFrame) -> str:
-    """Questions behind the curves, answers that are right, and the layers of the peaks: the base's first, then the others'."""
-    listed = lambda column: " / ".join(f"{value:.0f}" for value in told[column] if value == value)  # noqa: E731
+    """Questions behind the curves, answers that are right, and the layers of the peaks: the base's first, then the others'.
+
+    "none": the peak is too shallow to have a place.
+    """
+    listed = lambda column: " / ".join(f"{value:.0f}" if value == value else "none" for value in told[column])  # noqa: E731
     once = lambda column: listed(column) if told[column].nunique() > 1 else f"{told[column].iloc[0]}"  # noqa: E731
     if not len(told):
         return ""

@@ -110,8 +110,8 @@ def summary(rows: pd.DataFrame, routes: dict, threshold: float, draws: int, seed
     """By model, dataset, choice, alternative, group ("all", then each) and route: the peak, and its shift from the base's.
 
     rows: from `read`; routes: dataset -> routes; threshold: see `shift`. n_asked, n_right: questions asked under the alternative,
-    and those answered correctly; n: questions behind the numbers. change: % at the peak's centre, with a pointwise interval. A
-    route that cannot be cut under an alternative has n = 0 and no numbers.
+    and those answered correctly; n: questions behind the numbers. change: % at the peak's centre, with a pointwise interval. The
+    centre is missing where the peak has no place. A route that cannot be cut under an alternative has n = 0 and no numbers.
     """
     found = []
     for where, mine in rows.groupby(BY, sort=False):
@@ -129,7 +129,7 @@ def summary(rows: pd.DataFrame, routes: dict, threshold: float, draws: int, seed
                 if len(here):
                     curve = pointwise(here, draws, seed)
                     i = int(np.argmin(curve.mean))
-                    line |= {"centre": curve.centres[i], "change": curve.mean[i]}
+                    line |= {"centre": curve.centres[i] if curve.mean[i] <= -threshold else None, "change": curve.mean[i]}
                     line |= {"ci_low": curve.low[i], "ci_high": curve.high[i]}
                 if len(here) and len(there) and where["alternative"] != BASE:
                     line |= shift(there, here, threshold, draws, seed)
