@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from avflow import figure_table, jobs
+from avflow import figure_table, jobs, open_choices
 from avflow.storage import provenance
 from avflow.study import Study
 
@@ -32,7 +32,7 @@ wildcard_constraints:
     dataset="|".join(dict.fromkeys([*study.datasets, *study.tried])),
     sampling="|".join(config["sampling"]),
     shard=r"\d+",
-    analysis="|".join(study.analyses),
+    analysis="|".join([*study.analyses, *one_line(open_choices.analyses, study)]),
 
 
 in_repository = lambda path: study.own(str(path.relative_to(places.REPOSITORY)))

@@ -260,6 +260,13 @@ rule app_pareto:
     localrule: True
 
 
+rule app_sensitivity:
+    """What the paper leaves open: the main routes under other choices, and how far their peaks move."""
+    input:
+        multiext("<results>/figures/app_sensitivity", ".pdf", ".png"),
+    localrule: True
+
+
 rule app_training:
     """Accuracy by task while the tiny models were trained, from the logs beside their checkpoints."""
     input:
@@ -275,7 +282,9 @@ rule app_world:
 
 
 rule figures:
-    """Every figure that the study can draw from its datasets and models."""
+    """Every figure that the study can draw from its datasets and models, but those on request."""
     input:
-        expand("<results>/figures/{name}.{kind}", name=figure_table.drawable(study), kind=["pdf", "png"]),
+        expand(
+            "<results>/figures/{name}.{kind}", name=one_line(figure_table.drawn_by_default, study), kind=["pdf", "png"]
+        ),
     localrule: True

@@ -1,4 +1,4 @@
-"""Cut routes: one row per question, route and window, and one table per analysis."""
+"""Cut routes: one row per question, route and window, and one table per analysis. `sensitivity` has one table of all choices."""
 
 
 rule knockout:
@@ -8,7 +8,7 @@ rule knockout:
         lib=model_code("knockout"),
         checkpoint=ask(jobs.checkpoint, "model"),
         questions=asked,
-        features="<results>/features/{model}/{dataset}/{shard}.safetensors",
+        features=ask(jobs.features, "model", "dataset", "analysis", "shard"),
         evaluate="<results>/evaluate/{model}/{dataset}/{shard}.parquet",
     output:
         ensure("<results>/knockout/{model}/{dataset}/{analysis}/{shard}.parquet", non_empty=True),
@@ -24,9 +24,9 @@ rule knockout:
     params:
         model=ask(jobs.model, "model"),
         shards=of_dataset("shards"),
-        spans=ask(jobs.spans, "dataset"),
+        spans=ask(jobs.spans, "dataset", "analysis"),
         seed=lookup("seed", within=config),
-        cuts=ask(jobs.knockout_cuts, "analysis", "dataset"),
+        cuts=ask(jobs.knockout_cuts, "analysis", "dataset", "model"),
         width=of_model("window"),
         engine=lookup("knockout/engine", within=config),
         verify=lookup("knockout/verify", within=config),
@@ -47,6 +47,8 @@ rule gather_knockout:
         ensure("<tables>/knockout_{analysis}.parquet", non_empty=True),
     log:
         "<logs>/gather_knockout/{analysis}.log",
+    wildcard_constraints:
+        analysis="|".join(study.analyses) or "(?!)",
     localrule: True
     conda:
         "../envs/figures.yaml"
@@ -54,3 +56,22 @@ rule gather_knockout:
         options=ask(jobs.gather_knockout, "analysis"),
     shell:
         "python {input.script:q} {input.shards:q} {params.options} --out {output:q} > {log:q} 2>&1"
+
+
+rule gather_sensitivity:
+    """Join the rows of all choices that the paper leaves open, each named with its choice and alternative."""
+    input:
+        script="<repo>workflow_scripts/gather_sensitivity.py",
+        lib=code("gather_sensitivity"),
+        shards=open_choices.shards(study),
+    output:
+        ensure("<tables>/sensitivity.parquet", non_empty=True),
+    log:
+        "<logs>/gather_sensitivity.log",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        parts=ask(jobs.gather_sensitivity),
+    shell:
+        "python {input.script:q} {input.shards:q} --parts {params.parts:q} --out {output:q} > {log:q} 2>&1"

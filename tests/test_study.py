@@ -289,7 +289,8 @@ def test_each_study_has_the_figures_of_its_datasets():
         "app_world",
     }
     assert set(figure_table.drawable(alone(ITEMS))) == {
-        *("fig5", "fig6", "app_order", "app_baseline", "app_answer_probability", "app_tasks", "app_models", "app_training")
+        *("fig5", "fig6", "app_order", "app_baseline", "app_answer_probability", "app_tasks", "app_models", "app_training"),
+        "app_sensitivity",
     }
 
 
@@ -483,6 +484,11 @@ def test_the_estimate_knows_what_every_figure_needs():
     assert targets["fig4"] == {"cuts": ["figure_4"], "looks": [], "reliance": False}
     assert targets["fig1"] == {"cuts": [], "looks": ["attention"], "reliance": False}
     assert targets["app_sufficiency"] == {"cuts": ["figure_3", "figure_4"], "looks": ["sufficiency"], "reliance": False}
+    assert targets["app_sensitivity"] == {"cuts": [], "reliance": False, "open_choices": True}
+    assert set(settings["open_choices"]) == set(PAPER.models)
+    share, (base, tail, frames) = settings["open_choices"]["qwen2.5-omni-7b"]["av_speakerbench"]
+    assert share == 4 / 64 and [job["sampling"] for job in (base, tail, frames)] == [None, None, "omni-1fps"]
+    assert len(base["budgets"]) == 3 and len(tail["budgets"]) == len(frames["budgets"]) == 1
     assert targets["app_reliance"] == {"cuts": ["figure_4"], "looks": [], "reliance": True}
     assert targets["tab4, app_pareto"]["discards"] == ["discards", "table_4"] and "app_pareto" not in targets
     assert not {"app_training", "app_world"} & set(jobs.estimated_targets(MINIATURE)), "they need no model"

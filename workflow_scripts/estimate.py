@@ -17,6 +17,8 @@ from avflow import cli
 from avflow.errors import InputError
 from avflow.tracing import costs
 
+FEW = "answers of the first shards"  # part of all answers
+
 
 def rows_of(path) -> list[dict]:
     with open(path, newline="", encoding="utf-8") as file:
@@ -33,10 +35,13 @@ class StudyCosts:
             if unknown:
                 raise InputError(f"{unknown[0]} has no row in resources/published/{kind}.csv; add one to estimate its costs")
 
-    def media(self, model: str, dataset: str) -> list[costs.Medium]:
-        """The media of one question of a dataset: a clip; or four candidates and a reference, at average sizes."""
+    def media(self, model: str, dataset: str, other: str | None = None) -> list[costs.Medium]:
+        """The media of one question of a dataset: a clip; or four candidates and a reference, at average sizes.
+
+        other: a sampling in the place of the model's own.
+        """
         facts, family = self.facts[dataset], self.settings["models"][model]["family"]
-        sampling = self.settings["sampling"][self.settings["models"][model]["sampling"]]
+        sampling = self.settings["sampling"][other or self.settings["models"][model]["sampling"]]
         size = int(facts.width), int(facts.height)
         if self.settings["datasets"][dataset]["setting"] == "av_video":
             return [costs.medium(family, sampling, "video", facts.video_seconds, *size)]
@@ -44,22 +49,26 @@ class StudyCosts:
         sound = costs.medium(family, sampling, "audio", facts.audio_seconds, *size)
         return [picture] * 4 + [sound]  # image candidates, sound reference: the commoner and the longer direction
 
-    def spans(self, model: str, dataset: str):
-        setting, media = self.settings["datasets"][dataset]["setting"], self.media(model, dataset)
+    def spans(self, model: str, dataset: str, other: str | None = None):
+        setting, media = self.settings["datasets"][dataset]["setting"], self.media(model, dataset, other)
         unions = self.settings["spans"][setting]
         if setting == "av_video":
             return costs.skeleton(setting, media[0], None, None, unions)
         return costs.skeleton(setting, None, media[0], media[-1], unions)
 
-    def answers(self, model: str, dataset: str, times: int = 1) -> float:
-        """Seconds to encode all questions' media and answer each question `times` times."""
-        facts, media = self.facts[dataset], self.media(model, dataset)
+    def encoding(self, model: str, dataset: str, other: str | None = None) -> float:
+        """Seconds to encode all questions' media, without starts."""
+        facts, media = self.facts[dataset], self.media(model, dataset, other)
         family = self.settings["models"][model]["family"]
         alike = [m for m, shape in self.shapes.items() if self.settings["models"].get(m, {}).get("family") == family]
         tokens, setting = sum(m.tokens for m in media), self.settings["datasets"][dataset]["setting"]
-        encode = facts.media / len(media) * self.rates.encode(alike, setting, tokens)
+        return facts.media / len(media) * self.rates.encode(alike, setting, tokens)
+
+    def answers(self, model: str, dataset: str, times: int = 1) -> float:
+        """Seconds to encode all questions' media and answer each question `times` times."""
         forward = self.rates.forward(self.shapes[model], self.spans(model, dataset).length)
-        return encode + times * facts.questions * forward + self.starts(model, dataset, 2)
+        asked = times * self.facts[dataset].questions * forward
+        return self.encoding(model, dataset) + asked + self.starts(model, dataset, 2)
 
     def frames(self, model: str, dataset: str) -> float:
         """Bytes of a dataset's decoded frames in the model's sampling."""
@@ -69,16 +78,21 @@ class StudyCosts:
     def starts(self, model: str, dataset: str, jobs: int) -> float:
         return jobs * self.settings["datasets"][dataset]["shards"] * self.rates.start(model)
 
-    def cuts(self, model: str, dataset: str, budgets: list[dict]) -> tuple[float, float]:
-        """Seconds and rows of an analysis's knockouts in a dataset. Budgets after the first add only their controls."""
+    def cuts(self, model: str, dataset: str, budgets: list[dict], other: str | None = None) -> tuple[float, float]:
+        """Seconds and rows of an analysis's knockouts in a dataset. Budgets after the first add only their controls.
+
+        Budgets with `tasks` ask for tasks outside the questions for interventions, which are taken to be of the same size.
+        """
         facts, shape, seconds, rows = self.facts[dataset], self.shapes[model], 0.0, 0.0
-        spans, width = self.spans(model, dataset), self.settings["models"][model]["window"]
+        spans, width = self.spans(model, dataset, other), self.settings["models"][model]["window"]
         for i, budget in enumerate(budgets):
             asked = budget.get("questions", "correct")
             number = facts.knockout_questions * {"all": 1, "wrong": 1 - self.correct}.get(asked, self.correct)
+            tasks = len(budget["tasks"]) if "tasks" in budget else facts.knockout_tasks
+            number *= tasks / facts.knockout_tasks
             for most in (asked, budget.get("first")):
                 if isinstance(most, int):
-                    number = min(number, most * facts.knockout_tasks)
+                    number = min(number, most * tasks)
             ideal, count = costs.sweep(spans, shape.layers, [budget], width)
             if i:
                 base, real = costs.sweep(spans, shape.layers, [{**budget, "controls": {}}], width)
@@ -86,6 +100,20 @@ class StudyCosts:
             seconds += number * self.rates.knockouts(shape, spans.length, ideal, count)
             rows += number * count
         return seconds + self.starts(model, dataset, 1), rows
+
+    def open_choices(self, model: str, dataset: str) -> float:
+        """Seconds of the knockouts of all choices that the paper leaves open, with media in another sampling encoded anew."""
+        seconds, (share, jobs) = 0.0, self.settings["open_choices"][model][dataset]
+        for job in jobs:
+            other, start = job["sampling"], self.starts(model, dataset, 1)
+            cut = [self.cuts(model, dataset, [budget], other)[0] - start for budget in job["budgets"]]
+            seconds += start + sum(cut)
+            seconds += self.encoding(model, dataset, other) + start if other else 0.0
+        return share * seconds
+
+    def first_answers(self, model: str, dataset: str) -> float:
+        """Seconds of features and answers in those shards of a dataset in which the choices are shown."""
+        return self.settings["open_choices"][model][dataset][0] * self.answers(model, dataset)
 
     def discards(self, model: str, dataset: str) -> float:
         """Seconds of discarding after every layer in a dataset; 0 if it is not swept."""
@@ -128,6 +156,8 @@ def gigabytes(number: float) -> str:
 
 def datasets_of(study: StudyCosts, needs: dict) -> list[str]:
     """The datasets that a target needs: those of its analyses, or all of them if it shows every question's answer."""
+    if needs.get("open_choices"):
+        return list(next(iter(study.settings["open_choices"].values())))
     if needs.get("discards"):
         return [d for d in study.settings["datasets"] if d in study.settings["discards"]["tried"]]
     looks = needs.get("looks", [])
@@ -163,6 +193,10 @@ def gpu_table(study: StudyCosts, targets: dict[str, dict], pins: Path) -> list[l
         for model in models:
             work = {}  # (name, dataset) -> function and arguments that give its seconds
             for dataset in datasets:
+                if needs.get("open_choices"):
+                    work["open choices", dataset] = study.open_choices, model, dataset
+                    work[FEW, dataset] = study.first_answers, model, dataset
+                    continue
                 work["answers", dataset] = study.answers, model, dataset  # every figure needs features and answers
                 if needs["reliance"]:
                     work["reliance", dataset] = study.answers, model, dataset, study.settings["variants"]
@@ -178,7 +212,8 @@ def gpu_table(study: StudyCosts, targets: dict[str, dict], pins: Path) -> list[l
             known |= {part: call(*arguments) for part, (call, *arguments) in work.items() if part not in known}
             line.append(hours(sum(known[part] for part in work)))
         table.append([target, *line, *sizes(datasets)])
-    return [*table, ["all of them", *(hours(sum(once[m].values())) for m in models), *sizes(everything)]]
+    total = lambda known: sum(seconds for part, seconds in known.items() if part[0] != FEW or ("answers", part[1]) not in known)  # noqa: E731
+    return [*table, ["all of them", *(hours(total(once[m])) for m in models), *sizes(everything)]]
 
 
 def pinned(folder: Path, name: str) -> float:

@@ -12,6 +12,7 @@
 
     questions   "correct" (default), "wrong", "all", or n: the correct ones among the first n of every task
     first       n: only the first n questions of every task, whatever `questions` says
+    tasks       patterns of tasks, which may lie outside the questions for interventions; default: all tasks inside
     layouts     orders of the prompt's parts, see avflow/questions/layouts.py
     stride      layers between neighbouring centres
     styles      "centred", "inverse", "top_down", "bottom_up"
@@ -27,6 +28,7 @@ question and layout: the first that was computed.
 """
 
 import argparse
+import fnmatch
 import json
 import random
 
@@ -49,6 +51,7 @@ def cuts(text: str) -> list[dict]:
         "routes": (many(Route.parse), "a list of routes"),
         "questions": (lambda x: x in ("correct", "wrong", "all") or number(1)(x), "correct, wrong, all, or a number from 1"),
         "first": (number(1), "a number from 1"),
+        "tasks": (many(lambda x: isinstance(x, str)), "a list of patterns of tasks"),
         "layouts": (many(layouts.NAMES.__contains__), f"a list of {', '.join(layouts.NAMES)}"),
         "stride": (number(1), "a number from 1"),
         "styles": (many(STYLES.__contains__), f"a list of {', '.join(STYLES)}"),
@@ -84,8 +87,10 @@ class Asked:
 
     def __init__(self, arguments):
         self.arguments, self.cuts, self.rank, counts = arguments, arguments.cuts, {}, {}
-        for q in read_questions(arguments.questions):
-            if q.study_split == "knockout":
+        questions = read_questions(arguments.questions)
+        self.inside = {q.task for q in questions if q.study_split == "knockout"}  # tasks with questions for interventions
+        for q in questions:
+            if q.study_split == "knockout" or q.task not in self.inside:
                 self.rank[q.question_id] = counts[q.task] = counts.get(q.task, 0) + 1
         table = pq.read_table(arguments.evaluate, columns=["question_id", "correct"])
         self.correct = dict(zip(*(table[n].to_pylist() for n in ("question_id", "correct"))))
@@ -96,6 +101,9 @@ class Asked:
         rank = self.rank.get(question.question_id)
 
         def falls(cut):
+            named = any(fnmatch.fnmatchcase(question.task, task) for task in cut.get("tasks", []))
+            if not (named if "tasks" in cut else question.task in self.inside):
+                return False
             which = cut.get("questions", "correct")
             enough = rank <= min(cut.get("first", rank), rank if isinstance(which, str) else which)
             return enough and (which == "all" or self.correct.get(question.question_id) == (which != "wrong"))

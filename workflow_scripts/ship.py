@@ -24,7 +24,7 @@ from avflow.storage import FeatureStore, ShardWriter, room_for
 UNREAD = ["study_split", "setting", "n_blocked_edges", "removed_mass", "base_token", "logp_gold", "kl"]  # of knockout tables
 UNREAD += [*(f"logit_{letter}" for letter in "ABCD"), "option_logits"]
 EXACT = ["p_base_clean", "margin_clean"]  # of uncut runs
-UNDRAWN = ["knockout_value_zero"]  # tables that only claims read
+UNDRAWN = ["knockout_value_zero", "sensitivity"]  # what only claims read, or a figure on request
 
 
 def rounded(values: np.ndarray) -> np.ndarray:

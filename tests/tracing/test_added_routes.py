@@ -1,9 +1,11 @@
 """An added route, control, width, layout or question is computed alone. Finished rows stay equal bit by bit."""
 
+import argparse
 import json
 import math
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -89,6 +91,29 @@ def as_bytes(table: pa.Table) -> dict[tuple, tuple]:
         )
     )
     return dict(zip(keys, values))
+
+
+def test_a_budget_may_name_tasks_that_interventions_do_not_use(tmp_path, questions):
+    """Two questions of see are for interventions; hear and while-hear have none that is."""
+    of = lambda task: [q for q in questions.values() if q.task == task][:3]  # noqa: E731
+    pool = [*split_for_knockout(of("see"), 2), *of("hear"), *of("while-hear")]
+    assert [q.study_split for q in pool[:4]] == ["knockout", "knockout", "accuracy", "accuracy"]
+    write_questions(pool, tmp_path / "q.jsonl")
+    right = {q.question_id: q is not pool[3] for q in pool}
+    pq.write_table(pa.table({"question_id": list(right), "correct": list(right.values())}), tmp_path / "e.parquet")
+
+    def chosen(**budget):
+        cuts = knockout_script.cuts(json.dumps([{"routes": ["audio->question"], **budget}]))
+        asked = SimpleNamespace(cuts=cuts, questions=tmp_path / "q.jsonl", evaluate=tmp_path / "e.parquet")
+        return [pool.index(q) for q in knockout_script.Asked(asked).choose(pool)]
+
+    assert chosen() == [0, 1], "without tasks: those for interventions"
+    assert chosen(tasks=["hear"]) == [4, 5], "outside them, without the wrong answer"
+    assert chosen(tasks=["*hear"], questions="all") == [3, 4, 5, 6, 7, 8]
+    assert chosen(tasks=["*hear", "see"], first=1, questions="all") == [0, 3, 6]
+    assert chosen(tasks=["see"]) == [0, 1], "a task that interventions use keeps its choice of questions"
+    with pytest.raises(argparse.ArgumentTypeError, match=r"tasks is \[3\]; it must be a list of patterns of tasks"):
+        chosen(tasks=[3])
 
 
 @pytest.fixture(scope="module")

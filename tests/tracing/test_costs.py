@@ -158,6 +158,36 @@ def test_attention_costs_one_forward_a_question_and_shards_share_it_out(settings
     assert looks(forwards=2, shards=4) == pytest.approx(2 * 3212 * 4 / 64)
 
 
+def test_open_choices_cost_the_knockouts_of_their_share_of_shards_and_another_encoding(settings):
+    facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
+    name, dataset = place = ("qwen2.5-omni-3b", "av_speakerbench")
+    (budget,), wide = settings["cuts"]["figure_4"]["av_speakerbench"], {"routes": ["audio->question"], "widths": [9]}
+    jobs = [{"budgets": [budget, wide], "sampling": None}, {"budgets": [budget], "sampling": "omni-1fps"}]
+    settings["open_choices"] = {name: {dataset: (1 / 16, jobs)}}
+    study = StudyCosts(settings, SHAPES, facts, RATES, 0.5)
+    start, cut = study.starts(*place, 1), lambda of, other=None: study.cuts(*place, [of], other)[0]
+    assert study.encoding(*place, "omni-1fps") < 0.8 * study.encoding(*place), "half the frames, and as much sound"
+    assert cut(budget, "omni-1fps") < 0.8 * cut(budget)
+    whole = cut(budget) + cut(wide) - start + cut(budget, "omni-1fps") + study.encoding(*place, "omni-1fps") + start
+    assert study.open_choices(*place) == pytest.approx(whole / 16)
+    assert study.first_answers(*place) == pytest.approx(study.answers(*place) / 16)
+    more = study.cuts(*place, [{**budget, "tasks": ["bird", "transportation", "animal"]}])[1]
+    assert more == pytest.approx(study.cuts(*place, [budget])[1] * 3 / 9), "three tasks outside the nine of interventions"
+    settings["models"] = {name: settings["models"][name]}
+    done = estimate(settings, {"app_sensitivity": {"cuts": [], "reliance": False, "open_choices": True}})
+    line = next(line for line in done.stdout.splitlines() if line.startswith("app_sensitivity"))
+    alone = (study.open_choices(*place) + study.first_answers(*place)) / 3600
+    assert float(line.split()[1]) == pytest.approx(alone, abs=0.051)
+    both = {
+        "fig4": {"cuts": ["figure_4"], "reliance": False},
+        "app_sensitivity": {"cuts": [], "reliance": False, "open_choices": True},
+    }
+    done = estimate(settings, both)
+    last = next(line for line in done.stdout.splitlines() if line.startswith("all of them"))
+    once = (study.answers(*place) + cut(budget) + study.open_choices(*place)) / 3600
+    assert float(last.split()[3]) == pytest.approx(once, abs=0.051), "the answers of the first shards are among all answers"
+
+
 def test_wrong_answers_are_those_that_are_not_correct(settings):
     facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
     (budget,), place = settings["cuts"]["figure_4"]["av_speakerbench"], ("qwen2.5-omni-3b", "av_speakerbench")

@@ -220,6 +220,19 @@ def test_a_figure_is_a_target_of_its_own(copy):
     assert all(re.search(rf"^{name}\n? +\S+", listed, re.MULTILINE) for name in FIGURES + TABLES)
 
 
+def test_the_open_choices_are_drawn_on_request_from_jobs_of_their_own(copy):
+    run = snakemake(copy, "app_sensitivity", "--dry-run", "--cores", "2", "--forceall")
+    jobs = planned(run.stdout)
+    assert jobs["app_sensitivity"] == jobs["gather_sensitivity"] == 1 and "gather_knockout" not in jobs
+    assert jobs["knockout"] == 4, "base, other spans and other frames of clips; base of items"
+    assert jobs["preprocess_media"] == 3 and jobs["extract_features"] == 2, "clips twice"
+    assert jobs["extract_features_in_another_sampling"] == 1
+    wanted = r"^rule knockout:.*?features/{0}/mini-video/salmonn-56px-half/0.safetensors.*?analysis=sensitivity_frames_fewer,"
+    assert re.search(wanted.format(MODEL), run.stdout, re.M | re.S)
+    everything = planned(snakemake(copy, "--dry-run", "--cores", "2", "--forceall").stdout)
+    assert "gather_sensitivity" not in everything and "app_sensitivity" not in everything
+
+
 def same_rows(one, other):
     """Equal to the bit, where what does not apply is NaN in both."""
     return one.schema.equals(other.schema) and one.to_pandas().equals(other.to_pandas())

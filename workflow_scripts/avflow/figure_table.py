@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import yaml
 
+from . import open_choices
 from .errors import InputError
 from .study import SETTINGS_OF, Study
 
@@ -222,6 +223,20 @@ def world(study: Study) -> dict:
     return found
 
 
+def sensitivity(study: Study) -> dict:
+    """Parameters of app_sensitivity. choices: choice -> its entry in config.yaml; threshold: % from which a peak has a place."""
+    routes, choices = study.config["sensitivity"]["routes"], open_choices.choices(study)
+    told = ("asks", "base", "questions")
+    return {
+        "table": table(study, "sensitivity"),
+        "models": study.models,
+        "choices": {name: {key: of[key] for key in told if key in of} for name, of in choices.items()},
+        "routes": {dataset: routes[study.setting(dataset)] for dataset in open_choices.asked(study)},
+        "threshold": study.config["pruning"]["threshold"],
+        **drawing(study),
+    }
+
+
 def training(study: Study) -> dict:
     """Parameters of app_training: the training logs that lie beside the tiny models' checkpoints."""
     logs = {model: File(f"{study.checkpoint_folder(model)}/training.jsonl") for model in study.models}
@@ -239,6 +254,10 @@ LOGS = {"available": lambda study: training(study)["logs"], "otherwise": "has no
 WORLD = {
     "available": lambda study: {"mini-video", "mini-items"} <= set(study.datasets),
     "otherwise": "needs both mini-video and mini-items",
+}
+CHOICES = {
+    "available": lambda study: open_choices.parts(study) and not study.shipped,
+    "otherwise": "has no open choice (sensitivity/choices), or tables is 'shipped', which holds no table of them",
 }
 CSV = ("csv",)
 
@@ -263,6 +282,7 @@ FIGURES = {
     "app_models": Figure("models", overview, MAIN, CSV, **ATTENTION),
     "app_discard_layers": Figure("discard layers", discards("discard_sweep"), writes=CSV, **SWEPT),
     "app_pareto": Figure("pareto", discards("pruning"), writes=CSV, **SWEPT),
+    "app_sensitivity": Figure("sensitivity", sensitivity, writes=CSV, **CHOICES),
     "app_training": Figure("training", training, **LOGS),
     "app_world": Figure("world", world, **WORLD),
 }
@@ -276,6 +296,17 @@ def named(*writes: str) -> list[str]:
 def drawable(study: Study) -> list[str]:
     """The figures that a study can draw."""
     return [name for name, figure in FIGURES.items() if not figure.missing(study)]
+
+
+def drawn_by_default(study: Study) -> list[str]:
+    """The figures of the target `figures`: those that a study can draw, without those that it draws only on request.
+
+    Raises InputError for an unknown name.
+    """
+    on_request = study.chosen.get("on_request", [])
+    if unknown := [name for name in on_request if name not in FIGURES]:
+        raise InputError(f"config.yaml: studies/{study.name}/on_request names {unknown[0]!r}; known: {', '.join(FIGURES)}")
+    return [name for name in drawable(study) if name not in on_request]
 
 
 def parameters(study: Study, name: str) -> dict:

@@ -11,6 +11,7 @@ import json
 import shlex
 from pathlib import Path
 
+from . import open_choices
 from .errors import InputError
 from .figure_table import FIGURES, File, asked, drawable, drawing, inputs, parameters, table_4
 from .places import is_repository
@@ -60,6 +61,12 @@ def sampled(study: Study) -> dict[tuple[str, str], list[str]]:
     pairs = dict.fromkeys((d, study.model(m)["sampling"]) for d in [*study.datasets, *study.tried] for m in study.models)
     folder = f"{study.paths['results']}/frames"
     return {(d, name): [f"{folder}/{d}/{name}/{n}.tsv" for n in range(study.dataset(d)["shards"])] for d, name in pairs}
+
+
+def features(study: Study, name: str, dataset: str, analysis: str, shard: str) -> str:
+    """The encoder outputs that a knockout job reads: in the model's own sampling, or in that of an alternative."""
+    other = open_choices.sampling(study, analysis, name) if analysis in open_choices.analyses(study) else None
+    return f"{study.paths['results']}/features/{name}/{dataset}/{f'{other}/' if other else ''}{shard}.safetensors"
 
 
 def knockout_shards(study: Study, analysis: str) -> list[str]:
@@ -127,10 +134,11 @@ def model(study: Study, name: str) -> str:
     return as_options({key: given[key] for key in names if key in given})
 
 
-def spans(study: Study, dataset: str) -> str:
-    """The unions of spans in config.yaml for a dataset's setting, as JSON."""
+def spans(study: Study, dataset: str, analysis: str = "") -> str:
+    """The unions of spans in config.yaml for a dataset's setting, as JSON. analysis: it may be an alternative's, with its own."""
     setting = study.setting(dataset)
-    return as_json({setting: study.config["spans"][setting]})
+    other = analysis in open_choices.analyses(study)
+    return as_json({setting: open_choices.spans(study, analysis, dataset) if other else study.config["spans"][setting]})
 
 
 def prepare(study: Study, dataset: str) -> str:
@@ -187,9 +195,16 @@ def reliance(study: Study, dataset: str) -> str:
     return as_options({"shuffles": study.config["reliance"]["shuffles"], **({"first": first} if first else {})})
 
 
-def knockout_cuts(study: Study, analysis: str, dataset: str) -> str:
-    """The budgets of an analysis in a dataset, as JSON."""
+def knockout_cuts(study: Study, analysis: str, dataset: str, name: str = "") -> str:
+    """The budgets of an analysis in a dataset, as JSON. name: the model's, which open choices depend on."""
+    if analysis in open_choices.analyses(study):
+        return as_json(open_choices.budgets(study, analysis, name, dataset))
     return as_json(study.budgets(analysis, dataset))
+
+
+def gather_sensitivity(study: Study) -> str:
+    """Which rows belong to which choice and alternative, as JSON."""
+    return as_json(open_choices.wanted_rows(study))
 
 
 def gather_knockout(study: Study, analysis: str) -> str:
@@ -304,16 +319,23 @@ def estimate(study: Study) -> str:
         "variants": 4 + config["reliance"]["shuffles"],
         "discards": discards,
         "looks": looks,
+        "open_choices": {name: open_choices.counted(study, name) for name in study.models},
     }
     return as_options({"settings": settings, "targets": estimated_targets(study)})
 
 
 def estimated_targets(study: Study) -> dict[str, dict]:
-    """Target -> what it needs: knockouts by analysis, attention, sufficiency, reliance, discards. Only targets with a model."""
+    """Target -> what it needs: knockouts by analysis, attention, sufficiency, reliance, discards, open choices.
+
+    Only targets with a model.
+    """
     needs = {}
     for name in drawable(study):
         read = {path.rsplit("/")[-1].removesuffix(".parquet") for path in inputs(study, name) if path.endswith(".parquet")}
         if not read:
+            continue
+        if "sensitivity" in read:
+            needs[name] = {"cuts": [], "reliance": False, "open_choices": True}
             continue
         cuts = study.config["sufficiency"]["analyses"] if "sufficiency" in read else FIGURES[name].analyses
         looks = [part for part in ("attention", "sufficiency") if part in read]

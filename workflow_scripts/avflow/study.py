@@ -139,7 +139,7 @@ class Study:
         return [plain_route(route) for route in given if isinstance(route, str) or route.get("drawn", True)]
 
     def asked(self, part: str, dataset: str) -> dict | None:
-        """Which questions of a dataset the part "attention" or "sufficiency" uses, or None if it does not use the dataset."""
+        """Which questions of a dataset a part ("attention", "sufficiency", "sensitivity") uses, or None if it does not use it."""
         settings = self.config[part]["datasets"]
         return settings.get(dataset, settings.get(self.roles.get(dataset)))
 

@@ -1,0 +1,57 @@
+"""The figure of open choices: one line of panels per choice, and shifts of all models below."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from avflow.figures import palette, route_styles, sensitivity_panels
+from avflow.results import sensitivity
+
+CHOICES = {"window": {"asks": "How many layers?", "base": "3"}, "frames": {"asks": "How many frames?", "base": "2 fps"}}
+ROUTES = {"clips": ["audio->question"], "items": ["reference->last"]}
+
+
+@pytest.fixture
+def drawn():
+    """Two models and two choices, of which one is open in clips alone. The alternative is 10 points weaker at layer 1."""
+    rows = []
+    for model in ("one", "two"):
+        for choice, datasets in (("window", ("clips", "items")), ("frames", ("clips",))):
+            for dataset in datasets:
+                for alternative, differs in (("base", ""), ("less", "window 1")):
+                    for i in range(8):
+                        shared = dict(model=model, dataset=dataset, choice=choice, alternative=alternative, differs=differs)
+                        shared |= dict(question_id=f"q{i}", cluster=f"c{i}", task="t", group="t" if i < 4 else "u", counted=True)
+                        rows.append({**shared, "route": "none", "centre": -1, "control": "null", "correct_clean": i > 0})
+                        for centre in range(3):
+                            depth = -(30 + i) * (centre == 1) + 10 * (alternative == "less") * (centre == 1)
+                            cut = dict(route=ROUTES[dataset][0], centre=centre, control="none", change=depth, correct_clean=i > 0)
+                            rows.append({**shared, **cut})
+    rows = pd.DataFrame(rows)
+    table = sensitivity.summary(rows, ROUTES, 1, 100, 0)
+    return sensitivity_panels.sensitivity_panels(["one", "two"], rows, table, ROUTES, CHOICES, 100, 0)
+
+
+def test_a_panel_shows_base_and_alternative_with_their_facts(drawn):
+    clips, items = drawn.axes[:2]
+    colour = route_styles.ROUTES["audio->question"]
+    curves = [line for line in clips.lines if line.get_color() == colour]
+    assert [line.get_linestyle() for line in curves] == ["-", "--"]
+    assert np.allclose(curves[0].get_ydata(), [0, -33.5, 0]) and np.allclose(curves[1].get_ydata(), [0, -23.5, 0])
+    assert clips.texts[0].get_text() == "n = 8 (right: 7 / 7 of 8)\npeak at layer 1 / 1"
+    assert items.get_visible() and not drawn.axes[3].get_visible(), "the choice of frames is not open in items"
+    words = [text.get_text() for part in drawn.subfigs for legend in part.legends for text in legend.get_texts()]
+    assert words[:4] == ["base: 3", "less (window 1)", "base: 2 fps", "less (window 1)"]
+    assert [part.legends[0].get_title().get_text() for part in drawn.subfigs[:2]] == [
+        "window: How many layers?",
+        "frames: How many frames?",
+    ]
+
+
+def test_shifts_stand_by_alternative_and_model(drawn):
+    axis = drawn.axes[4]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["window: less", "frames: less"]
+    big = [(line.get_color(), line.get_xdata()[0]) for line in axis.lines if line.get_marker() == "o"]
+    assert big == [(colour, pytest.approx(10)) for _ in range(2) for colour in palette.MODELS[:2]]
+    small = [dots.get_offsets()[:, 0] for dots in axis.collections]
+    assert [len(dots) for dots in small] == [2, 2, 2, 2] and np.allclose(np.concatenate(small), 10), "one dot per group"
