@@ -65,6 +65,15 @@ def askable(question: Question, names) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def obstacle(question: Question) -> str:
+    """Why the media of a matching question cannot be taken out of its sentence; empty if they can."""
+    try:
+        arrange(question, "eq3")
+    except Unusable as error:
+        return str(error).removeprefix(f"question {question.question_id}: ")
+    return ""
+
+
 def as_shipped(text: str, media: tuple[MediaItem, ...], where: str) -> list[dict]:
     """A question with tags as segments of a layout, with every medium where its tag stands first. Further tags become names.
 

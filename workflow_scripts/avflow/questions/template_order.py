@@ -29,8 +29,8 @@ def parts(question: Question) -> tuple[str, ...]:
 def in_eq3_order(question: Question) -> bool:
     """Whether candidates, words of the question, reference and options stand in this order. See the module's docstring."""
     order = parts(question)
-    if order.count("candidates") != 1 or order.count("reference") != 1:
+    if not {"candidates", "reference"} <= set(order):
         return False
-    first, last, end = (order.index(part) for part in ("candidates", "reference", "options"))
-    between = order[first + 1 : last]
-    return "question" in between and "options" not in between and last < end
+    last = len(order) - 1 - order[::-1].index("candidates")
+    reference, end = order.index("reference"), order.index("options")
+    return last < reference < end and "question" in order[last:reference]

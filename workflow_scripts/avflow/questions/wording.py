@@ -113,7 +113,7 @@ def _named(sentence: str, media: tuple[MediaItem, ...], chosen) -> str:
             raise _refused("two media stand side by side with no word between them")
         left += texts[number]
         if MARKED.search(left) or re.match(r"-\w", texts[number + 1]):
-            raise _refused(f"a tag stands behind a label of its own or inside a word, in {sentence!r}")
+            raise _refused("a tag stands behind a label of its own or inside a word")
         opens = not re.search(r"\w", left)
         left, texts[number + 1] = put(left, mention_of(found, media, joint), texts[number + 1])
         left = _capital(left) if opens else left
@@ -163,7 +163,7 @@ def _check(found: str, before: str) -> None:
     if turn := IN_TURN.search(found):
         raise _refused(f"it says in which order media come ({turn[0]!r})")
     if TAG.search(found) or BROKEN.search(found) or len(HANGING.findall(found)) > len(HANGING.findall(before)):
-        raise _refused(f"with its media named it reads {found!r}")
+        raise _refused(f"naming its media gives no sentence: {found!r}")
 
 
 def _capital(text: str) -> str:
