@@ -1,6 +1,6 @@
 """A matching question in other orders names its media, and is a sentence in each; or it is left out with the reason.
 
-Also tests avflow.questions.mention_places, avflow.questions.media_words and avflow.questions.sentence_words.
+Also tests avflow.questions.mention_places, avflow.questions.media_words, avflow.questions.sentence_words, avflow.questions.tags.
 """
 
 import pytest
