@@ -141,6 +141,20 @@ OTHERS = [  # the same kinds and others, each with the sentence that names media
         f"Which of {RUN}, in your view, is the source of [audio1]?",
         "Which of the four pictures, in your view, is the source of the sound?",
     ),
+    (
+        f"Who is singing in [audio1], the person in {IMGS}?",
+        "Who is singing in the sound recording, the person in the first, second, third or fourth picture?",
+    ),
+    (f"Do you think that [audio1] fits {RUN}?", "Do you think that the sound fits the four pictures?"),
+    (f"Which one of {SOUNDS} sounds most like [img1]?", "Which one of the four recordings sounds most like the picture?"),
+    (
+        f"The singer in the picture [img1] sings in which of these recordings: {SOUNDS}?",
+        "The singer in the picture sings in which of these recordings?",
+    ),
+    (
+        "Which gun in the pictures ([img1] / [img2] / [img3] / [img4]) fired in [audio1]?",
+        "Which gun in the pictures fired in the sound recording?",
+    ),
     ("In which picture([img1],[img2],[img3],[img4]) would you hear[audio1]?", "In which picture would you hear the sound?"),
     (
         "Which weapon in [img1] , [img2] , [img3] , or [img4] fired [audio1] ?",

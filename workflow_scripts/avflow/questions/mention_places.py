@@ -137,23 +137,28 @@ def _plain(left, mention, right, noun=""):
         return f"{left.rstrip()} {(noun or USUAL[mention.kind]) + plural}", right
     if last in ("the", "a", "an"):
         left, last = _without(left), _last(_without(left))
-    elif last in ARTICLES:
+    elif last in ARTICLES - {"that"}:
         return f"{left.rstrip()} {mention.words(noun).removeprefix('the ')}", right
     elif last in ("each", "every", "which", "what") and mention.count > 1 and mention.whole:
         left, last = f"{_without(left)}{'each' if last == 'every' else left.split()[-1]} of ", "of"
     if last == "of" and not noun and _of_something(left, mention):
         left, last = f"{_without(left)}in ", "in"
-    yes_or_no = left.split()[:1] and left.split()[0].lower() in ASKING
-    singly = (
-        mention.joint == "or"
-        and (yes_or_no or last not in CHOOSING)
-        or left.rstrip().endswith(":")
-        or last in ("either", "whether")
-    )
+    either = mention.joint == "or" and (last not in CHOOSING or _asks_yes_or_no(left) or _of_one_thing(left))
+    singly = either or left.rstrip().endswith(":") or last in ("either", "whether")
     singly = singly and last not in ("are", "were")
-    words = mention.words(noun or ("" if singly else _noun_for(left, mention, last)), singly)
+    words = mention.words(noun or ("" if singly else _noun_for(left, mention, last, right)), singly)
     space = " " if left and not left[-1].isspace() and left[-1] not in "(\"'“‘" else ""
     return f"{left}{space}{words}", right
+
+
+def _asks_yes_or_no(left: str) -> bool:
+    return bool(left.split()) and left.split()[0].lower() in ASKING
+
+
+def _of_one_thing(left: str) -> bool:
+    """Whether one thing is in one of the media: "the animal in [img1] or [img2]", but "which animal in" or "the animals in"."""
+    words = re.findall(r"[\w'-]+|[^\w\s]", left.lower())[:-1]
+    return words[-1:] == ["that"] or _is_noun(words[-3:]) and not words[-1].endswith("s") if words else False
 
 
 def _of_something(left: str, mention: Mention) -> bool:
@@ -162,15 +167,14 @@ def _of_something(left: str, mention: Mention) -> bool:
     return mention.count == 1 and bool(words) and words[-1] not in ATTRIBUTES | PARTITIVE and _is_noun(words[-3:])
 
 
-def _noun_for(left: str, mention: Mention, last: str) -> str:
-    """The noun that fits after the word `last`: things are in a recording, not in a sound."""
+def _noun_for(left: str, mention: Mention, last: str, right: str = "") -> str:
+    """The noun that fits behind the word `last`: things are in a recording, not in a sound. It is not said twice in a row."""
     usual = USUAL[mention.kind]
-    if mention.shared:
-        return usual
-    near = re.findall(r"\w+", left.lower())[-4:]
-    if usual in near or f"{usual}s" in near:
+    near = re.findall(r"\w+", left.lower())[-4:] + re.findall(r"\w+", right.lower())[:1]
+    if mention.whole and not mention.shared and {usual, f"{usual}s"} & set(near):
         return OTHER[mention.kind]
-    return PLACE[mention.kind] if last in LOCATIVE or last == "from" and mention.count == 1 else usual
+    place = last in LOCATIVE or last == "from" and mention.count == 1
+    return PLACE[mention.kind] if place and not mention.shared else usual
 
 
 def _held(before: str) -> tuple[int, str | None]:

@@ -21,7 +21,7 @@ DESCRIBED = {
 }  # fmt: skip
 # "the mood of the sound", but "the shot in the sound recording"
 ATTRIBUTES = {
-    "source", "origin", "cause", "maker", "producer", "mood", "loudness", "volume", "pitch", "tempo", "rhythm", "theme",
+    "source", "origin", "timbre", "cause", "maker", "producer", "mood", "loudness", "volume", "pitch", "tempo", "rhythm", "theme",
     "genre", "content", "contents", "tone", "emotion", "duration", "length", "quality", "name", "part", "kind", "type",
     "sort", "style", "colour", "color", "title", "subject", "topic", "meaning", "atmosphere", "rest", "end", "start",
     "beginning",
