@@ -50,6 +50,10 @@ def test_orders_are_compared_on_the_questions_that_were_asked_in_several(asked_i
     assert deepest["centre"] == 2 and deepest["change"] == pytest.approx(-80)
     assert found.loc[("paper_eq3", "all", "reference->last"), "change"] == pytest.approx(-50)
     assert np.isnan(found.loc[("paper_eq3", "all", "candidates->last"), "change"])
+    assert found["n_cut"].xs("reference->last", level="route").eq([2, 2, 2, 2]).all()
+    assert found["n_cut"].xs("candidates->last", level="route").eq(0).all()
+    one = orders.of_order(rows, "paper_eq3", ["reference->last", "candidates->last"], effects.Reading(""))
+    assert one.cut_in(["reference->last", "candidates->last"]) == {"reference->last": (2, 2), "candidates->last": (0, 2)}
 
 
 def test_the_other_figures_show_the_default_order_only(asked_in_orders):

@@ -8,8 +8,8 @@ could be asked so.
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from ..results import Effects, Reading
-from ..results.orders import orders_of
+from ..results import Reading
+from ..results.orders import of_order, orders_of
 from .route_panels import by_target, explained, line_panel
 from .route_styles import colours, route_label
 
@@ -60,8 +60,8 @@ def _order_block(block, model, sides, widths, table, chance, draws, seed) -> Non
             colour_of = colours(routes)
             line = band.subplots(1, len(orders), sharey=True, squeeze=False)[0]
             for axis, order in zip(line, orders):
-                here = rows[(rows["layout"] == order) & (rows["control"] == "none")]
-                line_panel(axis, Effects(Reading("", draws=draws, seed=seed), here, here[:0], here[:0]), colour_of)
+                here = of_order(rows, order, colour_of, Reading("", draws=draws, seed=seed))
+                line_panel(axis, here, colour_of, per_route=True)
                 if band is grid[0] and len(rows):
                     axis.set_title(f"{titles.get(order, usual)}\n{_how_often_right(table, rows, order, chance)}", fontsize=8)
                 axis.set_xlabel("Layer")

@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from ..questions import Question, layouts, template_order
-from .effects import Effects, noise_of, pointwise
+from .effects import Effects, Reading, noise_of, pointwise
 from .statistics import cluster_bootstrap
 
 
@@ -40,7 +40,8 @@ def orders_of(rows: pd.DataFrame) -> list[str]:
 def summary(rows: pd.DataFrame, routes, draws: int, seed: int) -> pd.DataFrame:
     """By model, order and group: n, accuracy with its interval, and every route's lowest mean change with centre and interval.
 
-    n_asked: number of questions asked in any order.
+    n_asked: number of questions asked in any order. n_cut: number of those asked in this one in which the route was cut; in the
+    others no token of its target stands behind one of its source.
     """
     found = []
     for (model, order), mine in rows.groupby(["model", "layout"], sort=False):
@@ -56,10 +57,20 @@ def summary(rows: pd.DataFrame, routes, draws: int, seed: int) -> pd.DataFrame:
                     curve = pointwise(cuts, draws, seed)
                     i = int(np.argmin(curve.mean))
                     effect = dict(centre=curve.centres[i], change=curve.mean[i], ci_low=curve.low[i], ci_high=curve.high[i])
+                    effect["n_cut"] = curve.n
                 else:
-                    effect = dict(centre=None, change=None, ci_low=None, ci_high=None)  # queries come before keys
+                    effect = dict(centre=None, change=None, ci_low=None, ci_high=None, n_cut=0)  # queries come before keys
                 found.append({**entry, "route": route, **effect})
     return pd.DataFrame(found)
+
+
+def of_order(rows: pd.DataFrame, order: str, routes, reading: Reading) -> Effects:
+    """The effects in one order. rows: from `rows_by_order`."""
+    rows = rows[rows["layout"] == order]
+    asked, cuts = set(rows.loc[rows["control"] == "null", "question_id"]), rows[rows["control"] == "none"]
+    missing = [(i, r) for r in routes for i in sorted(asked - set(cuts.loc[cuts["route"] == r, "question_id"]))]
+    impossible = pd.DataFrame(missing, columns=["question_id", "route"])
+    return Effects(reading, cuts, cuts[:0], cuts[:0], impossible=impossible)
 
 
 def by_template(effects: Effects, questions: list[Question]) -> dict[str, Effects]:
