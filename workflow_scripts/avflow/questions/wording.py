@@ -15,7 +15,7 @@ from .media_words import NOUN, is_named, mention_of
 from .mention_places import put
 from .question import MediaItem
 from .sentence_words import VERBS
-from .tags import KINDS, TAG, named
+from .tags import TAG, named
 
 JOINED = re.compile(r"\s*(?:[,;/]\s*)?(?:(?P<joint>or|and|&)\s+)?")
 SENTENCE = re.compile(r"(?<!\bvs\.)(?<!\be\.g\.)(?<!\bi\.e\.)(?<=[.?!])(?:\s+|(?=\[))|\s*\n\s*")
@@ -149,9 +149,9 @@ def _choices(text: str, alone: list[str], media) -> list[str]:
         mine = [medium for medium in here if medium.kind == kind]
         if is_named(kind, text):
             continue
-        mention = mention_of(mine, media)
-        if any(medium.role == "reference" for medium in mine) or not mention.whole:
-            raise _refused(f"no word names [{next(t for t, k in KINDS.items() if k == kind)}{mention.numbers[0]}]")
+        tag = next(f"[{word}{n}]" for (word, n), medium in known.items() if medium in mine)
+        if any(medium.role == "reference" for medium in mine) or not (mention := mention_of(mine, media)).whole:
+            raise _refused(f"no word names {tag}")
         found.append(f"Choose from {mention.words()}.")
     return found
 
