@@ -233,6 +233,12 @@ def test_a_reference_of_the_candidates_kind_is_called_so():
     assert words == "Which of the four sounds is most like the reference sound?"
 
 
+def test_media_of_two_roles_that_no_word_names_are_refused():
+    media = [MediaItem(f"c{i}", f"m{i}", "audio", "candidate", f"{i}.wav", i) for i in range(1, 5)]
+    with pytest.raises(Unusable, match=r"no word names \[audio1\]"):
+        reworded(f"Which two are alike? {SOUNDS} [audio5]", (*media, MediaItem("r1", "m5", "audio", "reference", "5.wav")))
+
+
 def test_a_question_has_each_order_once():
     """The order in which it was prepared is its default, whatever name asks for it."""
     question = asked(BENCHMARK[0][0])
