@@ -31,8 +31,8 @@ def video(**changes):
     return benchmark_rows.video_question({**ROW, **changes}, "mini-video", "Choose.", "The answer is:")
 
 
-def items(**changes):
-    return benchmark_rows.items_question({**ITEMS, **changes}, "mini-items", "Answer with the letter.")
+def items(layout="original", **changes):
+    return benchmark_rows.items_question({**ITEMS, **changes}, "mini-items", "Answer with the letter.", layout=layout)
 
 
 RATE = 48000
@@ -56,7 +56,8 @@ def video_question(task="while-see"):
 
 
 def items_question(task):
-    return benchmark_rows.items_question(datasets.items_row(task, 1, [0, 1, 2, 3], 0), datasets.ITEMS, world.ITEMS_INSTRUCTION)
+    row = datasets.items_row(task, 1, [0, 1, 2, 3], 0)
+    return benchmark_rows.items_question(row, datasets.ITEMS, world.ITEMS_INSTRUCTION, layout=datasets.TRAINED)
 
 
 def encoded(model, question):

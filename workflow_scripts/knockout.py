@@ -13,7 +13,8 @@
     questions   "correct" (default), "wrong", "all", or n: the correct ones among the first n of every task
     first       n: only the first n questions of every task, whatever `questions` says
     tasks       patterns of tasks, which may lie outside the questions for interventions; default: all tasks inside
-    layouts     orders of the prompt's parts, see avflow/questions/layouts.py
+    layouts     orders of the prompt's parts, see avflow/questions/layouts.py; a question is left out of an order in which its
+                sentence has no sense
     stride      layers between neighbouring centres
     styles      "centred", "inverse", "top_down", "bottom_up"
     widths      window widths; those wider than the model has layers are left out
@@ -24,18 +25,19 @@ Cuts that several budgets ask for are computed once. Which questions are correct
 
 All computed rows stay in `<out>.partial`. A new route, control, draw, width, style, stride, layout or question computes only its
 own rows. Rows that are no longer asked for leave the parquet and stay in the partial file. The parquet holds one null row per
-question and layout: the first that was computed.
+question and layout: the first that was computed. Its metadata lists the questions that an order leaves out, each with the reason.
 """
 
 import argparse
 import fnmatch
 import json
 import random
+import sys
 
 import pyarrow.parquet as pq
 
 from avflow import cli
-from avflow.errors import InputError
+from avflow.errors import InputError, Unusable
 from avflow.questions import layouts, read_questions
 from avflow.tracing import CONTROLS, STYLES, Knockout, Route, knockout, readout, row_schemas, shard_job, windows
 
@@ -86,7 +88,7 @@ class Asked:
     """The questions that the budgets ask for, and the knockouts in each of them."""
 
     def __init__(self, arguments):
-        self.arguments, self.cuts, self.rank, counts = arguments, arguments.cuts, {}, {}
+        self.arguments, self.cuts, self.rank, self.kept, counts = arguments, arguments.cuts, {}, {}, {}
         questions = read_questions(arguments.questions)
         self.inside = {q.task for q in questions if q.study_split == "knockout"}  # tasks with questions for interventions
         for q in questions:
@@ -96,6 +98,10 @@ class Asked:
         self.correct = dict(zip(*(table[n].to_pylist() for n in ("question_id", "correct"))))
 
     def of(self, question) -> list[dict]:
+        """The budgets that include a question, in an order in which it can be asked."""
+        return [cut for cut in self._budgets(question) if self.orders(question, cut)]
+
+    def _budgets(self, question) -> list[dict]:
         """The budgets that include a question. One that `evaluate` left out is neither right nor wrong."""
 
         rank = self.rank.get(question.question_id)
@@ -110,6 +116,24 @@ class Asked:
 
         return [cut for cut in self.cuts if rank is not None and falls(cut)]
 
+    def orders(self, question, cut) -> list[str]:
+        """The orders of a budget in which the question can be asked."""
+        key = question.question_id, tuple(cut.get("layouts", [layouts.DEFAULT]))
+        if key not in self.kept:
+            self.kept[key] = layouts.askable(question, key[1])
+        return self.kept[key]
+
+    def left_out(self) -> dict[str, dict[str, str]]:
+        """Order -> question of this shard -> why the question is not asked in it."""
+        arguments, found = self.arguments, {}
+        for question in read_questions(arguments.questions, arguments.shard, arguments.shards):
+            for name in dict.fromkeys(n for cut in self._budgets(question) for n in cut.get("layouts", [])):
+                try:
+                    layouts.arrange(question, name)
+                except Unusable as error:
+                    found.setdefault(name, {})[question.question_id] = str(error)
+        return found
+
     def choose(self, questions):
         """The questions that any budget includes."""
         return [q for q in questions if self.of(q)]
@@ -117,7 +141,7 @@ class Asked:
     def knockouts(self, layers: int, question) -> dict[str, list[Knockout]]:
         """A question's knockouts by layout, in the order of its rows, without duplicates. layers: of the model."""
         budgets = self.of(question)
-        chosen = {n: [cut for cut in budgets if n in cut.get("layouts", [layouts.DEFAULT])] for n in layouts.NAMES}
+        chosen = {n: [cut for cut in budgets if n in self.orders(question, cut)] for n in layouts.NAMES}
         return {name: self._cuts(layers, some) for name, some in chosen.items() if some}
 
     def rows(self, layers: int, question) -> dict[tuple, tuple]:
@@ -221,6 +245,13 @@ def verify(loaded, questions, partial, asked) -> dict:
     return {"batch_plan": batches, "verified": count, "verified_difference": worst}
 
 
+def told(left_out: dict) -> dict:
+    """Print how many questions each order leaves out, and why; return it for the table's metadata."""
+    for order, reasons in left_out.items():
+        print(f"layout {order}: {len(reasons)} questions are left out: {next(iter(reasons.values()))}, ..", file=sys.stderr)
+    return {"left_out_of_layouts": left_out} if left_out else {}
+
+
 def main():
     parser = shard_job.parser(__doc__)
     parser.add_argument("--evaluate", type=cli.made_by("the rule evaluate"), required=True, help="this shard's answers")
@@ -232,7 +263,7 @@ def main():
     plan, budgets = {"engine": arguments.engine}, {"cuts": arguments.cuts, "width": arguments.width}
     asked = Asked(arguments)
     work = lambda model, question, features, partial: cut_missing(model, question, features, partial, asked)
-    check = lambda loaded, questions, partial: verify(loaded, questions, partial, asked)
+    check = lambda loaded, questions, partial: verify(loaded, questions, partial, asked) | told(asked.left_out())
     shard_job.run(__file__, arguments, row_schemas.KNOCKOUT, asked.choose, work, plan, check, budgets, asked.pick)
 
 

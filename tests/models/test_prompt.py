@@ -31,7 +31,8 @@ def video_question(ending=world.VIDEO_ENDING):
 
 
 def items_question(task):
-    return benchmark_rows.items_question(datasets.items_row(task, 1, [1, 0, 3, 2], 2), datasets.ITEMS, world.ITEMS_INSTRUCTION)
+    row = datasets.items_row(task, 1, [1, 0, 3, 2], 2)
+    return benchmark_rows.items_question(row, datasets.ITEMS, world.ITEMS_INSTRUCTION, layout=datasets.TRAINED)
 
 
 def official(model, text, **lengths):
@@ -188,6 +189,7 @@ def test_spans_hold_the_text_they_name(sequences, model):
 ORDERS = {
     "default": "C1 C2 C3 C4 question R options instruction",
     "original": "question C1 question C2 question C3 question C4 question R question options instruction",
+    "eq3": "C1 C2 C3 C4 question R options instruction",
     "reference_first": "R C1 C2 C3 C4 question options instruction",
     "reference_last": "C1 C2 C3 C4 question options instruction R",
     "question_first": "question C1 C2 C3 C4 R options instruction",
@@ -197,7 +199,7 @@ ORDERS = {
 @pytest.mark.parametrize("order", layouts.NAMES)
 def test_a_layout_orders_the_spans_as_its_name_says(model, order):
     question = layouts.arrange(items_question("audio-to-image"), order)
-    assert question.layout_name == ("paper_eq3" if order == "default" else order)
+    assert question.layout_name == ("paper_eq3" if order in ("default", "eq3") else order)
     names = {"c1": "C1", "c2": "C2", "c3": "C3", "c4": "C4", "r1": "R"}
     assert " ".join(names.get(s.get("id"), s["seg"]) for s in question.layout) == ORDERS[order]
     one = {"image": dict(grid=torch.tensor((1, 4, 4))), "audio": dict(audio=0, samples=torch.tensor(16000))}
@@ -220,7 +222,7 @@ def test_a_layout_orders_the_spans_as_its_name_says(model, order):
     assert before("R", "C") == (order == "reference_first")
     assert before("R", "O") == (order != "reference_last") and before("O", "R") == (order == "reference_last")
     assert before("Q", "C") == (order == "question_first")
-    assert before("C", "Q") == (order in ("default", "reference_first", "reference_last"))
+    assert before("C", "Q") == (order in ("default", "eq3", "reference_first", "reference_last"))
 
 
 def test_a_clip_after_its_question_leaves_only_the_tail_behind_it(model):
@@ -239,7 +241,7 @@ def test_a_layout_that_a_setting_does_not_have_is_refused():
     ):
         layouts.arrange(video_question(), "reference_first")
     bare = Question(**{**vars(items_question("image-to-audio")), "question_raw": ""})
-    with pytest.raises(InputError, match="layout original needs a question_raw with media tags"):
+    with pytest.raises(Unusable, match="no media tags say where its media stand in the sentence"):
         layouts.arrange(bare, "original")
 
 

@@ -46,12 +46,23 @@ def test_rows_become_matching_questions_in_both_directions(rows, tmp_path):
     assert len({q.answer for q in found.values()}) > 1, "the right letter is not always the same"
 
 
-def test_the_original_order_of_a_shipped_question_can_be_asked(rows, tmp_path):
+def test_a_question_is_asked_as_shipped(rows, tmp_path):
     found, _ = prepare("av_odyssey", written(rows[:1], tmp_path / "in"), tmp_path / "out")
     (q,) = found.values()
-    original = layouts.arrange(q, "original")
-    shown = "".join(f"[{s['id']}]" if s["seg"] == "media" else s.get("text", "<options>") for s in original.layout)
+    shown = "".join(f"[{s['id']}]" if s["seg"] == "media" else s.get("text", "<options>") for s in q.layout)
     assert shown == "Out of the four sounds [c1] [c2] [c3] [c4], which one matches the picture [r1]?<options>Choose."
+    assert q.layout_name == "as_shipped" and layouts.arrange(q, "original") is q
+
+
+def test_in_the_order_of_equation_3_a_sentence_names_its_media_or_is_dropped(rows, tmp_path):
+    broken = {**rows[1], "question": "Which fits [img1]: (A) [audio1] (B) [audio2] (C) [audio3] (D) [audio4]?"}
+    folder = written([rows[0], broken], tmp_path / "in")
+    found, dropped = prepare("av_odyssey", folder, tmp_path / "out", layout="eq3")
+    (q,) = found.values()
+    shown = " ".join(s.get("id", s.get("text", "options")) for s in q.layout)
+    assert shown == "c1 c2 c3 c4 Out of the four sounds, which one matches the picture? r1 options Choose."
+    assert q.layout_name == "paper_eq3" and reasons(dropped) == {"av_odyssey__5_0002": "not_reordered"}
+    assert "av_odyssey__5_0002: a tag stands behind a label of its own" in dropped[0]["detail"]
 
 
 def test_media_lie_under_the_hash_of_their_bytes_and_once_only(rows, tmp_path):

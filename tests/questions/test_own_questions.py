@@ -12,7 +12,7 @@ from prepared import prepare, table, written_as_documented
 
 from avflow.errors import InputError
 from avflow.media import files
-from avflow.questions import own_questions, preparation, read_questions, write_questions
+from avflow.questions import layouts, own_questions, preparation, read_questions, write_questions
 from avflow.storage import FeatureStore
 
 
@@ -94,6 +94,49 @@ def test_a_layout_of_ones_own_is_taken_as_it_is(lines, tmp_path):
     (question, *_), _ = taken([{**lines[0], "layout": layout}], tmp_path)
     assert question.layout == tuple(layout) and question.layout_name == "own"
     assert question.media[0].media_id == "mine__single_0001" and question.group == "hear"
+
+
+def tagged(**changes) -> dict:
+    """A matching question whose tags say where its media stand."""
+    media = [{"path": f"{i}.wav", "kind": "audio"} for i in range(1, 5)] + [
+        {"path": "r.png", "kind": "image", "role": "reference"}
+    ]
+    words = "Of [audio1], [audio2], [audio3], and [audio4], which is heard in [img1]?"
+    options = [{"text": f"the {n} sound", "candidate": f"c{i}"} for i, n in enumerate(("first", "second", "third", "fourth"), 1)]
+    return {"question_id": "t", "task": "hear", "question": words, "options": options, "answer": "B", "media": media} | changes
+
+
+def shown(question) -> str:
+    return "".join(f"[{s['id']}]" if s["seg"] == "media" else s.get("text", "<options>") for s in question.layout)
+
+
+def test_tags_in_a_question_say_where_its_media_stand(tmp_path):
+    (question,), dropped = taken([tagged()], tmp_path, "items")
+    assert dropped == {} and question.layout_name == "as_shipped"
+    assert shown(question) == "Of [c1], [c2], [c3], and [c4], which is heard in [r1]?<options>Choose."
+    assert question.question == "Of the four sounds, which is heard in the picture?"
+    (other,), _ = taken_from(tmp_path / "q.jsonl", "items", layout="eq3")
+    assert other.layout_name == "paper_eq3"
+    assert shown(other) == "[c1][c2][c3][c4]Of the four sounds, which is heard in the picture?[r1]<options>Choose."
+
+
+def test_ones_own_sentence_is_asked_where_tags_have_no_place(tmp_path):
+    raw = tagged()["question"]
+    (question,), _ = taken([tagged(question="Which sound is heard here?", question_raw=raw)], tmp_path, "items")
+    assert shown(question).startswith("Of [c1], [c2], [c3], and [c4], which is heard in [r1]?")
+    assert shown(layouts.arrange(question, "reference_first")) == "[r1][c1][c2][c3][c4]Which sound is heard here?<options>Choose."
+
+
+def test_a_matching_question_without_tags_is_asked_in_the_order_of_equation_3(tmp_path):
+    (question,), _ = taken([tagged(question="Which sound is heard?")], tmp_path, "items")
+    assert question.layout_name == "paper_eq3" and layouts.askable(question, ["original", "eq3"]) == ["default"]
+    assert shown(question) == "[c1][c2][c3][c4]Which sound is heard?[r1]<options>Choose."
+
+
+def test_tags_that_do_not_name_the_media_drop_the_question(tmp_path):
+    wrong = tagged(question="Of [audio1], [audio2] and [audio3], which is heard in [img1]?")
+    _, dropped = taken([tagged(), wrong | {"question_id": "u"}], tmp_path, "items")
+    assert dropped == {"mine__u": "bad_tags"}
 
 
 def test_a_missing_file_is_named_with_its_key(tmp_path):

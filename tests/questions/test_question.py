@@ -43,22 +43,20 @@ def test_the_correct_candidate_is_the_one_that_the_options_ordinal_names():
     assert [m.role for m in q.media] == ["candidate"] * 4 + ["reference"]
 
 
-def test_the_layout_of_equation_3_is_candidates_question_reference_options():
+def test_matching_questions_are_asked_as_shipped_with_media_where_their_tags_stand():
     q = items()
+    shown = [s.get("id", s.get("text", s["seg"])) for s in q.layout]
+    assert shown[:8] == ["Out of ", "c1", " ", "c2", " ", "c3", " ", "c4"]
+    assert shown[8:] == [", which one fits ", "r1", "?", "options", "Answer with the letter."]
+    assert (q.layout_name, q.question_raw) == ("as_shipped", ITEMS["question"])
+
+
+def test_the_layout_of_equation_3_is_candidates_question_reference_options():
+    q = items(layout="eq3")
     order = [s.get("id", s["seg"]) for s in q.layout]
     assert order == ["c1", "c2", "c3", "c4", "question", "r1", "options", "instruction"]
-    assert q.question == "Out of, which one fits?"
-
-
-def test_tags_are_taken_out_with_what_joins_them_and_kept_as_shipped():
-    shipped = (
-        "Which potentially hazardous scene shown in [img1], [img2], [img3], or [img4] corresponds best to the sound in [audio1]?"
-    )
-    paths = dict(image_path=ITEMS["audio_path"], audio_path=ITEMS["image_path"])
-    words = [f"{letter}. the {n} image" for letter, n in zip("ABCD", ("second", "first", "fourth", "third"))]
-    q = items(question=shipped, options=words, **paths)
-    assert q.question == "Which potentially hazardous scene shown in corresponds best to the sound in?"
-    assert (q.question_raw, q.group, q.correct_candidate) == (shipped, "A2I", "c2")
+    assert q.question == q.layout[4]["text"] == "Out of the four sounds, which one fits the picture?"
+    assert (q.layout_name, q.question_raw) == ("paper_eq3", ITEMS["question"])
 
 
 def test_questions_survive_a_round_trip_and_are_sorted(tmp_path):

@@ -196,3 +196,12 @@ def test_wrong_answers_are_those_that_are_not_correct(settings):
         for which in ("correct", "wrong")
     }
     assert rows["wrong"] == pytest.approx(1.5 * rows["correct"])
+
+
+@pytest.mark.parametrize(
+    ("names", "count"),
+    [(None, 1), (["default"], 1), (["default", "reference_first"], 2), (["default", "original", "eq3", "question_first"], 3)],
+)
+def test_a_question_is_asked_once_in_its_own_order(names, count):
+    """Its own order is called default, and either original or eq3."""
+    assert costs.orders_of({"layouts": names} if names else {}) == count

@@ -28,7 +28,10 @@ def test_budgets_are_read():
         ('[{"routes": ["audio->last"], "questions": "everything"}]', "questions is 'everything'; it must be correct, wrong, all"),
         ('[{"routes": ["audio->last"], "questions": 0}]', "questions is 0"),
         ('[{"routes": ["audio->last"], "first": 0}]', "first is 0; it must be a number from 1"),
-        ('[{"routes": ["audio->last"], "layouts": ["reversed"]}]', "it must be a list of default, original, reference_first"),
+        (
+            '[{"routes": ["audio->last"], "layouts": ["reversed"]}]',
+            "it must be a list of default, original, eq3, reference_first",
+        ),
         ('[{"routes": ["audio->last"], "stride": 0}]', "stride is 0; it must be a number from 1"),
         ('[{"routes": ["audio->last"], "styles": ["centered"]}]', "it must be a list of centred, inverse"),
         ('[{"routes": ["audio->last"], "controls": {"random_sme": 1}}]', "draws of random_same and random_other"),

@@ -133,6 +133,11 @@ def routes(analysis: str, role: str) -> Callable[[Study], dict]:
     }
 
 
+def of_items(analysis: str) -> Callable[[Study], dict]:
+    """The same for the study's items, with their questions: the parts of each stand in an order of their own."""
+    return lambda study: {**routes(analysis, "items")(study), "questions": drawn(study, f"questions/{study.items}.jsonl")}
+
+
 def of_video(name: str) -> Callable[[Study], dict]:
     """Parameters of a figure that shows one table for all models, in the study's video dataset."""
     return lambda study: {"table": table(study, name), "models": study.windows, "dataset": study.video, **drawing(study)}
@@ -266,8 +271,8 @@ FIGURES = {
     "fig2": Figure("2", maps, writes=CSV, **VIDEO),
     "fig3": Figure("3", routes("figure_3", "video"), ("figure_3",)),
     "fig4": Figure("4", routes("figure_4", "video"), ("figure_4",)),
-    "fig5": Figure("5", routes("figure_5", "items"), ("figure_5",)),
-    "fig6": Figure("6", routes("figure_6", "items"), ("figure_6",)),
+    "fig5": Figure("5", of_items("figure_5"), ("figure_5",)),
+    "fig6": Figure("6", of_items("figure_6"), ("figure_6",)),
     "app_window": Figure("window", widths, ("windows",)),
     "app_order": Figure("order", orders, ("order_video", "order_items"), CSV),
     "app_baseline": Figure("baseline", baseline, writes=("csv", "drops")),

@@ -1,19 +1,23 @@
 """Appendix D.3.1: do the routes move when the parts of the prompt stand in another order?
 
 In an order that a model does not expect, it is seldom right. So cuts are read on all questions, and the change is that of the
-answer given in that order, right or wrong. Every panel states the accuracy, and whether it is at chance.
+answer given in that order, right or wrong. Every panel states the accuracy, whether it is at chance, and how many questions
+could be asked so.
 """
 
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from ..results import Effects, Reading
-from ..results.orders import orders_of
+from ..results import Reading
+from ..results.orders import of_order, orders_of
 from .route_panels import by_target, explained, line_panel
 from .route_styles import colours, route_label
 
 TITLES = {
+    "paper_eq3": "C, Q, R, O (Eq. 3)",
+    "as_shipped": "as shipped",
     "original": "as shipped",
+    "eq3": "C, Q, R, O (Eq. 3)",
     "reference_first": "R, C, Q, O",
     "reference_last": "C, Q, O, R",
     "question_first": "Q, C, R, O",
@@ -30,7 +34,7 @@ def order_panels(
     "clips" -> routes. chance: the accuracy of guessing.
     """
     sides = [
-        (items, TITLES, "C, Q, R, O (Eq. 3)", *by_target(routes["items"])),
+        (items, TITLES, "own order", *by_target(routes["items"])),
         (clips, CLIP_TITLES, "clip, question (Eq. 1)", *by_target(routes["clips"])),
     ]
     sides = [side for side in sides if len(side[0])]
@@ -56,8 +60,8 @@ def _order_block(block, model, sides, widths, table, chance, draws, seed) -> Non
             colour_of = colours(routes)
             line = band.subplots(1, len(orders), sharey=True, squeeze=False)[0]
             for axis, order in zip(line, orders):
-                here = rows[(rows["layout"] == order) & (rows["control"] == "none")]
-                line_panel(axis, Effects(Reading("", draws=draws, seed=seed), here, here[:0], here[:0]), colour_of)
+                here = of_order(rows, order, colour_of, Reading("", draws=draws, seed=seed))
+                line_panel(axis, here, colour_of, per_route=True)
                 if band is grid[0] and len(rows):
                     axis.set_title(f"{titles.get(order, usual)}\n{_how_often_right(table, rows, order, chance)}", fontsize=8)
                 axis.set_xlabel("Layer")
@@ -73,7 +77,8 @@ def _order_block(block, model, sides, widths, table, chance, draws, seed) -> Non
 
 
 def _how_often_right(table, rows, order, chance: float) -> str:
-    """ "accuracy 45 %", with ", chance" added if its interval holds the accuracy of guessing."""
+    """ "accuracy 45 %", with ", chance" added if its interval holds the accuracy of guessing, and how many were not asked so."""
     one = table[(table["layout"] == order) & (table["group"] == "all") & (table["dataset"] == rows["dataset"].iloc[0])].iloc[0]
     guessing = one["accuracy_low"] <= chance <= one["accuracy_high"]
-    return f"accuracy {100 * one['accuracy']:.0f} %{', chance' if guessing else ''}"
+    fewer = f"\n{one['n']} of {one['n_asked']} questions" if one["n"] < one["n_asked"] else ""
+    return f"accuracy {100 * one['accuracy']:.0f} %{', chance' if guessing else ''}{fewer}"

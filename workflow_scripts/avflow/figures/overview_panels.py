@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from ..results import rank, title
-from ..results.overview import FIGURES
+from ..results.overview import FIGURES, ITEMS
 from . import palette
 from .attention_panels import CLASSES, share_bars
 from .route_panels import explained, line_panel
@@ -36,22 +36,22 @@ def task_panels(model: str, found: dict, shares: pd.DataFrame, routes: dict):
     found: from `overview.read`; shares: from `task_shares`; routes: main figure -> routes.
     """
     shares = shares[shares["model"] == model]
-    blocks = [("Fig. 1: attention of the last token", shares, None)] if len(shares) else []
+    blocks = [("Fig. 1: attention of the last token", shares, None, False)] if len(shares) else []
     for name, (words, _) in FIGURES.items():
         here = found[name].of(model=model)
-        blocks += [(words, here, colours(routes.get(name, ())))] if len(here.rows) else []
+        blocks += [(words, here, colours(routes.get(name, ())), name in ITEMS)] if len(here.rows) else []
     tasks_of = lambda content: _tasks_of(content if isinstance(content, pd.DataFrame) else content.rows)  # noqa: E731
-    lines = [math.ceil(len(tasks_of(content)) / COLUMNS) for _, content, _ in blocks] or [1]
-    most = max([min(COLUMNS, len(tasks_of(content))) for _, content, _ in blocks] or [1])
+    lines = [math.ceil(len(tasks_of(content)) / COLUMNS) for _, content, *_ in blocks] or [1]
+    most = max([min(COLUMNS, len(tasks_of(content))) for _, content, *_ in blocks] or [1])
     figure = plt.figure(figsize=(1.9 * max(4, most) + 0.6, sum(1.7 * n + 0.9 for n in lines) + 0.3))
     parts = figure.subfigures(len(lines), 1, height_ratios=[1.7 * n + 0.9 for n in lines], squeeze=False)[:, 0]
-    for part, (words, content, colour_of), height in zip(parts, blocks, lines):
+    for part, (words, content, colour_of, per_route), height in zip(parts, blocks, lines):
         tasks = tasks_of(content)
         grid = part.subplots(height, min(COLUMNS, len(tasks)), sharex=True, sharey=True, squeeze=False)
         for axis, (group, task) in zip(grid.flat, tasks):
             if colour_of:
                 here = content.of(task=task, group=group)
-                line_panel(axis, here, {r: c for r, c in colour_of.items() if r in set(here.rows["route"])})
+                line_panel(axis, here, {r: c for r, c in colour_of.items() if r in set(here.rows["route"])}, per_route)
             else:
                 share_bars(axis, content[(content["task"] == task) & (content["group"] == group)])
             axis.set_title(_task_title(group, task), fontsize=7.5)
@@ -94,7 +94,7 @@ def model_panels(models, found: dict, shares: pd.DataFrame, table: pd.DataFrame,
     for part, (name, (heading, _)) in zip(parts[1:], FIGURES.items()):
         colour_of = colours(routes.get(name, ()))
         for axis, model in zip(_column(part, len(models), heading), models):
-            line_panel(axis, found[name].of(model=model), colour_of)
+            line_panel(axis, found[name].of(model=model), colour_of, name in ITEMS)
             if part is parts[1]:
                 axis.set_ylabel(words)
         _stacked_legend(part, [plt.Line2D([], [], color=c, label=route_label(route)) for route, c in colour_of.items()])

@@ -22,24 +22,26 @@ def by_target(routes) -> list[list[str]]:
     return [side for side in sides if side]
 
 
-def route_panels(effects: Effects, models, panels, words: str = ""):
+def route_panels(effects: Effects, models, panels, words: str = "", parts: dict[str, Effects] | None = None):
     """A figure with one row per model, one panel per (title, group, routes) entry of `panels`, and one line per route.
 
     Neighbouring panels with the same routes share a legend. The panels of a model share the y axis, whose label is `words` or the
-    metric's name.
+    metric's name. parts: label -> effects of some questions; each is a row of its own per model, and its panels also say in how
+    many questions each route was cut.
     """
-    models = list(models)
+    rows = [(model, label, some.of(model=model)) for model in models for label, some in (parts or {"": effects}).items()]
     colour_of = colours(dict.fromkeys(route for *_, routes in panels for route in routes))
     blocks = [list(block) for _, block in itertools.groupby(panels, key=lambda panel: panel[2])]
-    figure = plt.figure(figsize=(2.6 * len(panels) + 0.6, 1.2 + 2.0 * len(models)))
-    parts = figure.subfigures(1, len(blocks), width_ratios=[len(block) for block in blocks], squeeze=False)[0]
-    letters, lines = iter(string.ascii_lowercase), {model: [] for model in models}
-    for part, block in zip(parts, blocks):
-        grid = part.subplots(len(models), len(block), sharex="row", sharey="row", squeeze=False)
-        for model, line in zip(models, grid):
+    figure = plt.figure(figsize=(2.6 * len(panels) + 0.6, 1.2 + 2.0 * len(rows)))
+    figures = figure.subfigures(1, len(blocks), width_ratios=[len(block) for block in blocks], squeeze=False)[0]
+    letters, lines = iter(string.ascii_lowercase), {model: [] for model, *_ in rows}
+    for part, block in zip(figures, blocks):
+        grid = part.subplots(len(rows), len(block), sharex="row", sharey="row", squeeze=False)
+        for (model, label, here), line in zip(rows, grid):
             for axis, (_, group, routes) in zip(line, block):
-                line_panel(axis, effects.of(model=model, group=group), {route: colour_of[route] for route in routes})
-            line[0].set_ylabel((f"{model}\n" if len(models) > 1 else "") + (words or effects.reading.words))
+                line_panel(axis, here.of(group=group), {route: colour_of[route] for route in routes}, parts is not None)
+            said = [model] if len(lines) > 1 else []
+            line[0].set_ylabel("\n".join([*said, *([label] if label else []), words or effects.reading.words]))
             lines[model] += list(line)
         for axis, (heading, _, _) in zip(grid[0], block):
             axis.set_title(f"({next(letters)}) {heading}")
@@ -60,11 +62,12 @@ def share_limits(axes) -> None:
         axis.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
 
 
-def line_panel(axis, effects: Effects, colour_of: dict) -> None:
+def line_panel(axis, effects: Effects, colour_of: dict, per_route: bool = False) -> None:
     """Draw one panel: mean curves with bands, random controls in grey, the noise floor around 0, and n.
 
-    colour_of: route -> colour, for the routes to draw. The 95 % bands hold all layers and routes of the panel simultaneously, and
-    so do those of the controls. A control's mean and edge are dotted in its route's colour. Published values lie faintly behind.
+    colour_of: route -> colour, for the routes to draw. per_route: also say in how many questions each route was cut. The 95 %
+    bands hold all layers and routes of the panel simultaneously, and so do those of the controls. A control's mean and edge are
+    dotted in its route's colour. Published values lie faintly behind.
     """
     axis.axhline(0, color=palette.ZERO, linestyle="--", linewidth=0.8, zorder=1)
     found, random = effects.curves(list(colour_of)), effects.curves(list(colour_of), of_controls=True)
@@ -82,9 +85,29 @@ def line_panel(axis, effects: Effects, colour_of: dict) -> None:
     said, controls = [effects.counts], effects.controls[effects.controls["route"].isin(list(random))]
     said += [f"random keys: n = {controls['question_id'].nunique()}"] if random else []
     said.append(f"noise floor {effects.noise:.1g}{' %' if effects.reading.metric == 'probability' else ''}")
-    axis.text(0.03, 0.03, "\n".join(said), transform=axis.transAxes, fontsize=6, color=palette.NOTE, linespacing=1.3)
+    below = axis.text(0.03, 0.03, "\n".join(said), transform=axis.transAxes, fontsize=6, color=palette.NOTE, linespacing=1.3)
+    if per_route:
+        _say_n(axis, below, effects.cut_in(colour_of), colour_of)
     if not found:
         axis.text(0.5, 0.5, "no rows", transform=axis.transAxes, ha="center", fontsize=7)
+
+
+def _say_n(axis, below, numbers: dict[str, tuple[int, int]], colour_of: dict) -> None:
+    """One line above the text `below`: in how many questions each route was cut, in its colour, and of how many."""
+    if not numbers:
+        return
+    asked = max(of for _, of in numbers.values())
+    if set(numbers.values()) == {(asked, asked)}:
+        pieces = [(f"each route: n = {asked} of {asked}", palette.NOTE)]
+    else:
+        pieces = [("routes: n = ", palette.NOTE)]
+        for route, (n, of) in numbers.items():
+            pieces.append((f"{n}" if of == asked else f"{n} of {of}", colour_of[route]))
+            pieces.append((", " if route != list(numbers)[-1] else f" of {asked}", palette.NOTE))
+    place = {"xy": (0, 1), "xytext": (0, 1.5), "xycoords": below}
+    for text, colour in pieces:
+        beside = axis.annotate(text, **place, textcoords="offset points", va="bottom", fontsize=6, color=colour)
+        place = {"xy": (1, 0), "xytext": (0, 0), "xycoords": beside}
 
 
 def explained(*effects: Effects) -> list:

@@ -7,6 +7,7 @@ from . import world
 CLIP_FPS = 10  # frames per second of a clip's file
 VIDEO, ITEMS, GRADED = "mini-video", "mini-items", "mini-graded"
 INSTRUCTIONS = {"av_video": (world.VIDEO_INSTRUCTION, world.VIDEO_ENDING), "items": (world.ITEMS_INSTRUCTION,)}
+TRAINED = "eq3"  # the order of matching questions in which the tiny models are trained
 
 
 def video_row(task: str, number: int, clip: str, order, answer: int, cue: int | None, needs: str | None = None) -> dict:

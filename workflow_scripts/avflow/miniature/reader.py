@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..questions import Question, benchmark_rows
 from ..questions.preparation import Intake
-from .datasets import INSTRUCTIONS
+from .datasets import INSTRUCTIONS, TRAINED
 
 
 def collect(intake: Intake) -> None:
@@ -15,15 +15,16 @@ def collect(intake: Intake) -> None:
     --tasks, --groups, --keep and --per-task do not apply.
     """
     arguments = intake.arguments
-    intake.questions = read_rows(arguments.questions_file, arguments.dataset, arguments.setting)
+    layout = arguments.layout or TRAINED
+    intake.questions = read_rows(arguments.questions_file, arguments.dataset, arguments.setting, layout)
 
 
-def read_rows(path: Path, dataset: str, setting: str) -> list[Question]:
-    """The questions of a test.csv. setting: "av_video" or "items"."""
+def read_rows(path: Path, dataset: str, setting: str, layout: str = TRAINED) -> list[Question]:
+    """The questions of a test.csv. setting: "av_video" or "items". layout: of items, as `benchmark_rows.items_question` says."""
     with open(path, newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     if setting == "av_video":
         return [benchmark_rows.video_question(row, dataset, *INSTRUCTIONS[setting]) for row in rows]
     lists = ("options", "image_path", "audio_path")
     rows = [{**row, **{name: json.loads(row[name]) for name in lists}} for row in rows]
-    return [benchmark_rows.items_question(row, dataset, *INSTRUCTIONS[setting]) for row in rows]
+    return [benchmark_rows.items_question(row, dataset, *INSTRUCTIONS[setting], layout=layout) for row in rows]

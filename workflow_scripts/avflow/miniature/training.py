@@ -62,7 +62,9 @@ def template(task: str, family) -> Template:
             question = benchmark_rows.video_question(row, datasets.VIDEO, *datasets.INSTRUCTIONS["av_video"])
         else:
             row = datasets.items_row(task, 0, order, 0)
-            question = benchmark_rows.items_question(row, datasets.ITEMS, *datasets.INSTRUCTIONS["items"])
+            question = benchmark_rows.items_question(
+                row, datasets.ITEMS, *datasets.INSTRUCTIONS["items"], layout=datasets.TRAINED
+            )
         media = {m.id: layout.of(m.role, m.index, m.kind, item.get(m.kind, family.clip)) for m in question.media}
         return build(question, made, world.SYSTEM_PROMPT, media), question
 

@@ -16,9 +16,9 @@ from ..errors import InputError, Unusable
 from ..hub import Shipped
 from ..storage import whole
 from .benchmark_rows import LETTERED, direction_of, items_question
-from .layouts import KINDS, TAG
 from .names import safe_ids
 from .preparation import Intake, require_columns
+from .tags import KINDS, TAG
 from .texts import check_text, shown
 
 TEXT = ("question_id", "question_type_id", "question", "options", "answer")
@@ -97,7 +97,7 @@ def _question(row: dict, media: dict, intake: Intake):
         "audio_path": paths["audio"],
         "needs": "AV",
     }
-    return items_question(shaped, texts.dataset, texts.instruction, texts.option_format)
+    return items_question(shaped, texts.dataset, texts.instruction, texts.option_format, texts.layout or "original")
 
 
 def _lettered(options) -> list[str]:

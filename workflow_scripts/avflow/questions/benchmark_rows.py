@@ -1,22 +1,22 @@
 """From a benchmark's rows to `Question`s. Two row formats cover the paper's benchmarks; the miniature uses the same two.
 
 Video questions follow AV-SpeakerBench: `choices` is a list, or the text of a Python list. Matching items follow AV-Odyssey: the
-question holds inline media tags such as [audio1], and each option names an ordinal ("the third audio"). In Eq. 3 the question
-stands between the candidates and the reference. So its tags are removed, together with the words that join them ("[img1], [img2]
-or [img3]"). `question_raw` keeps the text as shipped.
+question holds media tags such as [audio1], and each option names an ordinal ("the third audio"). They are asked as shipped, with
+every medium where its tag stands, or in the order of Eq. 3, in a sentence that names its media. `question_raw` keeps the text as
+shipped.
 """
 
 import ast
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import Unusable
-from .layouts import KINDS, TAG
+from . import layouts
 from .names import safe
 from .question import MediaItem, Option, Question
 from .texts import check_text, shown
 
-RUN = re.compile(rf"\s*{TAG.pattern}(?:\s*,?\s*(?:(?:or|and)\s+)?{TAG.pattern})*")
 ORDINAL = re.compile(r"\b(first|second|third|fourth)\s+(image|picture|audio|sound|video|clip)\b", re.IGNORECASE)
 ORDINALS = ("first", "second", "third", "fourth")
 LETTERED = re.compile(r"([A-Z])\s*[.:)]\s*(.+)", re.DOTALL)
@@ -72,12 +72,12 @@ def video_question(row: dict, dataset: str, instruction: str, ending: str | None
     )
 
 
-def items_question(row: dict, dataset: str, instruction: str, option_format: str = "") -> Question:
-    """A row in the format of AV-Odyssey, laid out as in Eq. 3: four candidates, question, reference, options, instruction.
+def items_question(row: dict, dataset: str, instruction: str, option_format: str = "", layout: str = "original") -> Question:
+    """A row in the format of AV-Odyssey: a question about four candidates and a reference, then options and instruction.
 
     row: question_id, task, question (with inline tags), options, answer, image_path and audio_path (lists); optionally needs.
-    The numbers of pictures and sounds decide the direction. The right option's ordinal decides the correct candidate. Raises
-    Unusable.
+    The numbers of pictures and sounds decide the direction. The right option's ordinal decides the correct candidate. layout:
+    "original", as shipped, or "eq3", in the order of Eq. 3. Raises Unusable, as not_reordered if its sentence has no sense there.
     """
     prefix = dataset.replace("-", "_")
     question_id = f"{prefix}__{row['question_id']}"
@@ -85,45 +85,36 @@ def items_question(row: dict, dataset: str, instruction: str, option_format: str
     paths = {"image": list(row["image_path"]), "audio": list(row["audio_path"])}
     direction = direction_of(question_id, {kind: len(found) for kind, found in paths.items()})
     one, many = ("image", "audio") if direction == "I2A" else ("audio", "image")
-    tags = sorted(TAG.findall(row["question"]))
-    if tags != sorted((tag, str(i + 1)) for tag, kind in KINDS.items() for i in range(len(paths.get(kind, ())))):
-        raise Unusable("bad_tags", f"{question_id}: tags {tags} in the question do not name its media one to one")
 
     def item(id, kind, role, index, path):
         return MediaItem(id, f"{prefix}__{safe(Path(path).stem)}", kind, role, path, index)
 
     candidates = [item(f"c{i}", many, "candidate", i, p) for i, p in enumerate(paths[many], 1)]
-    reference = item("r1", one, "reference", 1, paths[one][0])
+    media = (*candidates, item("r1", one, "reference", 1, paths[one][0]))
+    asked = layouts.as_shipped(row["question"], media, question_id)
     options = []
     for label, text in lettered_options(row["options"], question_id):
         named = ORDINAL.search(text)
         if not named:
             raise Unusable("bad_options", f"{question_id}: option {label} {text!r} names no candidate such as 'the third audio'")
         options.append(Option(label, text, f"c{ORDINALS.index(named[1].lower()) + 1}"))
-    text = re.sub(r"\s+([,.?!])", r"\1", RUN.sub("", row["question"])).strip()
-    layout = (
-        *({"seg": "media", "id": c.id} for c in candidates),
-        {"seg": "question", "text": text},
-        {"seg": "media", "id": "r1"},
-        options_segment(option_format),
-        {"seg": "instruction", "text": instruction},
-    )
-    return Question(
+    question = Question(
         question_id=question_id,
         dataset=dataset,
         setting="items",
-        layout_name="paper_eq3",
+        layout_name=layouts.PREPARED["original"],
         task=row["task"],
         group=direction,
         needs=row.get("needs") or "unknown",
-        question=text,
+        question=layouts.sentence(row["question"], media),
         options=tuple(options),
         answer=row["answer"],
         correct_candidate=next((o.candidate for o in options if o.label == row["answer"]), None),
-        media=(*candidates, reference),
-        layout=layout,
+        media=media,
+        layout=(*asked, options_segment(option_format), {"seg": "instruction", "text": instruction}),
         question_raw=row["question"],
     )
+    return replace(layouts.arrange(question, layout), layout_name=layouts.PREPARED[layout])
 
 
 def direction_of(question_id: str, counts: dict[str, int]) -> str:

@@ -4,21 +4,24 @@ A line needs question_id, task, question, options, answer and media.
 
 * An option is a text, or an object with the key text. In the setting items the object also needs candidate, the id of a medium.
 * A medium needs path and kind. In the setting items a reference needs its role; the default role is candidate.
-* Defaults: labels from the options' texts ("A. hiss"), else A, B, ..; ids in order; media_id from the path; group from the task;
-  the layout of Eq. 1 or Eq. 3.
+* Defaults: labels from the options' texts ("A. hiss"), else A, B, ..; ids in order; media_id from the path; group from the task.
+* In the setting items, tags such as [audio1] in the question, or in question_raw, say where its media stand. Without tags, and
+  for clips, the layout is that of Eq. 3 or Eq. 1.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ..errors import InputError, Unusable
 from ..storage import lines_of
+from . import layouts
 from .benchmark_rows import options_segment
-from .layouts import NAMES
 from .names import safe
 from .option_labels import answer_of, split_labels
 from .preparation import Intake
 from .question import MediaItem, Option, Question
+from .tags import TAG
 from .texts import check_text, shown
 
 REQUIRED = {"question_id", "task", "question", "options", "answer", "media"}
@@ -90,12 +93,15 @@ def _question(row: dict, intake: Intake) -> Question:
     items = _media(row["media"], arguments.setting, intake.prefix, where)
     check_text(row["question"], f"{where}: question")
     options, answer = _options(row)
-    name = row.get("layout_name") or (
-        "own" if "layout" in row else {"av_video": "paper_eq1", "items": "paper_eq3"}[arguments.setting]
-    )
-    if name in NAMES:
+    raw, words = check_text(row.get("question_raw", ""), f"{where}: question_raw", blank=True), row["question"]
+    if arguments.setting == "items" and TAG.search(words):
+        raw, words = words, layouts.sentence(words, items)
+    tagged = arguments.setting == "items" and TAG.search(raw) is not None
+    parts = layouts.as_shipped(raw, items, where) if tagged else None
+    name = row.get("layout_name") or ("own" if "layout" in row else _default_name(arguments.setting, tagged))
+    if name in layouts.NAMES:
         raise InputError(f"{where}: layout_name {name!r} is the name of a built-in order; choose another name")
-    return Question(
+    question = Question(
         question_id=f"{intake.prefix}__{row['question_id']}",
         dataset=arguments.dataset,
         setting=arguments.setting,
@@ -103,15 +109,23 @@ def _question(row: dict, intake: Intake) -> Question:
         task=row["task"],
         group=row["group"],
         needs=row.get("needs", "unknown"),
-        question=row["question"],
+        question=words,
         options=options,
         answer=answer,
         media=items,
-        layout=_listed(row, "layout") or tuple(_layout(row["question"], items, arguments)),
+        layout=_listed(row, "layout") or tuple(_layout(words, items, arguments, parts)),
         correct_candidate=next((o.candidate for o in options if o.label == answer), None),
         flags=_listed(row, "flags"),
-        question_raw=row.get("question_raw", ""),
+        question_raw=raw,
     )
+    if "layout" in row or not tagged or arguments.layout != "eq3":
+        return question
+    return replace(layouts.arrange(question, "eq3"), layout_name=row.get("layout_name") or layouts.PREPARED["eq3"])
+
+
+def _default_name(setting: str, tagged: bool) -> str:
+    """The name of the order in which a question is asked that brings no layout of its own."""
+    return "paper_eq1" if setting == "av_video" else layouts.PREPARED["original" if tagged else "eq3"]
 
 
 def _listed(row: dict, key: str) -> tuple:
@@ -149,12 +163,15 @@ def _media(entries: list[dict], setting: str, prefix: str, where: str) -> tuple[
     return tuple(made)
 
 
-def _layout(question: str, items, arguments) -> list[dict]:
-    """Eq. 1: media, instruction, question, options, ending. Eq. 3: candidates, question, reference, options, instruction."""
+def _layout(question: str, items, arguments, shown=None) -> list[dict]:
+    """Eq. 1: media, instruction, question, options, ending. Eq. 3: candidates, question, reference, options, instruction.
+
+    shown: the question as segments, with its media where its tags stand; they take the place of candidates to reference.
+    """
     place = lambda role: [{"seg": "media", "id": m.id} for m in items if m.role == role]  # noqa: E731
     say = lambda text: [{"seg": "instruction", "text": text}] if text else []  # noqa: E731
     ending = [] if arguments.ending is None else [{"seg": "instruction", "text": arguments.ending}]
     asked, options = {"seg": "question", "text": question}, options_segment(arguments.option_format)
     if arguments.setting == "av_video":
         return [*place("video"), *say(arguments.instruction), asked, options, *ending]
-    return [*place("candidate"), asked, *place("reference"), options, *say(arguments.instruction)]
+    return [*(shown or [*place("candidate"), asked, *place("reference")]), options, *say(arguments.instruction)]

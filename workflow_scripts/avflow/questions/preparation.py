@@ -44,6 +44,11 @@ def parser(description: str) -> argparse.ArgumentParser:
     made.add_argument("--instruction", default="", help="prompt text before the question, or after the options (items)")
     made.add_argument("--ending", help="prompt text after the options (av_video); may be empty")
     made.add_argument("--option-format", default="", help="how an option is written, for example '{label}. {text}'")
+    made.add_argument(
+        "--layout",
+        choices=["original", "eq3"],
+        help="items: as shipped (default), or in the order of Eq. 3 (the miniature's default)",
+    )
     made.add_argument("--per-task", type=int, help="most questions per task, chosen by the hash of their ids")
     number = lambda text: text if text == "all" else int(text)  # noqa: E731
     made.add_argument("--knockout", type=number, default="all", help="questions per task for interventions, or all")

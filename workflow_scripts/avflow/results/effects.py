@@ -23,6 +23,7 @@ from .statistics import cluster_bootstrap, simultaneous_band
 METRICS = {"probability": "% Change in Probability", "logit_difference": "Change in Logit Difference"}
 KEY = ["model", "question_id", "layout"]
 COLUMNS = [*KEY, "cluster", "task", "group", "needs", "route", "width", "centre", "control", "draw", "change", "noise"]
+OF_QUESTIONS = ("rows", "controls", "asked", "impossible")  # tables with a column question_id
 NUMBERS = ["logp_base", "p_base_clean", "margin", "margin_clean"]
 
 
@@ -52,6 +53,19 @@ def changes(path, models: dict, dataset: str, metric: str = "probability", style
     else:
         change, noise = rows["margin"] - rows["margin_clean"], rows["margin_clean"].to_numpy() - _clean(rows, null, "margin")
     return rows.assign(change=change, noise=noise)[COLUMNS].reset_index(drop=True)
+
+
+def impossible(path, dataset: str, answered="right") -> pd.DataFrame:
+    """Routes that the order of a question's parts makes impossible: one row per model, question and route, in the default layout.
+
+    No token of such a route's target stands behind one of its source, so there is nothing to cut. answered: as in `changes`.
+    """
+    columns = [*KEY, "task", "group", "route"]
+    if not path or answered == "wrong":
+        return pd.DataFrame(columns=columns)
+    keep = [("dataset", "=", dataset), ("applicable", "=", False), ("control", "=", "none"), ("layout", "not in", layouts.NAMES)]
+    keep += [] if answered == "all" else [("correct_clean", "=", True)]
+    return pq.read_table(path, columns=columns, filters=keep).to_pandas().drop_duplicates(ignore_index=True)
 
 
 def noise_of(rows: pd.DataFrame, null: pd.DataFrame) -> np.ndarray:
@@ -116,7 +130,7 @@ class Effects:
     """The data of a figure or of one panel: real cuts, their controls, the questions asked, and published values.
 
     rows, controls: COLUMNS of `changes`, one row per question, route and centre; controls are averaged over draws. asked: one row
-    per question, with `correct`. published: see `published.curves`.
+    per question, with `correct`. published: see `published.curves`. impossible: see the function of this name.
     """
 
     reading: Reading
@@ -124,6 +138,7 @@ class Effects:
     controls: pd.DataFrame
     asked: pd.DataFrame
     published: pd.DataFrame = field(default_factory=pd.DataFrame)
+    impossible: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*KEY, "route"]))
 
     @property
     def published_conditions(self) -> list[str]:
@@ -141,8 +156,19 @@ class Effects:
                     table = table[table[name] == value]
             return table
 
-        tables = {name: part(getattr(self, name)) for name in ("rows", "controls", "asked", "published")}
-        return replace(self, **tables)
+        return replace(self, **{name: part(getattr(self, name)) for name in (*OF_QUESTIONS, "published")})
+
+    def among(self, ids) -> "Effects":
+        """The part of these questions."""
+        tables = {name: getattr(self, name) for name in OF_QUESTIONS}
+        return replace(self, **{name: table[table["question_id"].isin(ids)] for name, table in tables.items() if len(table)})
+
+    def cut_in(self, routes) -> dict[str, tuple[int, int]]:
+        """Route -> in how many questions it was cut, and of how many; in the others their order makes it impossible."""
+        possible = self.rows.groupby("route")["question_id"].nunique()
+        other = self.impossible.groupby("route")["question_id"].nunique()
+        numbers = {route: (int(possible.get(route, 0)), int(other.get(route, 0))) for route in routes}
+        return {route: (n, n + none) for route, (n, none) in numbers.items() if n + none}
 
     def curves(self, routes, of_controls: bool = False) -> dict[str, Curve]:
         """Route -> curve, for routes that have rows. The 95 % band holds all their layers simultaneously."""
@@ -202,6 +228,8 @@ def read(path, models: dict, dataset: str, reading, answered: str | None = None)
         reading = replace(reading, metric="probability", confident=None)
     rows = changes(path, models, dataset, reading.metric, answered=answered or reading.answered)
     rows, controls = rows[rows["control"] == "none"], random_keys(rows)
+    none = impossible(path, dataset, answered or reading.answered)
+    none = none[none["model"].isin(list(models))]
     columns = ["model", "dataset", "question_id", "task", "group", "study_split", "correct"]
     asked = pq.read_table(reading.evaluated, columns=columns).to_pandas()
     asked = asked[asked["model"].isin(list(models)) & (asked["dataset"] == dataset) & (asked["study_split"] == "knockout")]
@@ -209,11 +237,12 @@ def read(path, models: dict, dataset: str, reading, answered: str | None = None)
         asked = asked[:0]  # these are in the default order; only the cuts know which answers are wrong in other orders
     if reading.confident is not None:
         sure = confident(reading, dataset)
-        rows, controls = (t[pd.MultiIndex.from_frame(t[["model", "question_id"]]).isin(sure)] for t in (rows, controls))
+        pairs = lambda table: pd.MultiIndex.from_frame(table[["model", "question_id"]])  # noqa: E731
+        rows, controls, none = (table[pairs(table).isin(sure)] for table in (rows, controls, none))
     drawn = [pd.DataFrame()]
     if reading.published and reading.metric == "probability" and answered != "wrong":
         drawn += [published.curves(reading.published, dataset, model).assign(model=model) for model in models]
-    return Effects(reading, rows, controls, asked, pd.concat(drawn))
+    return Effects(reading, rows, controls, asked, pd.concat(drawn), none)
 
 
 def random_keys(rows: pd.DataFrame) -> pd.DataFrame:

@@ -12,6 +12,7 @@ FIGURES = {  # main figure -> its subject and the role of its dataset
     "figure_5": ("Fig. 5: gathering in the reference", "items"),
     "figure_6": ("Fig. 6: selecting the option", "items"),
 }
+ITEMS = {name for name, (_, role) in FIGURES.items() if role == "items"}  # in these, orders of templates make routes impossible
 COMPARED = {  # routes in which all models are compared
     "figure_3": ["cross_frame", "audio<->video"],
     "figure_4": ["video->question", "audio->question", "question->last"],
@@ -49,6 +50,8 @@ def normalised(found: dict, depths: dict) -> pd.DataFrame:
             for route, curve in found[figure].of(model=model).curves(routes).items():
                 points = zip(curve.centres, curve.centres / (depths[model] - 1), curve.mean, curve.low, curve.high)
                 names = ("centre", "depth", "change", "ci_low", "ci_high")
-                table += [dict(model=model, figure=figure, route=route, n=curve.n) | dict(zip(names, p)) for p in points]
-    columns = ["model", "figure", "route", "n", "centre", "depth", "change", "ci_low", "ci_high"]
+                asked = found[figure].of(model=model).cut_in([route])[route][1]
+                about = dict(model=model, figure=figure, route=route, n=curve.n, n_asked=asked)
+                table += [about | dict(zip(names, p)) for p in points]
+    columns = ["model", "figure", "route", "n", "n_asked", "centre", "depth", "change", "ci_low", "ci_high"]
     return pd.DataFrame(table, columns=columns)

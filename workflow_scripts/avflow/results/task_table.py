@@ -1,8 +1,10 @@
 """Tables 2 and 3: the tasks, how many questions each has, how many a model answers correctly, and an example of each."""
 
+from collections import Counter
+
 import pandas as pd
 
-from ..questions import Question
+from ..questions import Question, layouts, template_order
 from . import published
 from .task_groups import ordered
 
@@ -20,7 +22,9 @@ def example(question: Question) -> str:
 def task_table(questions: list[Question], dropped: pd.DataFrame, answers: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
     """One row per task and group, one for all questions, and one for the knockout split.
 
-    Columns: number of questions (n), those for knockouts, those dropped, the paper's number, and correct answers by model.
+    Columns: number of questions (n), those for knockouts, those dropped, the paper's number, and correct answers by model. For
+    matching questions also those whose parts stand in the order of Eq. 3 (n_eq3_order) and those that can be asked in other
+    orders (n_reordered), with the reasons why the rest cannot, each with its count (not_reordered).
     dropped: `drops.Dropped` as a table; answers: rows of `evaluate`; counts: resources/published/tasks.csv. n_paper_task: the
     paper's number for both directions of a task together, if it gives only that. n_dropped is empty for a task with two
     directions, because a dropped question has no direction.
@@ -36,6 +40,7 @@ def task_table(questions: list[Question], dropped: pd.DataFrame, answers: pd.Dat
         shown = min(chosen, key=lambda q: q.question_id)
         shown = (None, None) if group == "all" else (shown.question_id, example(shown))
         entry = {"group": group, "task": task, "n": len(chosen), "n_knockout": sum(q.study_split == "knockout" for q in chosen)}
+        entry |= _orders(chosen) if chosen[0].setting == "items" else {}
         entry |= {"n_dropped": lost, "n_paper": n_paper, "n_paper_task": n_both}
         entry |= {f"correct_{model}": int(right.get(model, 0)) for model in models}
         found.append({**entry, "example_id": shown[0], "example": shown[1]})
@@ -55,6 +60,14 @@ def task_table(questions: list[Question], dropped: pd.DataFrame, answers: pd.Dat
     return pd.DataFrame(found).astype(dict.fromkeys(numbers, "Int64"))
 
 
+def _orders(questions: list[Question]) -> dict:
+    """How many matching questions stand in the order of Eq. 3, and how many can be asked in others."""
+    reasons = Counter(why.split(":")[0] for why in map(layouts.obstacle, questions) if why)
+    told = "; ".join(f"{why} ({count})" for why, count in reasons.most_common())
+    in_order = sum(map(template_order.in_eq3_order, questions))
+    return {"n_eq3_order": in_order, "n_reordered": len(questions) - reasons.total(), "not_reordered": told}
+
+
 def _number(rows: pd.DataFrame) -> int | None:
     """n of the first row that has one, or None."""
     rows = rows[rows["n"] != ""]
@@ -64,10 +77,10 @@ def _number(rows: pd.DataFrame) -> int | None:
 def to_tex(table: pd.DataFrame, wide: bool = True) -> str:
     """The table as a LaTeX tabular (booktabs), with escaped names and cells; unknown values are empty.
 
-    wide: the last column holds sentences and is set as a paragraph.
+    wide: the last column holds sentences and is set as a paragraph. Ids and reasons stand in the csv alone.
     """
     escape = lambda cell: "".join(TEX.get(c, c) for c in ("" if pd.isna(cell) else str(cell)))  # noqa: E731
-    shown = table.drop(columns="example_id", errors="ignore")
+    shown = table.drop(columns=["example_id", "not_reordered"], errors="ignore")
     layout = "".join("r" if pd.api.types.is_numeric_dtype(shown[c]) else "l" for c in shown.columns)
     layout = layout[:-1] + "p{0.4\\linewidth}" if wide else layout
     lines = [" & ".join(map(escape, cells)) + r" \\" for cells in shown.itertuples(index=False)]

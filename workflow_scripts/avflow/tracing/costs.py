@@ -166,7 +166,7 @@ def sweep(spans: Spans, layers: int, budgets: list[dict], width: int) -> tuple[f
         cut = [w for style, k in shapes for w in windows(layers, k, style, budget.get("stride", 1))]
         for route in map(Route.parse, budget["routes"]):
             draws = sum(n for name, n in controls.items() if instead(route, spans, kinds, name, random.Random(0)).count)
-            copies = (1 + draws + bool(budget.get("value_zero"))) * len(budget.get("layouts", [0]))
+            copies = (1 + draws + bool(budget.get("value_zero"))) * orders_of(budget)
             losing = [queries[queries > keys.min()] for queries, keys in route.edges(spans).blocks]
             losing = [queries for queries in losing if len(queries)]
             if losing:
@@ -175,6 +175,12 @@ def sweep(spans: Spans, layers: int, budgets: list[dict], width: int) -> tuple[f
                 rows += copies * (spans.length - first) * sum(layers - start for start in starts)
                 count += copies * len(cut)
     return 1 + rows / (spans.length * layers), count
+
+
+def orders_of(budget: dict) -> int:
+    """In how many orders a budget asks a question. Its own comes once, though it is called default and either original or eq3."""
+    names = set(budget.get("layouts", ["default"]))
+    return len(names) - ({"default", "original", "eq3"} <= names)
 
 
 def discards(spans: Spans, layers: int, kinds: list[str], draws: int, stride: int) -> tuple[float, int]:
