@@ -19,7 +19,7 @@ from ..storage import whole
 from .qwen_vocabulary import excerpt
 
 MODELS = {"qwen_omni": "qwen2.5-omni-3b", "video_salmonn": "video-salmonn2-plus-3b"}  # family -> whose system prompt is used
-LAYOUTS = ("default", "original")  # orders of AV-Odyssey's parts
+LAYOUTS = ("default", "eq3")  # orders of AV-Odyssey's parts: as shipped, and as in Eq. 3
 CLIPS = {  # benchmark -> name -> (question, options, answer)
     "av_speakerbench": {
         "who": (
