@@ -93,7 +93,7 @@ def test_every_benchmark_ends_as_it_should(made):
     assert end("av_speakerbench, who") == ["D. A voice-over (off screen)", "The best answer is:"]
     assert end("worldsense, mood") == ["D. Indifferent.", ""], "a newline after the last option, as in lmms-eval"
     odyssey = ["D:the fourth audio", "Answer with the option's letter from the given choices directly."]
-    assert end("av_odyssey, sounds, original") == odyssey
+    assert end("av_odyssey, sounds, eq3") == odyssey
 
 
 def test_another_vocabulary_or_another_text_is_noticed(record, family, tmp_path):
@@ -111,7 +111,7 @@ def test_another_vocabulary_or_another_text_is_noticed(record, family, tmp_path)
     assert "worldsense, mood: ids differ" in found(changed)
     spaced = {**CONFIG["datasets"]["av_odyssey"], "option_format": "{label}: {text}"}
     lines = found(document, {**CONFIG, "datasets": {**CONFIG["datasets"], "av_odyssey": spaced}})
-    assert "av_odyssey, sounds, original: ids differ" in lines and not any("worldsense" in line for line in lines)
+    assert "av_odyssey, sounds, eq3: ids differ" in lines and not any("worldsense" in line for line in lines)
 
 
 def test_an_excerpt_gives_the_same_ids_as_the_whole(tmp_path):
