@@ -51,12 +51,13 @@ def tone(seconds, rate=RATE, hertz=440):
 
 
 def video_question(task="while-see"):
-    row = datasets.video_row(task, 1, "c", [0, 1, 2, 3], 0, 0)
+    row = datasets.video_row(task, 1, "c", [0, 1, 2, 3], 0, 0 if world.VIDEO_TASKS[task].cues else None)
     return benchmark_rows.video_question(row, datasets.VIDEO, *datasets.INSTRUCTIONS["av_video"])
 
 
 def items_question(task):
-    row = datasets.items_row(task, 1, [0, 1, 2, 3], 0)
+    cue, claims = (0 if world.ITEM_TASKS[task].cues else None), ([0, 0, 0, 0] if task == "stated" else None)
+    row = datasets.items_row(task, 1, [0, 1, 2, 3], 0, cue, claims)
     return benchmark_rows.items_question(row, datasets.ITEMS, world.ITEMS_INSTRUCTION, layout=datasets.TRAINED)
 
 

@@ -15,28 +15,36 @@ import csv
 import json
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from avflow import cli
-from avflow.errors import InputError
 from avflow.media import files
-from avflow.miniature import datasets, world
+from avflow.miniature import datasets, rendering, world
 
 CLIP_SIZE, CLIP_RATE, ITEM_RATE = 112, 48000, 16000
 
 
-def family_of(task: str) -> tuple[str, float]:
-    """The family of clips that a task asks about, and the dial they are drawn with. either-25 has clips of its own."""
-    name, dial = world.video_task(task)
-    return (task if name == "either" else world.VIDEO_TASKS[name].clips), dial
+def family_of(task: str) -> tuple[str, float, float]:
+    """The family of clips that a task asks about, and the dials they are drawn with: the share of clips with sound only, and how
+    faint all are. either-25 and hear-faint-60 have clips of their own; see-faint-60 asks about those of hear-faint-60."""
+    name, share, faint = world.video_task(task)
+    family = task if name == "either" else world.VIDEO_TASKS[name].clips
+    return f"{family}-faint-{faint * 100:.0f}" if faint else family, share, faint
 
 
-def clip_scene(dataset: str, seed: int, family: str, dial: float, number: int):
+def clip_scene(dataset: str, seed: int, family: str, share: float, number: int, faint: float = 0.0):
     """The scene of one clip, and the generator to render it with."""
     g = world.generator(dataset, seed, family, number)
-    return world.draw_scenes(family.partition("-")[0], 1, g, audio_share=dial), g
+    scene = world.draw_scenes(family.partition("-")[0], 1, g, audio_share=share)
+    return dimmed(scene, faint), g
+
+
+def dimmed(scene: world.Scenes, faint: float) -> world.Scenes:
+    """One scene, as faint as that, 0 to 1."""
+    return replace(scene, faint=torch.tensor([faint])) if faint else scene
 
 
 def bytes_of(frames: torch.Tensor):
@@ -48,17 +56,17 @@ def render_clip(job) -> None:
     *scene, path = job
     scene, g = clip_scene(*scene)
     times = [k / datasets.CLIP_FPS for k in range(datasets.CLIP_FPS * world.SECONDS)]
-    frames = world.render_frames(scene, times, CLIP_SIZE, g)[0]
-    files.write_clip(path, bytes_of(frames), datasets.CLIP_FPS, world.render_audio(scene, CLIP_RATE, g)[0].numpy(), CLIP_RATE)
+    frames = rendering.render_frames(scene, times, CLIP_SIZE, g)[0]
+    files.write_clip(path, bytes_of(frames), datasets.CLIP_FPS, rendering.render_audio(scene, CLIP_RATE, g)[0].numpy(), CLIP_RATE)
 
 
 def video_rows(dataset: str, tasks, questions: int, seed: int) -> list[dict]:
     """The csv rows of a video dataset."""
     rows = []
     for task in tasks:
-        family, dial = family_of(task)
+        family, share, faint = family_of(task)
         for number in range(1, questions + 1):
-            scene, _ = clip_scene(dataset, seed, family, dial, number)
+            scene, _ = clip_scene(dataset, seed, family, share, number, faint)
             g = world.generator(dataset, seed, "question", task, number)
             answer, cue = world.answers(world.video_task(task)[0], scene, g)
             order = torch.randperm(4, generator=g).tolist()
@@ -72,31 +80,31 @@ def video_rows(dataset: str, tasks, questions: int, seed: int) -> list[dict]:
 
 
 def items_question(dataset: str, seed: int, task: str, number: int):
-    """The candidates' kinds (4,), the number of the matching one, the options' order, and the generator to render with."""
+    """The question's media and answer, the options' order, and the generator to render with."""
     g = world.generator(dataset, seed, task, number)
-    kinds, answer = datasets.draw_items(1, g)
-    return kinds[0], int(answer), torch.randperm(4, generator=g).tolist(), g
+    items = world.draw_items(world.items_task(task)[0], 1, g)
+    return items, torch.randperm(4, generator=g).tolist(), g
 
 
 def items_row(*question) -> dict:
-    _, answer, order, _ = items_question(*question)
-    return datasets.items_row(*question[2:], order, answer)
+    items, order, _ = items_question(*question)
+    cue = None if items.cue is None else int(items.cue)
+    claims = None if items.claims is None else items.claims[0].tolist()
+    return datasets.items_row(*question[2:], order, int(items.answer), cue, claims)
 
 
 def render_items(job) -> None:
-    """The five files of one matching question."""
+    """The five files of one question about items."""
     *question, folder = job
-    task = question[2]
-    kinds, answer, _, g = items_question(*question)
-    row = items_row(*question)
-    pictured, sounding = (kinds[answer][None], kinds) if task == "image-to-audio" else (kinds, kinds[answer][None])
-    for kind, path in zip(pictured, row["image_path"]):
-        scene = world.draw_scenes("items", 1, g)
-        scene = world.Scenes(kind.view(1, 1), scene.colour, kind.view(1, 1))
-        files.write_png(f"{folder}/{path}", bytes_of(world.render_frames(scene, [0.0], CLIP_SIZE, g)[0])[0])
-    for kind, path in zip(sounding, row["audio_path"]):
+    items, _, g = items_question(*question)
+    faint, row = world.items_task(question[2])[1], items_row(*question)
+    for kind, colour, path in zip(items.pictures.shape[0], items.pictures.colour[0], row["image_path"]):
+        drawn = world.draw_scenes("items", 1, g).colour
+        scene = world.Scenes(kind.view(1, 1), drawn if colour == world.NOTHING else colour.view(1, 1), kind.view(1, 1))
+        files.write_png(f"{folder}/{path}", bytes_of(rendering.render_frames(dimmed(scene, faint), [0.0], CLIP_SIZE, g)[0])[0])
+    for kind, path in zip(items.sounds.sound[0], row["audio_path"]):
         scene = world.Scenes(kind.view(1, 1), kind.view(1, 1), kind.view(1, 1))
-        files.write_wav(f"{folder}/{path}", world.render_audio(scene, ITEM_RATE, g)[0].numpy(), ITEM_RATE)
+        files.write_wav(f"{folder}/{path}", rendering.render_audio(dimmed(scene, faint), ITEM_RATE, g)[0].numpy(), ITEM_RATE)
 
 
 def render_all(work, jobs, what: str, processes: int) -> None:
@@ -124,13 +132,12 @@ def main():
     if arguments.setting == "av_video":
         families = sorted({family_of(task) for task in arguments.tasks})
         path = lambda family, number: arguments.out / f"media/{family}_{number:04d}.mp4"
-        jobs = [(*first, family, dial, number, path(family, number)) for family, dial in families for number in numbers]
+        jobs = [(*first, family, share, n, faint, path(family, n)) for family, share, faint in families for n in numbers]
         render_all(render_clip, jobs, arguments.dataset, arguments.threads)
         rows = video_rows(arguments.dataset, arguments.tasks, arguments.questions, arguments.seed)
     else:
-        unknown = [task for task in arguments.tasks if task not in world.ITEM_TASKS]
-        if unknown:
-            raise InputError(f"item task {unknown[0]!r} is unknown; known: {', '.join(world.ITEM_TASKS)}")
+        for task in arguments.tasks:
+            world.items_task(task)
         questions = [(*first, task, number) for task in arguments.tasks for number in numbers]
         render_all(render_items, [(*q, arguments.out) for q in questions], arguments.dataset, arguments.threads)
         rows = [items_row(*q) for q in questions]

@@ -17,7 +17,7 @@ from PIL import Image
 from avflow.media import files
 from avflow.media import video as video_module
 from avflow.media.files import MediaError
-from avflow.miniature import world
+from avflow.miniature import rendering
 
 
 @pytest.fixture
@@ -209,8 +209,8 @@ def test_decoded_clips_stay_close_to_what_training_sees(world_files):
     from render_miniature import clip_scene
 
     scene, g = clip_scene("mini-video", 0, "single", 0.5, 1)
-    drawn = world.render_frames(scene, [k / 10 for k in range(40)], 112, g)[0][::5]
-    sound = world.render_audio(scene, RATE, g)[0].numpy()
+    drawn = rendering.render_frames(scene, [k / 10 for k in range(40)], 112, g)[0][::5]
+    sound = rendering.render_audio(scene, RATE, g)[0].numpy()
     path = world_files / "mini-video/media/single_0001.mp4"
     decoded = torch.from_numpy(files.read_frames(path, 2, 768)[0]).float() / 255
     shrink = lambda x: torch.nn.functional.avg_pool2d(x, 4)  # noqa: E731

@@ -1,12 +1,19 @@
-"""The training script runs through all stages, resumes where it stopped, and writes a checkpoint that loads."""
+"""The training script runs through all stages, resumes where it stopped, and writes a checkpoint that loads.
+
+Also tests avflow.miniature.templates, avflow.miniature.planting and check_planting.py.
+"""
 
 import ast
 import json
 import sys
 
 import pytest
-from conftest import SCRIPTS, process
+import torch
+from conftest import ROOT, SCRIPTS, process
+from safetensors.torch import load_file
 
+import check_planting
+from avflow.miniature import TASKS, Trainer, planting, templates, world
 from avflow.storage import provenance
 
 
@@ -42,20 +49,21 @@ def test_training_imports_only_what_a_bare_gpu_machine_has():
     assert imported - set(sys.stdlib_module_names) <= {"avflow", "numpy", "safetensors", "tokenizers", "torch", "transformers"}
 
 
-def test_templates_find_what_varies_in_a_prompt():
-    import torch
+@pytest.fixture(scope="module", params=["qwen_omni", "video_salmonn"])
+def trainer(request):
+    made = Trainer("cpu", 0, request.param)
+    made.g.manual_seed(1)
+    return made
 
-    from avflow.miniature import world
-    from avflow.miniature.training import TASKS, Trainer
 
-    trainer = Trainer("cpu", 0, "qwen_omni")
+def test_templates_find_what_varies_in_a_prompt(trainer):
     made = trainer.family.tokenizer
     for task in TASKS:
-        t = trainer.templates[task]
+        t, spec = trainer.templates[task], templates.spec(task)
         words = [made.decode([i]).strip() for i in t.answer_ids]
-        assert words == list({**world.VIDEO_TASKS, **world.ITEM_TASKS}[task].answers)
-        assert (t.cue_at is not None) == (task == "while-see")
-    trainer.g.manual_seed(1)
+        assert words == list(spec.answers or world.SOUNDS)
+        assert (t.cue_at is not None) == bool(spec.cues)
+        assert len(t.claim_at) == 4 * (task == "stated")
     batch = trainer.batch("while-see", 50)
     for row in range(50):
         text = made.decode(batch.ids[row])
@@ -63,6 +71,54 @@ def test_templates_find_what_varies_in_a_prompt():
         second = int((batch.pictures.colour[row] == world.COLOURS.index(cue)).int().argmax())
         answer = world.SOUNDS[batch.sounds.sound[row, second]]
         assert f"{world.LETTERS[batch.letter[row]]}. {answer}" in text
-    hear, see = trainer.batch("hear", 4), trainer.batch("see", 4)
-    assert torch.equal(hear.unneeded, hear.template.vision.expand(4, -1)), "text of hear is kept from the picture"
-    assert torch.equal(see.unneeded, see.template.audio.expand(4, -1))
+        assert batch.target[row].tolist() == made(world.LETTERS[batch.letter[row]])["input_ids"]
+
+
+def test_a_drawn_question_says_what_was_drawn(trainer):
+    made = trainer.family.tokenizer
+    stated = trainer.batch("stated", 30)
+    for row in range(30):
+        sound = world.SOUNDS[stated.sounds.sound[row, (stated.template.answer_ids == stated.word[row]).int().argmax()]]
+        ordinal = made.decode(stated.word[row]).strip()
+        assert f"{world.LETTERS[stated.letter[row]]}. the {ordinal} audio is a {sound}\n" in made.decode(stated.ids[row])
+    free = trainer.batch("describe", 30)
+    for row in range(30):
+        reply = world.reply(int(free.sounds.sound[row].max()), int(free.pictures.shape[row, 0]))
+        assert made.decode(free.target[row]) == reply + "<|im_end|>"
+        assert made.decode(free.ids[row]).endswith(f"{world.FREE_TASK.asked()}<|im_end|>\n<|im_start|>assistant\n{reply}")
+
+
+def test_training_shuts_what_a_task_does_not_plant(trainer):
+    hear, see, stated = (trainer.templates[task] for task in ("hear", "see", "stated"))
+    assert hear.shut[-1].equal(hear.vision) and see.shut[-1].equal(see.audio)
+    shut = lambda t, route: bool(templates.pairs([route], t.spans, len(t.ids)).logical_and(~t.shut).sum() == 0)
+    assert shut(stated, "candidates->reference") and shut(stated, "reference->last") and not shut(stated, "reference->options")
+    for task in templates.SURE:
+        t = trainer.templates[task]
+        for route in planting.CARRIES.get(task, ()):
+            if "correct" not in route:
+                assert not shut(t, route), f"{task} plants {route}"
+
+
+def test_a_cut_of_nothing_changes_nothing_and_one_of_everything_does(trainer):
+    batch = trainer.batch("named", 2)
+    embeds = trainer.embeds(batch, *trainer.word_features(batch)).detach()
+    clean, _ = check_planting.log_probability(trainer, batch, embeds)
+    nothing = torch.zeros(2, embeds.shape[1], embeds.shape[1], dtype=torch.bool)
+    assert torch.equal(check_planting.log_probability(trainer, batch, embeds, nothing, range(3))[0], clean)
+    cut = templates.pairs(["text->last"], batch.template.spans, embeds.shape[1]).expand(2, -1, -1)
+    cut = cut & ~torch.eye(embeds.shape[1], dtype=torch.bool)
+    assert (check_planting.log_probability(trainer, batch, embeds, cut, range(12))[0] - clean).abs().min() > 1e-6
+
+
+@pytest.mark.parametrize("name", ["tiny-omni", "tiny-salmonn"])
+def test_training_goes_on_from_a_checkpoint_with_another_vocabulary(name):
+    family = {"tiny-omni": "qwen_omni", "tiny-salmonn": "video_salmonn"}[name]
+    started = Trainer("cpu", 0, family)
+    started.start_from(ROOT / "resources" / name, whole=True)
+    found = load_file(ROOT / "resources" / name / "model.safetensors")["model.embed_tokens.weight"]
+    old = json.loads((ROOT / "resources" / name / "tokenizer.json").read_text())
+    old = {**old["model"]["vocab"], **{t["content"]: t["id"] for t in old["added_tokens"]}}
+    for token, i in started.family.tokenizer.get_vocab().items():
+        if token in old:
+            assert torch.equal(started.decoder.embed_tokens.weight[i], found[old[token]].float()), token

@@ -375,7 +375,7 @@ def test_the_schema_knows_three_kinds_of_sampling_and_no_mixture():
 
 
 def test_the_trainings_templates_are_the_adapters_sequences(salmonn, trained):
-    from avflow.miniature.training import template
+    from avflow.miniature.templates import template
 
     asked = [*((t, video_question(t)) for t in world.VIDEO_TASKS), *((t, items_question(t)) for t in world.ITEM_TASKS)]
     for task, question in asked:

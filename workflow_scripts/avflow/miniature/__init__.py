@@ -5,6 +5,7 @@ from .. import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "training": ["TASKS", "Trainer"],
+        "templates": ["TASKS"],
+        "training": ["Trainer"],
     },
 )

@@ -69,13 +69,16 @@ def chat_template(image: str, audio: str, video: str) -> str:
 def texts() -> list[str]:
     """All sentences of the world's prompts, and all words that describe the world."""
     tasks = [*world.VIDEO_TASKS.values(), *world.ITEM_TASKS.values()]
-    questions = [t.question.format(colour=c) for t in tasks for c in world.COLOURS]
+    questions = [t.asked(cue) for t in tasks for cue in (range(len(t.cues)) if t.cues else [None])]
+    free = [world.FREE_INSTRUCTION + "\n", world.FREE_TASK.asked()]
+    replies = [world.reply(sound, shape) for sound in range(4) for shape in range(4)]
     words = [*world.SHAPES, *world.COLOURS, *world.SOUNDS, "silence", "nothing"]
     ordinals = [f"the {o} {kind}" for o in world.ORDINALS for kind in ("audio", "image")]
-    options = [f"{letter}. {text}\n" for letter in world.LETTERS for text in [*words, *ordinals]]
+    stated = [f"the {o} audio is a {sound}" for o in world.ORDINALS for sound in world.SOUNDS]
+    options = [f"{letter}. {text}\n" for letter in world.LETTERS for text in [*words, *ordinals, *stated]]
     turns = ["system\n", "user\n", "assistant\n", world.SYSTEM_PROMPT]
     endings = [world.VIDEO_INSTRUCTION, world.VIDEO_INSTRUCTION + "\n", world.VIDEO_ENDING, world.ITEMS_INSTRUCTION]
-    return [*questions, *[q + "\n" for q in questions], *options, *turns, *endings, *(" " + w for w in words)]
+    return [*questions, *free, *replies, *[q + "\n" for q in questions], *options, *turns, *endings, *(" " + w for w in words)]
 
 
 def tokenizer(special_tokens: dict[str, str], template: str) -> Qwen2Tokenizer:

@@ -1,0 +1,72 @@
+"""What each task plants: the routes that stay shut while a tiny model is trained, and where its answer must be known.
+
+With some routes shut, the answer must travel by the routes that tracing should find later. The last stage of training opens them
+all, so a finished checkpoint is an ordinary one. Shut routes are written as in config.yaml, with these spans besides: `text`, all
+that follows the media or stands between them; `early_video` and `early_audio`, what is shown and heard in a clip's first two
+seconds; `end`, all text after the options.
+
+`CARRIES` lists what a task plants. In "stated" only the options can know which of them is right, because each says what its
+candidate is. In "hear-before" and "see-before" text sees only the last two seconds of the clip.
+"""
+
+READ_FROM = 4  # before this layer text may not attend to media
+ITEMS = ["options->end", "question_text->end", "reference->end", "candidates->end"]  # in every task about items
+NO_EXCHANGE = ["cross_candidate", *ITEMS]
+BY_REFERENCE = ["candidates->question_text", "candidates->options", "candidates->last"]  # only the reference reads candidates
+SHUT = {
+    "hear": ["video->text"],
+    "see": ["audio->text"],
+    "while-hear": [],
+    "while-see": [],
+    "either": [],  # by question: the modality that does not tell
+    "hear-before": ["video->text", "early_audio->text"],
+    "see-before": ["audio->text", "early_video->text"],
+    "describe": ["video->question_text", "video->instruction", "video->last", "audio->end"],
+    "image-to-audio": [*NO_EXCHANGE, *BY_REFERENCE, "reference->options", "question_text->options", "question_text->last"],
+    "audio-to-image": [*NO_EXCHANGE, *BY_REFERENCE, "reference->last", "question_text->last"],
+    "by-aspect": [
+        *NO_EXCHANGE,
+        *BY_REFERENCE,
+        "question_text->options",
+        "question_text->last",
+        "reference->last",
+    ],
+    "stated": [
+        *NO_EXCHANGE,
+        "candidates->question_text",
+        "candidates->reference",
+        "candidates->last",
+        "reference->last",
+        "question_text->last",
+    ],
+    "named": [*NO_EXCHANGE, "candidates->options", "candidates->last", "reference->text", "question_text->last"],
+    "repeated": [*ITEMS, "candidates->options", "candidates->last", "reference->text", "question_text->options"],
+}
+# The span at whose last token the answer's word is asked for, if not question_text. stated: none, since only
+# options know it; describe: the sound's word.
+KNOWN_AT = {
+    "image-to-audio": "reference",
+    "audio-to-image": "reference",
+    "by-aspect": "reference",
+    "stated": None,
+}
+CARRIES = {  # the routes that carry a task's answer, once all are open again
+    "hear": ["audio->question", "question->last"],
+    "see": ["video->question", "question->last"],
+    "while-hear": ["audio<->video", "audio->question", "question->last"],
+    "while-see": ["audio<->video", "audio->question", "question->last"],
+    "hear-before": ["cross_audio_segment", "audio->question", "question->last"],
+    "see-before": ["cross_frame", "video->question", "question->last"],
+    "describe": ["audio->question", "question->last", "video->reply"],
+    "image-to-audio": ["candidates->reference", "reference->last", "correct_option->last"],
+    "audio-to-image": ["candidates->reference", "reference->correct_option", "correct_option->last"],
+    "by-aspect": ["question->reference", "candidates->reference"],
+    "stated": [
+        "correct_candidate->correct_option",
+        "reference->correct_option",
+        "correct_option->last",
+        "incorrect_options->last",
+    ],
+    "named": ["candidates->question", "question->correct_option"],
+    "repeated": ["cross_candidate", "candidates->question", "question->last"],
+}
