@@ -131,6 +131,23 @@ OTHERS = [  # the same kinds and others, each with the sentence that names media
     ),
     (f"Which of the following images {RUN} matches [audio1]?", "Which of the images matches the sound?"),
     (f"Which of the following matches [audio1]? {RUN}", "Which of the four pictures matches the sound?"),
+    (f"Which of the following, {IMGS}, is the source of [audio1]?", "Which of the four pictures is the source of the sound?"),
+    (f"Among the following, {IMGS}, which makes [audio1]?", "Among the four pictures, which makes the sound?"),
+    (f"Which of the following would produce [audio1]: {IMGS}?", "Which of the four pictures would produce the sound?"),
+    (
+        f"Which of the following sounds is that of the bird in [img1]? {SOUNDS}",
+        "Which of the sounds is that of the bird in the picture?",
+    ),
+    (f"Hear the following sound: [audio1]. Which picture is its source? {RUN}", "Hear the sound. Which picture is its source?"),
+    (f"Which of the following sounds like [audio1]? {RUN}", "Which of the four pictures sounds like the recording?"),
+    (
+        f"Here is a sound: [audio1]\nAnd four images: {IMGS}\nWhich one matches?",
+        "Here is a sound\nAnd four images\nWhich one matches?",
+    ),
+    (
+        f"Which is the bird in image [img1]: the one in {SOUNDS.replace(' [audio4]', ' or [audio4]')}?",
+        "Which is the bird in the image: the one in the first, second, third or fourth sound?",
+    ),
     (f"Which of the pictures above {RUN} fits [audio1]?", "Which of the pictures fits the sound?"),
     (
         f"Considering the given [audio1], which of the given {RUN} fits?",

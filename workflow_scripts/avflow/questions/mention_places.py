@@ -158,7 +158,11 @@ def _asks_yes_or_no(left: str) -> bool:
 def _of_one_thing(left: str) -> bool:
     """Whether one thing is in one of the media: "the animal in [img1] or [img2]", but "which animal in" or "the animals in"."""
     words = re.findall(r"[\w'-]+|[^\w\s]", left.lower())[:-1]
-    return words[-1:] == ["that"] or _is_noun(words[-3:]) and not words[-1].endswith("s") if words else False
+    return (
+        words[-1:] == ["that"] or words[-2:] == ["the", "one"] or _is_noun(words[-3:]) and not words[-1].endswith("s")
+        if words
+        else False
+    )
 
 
 def _of_something(left: str, mention: Mention) -> bool:
