@@ -148,6 +148,17 @@ OTHERS = [  # the same kinds and others, each with the sentence that names media
         f"Which is the bird in image [img1]: the one in {SOUNDS.replace(' [audio4]', ' or [audio4]')}?",
         "Which is the bird in the image: the one in the first, second, third or fourth sound?",
     ),
+    (f"Of the four given images {IMGS}, which has the sound [audio1]?", "Of the four given images, which has the sound?"),
+    (
+        f"Given a picture of an animal [img1], which of {SOUNDS} is its call?",
+        "Given a picture of an animal, which of the four sounds is its call?",
+    ),
+    (
+        f"Here is an image of a gun, [img1]. Which of {SOUNDS} is its shot?",
+        "Here is an image of a gun. Which of the four sounds is its shot?",
+    ),
+    (f"A sound is given: [audio1]. Which of {IMGS} made it?", "A sound is given. Which of the four pictures made it?"),
+    (f"These are weapons: {RUN}. Which one fired [audio1]?", "These are weapons: the four pictures. Which one fired the sound?"),
     (f"Which of the pictures above {RUN} fits [audio1]?", "Which of the pictures fits the sound?"),
     (
         f"Considering the given [audio1], which of the given {RUN} fits?",
@@ -182,6 +193,7 @@ REFUSED = [
     (f"First listen to [audio1], then look at {RUN}. Which one fits?", "it says in which order media come ('First listen')"),
     (f"Is [audio1] made by the animal above? {RUN}", "it says where a medium stands ('above')"),
     (f"Which animal is this? [img1] {SOUNDS}", "no word names [img1]"),
+    (f"Which of {IMGS} is it? The sound: [audio1]", "no word names [audio1]"),
     ("Which fits [audio1]: (A) [img1] (B) [img2] (C) [img3] (D) [img4]?", "a tag stands behind a label of its own"),
     (f"[audio1], {IMGS}: which fits?", "two media stand side by side with no word between them"),
 ]

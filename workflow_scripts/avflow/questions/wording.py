@@ -19,7 +19,7 @@ from .tags import TAG, named
 
 JOINED = re.compile(r"\s*(?:[,;/]\s*)?(?:(?P<joint>or|and|&)\s+)?")
 SENTENCE = re.compile(r"(?<!\bvs\.)(?<!\be\.g\.)(?<!\bi\.e\.)(?<=[.?!])(?:\s+|(?=\[))|\s*\n\s*")
-LABEL = re.compile(rf"\b(?:(?:candidate|reference|given)\s+)?(?:{'|'.join(NOUN.values())})\s*\d*\s*:", re.IGNORECASE)
+LABEL = re.compile(rf"\b(?:the\s+)?(?:(?:candidate|reference|given)\s+)?(?:{'|'.join(NOUN.values())})\s*\d*\s*:", re.IGNORECASE)
 LEADING = re.compile(rf"((?:{TAG.pattern}[\s,;]*(?:(?:and|or)\s+)?)+)(?=[A-Z])")
 MARKED = re.compile(r"(?:^|[\s(,])(?:[A-Ha-h]|\d+)[.):]\s*$|\d\s*$|-$")  # a label of its own, or half a word
 SOUNDING = r"sounds?\s+(?:(?:most|more|best|exactly|just|very)\s+)*(?:like|as|similar|close|closest)\b"  # else a noun
