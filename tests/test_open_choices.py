@@ -134,6 +134,11 @@ def test_the_miniature_draws_it_on_request_and_the_paper_always():
         (choice(other={"windows": {"tiny-oni": 5}}), "mine/alternatives/other/windows names 'tiny-oni'"),
         (choice(other={"tasks": {"mini-vido": ["hear"]}}), "mine/alternatives/other/tasks names 'mini-vido'"),
         (choice(other={"spans": {"video": {"question": ["options"]}}}), "mine/alternatives/other/spans names 'video'"),
+        (choice(other={"spans": {"av_video": {"qestion": ["options"]}}}), "other/spans/av_video names 'qestion', which is not"),
+        (
+            choice(other={"layouts": {"video": "eq3"}}),
+            "other/layouts names 'eq3' for mini-video, but setting av_video has no such",
+        ),
         (choice(base={"windows": {"tiny-omni": 5}}), "mine/alternatives/base: what the rest of config.yaml says is base"),
     ],
 )
@@ -146,7 +151,7 @@ def test_a_name_that_is_not_defined_is_one_line(changes, message):
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ({"windows": {"tiny-omni": 4}}, "windows/tiny-omni"),
+        ({"windows": {"tiny-omni": 4}}, "windows/tiny-omni: 4 is even; write an odd number"),
         ({"layouts": {"mini-video": "backwards"}}, "'backwards' is not one of"),
         ({"frames": {"tiny-omni": 4}}, "other/frames is unknown; known: spans, layouts, sampling, windows, tasks"),
         ({}, "choices/mine/alternatives/other"),

@@ -535,7 +535,7 @@ def test_the_estimate_knows_what_every_figure_needs():
         ),
         (
             {"knockout": {"cuts": {"windows": {"widths": [1, 2]}}}},
-            "cuts/windows/widths/1: 2 should not be valid under {'multipleOf': 2}",
+            "cuts/windows/widths/1: 2 is even; write an odd number, so that a window has a layer in its middle",
         ),
         (
             {"knockout": {"cuts": {"graded": {"routes": ["audio=>last"]}}}},
@@ -544,6 +544,16 @@ def test_the_estimate_knows_what_every_figure_needs():
         (
             {"knockout": {"cuts": {"graded": {"routes": [{"route": "audio->last", "drawn": True}]}}}},
             "knockout/cuts/graded/routes/0/drawn: False was expected",
+        ),
+        ({"sampling": {"omni-default": {"frames": "even"}}}, "sampling/omni-default/frames: 'even' is not one of"),
+        ({"sampling": {"omni-56px": {"rate": "nominal"}}}, "sampling/omni-56px/rate is 'nominal', which has a meaning only with"),
+        (
+            {"datasets": {"worldsense": {"layout": "eq3"}}},
+            "datasets/worldsense/layout is 'eq3', but only datasets of setting items have a layout, and this one is of av_video",
+        ),
+        (
+            {"knockout": {"cuts": {"order_video": {"layouts": ["default", "eq3"]}}}},
+            "knockout/cuts/order_video/layouts names 'eq3' for mini-video, but setting av_video has no such order",
         ),
         ({"datasets": {"worldsense": {"repo": "no-owner"}}}, "datasets/worldsense/repo: 'no-owner' does not match"),
     ],

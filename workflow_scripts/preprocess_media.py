@@ -13,6 +13,7 @@ is decoded once per sampling. A clip of the miniature takes about 15 ms. --table
 
 import argparse
 import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -110,6 +111,8 @@ def main():
         except files.MediaError as error:
             pool.shutdown(cancel_futures=True)
             raise InputError(f"{error}; it was readable when probed: {arguments.remedy}") from None
+    for note in plan_table.notes(list(found.values()), how):
+        print(f"{arguments.out}: {note}", file=sys.stderr, flush=True)
     if arguments.table:
         plan_table.write(arguments.table, [found[media_id] for media_id in order])
 

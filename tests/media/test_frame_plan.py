@@ -181,6 +181,15 @@ def test_the_table_of_sampled_media_counts_the_clips_that_were_sampled_more_coar
     assert plan_table.read(other)[0]["audio_tokens"] == "", "its sampling does not say"
 
 
+def test_the_log_says_which_clips_were_reduced_to_fit():
+    rows = [row("a", 10), row("b", 384), row("c", 600), row("d", 300, text=31000)]
+    assert plan_table.notes(rows, OMNI) == [
+        "3 of 4 videos have fewer frames or pixels, to fit into 32768 tokens",
+        "1 of 4 videos fit only if their questions have few tokens",
+    ]
+    assert plan_table.notes(rows[:1], OMNI) == [] and plan_table.notes([row("b", 384, UNBOUNDED)], UNBOUNDED) == []
+
+
 def test_a_table_of_another_form_names_the_remedy(tmp_path):
     (tmp_path / "0.tsv").write_text("media_id\tframes\n")
     with pytest.raises(InputError, match="0.tsv: its columns are not those of a table of sampled media; delete it and run again"):

@@ -131,6 +131,34 @@ OTHERS = [  # the same kinds and others, each with the sentence that names media
     ),
     (f"Which of the following images {RUN} matches [audio1]?", "Which of the images matches the sound?"),
     (f"Which of the following matches [audio1]? {RUN}", "Which of the four pictures matches the sound?"),
+    (f"Which of the following, {IMGS}, is the source of [audio1]?", "Which of the four pictures is the source of the sound?"),
+    (f"Among the following, {IMGS}, which makes [audio1]?", "Among the four pictures, which makes the sound?"),
+    (f"Which of the following would produce [audio1]: {IMGS}?", "Which of the four pictures would produce the sound?"),
+    (
+        f"Which of the following sounds is that of the bird in [img1]? {SOUNDS}",
+        "Which of the sounds is that of the bird in the picture?",
+    ),
+    (f"Hear the following sound: [audio1]. Which picture is its source? {RUN}", "Hear the sound. Which picture is its source?"),
+    (f"Which of the following sounds like [audio1]? {RUN}", "Which of the four pictures sounds like the recording?"),
+    (
+        f"Here is a sound: [audio1]\nAnd four images: {IMGS}\nWhich one matches?",
+        "Here is a sound\nAnd four images\nWhich one matches?",
+    ),
+    (
+        f"Which is the bird in image [img1]: the one in {SOUNDS.replace(' [audio4]', ' or [audio4]')}?",
+        "Which is the bird in the image: the one in the first, second, third or fourth sound?",
+    ),
+    (f"Of the four given images {IMGS}, which has the sound [audio1]?", "Of the four given images, which has the sound?"),
+    (
+        f"Given a picture of an animal [img1], which of {SOUNDS} is its call?",
+        "Given a picture of an animal, which of the four sounds is its call?",
+    ),
+    (
+        f"Here is an image of a gun, [img1]. Which of {SOUNDS} is its shot?",
+        "Here is an image of a gun. Which of the four sounds is its shot?",
+    ),
+    (f"A sound is given: [audio1]. Which of {IMGS} made it?", "A sound is given. Which of the four pictures made it?"),
+    (f"These are weapons: {RUN}. Which one fired [audio1]?", "These are weapons: the four pictures. Which one fired the sound?"),
     (f"Which of the pictures above {RUN} fits [audio1]?", "Which of the pictures fits the sound?"),
     (
         f"Considering the given [audio1], which of the given {RUN} fits?",
@@ -165,6 +193,7 @@ REFUSED = [
     (f"First listen to [audio1], then look at {RUN}. Which one fits?", "it says in which order media come ('First listen')"),
     (f"Is [audio1] made by the animal above? {RUN}", "it says where a medium stands ('above')"),
     (f"Which animal is this? [img1] {SOUNDS}", "no word names [img1]"),
+    (f"Which of {IMGS} is it? The sound: [audio1]", "no word names [audio1]"),
     ("Which fits [audio1]: (A) [img1] (B) [img2] (C) [img3] (D) [img4]?", "a tag stands behind a label of its own"),
     (f"[audio1], {IMGS}: which fits?", "two media stand side by side with no word between them"),
 ]

@@ -14,7 +14,7 @@ from avflow.results.statistics import cluster_bootstrap
 from avflow.tracing import row_schemas
 
 CHOICES = {"window": {"asks": "?", "base": "3"}, "order": {"asks": "?", "base": "Eq. 1", "questions": "all"}}
-CHOICES["tasks"] = {"asks": "?", "base": "both"}
+CHOICES["tasks"] = {"asks": "?", "base": "both", "alternatives": {"with_see": {"tasks": {"d": ["see", "hear"]}}}}
 ROUTES = {"d": ["audio->question", "video->question"]}
 
 
@@ -100,6 +100,19 @@ def test_correct_answers_are_right_under_every_alternative_unless_all_count(gath
     table = sensitivity.summary(rows, ROUTES, 1, 100, 0).query("choice == 'order' and group == 'all'")
     assert table.iloc[[0, 2]]["n"].tolist() == [2, 2] and table.iloc[0]["n_right"] == 3
     assert table.iloc[0]["change"] == pytest.approx(-50), "the mean of -40 and -60"
+
+
+def test_another_order_is_compared_in_questions_in_which_the_route_is_cut_in_both(tmp_path):
+    """One question cannot be asked in the other order, and in one the base's order makes a route impossible."""
+    rows = curve(0, [0, -40, 0]) + curve(1, [0, -60, 0]) + curve(2, [0, -90, 0])
+    rows += [row | dict(applicable=row["control"] == "null") for row in curve(3, [0, 0, 0])]
+    rows += [row for i in (0, 1, 3) for row in curve(i, [0, -20, 0], layout="eq3")]
+    rows = [{"choice": "order", "differs": "", "alternative": "eq3" if r["layout"] == "eq3" else "base"} | r for r in rows]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "s.parquet")
+    table = sensitivity.summary(sensitivity.read(tmp_path / "s.parquet", CHOICES, ["m"]), ROUTES, 1, 100, 0)
+    table = table.query("group == 'all' and route == 'audio->question'").set_index("alternative")
+    assert table["n"].tolist() == [2, 2] and table["n_asked"].tolist() == [4, 3]
+    assert table["change"].tolist() == pytest.approx([-50, -20]) and table.loc["eq3", "shift"] == pytest.approx(30)
 
 
 def test_other_tasks_are_compared_though_their_questions_differ(gathered):

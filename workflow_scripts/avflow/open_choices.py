@@ -16,6 +16,7 @@ sampling make other sequences, so they have a job of their own, the analysis `se
 
 import functools
 
+from .config_checks import check_order
 from .errors import InputError
 from .study import Study
 
@@ -162,7 +163,7 @@ def _named(study: Study, dataset: str) -> set:
 
 
 def _check(study: Study) -> None:
-    """Raise InputError if a choice names an unknown dataset, model or sampling, or has an alternative called base."""
+    """Raise InputError if a choice names an unknown dataset, model, sampling, span or order, or calls an alternative base."""
     config = study.config
     datasets, models = ["video", "items", *config["datasets"]], list(config["models"])
     taken = [name for name in config["knockout"]["cuts"] if name == ANALYSIS or name.startswith(f"{ANALYSIS}_")]
@@ -181,8 +182,16 @@ def _check(study: Study) -> None:
             names += [(f"{where}/{key}", other.get(key, []), models) for key in ("sampling", "windows")]
             names.append((f"{where}/sampling", other.get("sampling", {}).values(), config["sampling"]))
             names.append((f"{where}/spans", other.get("spans", []), config["spans"]))
+            for setting, unions in other.get("spans", {}).items():
+                names.append((f"{where}/spans/{setting}", unions, config["spans"].get(setting, unions)))
     for where, used, known in names:
         for name in used:
             if name not in known:
                 known = ", ".join(known)
                 raise InputError(f"config.yaml: sensitivity/{where} names {name!r}, which is not defined; defined: {known}")
+    for choice, told in _all(study).items():
+        for name, other in told["alternatives"].items():
+            where = f"sensitivity/choices/{choice}/alternatives/{name}/layouts"
+            for dataset in asked(study):
+                orders = [order for of, order in other.get("layouts", {}).items() if of in _named(study, dataset)]
+                check_order(where, dataset, study.setting(dataset), orders)

@@ -8,16 +8,15 @@ each rule's jobs are told. A bad configuration raises InputError with one line. 
 Snakemake.
 """
 
-import functools
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from . import places
+from .config_checks import check_names, check_order, check_sampling, check_schema
 from .errors import InputError
 
 SETTINGS_OF = {"video": "av_video", "items": "items"}  # role of a dataset in a study -> the setting it must have
-RENAMED = {("tables", "published"): "shipped"}  # (key, value) of earlier versions -> the value's new name
 
 
 class Study:
@@ -31,7 +30,7 @@ class Study:
         check_schema(config)
         self.config, self.folder = config, Path(folder)
         self.name: str = config["study"]
-        _check_names("study", [self.name], config["studies"])
+        check_names("study", [self.name], config["studies"])
         self.chosen: dict = config["studies"][self.name]
         self.main_model: str = self.chosen["main_model"]
         self.video: str = self.chosen["video"]
@@ -48,6 +47,7 @@ class Study:
         self.swept: list[str] = [name for name in self.settings.values() if name in self.tried]  # discards after every layer
         self.cuts: dict[str, dict] = {name: _plain(analysis) for name, analysis in config["knockout"]["cuts"].items()}
         self.analyses: list[str] = [name for name in self.cuts if self.cut_in(name)]
+        self._check_orders()
         self.attended: list[str] = [d for d in self.datasets if self.asked("attention", d) is not None]
         self.kept_open: list[str] = [  # datasets that are also answered with only the found routes open
             d
@@ -223,20 +223,34 @@ class Study:
     def _check_every_name(self) -> None:
         config, where, chosen = self.config, f"studies/{self.name}", self.chosen
         datasets = ["video", "items", *config["datasets"]]
-        _check_names(f"{where}/models", chosen["models"], config["models"])
-        _check_names(f"{where}/main_model", [self.main_model], chosen["models"])
-        _check_names(f"{where}/datasets", chosen["datasets"], config["datasets"])
-        _check_names(f"{where}/video and items", [self.video, self.items], chosen["datasets"])
-        _check_names("datasets (their setting)", map(self.setting, chosen["datasets"]), config["spans"])
-        _check_names(f"{where}/discards", self.tried, config["datasets"])
-        _check_names("pruning/kinds (for discards)", map(self.setting, self.tried), config["pruning"]["kinds"])
+        check_names(f"{where}/models", chosen["models"], config["models"])
+        check_names(f"{where}/main_model", [self.main_model], chosen["models"])
+        check_names(f"{where}/datasets", chosen["datasets"], config["datasets"])
+        check_names(f"{where}/video and items", [self.video, self.items], chosen["datasets"])
+        check_names("datasets (their setting)", map(self.setting, chosen["datasets"]), config["spans"])
+        check_names(f"{where}/discards", self.tried, config["datasets"])
+        check_names("pruning/kinds (for discards)", map(self.setting, self.tried), config["pruning"]["kinds"])
         for name, analysis in config["knockout"]["cuts"].items():
-            _check_names(f"knockout/cuts/{name}/datasets", analysis["datasets"], datasets)
+            check_names(f"knockout/cuts/{name}/datasets", analysis["datasets"], datasets)
         for part in ("attention", "sufficiency"):
-            _check_names(f"{part}/datasets", config[part]["datasets"], datasets)
-        _check_names("sufficiency/analyses", config["sufficiency"]["analyses"], config["knockout"]["cuts"])
+            check_names(f"{part}/datasets", config[part]["datasets"], datasets)
+        check_names("sufficiency/analyses", config["sufficiency"]["analyses"], config["knockout"]["cuts"])
         for name, model in config["models"].items():
-            _check_names(f"models/{name}/sampling", [model["sampling"]], config["sampling"])
+            check_names(f"models/{name}/sampling", [model["sampling"]], config["sampling"])
+        for name, how in config["sampling"].items():
+            check_sampling(name, how)
+
+    def _check_orders(self) -> None:
+        for name, dataset in self.config["datasets"].items():
+            if "layout" in dataset and dataset["setting"] != "items":
+                raise InputError(
+                    f"config.yaml: datasets/{name}/layout is {dataset['layout']!r}, but only datasets of setting items have a"
+                    f" layout, and this one is of {dataset['setting']}; remove it"
+                )
+        for analysis in self.analyses:
+            for dataset in self.cut_in(analysis):
+                orders = self.budget(analysis, dataset).get("layouts", [])
+                check_order(f"knockout/cuts/{analysis}/layouts", dataset, self.setting(dataset), orders)
 
     def _check_checkpoints(self) -> None:
         for name in self.chosen["models"]:
@@ -287,49 +301,3 @@ def _plain(analysis: dict) -> dict:
     if "datasets" in plain:
         plain["datasets"] = {name: _plain(special) for name, special in plain["datasets"].items()}
     return plain
-
-
-def _check_names(where: str, names: Iterable[str], known: Iterable[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise InputError(f"config.yaml: {where} names {name!r}, which is not defined; defined: {', '.join(known)}")
-
-
-def check_schema(config: dict) -> None:
-    """Check a configuration against schemas/config.schema.yaml and fill in defaults. Raises InputError that names one mistake."""
-    from jsonschema.exceptions import best_match
-
-    for (key, value), new in RENAMED.items():
-        if config.get(key) == value:
-            raise InputError(f"config.yaml: {key} is {value!r}, which is now called {new!r}; write {key}: {new}")
-    if error := best_match(_validator().iter_errors(config)):
-        raise InputError(f"config.yaml: {_mistake(error)}")
-
-
-def _mistake(error) -> str:
-    """What a jsonschema error says of a key: that it is unknown, beside those that are known, or what its value must be."""
-    where = "/".join(map(str, error.absolute_path))
-    if error.validator == "additionalProperties" and error.validator_value is False:
-        known = error.schema.get("properties", {})
-        unknown = next(key for key in error.instance if key not in known)
-        return f"{where}/{unknown} is unknown; known: {', '.join(known)}".lstrip("/")
-    meaning = " ".join(str(error.schema.get("description", "")).split())
-    return f"{where}: {error.message}" + (f"; {meaning}" if meaning else "")
-
-
-@functools.cache
-def _validator():
-    """The schema's validator, which also fills in defaults."""
-    import jsonschema
-    import yaml
-
-    schema = yaml.safe_load((places.REPOSITORY / "schemas/config.schema.yaml").read_text(encoding="utf-8"))
-    properties = jsonschema.Draft202012Validator.VALIDATORS["properties"]
-
-    def with_defaults(validator, known, instance, within):
-        for name, about in known.items():
-            if "default" in about and isinstance(instance, dict):
-                instance.setdefault(name, about["default"])
-        yield from properties(validator, known, instance, within)
-
-    return jsonschema.validators.extend(jsonschema.Draft202012Validator, {"properties": with_defaults})(schema)

@@ -66,3 +66,14 @@ def summary(rows: list[dict]) -> dict:
         "sound_cut": sum(float(r["unheard"]) > 0 for r in rows),
         "most_tokens": max(tokens, default=0),
     }
+
+
+def notes(rows: list[dict], how: Sampling) -> list[str]:
+    """What a reader of the log should know of media: clips that were reduced to fit, and those that may not fit even so."""
+    videos = [r for r in rows if r["kind"] == "video"]
+    reduced = sum(int(r["divisor"]) > 1 or bool(int(r["shrunk"])) for r in videos)
+    tight = sum(not int(r["fits"]) for r in videos)
+    found = [f"{reduced} of {len(videos)} videos have fewer frames or pixels, to fit into {how.max_tokens} tokens"] * (
+        reduced > 0
+    )
+    return found + [f"{tight} of {len(videos)} videos fit only if their questions have few tokens"] * (tight > 0)

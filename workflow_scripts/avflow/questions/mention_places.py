@@ -38,7 +38,7 @@ def put(left: str, mention: Mention, right: str) -> tuple[str, str]:
     bracketed = left.rstrip().endswith("(") and right.lstrip().startswith(")")
     if bracketed:
         left, right = left.rstrip()[:-1], right.lstrip()[1:]
-    for rule in (_named_before, _of_its_noun, _in_apposition):
+    for rule in (_named_before, _named_earlier, _of_its_noun, _in_apposition):
         if done := rule(left, mention, right, bracketed):
             return _with_comma(*done)
     if bracketed:
@@ -89,6 +89,21 @@ def _after_noun(kept: str, mark: str, rest: str, right: str) -> str:
     if mark == ":" and rest[:1].isalnum():
         return f", {rest}"
     return rest if rest[:1] in (*",.?!;:)",) else right
+
+
+def _named_earlier(left, mention, right, bracketed):
+    """The clause names the medium, and the tags only follow it: "a picture of a gun [img1]", "A sound is given: [audio1]."."""
+    noun, rest = NOUN[mention.kind], right.lstrip()
+    if mention.shared or not mention.whole:
+        return None
+    if left.rstrip().endswith(":") and rest[:1] in ("", "."):
+        clause = re.split(r"[.;?!]", left)[-1]
+        return (left.rstrip()[:-1], rest) if re.search(rf"\b(?:{noun})\b", clause, re.IGNORECASE) else None
+    found = re.search(rf"\b(?:{noun})\s+of\s+((?:[\w'-]+\s+){{1,4}}?[\w'-]+)(,?)\s*$", left, re.IGNORECASE)
+    if not found or mention.count > 1 or found[2] and rest[:1] not in (",", ".", "?"):
+        return None
+    words = found[1].lower().split()
+    return (left[: found.end(1)], right) if _is_noun(words) and not set(words) & (CLOSED - DETERMINERS) else None
 
 
 def _of_its_noun(left, mention, right, bracketed):
@@ -143,8 +158,9 @@ def _plain(left, mention, right, noun=""):
         left, last = f"{_without(left)}{'each' if last == 'every' else left.split()[-1]} of ", "of"
     if last == "of" and not noun and _of_something(left, mention):
         left, last = f"{_without(left)}in ", "in"
+    lists = left.rstrip().endswith(":") and (mention.joint == "or" or right.lstrip()[:1] == "?")
     either = mention.joint == "or" and (last not in CHOOSING or _asks_yes_or_no(left) or _of_one_thing(left))
-    singly = either or left.rstrip().endswith(":") or last in ("either", "whether")
+    singly = either or lists or last in ("either", "whether")
     singly = singly and last not in ("are", "were")
     words = mention.words(noun or ("" if singly else _noun_for(left, mention, last, right)), singly)
     space = " " if left and not left[-1].isspace() and left[-1] not in "(\"'“‘" else ""
@@ -158,7 +174,11 @@ def _asks_yes_or_no(left: str) -> bool:
 def _of_one_thing(left: str) -> bool:
     """Whether one thing is in one of the media: "the animal in [img1] or [img2]", but "which animal in" or "the animals in"."""
     words = re.findall(r"[\w'-]+|[^\w\s]", left.lower())[:-1]
-    return words[-1:] == ["that"] or _is_noun(words[-3:]) and not words[-1].endswith("s") if words else False
+    return (
+        words[-1:] == ["that"] or words[-2:] == ["the", "one"] or _is_noun(words[-3:]) and not words[-1].endswith("s")
+        if words
+        else False
+    )
 
 
 def _of_something(left: str, mention: Mention) -> bool:
@@ -183,7 +203,8 @@ def _held(before: str) -> tuple[int, str | None]:
     end = len(before)
     for word in reversed(words[-4:]):
         text = word[0].lower()
-        if before[word.end() : end].strip() or text in PREPOSITIONS or text in VERBS - {"that", "best", "most"}:
+        adjective = text in DESCRIBED and _last(before[: word.start()]) in DETERMINERS  # "the four given images"
+        if before[word.end() : end].strip() or text in PREPOSITIONS and not adjective or text in VERBS - {"that", "best", "most"}:
             break
         if text in DETERMINERS:
             found = (word.start(), text) if not found or text not in NUMBERS or found[1] in NUMBERS else found

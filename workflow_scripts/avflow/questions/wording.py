@@ -14,16 +14,21 @@ from ..errors import Unusable
 from .media_words import NOUN, is_named, mention_of
 from .mention_places import put
 from .question import MediaItem
-from .sentence_words import VERBS
+from .sentence_words import OPENING, VERBS
 from .tags import TAG, named
 
 JOINED = re.compile(r"\s*(?:[,;/]\s*)?(?:(?P<joint>or|and|&)\s+)?")
 SENTENCE = re.compile(r"(?<!\bvs\.)(?<!\be\.g\.)(?<!\bi\.e\.)(?<=[.?!])(?:\s+|(?=\[))|\s*\n\s*")
-LABEL = re.compile(rf"\b(?:(?:candidate|reference|given)\s+)?(?:{'|'.join(NOUN.values())})\s*\d*\s*:", re.IGNORECASE)
+LABEL = re.compile(rf"\b(?:the\s+)?(?:(?:candidate|reference|given)\s+)?(?:{'|'.join(NOUN.values())})\s*\d*\s*:", re.IGNORECASE)
 LEADING = re.compile(rf"((?:{TAG.pattern}[\s,;]*(?:(?:and|or)\s+)?)+)(?=[A-Z])")
 MARKED = re.compile(r"(?:^|[\s(,])(?:[A-Ha-h]|\d+)[.):]\s*$|\d\s*$|-$")  # a label of its own, or half a word
-FOLLOWING = re.compile(rf"\b(the|these)\s+following\s+(?!(?:{'|'.join(sorted(VERBS))})\b)(?=[a-z\[])", re.IGNORECASE)
-LISTED = re.compile(rf"\bthe following(?=\s+(?:{'|'.join(sorted(VERBS))})\b)", re.IGNORECASE)
+SOUNDING = r"sounds?\s+(?:(?:most|more|best|exactly|just|very)\s+)*(?:like|as|similar|close|closest)\b"  # else a noun
+ACTING = rf"(?:(?:{'|'.join(sorted(VERBS - {'sound', 'sounds'}))})\b|{SOUNDING})"
+FOLLOWING = re.compile(rf"\b(the|these)\s+following\s+(?!{ACTING})(?=[a-z\[])", re.IGNORECASE)
+LISTED = re.compile(rf"\bthe following(?=\s+{ACTING})", re.IGNORECASE)
+RUN = r"(?P<run>\[(?P<tag>audio|img|video)\d+\](?:[\s,;/]*(?:(?:and|or|&)\s+)?\[(?P=tag)\d+\])+)"  # tags of one kind
+LISTED_LAST = re.compile(rf"{LISTED.pattern}(?P<asked>[^.?!]*?)\s*[:,-]\s*{RUN}(?=\s*(?:[.?!]|$))", re.IGNORECASE)
+INSERTED = re.compile(rf"\bthe following,\s*{RUN}\s*,", re.IGNORECASE)  # "the following, [img1], [img2], is .."
 MEDIA = "|".join(NOUN.values())
 AROUND = re.compile(
     rf"\b(?P<the>the|these)\s+(?:above|below)(?=(?:\s+\w+){{0,2}}\s+(?:{MEDIA})\b)"
@@ -55,7 +60,7 @@ def reworded(text: str, media: tuple[MediaItem, ...]) -> str:
             alone.append(sentence)
         else:
             written.append(_named(sentence, media, lambda medium: True))
-    found = " ".join(written)
+    found = "".join(s + (" " if s.endswith((".", "?", "!")) else "\n") for s in written).strip()  # as they were divided
     if LISTED.search(found) and (choice := _choices("", alone, media)):
         found = LISTED.sub(choice[-1].removeprefix("Choose from ")[:-1], found)
     found = " ".join([found, *_choices(found, alone, media)]).strip()
@@ -83,9 +88,17 @@ def with_repeats_named(text: str, media: tuple[MediaItem, ...]) -> str:
 def _unplaced(text: str) -> str:
     """The text without words that say where media stand, where it means the same without them: "the following pictures"."""
     text = re.sub(r"\s+(?=[,.;:?!](?:\s|$))", "", re.sub(r"[^\S\n]+", " ", text)).strip()
+    text = LISTED_LAST.sub(r"\g<run>\g<asked>", text)  # "which of the following makes [audio1]: [img1], [img2]?"
+    text = INSERTED.sub(lambda found: f"the {found['run']}{',' if _opens(text, found) else ''}", text)
     text = re.sub(r"\b(the|these) following\s*:?\s*(?=\[)", r"\1 ", text, flags=re.IGNORECASE)
     text = FOLLOWING.sub(r"\1 ", text)
     return AROUND.sub(lambda found: found["the"] or found["what"], text)
+
+
+def _opens(text: str, found: re.Match) -> bool:
+    """Whether the words before a match in their sentence are an opening such as "Among", which a comma ends."""
+    before = SENTENCE.split(text[: found.start()])[-1].split()
+    return bool(before) and before[0].lower() in OPENING
 
 
 def _sentences(text: str) -> list[str]:

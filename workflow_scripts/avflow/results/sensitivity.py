@@ -20,7 +20,8 @@ def read(path, choices: dict, models) -> pd.DataFrame:
     """Rows of the real cuts and null rows of all choices, with `change`, the % change of the answer's probability.
 
     choices: choice -> its entry in config.yaml. A choice of correct answers keeps the questions that are right under the base and
-    under every alternative that asks them; a choice of all questions keeps all, with the change of the answer given.
+    under every alternative that asks them; a choice of all questions keeps all, with the change of the answer given. A route's
+    cuts are counted in questions in which every alternative cuts it that cuts it at all, unless the choice is one of tasks.
     """
     columns = [
         *BY,
@@ -41,9 +42,23 @@ def read(path, choices: dict, models) -> pd.DataFrame:
     every = rows["choice"].map(lambda name: choices[name].get("questions") == "all")
     rows = rows.assign(change=100 * (np.exp(rows["logp_base"]) / rows["p_base_clean"] - 1), counted=right | every)
     rows = rows[rows["applicable"].fillna(False).astype(bool) | (rows["control"] == "null")]
+    rows["counted"] &= _cut_everywhere(rows) | rows["choice"].map(lambda name: _other_tasks(choices[name]))
     place = rows["model"].map(list(models).index) * len(choices) + rows["choice"].map(list(choices).index)
     first = rows["alternative"] != BASE
     return rows.iloc[np.lexsort((first, place))].reset_index(drop=True)
+
+
+def _cut_everywhere(rows: pd.DataFrame) -> pd.Series:
+    """Whether all alternatives that cut a row's route in any question cut it in this one (rows,); true for null rows."""
+    place, cuts = ["model", "dataset", "choice", "route"], rows[rows["control"] != "null"]
+    everywhere = cuts.groupby(place)["alternative"].transform("nunique")
+    here = cuts.groupby([*place, "question_id"])["alternative"].transform("nunique")
+    return (here == everywhere).reindex(rows.index, fill_value=True)
+
+
+def _other_tasks(choice: dict) -> bool:
+    """Whether an alternative of a choice asks other tasks, so that its questions are not the base's."""
+    return any("tasks" in other for other in choice.get("alternatives", {}).values())
 
 
 def cuts_of(rows: pd.DataFrame, **where) -> pd.DataFrame:
