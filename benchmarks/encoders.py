@@ -1,0 +1,131 @@
+"""Time the encoders of both families in real shapes, attention segment by segment (sdpa) and in one kernel, in turns.
+
+    python benchmarks/encoders.py --out benchmarks/encoders.json      on one GPU, about two minutes
+    python benchmarks/encoders.py --smoke --out /tmp/encoders.json    tiny shapes, to see that it runs
+
+Weights and inputs are random. Cases: a clip of 15 seconds in 720p as each family samples it, one picture, a sound. Each way runs
+`REPEATS` times in turns, after warm-ups; medians are kept. Kernels and their summed time come from one profiled run. Errors are
+against the same weights in fp32 with sdpa: the norm of the difference over the norm, for both ways.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+from transformers import Qwen2_5_VLConfig, Qwen2_5OmniThinkerConfig
+from transformers.models.qwen2_5_omni.modeling_qwen2_5_omni import Qwen2_5OmniAudioEncoder, Qwen2_5OmniVisionEncoder
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts"))
+from avflow.models import segment_attention  # noqa: E402
+
+VISION = dict(depth=32, hidden_size=1280, intermediate_size=3420, num_heads=16, fullatt_block_indexes=[7, 15, 23, 31])
+AUDIO = dict(d_model=1280, encoder_layers=32, encoder_attention_heads=20, encoder_ffn_dim=5120, n_window=100, output_dim=2048)
+SMALL = dict(depth=4, hidden_size=64, intermediate_size=96, num_heads=4, fullatt_block_indexes=[1, 3])
+SMALL_AUDIO = dict(d_model=64, encoder_layers=2, encoder_attention_heads=4, encoder_ffn_dim=96, n_window=100, output_dim=64)
+REPEATS, WARM_UPS = 9, 3
+PATCH = 3 * 2 * 14 * 14
+
+
+def towers(smoke: bool) -> dict:
+    """name -> (tower in fp32, cases as name -> inputs by keyword)."""
+    vision = SMALL | dict(out_hidden_size=64) if smoke else VISION | dict(out_hidden_size=2048)
+    omni = Qwen2_5OmniThinkerConfig(vision_config=vision, audio_config=SMALL_AUDIO if smoke else AUDIO)
+    vl = Qwen2_5_VLConfig(vision_config=vision)
+
+    def video(*grid):
+        return dict(hidden_states=torch.randn(grid[0] * grid[1] * grid[2], PATCH), grid_thw=torch.tensor([grid]))
+
+    def sound(frames):
+        return dict(input_features=torch.randn(128, frames), feature_lens=torch.tensor([frames]))
+
+    few = dict(clip=video(2, 8, 12), picture=video(1, 8, 12))
+    make = lambda kind, config: kind._from_config(config, attn_implementation="sdpa").eval()
+    clip = dict(clip=video(15, 46, 66), picture=video(1, 46, 66))  # 45,540 and 3,036 patches
+    return {
+        "Qwen2.5-Omni, vision": (make(Qwen2_5OmniVisionEncoder, omni.vision_config), few if smoke else clip),
+        "Qwen2.5-Omni, sound": (
+            make(Qwen2_5OmniAudioEncoder, omni.audio_config),
+            {"sound": sound(450)} if smoke else {"sound of 15 s": sound(1500)},
+        ),
+        "video-SALMONN 2+, vision": (
+            make(Qwen2_5_VisionTransformerPretrainedModel, vl.vision_config),
+            few if smoke else {"clip": video(75, 34, 60)},  # 150 frames of 61,250 pixels at most share 95 % of 768 x 61,250
+        ),
+    }
+
+
+def output_of(found) -> torch.Tensor:
+    pooled = getattr(found, "pooler_output", None)
+    return found.last_hidden_state if pooled is None else pooled
+
+
+@torch.inference_mode()
+def measure(tower, inputs: dict, device: str, dtype) -> dict:
+    """Times in ms, kernels and errors of one case, by way of attention."""
+    inputs = {k: v.to(device) for k, v in inputs.items()}
+    floats = {k: v.to(dtype) if v.is_floating_point() else v for k, v in inputs.items()}
+    synchronise = torch.cuda.synchronize if device == "cuda" else lambda: None
+    way = {"segments": "sdpa", "joined": segment_attention.NAME}
+
+    def run(name):
+        tower.config._attn_implementation = way[name]
+        synchronise()
+        began = time.perf_counter()
+        out = tower(**floats)
+        synchronise()
+        return 1000 * (time.perf_counter() - began), output_of(out)
+
+    exact_tower = tower.float()
+    tower.config._attn_implementation = "sdpa"
+    exact = output_of(exact_tower(**inputs))
+    tower.to(dtype)
+    found = {}
+    for name in way:
+        out = run(name)[1].float()
+        found[name] = {"error": ((out - exact).norm() / exact.norm()).item()}
+    for _ in range(WARM_UPS):
+        for name in way:
+            run(name)
+    times = {name: [] for name in way}
+    for _ in range(REPEATS):
+        for name in way:
+            times[name].append(run(name)[0])
+    for name in way:
+        found[name] |= {"ms": statistics.median(times[name]), "low": min(times[name]), "high": max(times[name])}
+        if device == "cuda":
+            with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profiled:
+                run(name)
+            kernels = [e for e in profiled.events() if e.device_type == torch.autograd.DeviceType.CUDA]
+            found[name] |= {"kernels": len(kernels), "kernel_ms": sum(e.device_time for e in kernels) / 1000}
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--smoke", action="store_true")
+    arguments = parser.parse_args()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    torch.manual_seed(0)
+    rows = []
+    for name, (tower, cases) in towers(arguments.smoke).items():
+        tower.to(device)
+        for case, inputs in cases.items():
+            found = measure(tower, inputs, device, dtype)
+            row = {"encoder": name, "case": case, "device": torch.cuda.get_device_name() if device == "cuda" else "cpu"}
+            row |= {"torch": torch.__version__, "dtype": str(dtype).removeprefix("torch."), **found}
+            rows.append(row)
+            ways = ", ".join(f"{way} {x['ms']:.1f} ms (error {x['error']:.1e})" for way, x in found.items())
+            print(f"{name}, {case}: {ways}", flush=True)
+        tower.to("cpu")
+    arguments.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
