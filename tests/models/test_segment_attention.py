@@ -54,3 +54,20 @@ def test_a_mask_is_refused_and_a_cpu_keeps_its_attention(model):
         segment_attention.attend(None, q, q, q, attention_mask=torch.ones(2, 2), cu_seq_lens_q=torch.tensor([0, 2]))
     for tower in towers(model):
         assert tower.config._attn_implementation == "sdpa"
+
+
+@pytest.mark.parametrize("fault", ["shifted", "missing"])
+def test_a_kernel_that_computes_something_else_is_not_used(fault, monkeypatch):
+    segment_attention.agrees.cache_clear()
+    assert segment_attention.agrees(torch.device("cpu"), torch.float32)
+    kernel = segment_attention._kernel
+
+    def broken(q, k, v, bounds, longest, scale):
+        if fault == "missing":
+            raise RuntimeError("no kernel image is available")
+        return kernel(q, k, v, torch.tensor([0, 8, 9, 40]), longest, scale)
+
+    monkeypatch.setattr(segment_attention, "_kernel", broken)
+    segment_attention.agrees.cache_clear()
+    assert not segment_attention.agrees(torch.device("cpu"), torch.float32)
+    segment_attention.agrees.cache_clear()
