@@ -1,7 +1,11 @@
 """Intervals against scipy, published values and analytic cases. benchmarks/intervals.py measures their coverage."""
 
+import ast
+import inspect
+
 import numpy as np
 import pytest
+from conftest import SCRIPTS
 from scipy import stats
 
 from avflow.errors import InputError
@@ -93,6 +97,29 @@ def test_an_interval_does_not_depend_on_what_else_is_analysed_nor_on_its_shape()
     for analyse in (cluster_bootstrap, simultaneous_band, sign_flip):
         flat, shaped = analyse(values, clips, 300), analyse(values.reshape(-1, 2, 3), clips, 300)
         assert all(x.shape == (2, 3) and np.array_equal(x.ravel(), y) for x, y in zip(shaped, flat))
+
+
+INTERVALS = {f.__name__: f for f in (cluster_bootstrap, simultaneous_band, paired_score_interval)}
+
+
+def levels(code):
+    """The lines of a text that ask for an interval with a level of their own."""
+    for node in ast.walk(ast.parse(code)):
+        name = getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
+        if name in INTERVALS:
+            place = list(inspect.signature(INTERVALS[name]).parameters).index("level")
+            if len(node.args) > place or "level" in {keyword.arg for keyword in node.keywords}:
+                yield node.lineno
+
+
+def test_every_interval_that_is_shown_has_the_same_95_percent():
+    assert {f.__name__: inspect.signature(f).parameters["level"].default for f in INTERVALS.values()} == dict.fromkeys(
+        INTERVALS, 0.95
+    )
+    of_its_own = {path.name: list(levels(path.read_text())) for path in sorted(SCRIPTS.rglob("*.py"))}
+    assert len(of_its_own) > 100 and [name for name, lines in of_its_own.items() if lines] == []
+    for call in ("cluster_bootstrap(x, c, 9, 0, 0.8)", "statistics.simultaneous_band(x, c, level=0.8)"):
+        assert list(levels(call)) == [1], "it would be found"
 
 
 def test_bad_input_to_an_interval_is_named():
