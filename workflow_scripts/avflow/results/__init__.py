@@ -13,7 +13,6 @@ __getattr__, __dir__, __all__ = attach(
         "effects": ["Effects", "Reading", "relative_change"],
         "explorer_data": ["Block", "curves_of", "subsets"],
         "reliance": ["SENSES"],
-        "significance": ["mcnemar", "sign_flip"],
         "statistics": [
             "Clustered",
             "cluster_bootstrap",
