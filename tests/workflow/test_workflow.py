@@ -163,6 +163,7 @@ def test_table_4_has_every_setting_of_every_part(done):
     columns = "model setting task n accuracy change ci_low ci_high flops_llm kv_bytes prefill_ms encoder_ms decode_ms_per_token"
     for block, kinds in ((video, ["Ques", "Audio", "Video"]), (items, ["Ques", "Ref", "Cand"])):
         assert list(block.columns)[:13] == columns.split()
+        assert list(block.columns)[-4:] == ["n_swept", "swept_change_earlier", "swept_change", "swept_change_later"]
         for _, task in block.groupby(["part", "dataset", "task"]):
             assert list(task["setting"]) == ["none", *kinds, "All"]
             base, other = task.iloc[0], task.iloc[1:]

@@ -1,4 +1,4 @@
-"""Turn rows into numbers: effects, intervals, tests, claims, Tables 1 to 4, and the paper's published numbers.
+"""Turn rows into numbers: effects, intervals, claims, Tables 1 to 4, and the paper's published numbers.
 
 Nothing here draws.
 """
