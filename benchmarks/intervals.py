@@ -1,15 +1,15 @@
-"""Measure how often the intervals of avflow hold the truth, and how often its tests give false positives.
+"""Measure how often the intervals of avflow hold the truth, and how often a loss is wrongly shown to be small.
 
     OMP_NUM_THREADS=1 .venv/bin/python benchmarks/intervals.py --out benchmarks/intervals.json     about 5 minutes, one core
     .venv/bin/python benchmarks/intervals.py --share 0.02 --out /tmp/intervals.json                to see that it runs
 
-The intervals are those of avflow/results/statistics.py, the tests those of avflow/results/significance.py. Worlds with a known
-truth are simulated and analysed like results. All results are percentages:
+The intervals are those of avflow/results/statistics.py. Worlds with a known truth are simulated and analysed like results. All
+results are percentages:
 
     coverage      of nominal 95 % intervals
     missed_low    the whole interval lies above the truth; missed_high: below it
     within        true: coverage is 93 to 97
-    rate          false positives of a nominal 5 % test; of non-inferiority (nominal 2.5 %), when the true loss is the margin
+    rate          false positives of non-inferiority (nominal 2.5 %), when the true loss is the margin
     se            Monte Carlo standard error of coverage or rate
 
 Intervals see effects of five kinds:
@@ -19,9 +19,6 @@ Intervals see effects of five kinds:
     rare          the same, but only 5 % fall
     unbounded     lognormal: gains exceed losses
     answers       right or wrong, 90 % right
-
-Tests see `normal` effects, `control` (the difference of two `relative` ones), and `relative` ones less their true mean. The last
-stay skewed, which violates the assumption of sign flips.
 
 With `questions` "1-4", each clip has one to four questions, which share half of their effects. A band covers 6 routes x 12
 layers, correlated by 0.9 from layer to layer and by 0.5 between routes. For comparison, the results also have the percentile
@@ -35,17 +32,15 @@ import time
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import binom, norm
+from scipy.stats import norm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts"))
 from avflow.results import (
     Clustered,
     cluster_bootstrap,
-    mcnemar,
     non_inferior,
     paired_change,
     paired_score_interval,
-    sign_flip,
     simultaneous_band,
 )
 
@@ -182,43 +177,12 @@ def changes(worlds: int, rng):
                     yield about | covered(*ends.T, 100 * (won - lost))
 
 
-def called_by_mcnemar(changed: int) -> float:
-    """False-positive rate of McNemar's test when `changed` answers change, each equally likely lost or won."""
-    most = -1
-    while 2 * most + 2 < changed and mcnemar(most + 1, changed - most - 1) <= 0.05:
-        most += 1
-    return 2 * float(binom.cdf(most, changed, 0.5))
-
-
-def wrong_calls(worlds: int, rng):
-    """False positives of sign flips (pointwise, and family-wise over layers and routes), McNemar, and non-inferiority."""
-    for kind in ("normal", "control", "relative"):
-        for questions in QUESTIONS:
-            for k in CLUSTERS:
-                alone, family = [], []
-                for world in range(worlds if k < 1000 else worlds // 2):  # half as many for 1,000 clips: slow, and least at risk
-                    clusters = clips(k, questions, rng)
-                    values, true = effect(kind.replace("control", "relative"), field(clusters, rng))
-                    if kind == "control":  # the difference of two effects of one distribution
-                        values, true = values - effect("relative", field(clusters, rng))[0], 0.0
-                    p, corrected = sign_flip(values - true, clusters, 1000, world)
-                    alone.append((p <= 0.05).mean())
-                    family.append(bool((corrected <= 0.05).any()))
-                about = {"effects": kind, "questions": questions, "clusters": k}
-                rate, se = 100 * np.mean(alone), 100 * np.std(alone) / np.sqrt(len(alone))
-                yield {"case": "sign flips", "method": "alone", **about, "rate": round(rate, 1), "se": round(se, 2)}
-                yield {"case": "sign flips", "method": "family-wise", **about, **dict(zip(("rate", "se"), percent(family)))}
-    for changed in (0.04, 0.1, 0.4):
-        for n in CLUSTERS:
-            sizes = np.arange(n + 1)  # numbers of changed answers
-            likely = binom.pmf(sizes, n, changed)
-            rate = sum(100 * p * called_by_mcnemar(m) for m, p in zip(sizes.tolist(), likely) if p > 1e-6)
-            about = {"case": "McNemar", "method": "exact", "changed": changed, "questions": "1", "clusters": n}
-            yield about | {"rate": round(float(rate), 1)}
+def losses(worlds: int, rng):
+    """False positives of non-inferiority: the true loss is the margin."""
     for questions in QUESTIONS:
         for k in CLUSTERS:
             shown = []
-            for world in range(3 * worlds):
+            for world in range(worlds):
                 clusters = clips(k, questions, rng)
                 low = paired_change(*answers(0.08, 0.03, clusters, rng), clusters, 1000, world)[1]
                 shown.append(non_inferior(low, 5.0))
@@ -232,9 +196,9 @@ def main():
     parser.add_argument("--share", type=float, default=1.0, help="share of the worlds to simulate")
     arguments = parser.parse_args()
     rng, found = np.random.default_rng(0), []
-    for part, worlds in ((means, 4000), (bands, 400), (changes, 800), (wrong_calls, 300)):
+    for part, worlds in ((means, 4000), (bands, 400), (changes, 800), (losses, 900)):
         began = time.perf_counter()
-        found += part(max(2, int(arguments.share * worlds)), rng)
+        found += part(max(2, int(arguments.share * worlds)), np.random.default_rng(1) if part is losses else rng)
         print(f"{part.__name__}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
     lines = ",\n ".join(json.dumps(case) for case in found)
     arguments.out.write_text(f"[\n {lines}\n]\n")

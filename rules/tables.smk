@@ -69,6 +69,7 @@ rule tab4:
         script="<repo>workflow_scripts/tab4.py",
         lib=code("tab4"),
         pruning="<tables>/pruning.parquet",
+        swept="<tables>/discard_sweep.parquet",
         layers=expand("<results>/discard_layers/{model}.json", model=study.models),
         published="<repo>resources/published/table_4.csv",
     output:
@@ -82,8 +83,8 @@ rule tab4:
     params:
         options=jobs.tab4(study),
     shell:
-        "python {input.script:q} --pruning {input.pruning:q} --layers {input.layers:q} --published {input.published:q}"
-        " {params.options} > {log:q} 2>&1"
+        "python {input.script:q} --pruning {input.pruning:q} --swept {input.swept:q} --layers {input.layers:q}"
+        " --published {input.published:q} {params.options} > {log:q} 2>&1"
 
 
 rule tables:

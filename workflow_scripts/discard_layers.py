@@ -31,7 +31,9 @@ def main():
     parser.add_argument("--datasets", type=json.loads, required=True, help="setting -> dataset whose knockouts are read, JSON")
     parser.add_argument("--knockouts", type=Path, nargs="*", default=[], help="knockout rows of this model")
     parser.add_argument("--swept", type=Path, nargs="+", required=True, help="discard_sweep rows of this model")
-    parser.add_argument("--threshold", type=float, required=True, help="a route that changes the answer by more %% is needed")
+    parser.add_argument(
+        "--threshold", type=float, required=True, help="a route is needed where its cut lowers the answer by more %%"
+    )
     parser.add_argument("--kl", type=float, required=True, help="VTW: the first layer with a mean KL below this, in nats")
     parser.add_argument("--kl-questions", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -46,7 +48,7 @@ def main():
         found[setting] = {}
         for kind, about in arguments.kinds[setting].items():
             if given is None:
-                layer = discard_rule.last_needed(cut, about["routes"], arguments.window, layers, arguments.threshold)
+                layer = discard_rule.last_needed(cut, about["routes"], layers, arguments.threshold)
             elif kind not in given:
                 raise InputError(
                     f"config.yaml: models/{arguments.model}/discard_layers/{setting} names no layer for {kind}; add one"

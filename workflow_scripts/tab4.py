@@ -1,6 +1,7 @@
 """Make both blocks of Table 4 from the discards and the layers chosen for them, as csv and LaTeX.
 
     python workflow_scripts/tab4.py --pruning results/miniature/tables/pruning.parquet --models tiny-omni \\
+        --swept results/miniature/tables/discard_sweep.parquet \\
         --layers results/miniature/discard_layers/tiny-omni.json --parts '{"knockout": {"mini-video": ["*"]}}' --margin 2 \\
         --published resources/published/table_4.csv --video results/miniature/tables/tab4_video.csv
 """
@@ -19,6 +20,9 @@ from avflow.storage import whole
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pruning", type=Path, required=True, help="table of the rule gather_pruning")
+    parser.add_argument(
+        "--swept", type=Path, help="table of the rule gather_discard_sweep, for the layers around the chosen ones"
+    )
     parser.add_argument("--models", nargs="+", required=True, help="models in the order of the table")
     parser.add_argument(
         "--layers", type=Path, nargs="+", required=True, help="json of the rule discard_layers for each model, in that order"
@@ -45,6 +49,7 @@ def main():
         arguments.draws,
         arguments.seed,
         arguments.asked,
+        pd.read_parquet(arguments.swept) if arguments.swept else None,
     )
     for setting, path in (("av_video", arguments.video), ("items", arguments.items)):
         if path:

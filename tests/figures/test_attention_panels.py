@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from legends import entries
 from matplotlib.colors import to_hex
 
 from avflow.figures import attention_panels, palette
@@ -16,6 +17,19 @@ def test_bars_are_stacked_in_the_order_of_the_classes():
     of = lambda name: [drawn[to_hex(palette.TOKENS[name]), layer] for layer in (0, 1)]  # noqa: E731
     assert of("system") == [(0, 0.5), (0, 0.25)] and of("video") == [(0.5, 0.25), (0.25, 0.5)]
     assert of("last") == [(0.75, 0.25), (0.75, 0.25)] and axis.get_ylim() == (0, 1)
+
+
+def test_the_legend_names_each_class_with_the_colour_of_its_bars():
+    words = {"system": "System", "delimiter": "Delimiters", "video": "Video", "audio": "Audio", "question": "Question"}
+    words |= {"options": "Options", "last": "Last (itself)"}
+    shares = dict(zip(words, (0.05, 0.1, 0.3, 0.2, 0.15, 0.12, 0.08)))
+    figure = plt.figure()
+    axis = figure.add_subplot()
+    attention_panels.share_bars(axis, pd.DataFrame([dict(layer=0, name=name, share=share) for name, share in shares.items()]))
+    attention_panels.legend(figure, set(shares))
+    said = entries(figure)
+    heights = {to_hex(bar.get_facecolor()): round(bar.get_height(), 6) for bar in axis.patches}
+    assert {label: heights[colour] for label, colour in said.items()} == {words[name]: share for name, share in shares.items()}
 
 
 def test_a_bin_is_marked_where_a_sink_lies_in_it():

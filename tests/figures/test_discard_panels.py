@@ -2,6 +2,8 @@
 
 import numpy as np
 import pandas as pd
+from legends import entries
+from matplotlib.colors import to_hex
 
 from avflow.figures import discard_panels
 
@@ -23,7 +25,7 @@ def test_each_kind_has_a_panel_with_its_curve_and_its_knee():
 
 
 def test_change_stands_over_the_work_that_is_saved():
-    ways = {"Audio": (30, -1), "random": (30, -20), "FastV-50": (45, -4), "VTW": (60, -2)}
+    ways = {"Audio": (30, -1), "Video": (35, -3), "random": (30, -20), "FastV-50": (45, -4), "VTW": (60, -2)}
     rows = [
         dict(model="m", dataset="d", discard=way, n=9, flops_saved=x, change=y, ci_low=y - 1, ci_high=y + 1)
         for way, (x, y) in ways.items()
@@ -33,4 +35,13 @@ def test_change_stands_over_the_work_that_is_saved():
     points = {tuple(line.get_xydata()[0]) for line in axis.lines if np.shape(line.get_xydata()) == (1, 2)}
     assert set(ways.values()) <= points and axis.get_title() == "d (n = 9)"
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["audio", "same number of random tokens", "FastV keeps 50", "VTW"]
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "audio",
+        "video",
+        "same number of random tokens",
+        "FastV keeps 50",
+        "VTW",
+    ]
+    at = {to_hex(line.get_color()): tuple(line.get_xydata()[0]) for line in axis.lines if line.get_marker() == "o"}
+    said = entries(figure)
+    assert (at[said["audio"]], at[said["video"]]) == (ways["Audio"], ways["Video"])

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from legends import entries, level
 
 from avflow.figures import overview_panels
 from avflow.results import effects, overview
@@ -35,3 +36,29 @@ def test_every_task_has_a_panel_in_the_figures_that_cut_something(found):
     figure = overview_panels.task_panels("a", found, SHARES, {"figure_4": [ROUTE]})
     (axis,) = figure.axes
     assert axis.get_title() and [0, -1, -2, -3] in [list(line.get_ydata()) for line in axis.lines]
+
+
+@pytest.mark.parametrize("draw", ["tasks", "models"])
+def test_the_legends_name_each_route_with_the_colour_of_its_curve(draw):
+    levels = {"Video->Question": -10.0, "Audio->Question": -20.0, "Question->Last": -30.0}
+    routes = [words.lower() for words in levels]
+    about = dict(question_id="q", cluster="c", group="hear", task="hear", needs="A", layout="paper_eq1", noise=0.0, model="a")
+    rows = [about | dict(route=route, centre=c, change=x) for route, x in zip(routes, levels.values()) for c in range(4)]
+    rows = pd.DataFrame(rows)
+    none = rows.iloc[:0]
+    reading = effects.Reading("", draws=100)
+    found = {n: effects.Effects(reading, rows if n == "figure_4" else none, none, none) for n in overview.FIGURES}
+    if draw == "tasks":
+        figure = overview_panels.task_panels("a", found, SHARES, {"figure_4": routes})
+        (part,) = figure.subfigs
+    else:
+        table = overview.normalised(found, {"a": 4})
+        figure = overview_panels.model_panels(["a"], found, SHARES, table, {"figure_4": routes})
+        (part,) = [part for part in figure.subfigs[0].subfigs if "Video->Question" in entries(part)]
+    (axis,) = part.axes
+    assert {words: level(axis, colour) for words, colour in entries(part).items()} == {w: {x} for w, x in levels.items()}
+
+
+def test_a_tasks_title_names_the_direction_of_its_rows():
+    assert overview_panels._task_title("I2A", "animal") == "Animal\nI Ref $\\rightarrow$ A Cand"
+    assert overview_panels._task_title("A2I", "animal") == "Animal\nA Ref $\\rightarrow$ I Cand"

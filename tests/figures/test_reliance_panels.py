@@ -1,6 +1,8 @@
 """Figures of reliance: accuracy in percent, and a route's effect against the accuracy lost without its sense."""
 
 import pandas as pd
+from legends import entries
+from matplotlib.colors import to_hex
 
 from avflow.figures import reliance_panels
 
@@ -16,3 +18,6 @@ def test_bars_are_accuracies_and_points_are_effects():
     assert [bar.get_height() for bar in bars.patches] == [100 * value for value in right.values()]
     assert bars.get_xticklabels()[0].get_text() == "hear\n(needs A)"
     assert [75, -30] in [line.get_xydata()[0].tolist() for line in points.lines if len(line.get_xydata()) == 1]
+    words = dict(zip(right, ("as it is", "sounds muted", "pictures blanked", "muted and blanked", "another clip's sound")))
+    height = {to_hex(bar.get_facecolor()): bar.get_height() for bar in bars.patches}
+    assert {label: height[colour] for label, colour in entries(figure).items()} == {words[v]: 100 * x for v, x in right.items()}

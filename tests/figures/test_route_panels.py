@@ -1,21 +1,66 @@
-"""Panels of routes."""
+"""Panels of routes: their titles, legends and colours say what the rows behind them say."""
 
+import pandas as pd
 import pyarrow.parquet as pq
+import pytest
 from conftest import script
+from examples import items_question
+from legends import entries, level
 
-from avflow.results import effects
+from avflow.figures.route_panels import by_target, route_panels
+from avflow.results import effects, title
 from avflow.tracing import row_schemas
 
 
-def test_a_model_without_wrong_answers_has_an_empty_figure_and_no_error(tmp_path):
-    from avflow.figures.route_panels import route_panels
+def found(changes):
+    """Effects of one question: (group, route) -> the change in % at each of three layers."""
+    about = dict(model="m", question_id="q", cluster="c", width=3, control="none", draw=0, layout="paper_eq1", noise=0.0)
+    rows = [about | dict(group=g, task=g, route=r, centre=c, change=x) for (g, r), x in changes.items() for c in range(3)]
+    none = pd.DataFrame(columns=["question_id", "route", "correct"])
+    return effects.Effects(effects.Reading("", draws=100), pd.DataFrame(rows), none, none)
 
+
+def test_the_legend_names_each_route_with_the_colour_of_its_curve():
+    levels = {"Video->Question": -10.0, "Audio->Question": -20.0, "Question->Last": -30.0, "Video->Last": 1.0, "Audio->Last": 2.0}
+    changes = {("hear", words.lower()): change for words, change in levels.items()}
+    figure = route_panels(found(changes), ["m"], [("Hear", "hear", [route for _, route in changes])])
+    said = entries(*figure.subfigs)
+    assert {words: level(figure.axes[0], colour) for words, colour in said.items()} == {w: {x} for w, x in levels.items()}
+
+
+def test_the_legend_of_figure_3_names_both_senses():
+    levels = {"Cross-Frame": -10.0, "Cross-Audio-Segment": -20.0, "Audio<->Video": -30.0}
+    routes = ["cross_frame", "cross_audio_segment", "audio<->video"]
+    figure = route_panels(found({("hear", r): x for r, x in zip(routes, levels.values())}), ["m"], [("Hear", "hear", routes)])
+    said = entries(*figure.subfigs)
+    assert {words: level(figure.axes[0], colour) for words, colour in said.items()} == {w: {x} for w, x in levels.items()}
+
+
+@pytest.mark.parametrize("task", ["image-to-audio", "audio-to-image"])
+def test_a_directions_title_names_the_kinds_of_its_media(task):
+    question = items_question(task)
+    kinds = {role: {m.kind for m in question.media if m.role == role} for role in ("reference", "candidate")}
+    (reference,), (candidate,) = ({kind[0].upper() for kind in kinds[role]} for role in ("reference", "candidate"))
+    assert title(question.group) == rf"{reference} Ref $\rightarrow$ {candidate} Cand"
+
+
+def test_each_directions_panel_shows_its_own_rows():
+    route = "candidates->reference"
+    effect = found({("I2A", route): -10.0, ("A2I", route): -20.0})
+    panels = [(title(group), group, side) for side in by_target([route]) for group in ("I2A", "A2I")]
+    figure = route_panels(effect, ["m"], panels)
+    (colour,) = entries(*figure.subfigs).values()
+    shown = {axis.get_title(): level(axis, colour) for axis in figure.axes}
+    assert shown == {r"(a) I Ref $\rightarrow$ A Cand": {-10.0}, r"(b) A Ref $\rightarrow$ I Cand": {-20.0}}
+
+
+def test_a_model_without_wrong_answers_has_an_empty_figure_and_no_error(tmp_path):
     shard = tmp_path / "shard.parquet"
     pq.write_table(row_schemas.KNOCKOUT.empty_table(), shard)
     refused = script("gather", shard, "--out", tmp_path / "k.parquet", check=False)
     assert refused.returncode == 2 and "none of 1 shards has a row" in refused.stderr
     script("gather", shard, "--may-be-empty", "--out", tmp_path / "k.parquet")
     pq.write_table(row_schemas.EVALUATE.empty_table(), tmp_path / "e.parquet")
-    found = effects.read(tmp_path / "k.parquet", {"m": 3}, "d", {"evaluated": tmp_path / "e.parquet"}, answered="wrong")
-    figure = route_panels(found, ["m"], [("", "", ["audio->last"])])
+    read = effects.read(tmp_path / "k.parquet", {"m": 3}, "d", {"evaluated": tmp_path / "e.parquet"}, answered="wrong")
+    figure = route_panels(read, ["m"], [("", "", ["audio->last"])])
     assert any(text.get_text() == "no rows" for text in figure.axes[0].texts)

@@ -235,6 +235,16 @@ def test_a_clip_after_its_question_leaves_only_the_tail_behind_it(model):
     assert int(spans["options"].max()) < int(spans["video"].min())
 
 
+def test_no_token_behind_the_clip_is_outside_the_configured_question_but_the_last(model):
+    unions = yaml.safe_load((ROOT / "config.yaml").read_text())["spans"]["av_video"]
+    features = dict(grid=torch.tensor((4, 4, 4)), seconds_per_grid=torch.tensor(1.0), audio=0, samples=torch.tensor(64000))
+    layout = OmniLayout(model.model.config).of("video", 1, "video", features)
+    spans = prompt.build(video_question(), model.tokenizer, world.SYSTEM_PROMPT, {"v1": layout}, unions).spans
+    behind = range(int(max(spans["audio"].max(), spans["video"].max())) + 1, spans.length - 1)
+    outside = sorted(set(behind) - set(spans["question"].tolist()) - set(spans["delimiter"].tolist()))
+    assert len(spans["tail"]) >= 2 and outside == []
+
+
 def test_a_layout_that_a_setting_does_not_have_is_refused():
     with pytest.raises(
         InputError, match="layout 'reference_first' is unknown in setting av_video; known: default, question_first"

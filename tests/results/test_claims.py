@@ -103,6 +103,30 @@ def test_too_few_questions_give_no_verdict_and_clear_needs_the_whole_interval(fo
     assert row["verdict"] == "agree" and not row["clear"], "20 unchanged answers exclude no loss of two points"
 
 
+def test_clear_verdicts_stand_for_all_claims_about_a_model_together(folder):
+    """A claim that is clear alone, p = 0.02, is not clear nine times over; a strong one stays clear."""
+    rows = pd.read_parquet(folder / "knockout_figure_4.parquet")
+    at = (rows["route"] == "audio->question") & (rows["group"] == "see") & (rows["centre"] == 5)
+    noise = np.random.default_rng(0).normal(0, 5, at.sum())
+    rows.loc[at, "logp_base"] = np.log(0.9 * (1 - 0.021 + (noise - noise.mean()) / 100))
+    rows.to_parquet(folder / "knockout_figure_4.parquet")
+    weak = dict(measure="mean", route="audio->question", group="see", centres=[16, 16], expected="below 0")
+    alone = judged(folder, weak).iloc[0]
+    assert alone["verdict"] == "agree" and alone["clear"] and alone["ci_high"] < 0 and 0.01 < alone["p_family"] < 0.05
+    sure = dict(measure="lowest", route="audio->question", group="hear", expected="below -20")
+    missing = dict(measure="lowest", route="audio->last", group="hear", expected="below -20")
+    together = judged(folder, weak, sure, missing, *[{**weak, "claim": f"c{i}"} for i in range(8)])
+    assert together["p_family"][0] == pytest.approx(min(1, 9 * alone["p_family"])) and together["clear"].sum() == 1
+    assert together["clear"][1] and np.isnan(together["p_family"][2]) and not together["clear"][2]
+    assert set(together["verdict"]) == {"agree", "not testable"}, "the verdict itself follows the number"
+
+
+def test_a_number_without_an_interval_is_never_clear(folder):
+    order = dict(measure="order", route="audio->question", then="question->last", group="hear", expected="above 0")
+    row = judged(folder, order).iloc[0]
+    assert row["verdict"] == "agree" and not row["clear"] and np.isnan(row["p_family"])
+
+
 @pytest.mark.parametrize("study", ["miniature", "paper"])
 def test_the_shipped_claims_are_read_and_name_what_exists(study):
     config = yaml.safe_load((ROOT / "config.yaml").read_text())

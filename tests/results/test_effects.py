@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from matplotlib.colors import to_hex
+from scipy import stats
 from table_rows import knockout_table
 
 from avflow.errors import InputError
@@ -106,6 +107,20 @@ def test_a_band_holds_all_routes_and_layers_at_once_and_ends_where_no_change_can
         assert np.mean(curve.high - curve.low) > 1.2 * np.mean(alone.high - alone.low)
     assert min(curve.low.min() for curve in together.values()) < -100
     assert min(curve.low.min() for curve in effects.bands(rows, 500, 0, -100).values()) == -100
+
+
+@pytest.mark.parametrize("routes", [1, 10])
+def test_bands_and_intervals_hold_95_percent(routes):
+    """Of one column of 400 normal values, 1.96 standard errors to either side; of m independent columns, the quantile for all."""
+    rng = np.random.default_rng(1)
+    asked = [(i, f"r{r}", rng.normal()) for i in range(400) for r in range(routes)]
+    rows = pd.DataFrame([dict(question_id=f"q{i}", cluster=f"c{i}", route=route, centre=0, change=x) for i, route, x in asked])
+    spread = rows.groupby("route")["change"].std() / 20
+    reach = stats.norm.ppf(0.5 + 0.95 ** (1 / routes) / 2)
+    for route, curve in effects.bands(rows, 4000, 0).items():
+        assert (curve.high - curve.low)[0] / (2 * spread[route]) == pytest.approx(reach, rel=0.06)
+        alone = effects.pointwise(rows[rows["route"] == route], 4000, 0)
+        assert (alone.high - alone.low)[0] / (2 * spread[route]) == pytest.approx(1.96, rel=0.06)
 
 
 def test_the_confident_are_right_by_a_margin_and_alike_in_every_order(path, evaluated, tmp_path):

@@ -1,11 +1,14 @@
 """Intervals against scipy, published values and analytic cases. benchmarks/intervals.py measures their coverage."""
 
+import ast
+import inspect
+
 import numpy as np
 import pytest
+from conftest import SCRIPTS
 from scipy import stats
 
 from avflow.errors import InputError
-from avflow.results.significance import mcnemar, sign_flip
 from avflow.results.statistics import cluster_bootstrap, non_inferior, paired_change, paired_score_interval, simultaneous_band
 
 
@@ -90,9 +93,32 @@ def test_an_interval_does_not_depend_on_what_else_is_analysed_nor_on_its_shape()
     values, clips = np.random.default_rng(0).normal(size=(1500, 6)), np.arange(1500)
     many = np.tile(values, (1, 300))  # drawn in smaller chunks
     assert np.allclose(cluster_bootstrap(values, clips, 300), [x[:6] for x in cluster_bootstrap(many, clips, 300)])
-    for analyse in (cluster_bootstrap, simultaneous_band, sign_flip):
+    for analyse in (cluster_bootstrap, simultaneous_band):
         flat, shaped = analyse(values, clips, 300), analyse(values.reshape(-1, 2, 3), clips, 300)
         assert all(x.shape == (2, 3) and np.array_equal(x.ravel(), y) for x, y in zip(shaped, flat))
+
+
+INTERVALS = {f.__name__: f for f in (cluster_bootstrap, simultaneous_band, paired_score_interval)}
+
+
+def levels(code):
+    """The lines of a text that ask for an interval with a level of their own."""
+    for node in ast.walk(ast.parse(code)):
+        name = getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
+        if name in INTERVALS:
+            place = list(inspect.signature(INTERVALS[name]).parameters).index("level")
+            if len(node.args) > place or "level" in {keyword.arg for keyword in node.keywords}:
+                yield node.lineno
+
+
+def test_every_interval_that_is_shown_has_the_same_95_percent():
+    assert {f.__name__: inspect.signature(f).parameters["level"].default for f in INTERVALS.values()} == dict.fromkeys(
+        INTERVALS, 0.95
+    )
+    of_its_own = {path.name: list(levels(path.read_text())) for path in sorted(SCRIPTS.rglob("*.py"))}
+    assert len(of_its_own) > 100 and [name for name, lines in of_its_own.items() if lines] == []
+    for call in ("cluster_bootstrap(x, c, 9, 0, 0.8)", "statistics.simultaneous_band(x, c, level=0.8)"):
+        assert list(levels(call)) == [1], "it would be found"
 
 
 def test_bad_input_to_an_interval_is_named():
@@ -108,8 +134,6 @@ def test_bad_input_to_an_interval_is_named():
                 analyse(*arguments)
     with pytest.raises(InputError, match="method 'basic'"):
         cluster_bootstrap(values, range(3), method="basic")
-    with pytest.raises(InputError, match="0 draws"):
-        sign_flip(values, range(3), 0)
 
 
 def test_the_band_of_one_column_is_the_interval_of_students_t():
@@ -186,10 +210,16 @@ def test_bad_counts_are_named():
     for lost, won, n in ((-1, 0, 5), (3, 3, 5), (0, 0, 0)):
         with pytest.raises(InputError, match=f"{lost} lost and {won} won of {n}"):
             paired_score_interval(lost, won, n)
-    with pytest.raises(InputError, match="-1 lost"):
-        mcnemar(-1, 3)
     with pytest.raises(InputError, match="3 answers before and 2 after"):
         paired_change([1, 0, 1], [1, 0], [0, 1, 2])
     for margin in (0, -2, float("nan")):
         with pytest.raises(InputError, match="margin"):
             non_inferior(-1.0, margin)
+
+
+def test_draws_that_change_nothing_add_no_certainty():
+    before, clusters = np.ones(40), np.arange(40)
+    assert paired_change(before, np.ones(40), clusters, 200, 0) == paired_change(before, before == 1, clusters, 200, 0)
+    after = np.where(np.arange(40) < 8, 0.5, 1.0)  # eight questions are lost by half of the draws
+    change, low, high = paired_change(before, after, clusters, 2000, 0)
+    assert change == pytest.approx(-10) and low <= 100 * paired_score_interval(4, 0, 40)[0] and high < 0

@@ -1,4 +1,4 @@
-"""Turn rows into numbers: effects, intervals, tests, claims, Tables 1 to 4, and the paper's published numbers.
+"""Turn rows into numbers: effects, intervals, claims, Tables 1 to 4, and the paper's published numbers.
 
 Nothing here draws.
 """
@@ -13,7 +13,6 @@ __getattr__, __dir__, __all__ = attach(
         "effects": ["Effects", "Reading", "relative_change"],
         "explorer_data": ["Block", "curves_of", "subsets"],
         "reliance": ["SENSES"],
-        "significance": ["mcnemar", "sign_flip"],
         "statistics": [
             "Clustered",
             "cluster_bootstrap",

@@ -2,8 +2,9 @@
 
 A claim is an entry of a file in resources/claims. It has its text, its source, a measure with arguments (`measures.py`), and the
 expected range ("below -20", "above 0", "within -2 2"). The verdict is "agree" if the number lies in the range, else "differ". It
-is "not testable" if there are fewer than `least` questions or nothing was computed. `clear` is true if the whole interval lies on
-the verdict's side.
+is "not testable" if there are fewer than `least` questions or nothing was computed. A verdict is `clear` if it stands
+after a correction for the number of claims about the model (Holm): the chance that any of a model's clear verdicts is wrong is at
+most 5 %. A claim without an interval has no p-value, so it is never clear.
 """
 
 import re
@@ -16,9 +17,11 @@ import yaml
 from ..errors import InputError
 from . import conditions
 from .measures import MEASURES, Tables
+from .significance import holm, p_of_interval
 
 COLUMNS = ["claim", "source", "model", "rule", "value", "ci_low", "ci_high", "expected", "verdict", "clear", "n", "paper"]
-COLUMNS += ["paper_conditions"]
+COLUMNS += ["paper_conditions", "p_family"]
+ERROR = 0.05  # the chance of any wrong clear verdict about a model
 EXPECTED = re.compile(r"(below|above) (-?[\d.]+)|within (-?[\d.]+) (-?[\d.]+)")
 
 
@@ -64,7 +67,7 @@ def judge(claims: list[dict], tables: Tables, least: int, asked: dict | None = N
     """One row per claim and model, with COLUMNS. least: the number of questions below which a claim is "not testable".
 
     paper_conditions: `conditions.words` for the paper's value; a claim's keys `fps` and `prompt` give them if they are stated.
-    asked: our own conditions, see `conditions`.
+    asked: our own conditions, see `conditions`. p_family: Holm's p-value of the verdict among all of the model's.
     """
     found = []
     for claim in claims:
@@ -73,12 +76,18 @@ def judge(claims: list[dict], tables: Tables, least: int, asked: dict | None = N
             value, ci_low, ci_high, n = MEASURES[claim["measure"]](tables, claim, model)
             testable = n >= least and not np.isnan(value)
             agrees = testable and low <= value <= high
-            clear = testable and (low <= ci_low and ci_high <= high if agrees else ci_high < low or high < ci_low)
+            side = (low, high) if agrees else (-np.inf, low) if value < low else (high, np.inf)
             verdict = ("agree" if agrees else "differ") if testable else "not testable"
             entry = {"claim": claim["claim"], "source": claim.get("source", "planted"), "model": model, "rule": rule_of(claim)}
             entry |= {"value": value, "ci_low": ci_low, "ci_high": ci_high, "expected": claim["expected"], "verdict": verdict}
-            entry |= {"clear": bool(clear), "n": n, "paper": claim.get("paper")}
+            entry |= {
+                "p": p_of_interval(value, ci_low, ci_high, side) if testable else np.nan,
+                "n": n,
+                "paper": claim.get("paper"),
+            }
             if entry["paper"] is not None:
                 entry["paper_conditions"] = _conditions(claim, tables, model, asked)
             found.append(entry)
-    return pd.DataFrame(found, columns=COLUMNS)
+    table = pd.DataFrame(found, columns=[*COLUMNS, "p"])
+    table["p_family"] = table.groupby("model")["p"].transform(holm).astype(float)
+    return table.assign(clear=table["p_family"] <= ERROR)[COLUMNS]

@@ -1,74 +1,27 @@
-"""Tests of whether there is an effect: sign flips over clips, McNemar's exact test, and Holm's correction."""
+"""How sure a verdict is, and how sure all verdicts of a model are together: p-values of intervals, and Holm's correction."""
 
 import numpy as np
-from scipy.special import bdtr
+from scipy.special import ndtr, ndtri
 
 from ..errors import InputError
-from .statistics import Clustered, check_draws
 
 
-def sign_flip(differences, clusters, draws: int = 10_000, seed: int = 0):
-    """Two-sided p-values for mean differences (n, ...) being 0, by flipping the signs of whole clusters: two arrays (...).
+def p_of_interval(value: float, low: float, high: float, within: tuple[float, float], level: float = 0.95) -> float:
+    """p-value for the truth not lying inside a range in which an estimate lies; two-sided, so 0.05 where a 95 % interval touches.
 
-    differences: paired, one row per question, in any unit, such as a cut minus its size-matched random control. NaN entries are
-    left out of their own column. clusters (n,): the clip of each question.
-
-    The first array tests each column by itself. The second is corrected for all columns (layers, routes): it compares with the
-    largest statistic over columns in the same flips, and steps down (Westfall and Young, Resampling-Based Multiple Testing, 1993,
-    algorithm 4.1). The chance that it calls any null column significant at 0.05 is at most 5 %. A column without any difference
-    has p = 1, and a column without any value has NaN.
-
-    With k clusters, all 2^k flips are used if there are at most `draws`, which is exact. Otherwise `draws` flips are drawn and
-    the observed one is added, so no p is below 1 / (draws + 1).
-
-    The null hypothesis is that a cluster's difference is as likely as its negative, as it is for two exchangeable conditions. In
-    such simulated worlds, 3 to 6 % of columns and 1 to 8 % of families of 72 columns were called (300 families each). Do not test
-    a skewed effect against 0: at 50 clips, 44 % of families whose true means were all 0 had a column called. For those, see
-    whether `simultaneous_band` excludes 0.
-
-    Raises InputError for wrong shapes or no draws.
+    value, low, high: an estimate with its interval at `level`, in any unit. within: the range's ends, of which one may be
+    infinite. The interval is inverted as that of a normal estimate whose standard error is its own on either side, so intervals
+    that reach further to one side keep doing so. Of two ends, the larger p counts (equivalence needs both). The ends belong
+    to the range: an interval that does not reach beyond its own estimate on the side of an end says nothing against that end.
+    NaN if a number is missing.
     """
-    check_draws(draws)
-    data = Clustered(differences, clusters)
-    sums = data.off + np.nan_to_num(data.mean) * data.counts  # (k, m)
-    scale = np.sqrt((sums**2).sum(0))
-    unit = sums / np.where(scale > 0, scale, 1.0)  # flips leave the scale unchanged, so this orders as a t statistic does
-    observed = np.abs(unit.sum(0)) * (1 - 1e-12)
-    order = np.argsort(-observed)
-    alone, family, total = np.zeros(len(observed)), np.zeros(len(observed)), 0
-    for signs in _flips(*unit.shape, draws, seed):
-        flipped = np.abs(signs @ unit)[:, order]  # (some flips, m), the largest observed first
-        alone[order] += (flipped >= observed[order]).sum(0)
-        largest = np.maximum.accumulate(flipped[:, ::-1], axis=1)[:, ::-1]  # over this column and those observed smaller
-        family[order] += (largest >= observed[order]).sum(0)
-        total += len(signs)
-    family[order] = np.maximum.accumulate(family[order])
-    missing = data.counts.sum(0) == 0
-    return data.shaped(*(np.where(missing, np.nan, found / total) for found in (alone, family)))
-
-
-def _flips(k: int, m: int, draws: int, seed: int):
-    """Signs (some flips, k) in chunks: every combination once if there are at most `draws`, else no flip and then `draws`."""
-    step, rng = max(1, 2**20 // max(k, m)), np.random.default_rng(seed)
-    if k < 63 and 2**k <= draws:
-        for first in range(0, 2**k, step):
-            number = np.arange(first, min(first + step, 2**k))
-            yield 1.0 - 2.0 * (number[:, None] >> np.arange(k) & 1)
-        return
-    yield np.ones((1, k))
-    for first in range(0, draws, step):
-        yield 1.0 - 2.0 * rng.integers(2, size=(min(step, draws - first), k))
-
-
-def mcnemar(lost: int, won: int) -> float:
-    """Exact two-sided p-value for answers being lost as often as won (McNemar, Psychometrika 12, 153-157, 1947, binomial form).
-
-    lost, won: number of answers that were right only before, and only after. Questions must be independent; otherwise use
-    `sign_flip`. The matching interval is `statistics.paired_score_interval`. Raises InputError for negative counts.
-    """
-    if min(lost, won) < 0:
-        raise InputError(f"{lost} lost and {won} won answers: counts cannot be negative")
-    return min(1.0, 2 * float(bdtr(min(lost, won), lost + won, 0.5)))
+    if np.isnan([value, low, high]).any():
+        return float("nan")
+    z, found = ndtri(0.5 + level / 2), [0.0]
+    for end, distance, reach in ((within[0], value - within[0], value - low), (within[1], within[1] - value, high - value)):
+        if np.isfinite(end):
+            found.append(2 * float(ndtr(-z * distance / reach)) if reach > 1e-9 * (high - low) else float(distance < 0))
+    return max(found)
 
 
 def holm(p_values):

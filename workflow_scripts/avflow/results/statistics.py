@@ -217,7 +217,7 @@ def non_inferior(low: float, margin: float) -> bool:
     """Whether a change is shown to lose less than `margin` (one-sided, 2.5 %). low: the lower end of its 95 % interval.
 
     Both are in points. Fix the margin before looking at results. A change that is merely not significant shows nothing, because
-    too few questions also give that result. With the interval of `paired_change`, 1.3 to 2.9 % of simulated worlds whose true
+    too few questions also give that result. With the interval of `paired_change`, 1.7 to 2.7 % of simulated worlds whose true
     loss was the margin were called non-inferior. Raises InputError unless margin > 0.
     """
     if not margin > 0:

@@ -3,6 +3,9 @@
 There is one row per model, task and setting. A group of several tasks, such as Visual Recognition, has the mean of its tasks'
 accuracies, which is how the paper's numbers come out (resources/published/table_4.csv). Tasks of the items setting are split by
 direction.
+
+How much depends on the chosen layers? From the questions of the discard sweep, the table also has the change of accuracy when a
+kind leaves two layers earlier, at its layer, and two layers later.
 """
 
 import fnmatch
@@ -19,6 +22,8 @@ ORDER = ("none", "Ques", "Audio", "Video", "Ref", "Cand")  # the paper's order o
 COLUMNS = ["model", "setting", "task", "n", "accuracy", "change", "ci_low", "ci_high", "flops_llm", "kv_bytes", "prefill_ms"]
 COLUMNS += ["encoder_ms", "decode_ms_per_token", "part", "dataset", "token_layers", "peak_bytes", "llm_share", "non_inferior"]
 COLUMNS += ["layers", "accuracy_paper", "prefill_ms_low", "prefill_ms_high", "device", "paper_source", "paper_conditions"]
+SHIFTS = {"swept_change_earlier": -2, "swept_change": 0, "swept_change_later": 2}  # column -> layers from the chosen one
+COLUMNS += ["n_swept", *SHIFTS]
 
 
 def task_name(row) -> str:
@@ -29,7 +34,16 @@ def task_name(row) -> str:
 
 
 def table(
-    rows: pd.DataFrame, parts: dict, models: list[str], layers: dict, known, margin: float, draws: int, seed: int, asked=None
+    rows: pd.DataFrame,
+    parts: dict,
+    models: list[str],
+    layers: dict,
+    known,
+    margin: float,
+    draws: int,
+    seed: int,
+    asked=None,
+    swept: pd.DataFrame | None = None,
 ):
     """Both blocks of Table 4: setting -> DataFrame with COLUMNS.
 
@@ -39,7 +53,12 @@ def table(
     median of each timed question, averaged over questions, and NaN if none was timed. llm_share: prefill time divided by encoder
     plus prefill time. non_inferior: true if shown to lose at most `margin` points. Two points need 189 unchanged answers, so
     false shows nothing.
+
+    swept: table of the rule discard_sweep. From it come n_swept, its number of questions of a task, and the columns of SHIFTS:
+    changes in points against the same questions without discards. They are NaN for All, whose kinds leave together in the sweep,
+    and for a task or layer that was not swept.
     """
+    swept = None if swept is None else swept.assign(shown=swept.apply(task_name, axis=1))
     rows = rows[~rows["discard"].str.fullmatch(r"random|VTW|FastV-.*")]
     rows = rows.assign(shown=rows.apply(task_name, axis=1))
     blocks = {}
@@ -53,7 +72,8 @@ def table(
                     for shown in sorted(here["shown"].unique(), key=lambda name: (rank(name), name)):
                         one = here[here["shown"] == shown]
                         about = {"model": model, "task": shown, "part": part, "dataset": dataset}
-                        found += _settings(one, about, layers[model][kind], known, margin, draws, seed, asked)
+                        for entry in _settings(one, about, layers[model][kind], known, margin, draws, seed, asked):
+                            found.append(entry | _around(swept, entry, layers[model][kind], patterns))
         blocks[kind] = pd.DataFrame(found, columns=COLUMNS)
     return blocks
 
@@ -62,11 +82,35 @@ def _fits(task: str, patterns) -> bool:
     return any(fnmatch.fnmatchcase(task, pattern) for pattern in patterns)
 
 
+def _alike(tasks: pd.Series) -> pd.Series:
+    """Weights of questions, 1 on average, with which every task counts alike."""
+    counts = tasks.groupby(tasks).size()
+    return tasks.map(len(tasks) / (len(counts) * counts))
+
+
+def _around(swept, entry: dict, layers: dict, patterns) -> dict:
+    """What the sweep says about discarding an entry's kind near its layer; empty for other entries."""
+    kind = entry["setting"]
+    if swept is None or kind not in layers:
+        return {}
+    here = swept[(swept["model"] == entry["model"]) & (swept["dataset"] == entry["dataset"]) & (swept["shown"] == entry["task"])]
+    here = here[here["task"].map(lambda task: _fits(task, patterns)).astype(bool)]
+    base = here[here["control"] == "null"].set_index("question_id")
+    mine = here[(here["discard"] == kind) & (here["control"] == "none")]
+    found = {"n_swept": mine["question_id"].nunique()}
+    for column, shift in SHIFTS.items():
+        after = mine[mine["layer"] == layers[kind]["layer"] + shift].set_index("question_id")
+        if len(after):
+            before = base.loc[after.index]
+            lost = after["correct"].astype(float) - before["correct"].astype(float)
+            found[column] = 100 * (lost * _alike(before["task"])).mean()
+    return found
+
+
 def _settings(one: pd.DataFrame, about: dict, layers: dict, known, margin, draws, seed, asked) -> list[dict]:
     """The rows of one model and task."""
     base = one[one["discard"] == "none"].set_index("question_id")
-    counts = base.groupby("task").size()
-    weights = base["task"].map(len(base) / (len(counts) * counts))  # every task counts alike
+    weights = _alike(base["task"])
     found = []
     place = {setting: number for number, setting in enumerate(ORDER)} | {"All": len(ORDER) + 1}
     for setting in sorted(one["discard"].unique(), key=lambda name: place.get(name, len(ORDER))):
