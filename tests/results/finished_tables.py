@@ -30,7 +30,10 @@ def finish(folder: Path, draws: int) -> Path:
 
 def value_zero(rows: pd.DataFrame) -> pd.DataFrame:
     """Figure 4's first ten questions of each task and its three main routes, every fall a little smaller."""
-    rows = rows[(rows["question_id"].str[-4:].astype(int) <= 10) & rows["route"].isin(["none", "video->question", "audio->question", "question->last"])]
+    rows = rows[
+        (rows["question_id"].str[-4:].astype(int) <= 10)
+        & rows["route"].isin(["none", "video->question", "audio->question", "question->last"])
+    ]
     rows = rows[rows["control"].isin(["none", "null"])].copy()
     real = rows["control"] == "none"
     rows.loc[real, "cut"] = "value_zero"

@@ -122,7 +122,9 @@ def _saving(tables, claim, model):
     if before is None:
         return NOTHING
     column = claim["column"]
-    both = after.set_index("question_id")[[column]].join(before.set_index("question_id")[[column]], lsuffix="_after").dropna()
+    both = (
+        after[["question_id", column]].merge(before[["question_id", column]], on="question_id", suffixes=("_after", "")).dropna()
+    )
     if not len(both):
         return NOTHING
     return float(100 * (both[f"{column}_after"].mean() / both[column].mean() - 1)), np.nan, np.nan, len(both)
@@ -150,8 +152,8 @@ def _sufficiency(tables, claim, model):
     return _share(tables, rows[claim.get("column", "kept")], rows["cluster"]) if len(rows) else NOTHING
 
 
-def _half(tables, claim, model):
-    """% of answers kept under a cumulative cut: from layer 0 up to `layer` (bottom_up), or from `layer` to the last (top_down)."""
+def _cumulative(tables, claim, model):
+    """% of answers kept if a route is cut in layers 0 to `layer` (style bottom_up), or from `layer` to the last (top_down)."""
     rows = tables.parquet("knockout_cumulative")
     if rows is None:
         return NOTHING
@@ -177,5 +179,5 @@ MEASURES = {
     "saving": _saving,
     "sweep": _sweep,
     "sufficiency": _sufficiency,
-    "cumulative": _half,
+    "cumulative": _cumulative,
 }

@@ -9,6 +9,7 @@ from .route_measures import FOUND, NOTHING, curve_rows, listed
 from .study_tables import Tables, of_group
 
 SAME_MARGIN = 1e-3  # logits: margins of one question differ by less between runs in float32; shipped ones are rounded to 4e-4
+UNCHANGED = 1e-6  # logits: half the spacing of float32 at a margin of 8
 SAME_CHANGE = 1e-3  # percent: two kinds of cut that agree more closely than this are the same cut
 
 
@@ -141,6 +142,19 @@ def _null_rows(tables, claim, model):
     return 100 * len(asked & null) / len(asked) if asked else np.nan, np.nan, np.nan, len(asked)
 
 
+def _unchanged(tables, claim, model):
+    """% of cuts after which the margin is exactly that of the null row, as if nothing had been cut."""
+    rows = _raw(tables, claim, model)
+    if rows is None:
+        return NOTHING
+    rows = rows[(rows["control"] == "none") & rows["applicable"] & rows["centre"].between(*claim["layers"])]
+    rows = rows[rows["route"].isin(listed(claim["route"]))] if "route" in claim else rows
+    if not len(rows):
+        return NOTHING
+    same = rows.groupby("route").apply(lambda one: (one["margin"] - one["margin_clean"]).abs().lt(UNCHANGED).mean())
+    return 100 * float(same.max()), np.nan, np.nan, rows["question_id"].nunique()
+
+
 def _noise(tables, claim, model):
     """The largest difference in % between the answer's probability in a cut's null row and in the question's clean forward."""
     rows = tables.knockouts(claim, model)
@@ -183,6 +197,7 @@ MEASURES = {
     "windows_fit": _windows_fit,
     "questions": _questions,
     "null_rows": _null_rows,
+    "unchanged": _unchanged,
     "noise": _noise,
     "same_run": _same_run,
     "same_cut": _same_cut,

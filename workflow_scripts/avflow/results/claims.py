@@ -1,9 +1,9 @@
 """Check findings as rules: each claim names a number in our tables and the range that it must lie in.
 
 A claim is an entry of a file in resources/claims. It has its text, its source, a measure with arguments (`measures.py`), and the
-expected range: "below -20", "above 0", "within -2 2" or "5 +- 0.5". A range may differ by model: {tiny-omni: below -20, ..}; models
-that are not named are then left out. `checks: {lowest: -85 +- 12, centre_of_fall: 6 +- 0.5}` in place of `measure` and `expected`
-gives one row per measure.
+expected range: "below -20", "above 0", "within -2 2" or "5 +- 0.5". A range may differ by model, {tiny-omni: below -20, ..}; a
+model that is not named is then left out. `checks: {lowest: -85 +- 12, centre_of_fall: 6 +- 0.5}` replaces `measure` and
+`expected` and gives one row per measure.
 
 The verdict is "agree" if the number lies in the range, else "differ". It is "not testable" if there are fewer than `least`
 questions or nothing was computed. `clear` is true if the whole interval lies on the verdict's side. An effect of a route, a range
@@ -22,7 +22,21 @@ from . import conditions
 from .measures import MEASURES, Tables, measured
 from .route_measures import beside_control
 
-COLUMNS = ["claim", "source", "model", "rule", "value", "ci_low", "ci_high", "expected", "verdict", "clear", "n", "control", "paper"]
+COLUMNS = [
+    "claim",
+    "source",
+    "model",
+    "rule",
+    "value",
+    "ci_low",
+    "ci_high",
+    "expected",
+    "verdict",
+    "clear",
+    "n",
+    "control",
+    "paper",
+]
 COLUMNS += ["paper_conditions"]
 NUMBER = r"(-?[\d.]+)"
 EXPECTED = re.compile(rf"(below|above) {NUMBER}|within {NUMBER} {NUMBER}|{NUMBER} \+- {NUMBER}")
@@ -32,7 +46,7 @@ TOLD = ("claim", "source", "measure", "expected", "models", "paper", "fps", "pro
 
 
 def read(path) -> list[dict]:
-    """Read a file of claims, one entry per measure. Raises InputError that names the claim, the wrong value and what is allowed."""
+    """Read a file of claims, one entry per measure. Raises InputError that names the claim, what is wrong and what is allowed."""
     found = []
     for entry in yaml.safe_load(Path(path).read_text(encoding="utf-8")):
         checks = entry.pop("checks", None) or {entry.get("measure"): entry.get("expected")}
@@ -46,9 +60,7 @@ def read(path) -> list[dict]:
             if not EXPECTED.fullmatch(str(told)):
                 raise InputError(f"{path}: claim {name!r} expects {told!r}; write below x, above x, within x y or x +- y")
         if "centres" in claim:
-            raise InputError(
-                f"{path}: claim {name!r} has centres; write layers, as the model counts them, or depths from 0 to 1"
-            )
+            raise InputError(f"{path}: claim {name!r} has centres; write layers, as the model counts them, or depths from 0 to 1")
         if isinstance(expected, dict):
             claim["models"] = [model for model in expected if model in claim.get("models", expected)]
     return found
@@ -94,8 +106,9 @@ def _conditions(claim: dict, tables: Tables, model: str, asked: dict | None) -> 
 def judge(claims: list[dict], tables: Tables, least: int, asked: dict | None = None) -> pd.DataFrame:
     """One row per claim and model, with COLUMNS. least: the number of questions below which a claim is "not testable".
 
-    control: the change that as many random keys make, by `beside_control`, NaN without such a control. paper_conditions: `conditions.words` for the
-    paper's value; a claim's keys `fps` and `prompt` give them if they are stated. asked: our own conditions, see `conditions`.
+    control: the change that as many random keys make, by `beside_control`; NaN without such a control. paper_conditions:
+    `conditions.words` for the paper's value; a claim's keys `fps` and `prompt` give them if they are stated. asked: our own
+    conditions, see `conditions`.
     """
     found = []
     for claim in claims:

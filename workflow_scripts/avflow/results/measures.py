@@ -1,18 +1,19 @@
 """The numbers behind claims, each with its interval and its number of questions.
 
 A claim chooses the study's dataset by `data` (video, the default, items, or a dataset's name) and a `group` of tasks, or a list
-of groups (default "all"). Claims about cuts choose an `analysis` (default figure_4), a `route` or a list of routes, a `cut` (mask,
-the default, or value_zero), `layers` or `depths` (see `route_measures`), `width`, `style`, `answered` (right, the default, or
-wrong), and with `control: random` the size-matched random controls in place of the route. `than: {..}` names what differs in a
-second measurement, which is subtracted: another route, group, analysis, cut or control. The interval of such a difference takes
-both ends as far apart as they may be.
+of groups (default "all"). Claims about cuts choose an `analysis` (default figure_4), a `route` or a list of routes, a `cut`
+(mask, the default, or value_zero), `layers` or `depths` (see `route_measures`), `width`, `style`, `answered` (right, the default,
+or wrong), and with `control: random` the size-matched random controls in place of the route.
+
+`than: {..}` names what differs in a second measurement, which is subtracted: another route, group, analysis, cut or control. The
+interval of such a difference takes both ends as far apart as they may be.
 
 Curves (route_measures.py), in % change of the answer's probability:
 
-    lowest, highest, largest    the lowest, the highest, or the mean change farthest from 0, over all routes and groups that are named
+    lowest, highest, largest    the lowest, the highest, or the mean change farthest from 0, over all named routes and groups
     mean                        mean of the changes over the layers
-    centre_of_fall, _of_rise    the layer in the middle of the fall, or of the rise
-    depth_of_fall, _of_rise     the same from 0 (first layer) to 1 (last layer)
+    centre_of_fall              the layer in the middle of the fall
+    depth_of_fall, _of_rise     the middle of the fall, or of the rise, from 0 (first layer) to 1 (last layer)
     windows                     number of windows with at least a third of the largest fall
     order                       layers from the fall of `route` to the fall of `then`
 
@@ -46,6 +47,7 @@ The instrument (calibration_measures.py):
     scrambled                   % of random relabellings of two groups' questions under which the groups differ (95 %)
     complete, windows_fit       % of cuts made exactly once; % of cuts in the window that their centre and the study state
     questions, null_rows        smallest number of questions by route and group; % of them with a row without a cut
+    unchanged                   % of cuts, in the route with most, that leave the margin exactly as it is uncut
     noise                       largest difference in % between a null row and the clean forward
     same_run                    % of questions whose margin without a cut is that of the evaluation
     same_cut                    % of cuts with an effect that equal another analysis's (`other`) exactly

@@ -78,7 +78,7 @@ def _mean(tables, claim, model):
 
 
 def effect_windows(mean, sign: int):
-    """How far each centre (..., layers) belongs to the fall (sign -1) or rise (1): its change, or 0 below SHARE of the extreme."""
+    """Each centre's share in the fall (sign -1) or rise (1), (..., layers): its change, or 0 if below SHARE of the extreme."""
     change = np.clip(sign * np.asarray(mean), 0, None)
     return np.where(change >= SHARE * change.max(-1, keepdims=True), change, 0.0)
 
@@ -149,7 +149,6 @@ MEASURES = {
     "largest": _extreme(lambda mean: np.abs(mean).argmax()),
     "mean": _mean,
     "centre_of_fall": _place(-1, False),
-    "centre_of_rise": _place(1, False),
     "depth_of_fall": _place(-1, True),
     "depth_of_rise": _place(1, True),
     "windows": _windows,

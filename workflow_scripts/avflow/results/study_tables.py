@@ -7,6 +7,8 @@ import pandas as pd
 from . import attention, effects
 from .statistics import cluster_bootstrap
 
+CUT = [*effects.KEY, "route", "width", "centre", "control", "draw"]  # what names a row
+
 
 class Tables:
     """A study's tables, its models and its datasets, and the settings of intervals."""
@@ -49,9 +51,10 @@ class Tables:
         return int(self.once("layers", found)[model])
 
     def knockouts(self, claim: dict, model: str) -> pd.DataFrame | None:
-        """A model's rows of `effects.changes` for a claim's analysis, data, cut, style, width and answered; None without the table.
+        """A model's rows of `effects.changes` for a claim's analysis, data, cut, style, width and answered; None without table.
 
-        With the random controls. Without `width` it is the model's own.
+        With the random controls. Without `width` it is the model's own. A cut counts once; the measure `complete` tells if there
+        are more.
         """
         analysis, cut = claim.get("analysis", "figure_4"), claim.get("cut", "mask")
         style, width, answered = claim.get("style", "centred"), claim.get("width"), claim.get("answered", "right")
@@ -62,7 +65,7 @@ class Tables:
             return None
         options = dict(style=style, answered=answered, cut=cut)
         key = ("knockouts", analysis, self.dataset(claim), model, width, *options.values())
-        return self.once(key, lambda: effects.changes(path, widths, self.dataset(claim), **options))
+        return self.once(key, lambda: effects.changes(path, widths, self.dataset(claim), **options).drop_duplicates(CUT))
 
     def cuts(self, claim: dict, model: str) -> pd.DataFrame | None:
         """The real cuts among `knockouts`; with `control: random`, the size-matched controls in their place."""
