@@ -169,12 +169,20 @@ def test_the_shipped_claims_are_read_and_name_what_exists(study):
     ("text", "reason"),
     [
         ("- {claim: c, measure: deepest, expected: below 0}", "claim 'c' has measure 'deepest'; known: lowest, highest"),
-        ("- {claim: c, measure: lowest, expected: small}", "claim 'c' expects 'small'; write below x, above x, within x y or x"),
-        ("- {claim: c, measure: lowest, expected: {m: small}}", "claim 'c' expects 'small'; write"),
-        ("- {claim: c, checks: {lowest: below 0, deepest: below 0}}", "claim 'c' has measure 'deepest'; known: lowest"),
-        ("- {claim: c, measure: lowest, than: {measure: deepest}, expected: below 0}", "claim 'c' has measure 'deepest'; known"),
+        ("- {claim: c, measure: lowest, expected: below 0}", "claim 'c' has no route, which lowest needs; add it"),
+        ("- {claim: c, checks: {saving: below 0}, block: video, setting: All}", "claim 'c' has no column, which saving needs"),
         (
-            "- {claim: c, measure: lowest, centres: [1, 2], expected: below 0}",
+            "- {claim: c, measure: lowest, route: r, expected: small}",
+            "claim 'c' expects 'small'; write below x, above x, within x y or x",
+        ),
+        ("- {claim: c, measure: lowest, route: r, expected: {m: small}}", "claim 'c' expects 'small'; write"),
+        ("- {claim: c, route: r, checks: {lowest: below 0, deepest: below 0}}", "claim 'c' has measure 'deepest'; known: lowest"),
+        (
+            "- {claim: c, measure: lowest, route: r, than: {measure: deepest}, expected: below 0}",
+            "claim 'c' has measure 'deepest'; known",
+        ),
+        (
+            "- {claim: c, measure: lowest, route: r, centres: [1, 2], expected: below 0}",
             "claim 'c' has centres; write layers, as the model",
         ),
     ],
@@ -184,6 +192,20 @@ def test_a_bad_claim_is_named(tmp_path, text, reason):
     path.write_text(text)
     with pytest.raises(InputError, match=reason):
         claims.read(path)
+
+
+def test_a_cell_of_a_finished_table_is_read_and_a_missing_column_is_named(folder):
+    table = pd.DataFrame(
+        {"model": "m", "setting": ["none", "a", "b"], "change": [np.nan, -1, 3], "ci_low": -4, "ci_high": 5, "n": 30}
+    )
+    table.assign(correct_m=[7, 8, 9]).to_csv(folder / "tab1.csv", index=False)
+    cell = dict(measure="cell", table="tab1", expected="within -2 2")
+    (row,) = judged(folder, cell).to_dict("records")
+    assert (row["value"], row["ci_low"], row["n"], row["verdict"]) == (3, -4, 30, "differ"), "the cell farthest from 0"
+    asked = [{**cell, "where": {"setting": ["none", "a"]}}, {**cell, "where": {"setting": "none"}, "column": "correct_{model}"}]
+    assert judged(folder, *asked)["value"].tolist() == [-1, 7]
+    with pytest.raises(InputError, match="claim 'c': tab1.csv has no column 'changes', only model, setting, change, ci_low"):
+        judged(folder, {**cell, "column": "changes"})
 
 
 def test_checks_give_one_claim_per_measure_and_a_range_by_model_names_its_models(tmp_path):

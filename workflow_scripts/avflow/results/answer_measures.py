@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from ..errors import InputError
 from .route_measures import NOTHING, listed
 from .statistics import paired_change
 from .study_tables import Tables, of_group
@@ -79,9 +80,12 @@ def _cell(tables, claim, model):
     if rows is None:
         return NOTHING
     where = {"model": model} if "model" in rows else {}  # Tables 2 and 3 have a column per model instead
-    for name, value in {**where, **claim.get("where", {})}.items():
+    where, column = {**where, **claim.get("where", {})}, claim.get("column", "change").format(model=model)
+    for name in (*where, column):
+        if name not in rows:
+            raise InputError(f"claim {claim['claim']!r}: {claim['table']}.csv has no column {name!r}, only {', '.join(rows)}")
+    for name, value in where.items():
         rows = rows[rows[name].isin(listed(value))]
-    column = claim.get("column", "change").format(model=model)
     rows = rows[rows[column].notna()]
     if not len(rows):
         return NOTHING

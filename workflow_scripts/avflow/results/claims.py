@@ -19,7 +19,7 @@ import yaml
 
 from ..errors import InputError
 from . import conditions
-from .measures import MEASURES, Tables, measured
+from .measures import MEASURES, NEEDS, Tables, measured
 from .route_measures import beside_control
 
 COLUMNS = [
@@ -56,6 +56,9 @@ def read(path) -> list[dict]:
         for measure in [claim["measure"], *([claim["than"]["measure"]] if "measure" in claim.get("than", {}) else [])]:
             if measure not in MEASURES:
                 raise InputError(f"{path}: claim {name!r} has measure {measure!r}; known: {', '.join(MEASURES)}")
+            for needed in NEEDS.get(measure, "").split():
+                if needed not in claim:
+                    raise InputError(f"{path}: claim {name!r} has no {needed}, which {measure} needs; add it")
         for told in expected.values() if isinstance(expected, dict) else [expected]:
             if not EXPECTED.fullmatch(str(told)):
                 raise InputError(f"{path}: claim {name!r} expects {told!r}; write below x, above x, within x y or x +- y")

@@ -58,13 +58,22 @@ Every measure takes (tables, claim, model) and returns value, low, high and n. n
 from . import answer_measures, attention_measures, calibration_measures, route_measures
 from .study_tables import Tables
 
-__all__ = ["CURVES", "MEASURES", "Tables", "measured"]
-CURVES = tuple(route_measures.MEASURES)
+__all__ = ["MEASURES", "NEEDS", "Tables", "measured"]
 MEASURES = {
     **route_measures.MEASURES,
     **answer_measures.MEASURES,
     **attention_measures.MEASURES,
     **calibration_measures.MEASURES,
+}
+
+NEEDS = {  # measure -> the arguments that it cannot do without
+    **dict.fromkeys(route_measures.MEASURES, "route"),
+    **dict.fromkeys(("discarding", "discarded_accuracy"), "block setting"),
+    **dict.fromkeys(("complete", "windows_fit", "null_rows", "same_run"), "analysis"),
+    **{"order": "route then", "accuracy_change": "variant", "order_accuracy": "analysis layout", "cell": "table"},
+    **{"masking": "setting", "saving": "block setting column", "sweep": "block setting layers", "sufficiency": "kind"},
+    **{"cumulative": "route style layer", "attention": "name", "rank_correlation": "tasks", "scrambled": "route groups"},
+    **{"questions": "route", "unchanged": "analysis layers", "same_cut": "other"},
 }
 
 
