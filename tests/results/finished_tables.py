@@ -40,6 +40,8 @@ def value_zero(rows: pd.DataFrame) -> pd.DataFrame:
     base = rows["p_base_clean"].astype(float)
     change = (np.exp(rows["logp_base"].astype(float)) / base - 1) * WITHOUT_RENORMALISATION
     rows["logp_base"] = rows["logp_base"].where(~real, np.log(base * (1 + change)))
+    margin = rows["margin_clean"] + WITHOUT_RENORMALISATION * (rows["margin"] - rows["margin_clean"])
+    rows["margin"] = rows["margin"].where(~real, margin)
     return rows
 
 

@@ -1,7 +1,7 @@
 """The claims about the miniature hold on its finished tables, and turn red when these are damaged.
 
 `PYTHONPATH=workflow_scripts:tests python tests/results/test_damage.py` prints how many claims turn red, for the table in
-docs/calibration.md; it takes about three minutes. Also tests avflow.results.study_tables,
+docs/calibration.md; it takes about five minutes. Also tests avflow.results.study_tables,
 avflow.results.answer_measures, avflow.results.attention_measures and avflow.results.calibration_measures.
 """
 

@@ -10,7 +10,7 @@ from .study_tables import Tables, of_group
 
 SAME_MARGIN = 1e-3  # logits: margins of one question differ by less between runs in float32; shipped ones are rounded to 4e-4
 UNCHANGED = 1e-6  # logits: half the spacing of float32 at a margin of 8
-SAME_CHANGE = 1e-3  # percent: two kinds of cut that agree more closely than this are the same cut
+EFFECT = 0.1  # logits: cuts that move the margin less say nothing of how they cut
 
 
 def _rank_correlation(tables, claim, model):
@@ -175,17 +175,21 @@ def _same_run(tables, claim, model):
 
 
 def _same_cut(tables, claim, model):
-    """% of cuts with an effect that change the answer exactly as the same cut of another analysis does (key `other`)."""
-    other = {"cut": "mask", **claim["other"]}
-    one, two = (tables.cuts(asked, model) for asked in (claim, {**claim, **other}))
-    if one is None or two is None:
+    """% of cuts with an effect that leave exactly the margin which the same cut of another analysis leaves (key `other`)."""
+    asked = [{"analysis": "figure_4", "cut": "mask", **part} for part in (claim, {**claim, "cut": "mask", **claim["other"]})]
+    found = [_raw(tables, part, model) for part in asked]
+    if any(rows is None for rows in found):
         return NOTHING
-    key = ["question_id", "route", "centre"]
-    both = of_group(one, claim).merge(two[[*key, "change"]], on=key, suffixes=("", "_other"))
-    both = both[both["change"].abs() > FOUND]
+    key = ["question_id", "route", "width", "centre"]
+    one, two = (
+        of_group(rows[(rows["control"] == "none") & (rows["style"] == "centred") & (rows["cut"] == part["cut"])], claim)
+        for rows, part in zip(found, asked)
+    )
+    both = one[[*key, "margin", "margin_clean"]].merge(two[[*key, "margin"]], on=key, suffixes=("", "_other"))
+    both = both[(both["margin"] - both["margin_clean"]).abs() > EFFECT]
     if not len(both):
         return NOTHING
-    same = (both["change"] - both["change_other"]).abs() < SAME_CHANGE
+    same = (both["margin"] - both["margin_other"]).abs() <= SAME_MARGIN
     return 100 * float(same.mean()), np.nan, np.nan, both["question_id"].nunique()
 
 
