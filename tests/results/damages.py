@@ -60,12 +60,6 @@ def smoothed(rows, which):
     return rows
 
 
-def renamed(rows, column, **names):
-    names = {one.replace("__", "->"): other for one, other in names.items()}
-    rows[column] = rows[column].replace(names)
-    return rows
-
-
 def swapped(rows, column, one, other):
     rows[column] = rows[column].replace({one: other, other: one})
     return rows
