@@ -268,7 +268,7 @@ def test_the_table_of_figures_lists_what_a_study_computes():
     assert {"sampled_media.csv", "sampled_media.html"} <= set(tables)
     assert figure_table.table_title("sampled_media") == "Sampled media"
     held = [path.rsplit("/")[-1] for path in figure_table.claimed_tables(alone(ITEMS))]
-    assert held == ["knockout_figure_5.parquet", "knockout_figure_6.parquet", "evaluate.parquet", "reliance.parquet"]
+    assert sorted(held) == ["evaluate.parquet", "knockout_figure_5.parquet", "knockout_figure_6.parquet", "reliance.parquet"]
     assert (
         figure_table.table_title("tab4_items") == "Table 4: interleaved items" and figure_table.table_title("claims") == "Claims"
     )
@@ -456,6 +456,15 @@ def test_discards_name_tasks_kinds_and_files():
     assert json.loads(options(jobs.discard_layers(PAPER, "qwen2.5-omni-7b"))["given"]) is None
     told = options(jobs.tab4(MINIATURE))
     assert told["items"] == "results/miniature/tables/tab4_items.csv" and told["models"] == ["tiny-omni", "tiny-salmonn"]
+
+
+def test_claims_wait_for_the_tables_that_decide_them_and_for_no_others():
+    held = {path.rsplit("/")[-1] for path in figure_table.claimed_tables(MINIATURE)}
+    assert {"tab1.csv", "tab2.csv", "tab3.csv", "tab4_video.csv", "tab4_items.csv", "attention.parquet"} <= held
+    assert {"knockout_value_zero.parquet", "knockout_windows.parquet", "discard_sweep.parquet", "sufficiency.parquet"} <= held
+    held = {path.rsplit("/")[-1] for path in figure_table.claimed_tables(PAPER)}
+    figures = {f"knockout_figure_{number}.parquet" for number in (3, 4, 5, 6)}
+    assert held == figures | {"evaluate.parquet", "reliance.parquet", "pruning.parquet", "attention.parquet", "tab1.csv"}
 
 
 def test_claims_are_told_where_tables_lie():

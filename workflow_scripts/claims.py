@@ -37,7 +37,7 @@ def main():
         counted = here["verdict"].value_counts()
         print(f"{model}: {', '.join(f'{n} {verdict}' for verdict, n in counted.items())}")
         for _, row in here[here["verdict"] == "differ"].iterrows():
-            print(f"  differs: {row['claim']}: {row['value']:.2f}, expected {row['expected']}")
+            print(f"  differs: {row['claim']}: {row['rule'].split(',')[0]} {row['value']:.2f}, expected {row['expected']}")
 
 
 if __name__ == "__main__":

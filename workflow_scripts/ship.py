@@ -1,4 +1,4 @@
-"""Keep the tables that the miniature's figures are drawn from, small enough for git. Run it as `make ship`.
+"""Keep the tables that the miniature's figures and claims are made from, small enough for git. Run it as `make ship`.
 
     python workflow_scripts/ship.py --results results/miniature --out figures/shipped
 
@@ -24,7 +24,7 @@ from avflow.storage import FeatureStore, ShardWriter, room_for
 UNREAD = ["study_split", "setting", "n_blocked_edges", "removed_mass", "base_token", "logp_gold", "kl"]  # of knockout tables
 UNREAD += [*(f"logit_{letter}" for letter in "ABCD"), "option_logits"]
 EXACT = ["p_base_clean", "margin_clean"]  # of uncut runs
-UNDRAWN = ["knockout_value_zero", "sensitivity"]  # what only claims read, or a figure on request
+UNDRAWN = ["sensitivity"]  # what only a figure on request reads
 
 
 def rounded(values: np.ndarray) -> np.ndarray:

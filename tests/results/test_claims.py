@@ -1,6 +1,6 @@
 """A claim's verdict follows from the tables, and is "not testable" when they do not suffice.
 
-Also tests avflow.results.measures.
+Also tests avflow.results.measures and avflow.results.route_measures.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from conftest import ROOT
 
 from avflow.errors import InputError
 from avflow.questions import layouts
-from avflow.results import claims, measures
+from avflow.results import claims, measures, route_measures
 from avflow.study import plain_route
 from avflow.tracing import row_schemas
 
@@ -64,10 +64,27 @@ def judged(folder, *asked, least=10):
         (dict(measure="lowest", route="audio->question", group="see", expected="below -20"), 0, "differ"),
         (dict(measure="largest", route="video->question", group="hear", expected="within -1 1"), 0, "agree"),
         (dict(measure="largest", route="video->question", group="see", expected="within -1 1"), -50, "differ"),
-        (dict(measure="centre_of_lowest", route="question->last", group="all", expected="within 30 33"), 10 * 35 / 11, "agree"),
+        (dict(measure="lowest", route="audio->question", group="hear", expected="-55 +- 6"), -60, "agree"),
+        (dict(measure="lowest", route="audio->question", group="hear", expected={"m": "-50 +- 6"}), -60, "differ"),
+        (dict(measure="centre_of_fall", route="question->last", group="all", expected="10 +- 0.5"), 10, "agree"),
+        (dict(measure="centre_of_fall", route="question->last", group="all", expected="9 +- 0.5"), 10, "differ"),
+        (dict(measure="depth_of_fall", route="question->last", group="all", expected="within 0.9 0.92"), 10 / 11, "agree"),
+        (dict(measure="centre_of_fall", route="video->question", group="hear", expected="5 +- 0.5"), np.nan, "not testable"),
+        (dict(measure="windows", route="question->last", group="all", expected="within 1 1"), 1, "agree"),
+        (dict(measure="questions", route="question->last", group=["hear", "see"], expected="within 20 20"), 20, "agree"),
         (dict(measure="order", route="audio->question", then="question->last", group="hear", expected="above 0"), 5, "agree"),
-        (dict(measure="mean", route="question->last", group="all", centres=[31, 33], expected="below -20"), -70, "agree"),
-        (dict(measure="largest", route="question->last", group="all", centres=[0, 20], expected="within -1 1"), 0, "agree"),
+        (dict(measure="mean", route="question->last", group="all", layers=[10, 10], expected="below -20"), -70, "agree"),
+        (dict(measure="largest", route="question->last", group="all", depths=[0, 0.6], expected="within -1 1"), 0, "agree"),
+        (
+            dict(measure="largest", route=["audio->question", "video->question"], group=["hear"], expected="within -1 1"),
+            -60,
+            "differ",
+        ),
+        (
+            dict(measure="largest", route=["question->last"], group=["hear", "hum"], expected="within -1 1"),
+            np.nan,
+            "not testable",
+        ),
         (dict(measure="accuracy_change", variant="muted", group="hear", expected="below -40"), -75, "agree"),
         (dict(measure="accuracy_change", variant="muted", group="see", expected="below -40"), 0, "differ"),
         (dict(measure="accuracy", variant="text_only", group="all", expected="within 10 40"), 25, "agree"),
@@ -84,6 +101,37 @@ def test_a_claim_gets_the_verdict_of_its_number(folder, claim, value, verdict):
     (row,) = judged(folder, claim).to_dict("records")
     assert row["verdict"] == verdict, row
     assert np.isnan(row["value"]) if np.isnan(value) else row["value"] == pytest.approx(value, abs=0.15), row
+
+
+def test_a_claim_compares_two_measurements_with_an_interval_that_holds_both(folder):
+    rule = dict(measure="lowest", route="audio->question", group="hear", expected="below -50")
+    alone, other = judged(folder, rule, {**rule, "group": "see"}).to_dict("records")
+    for than in ({"group": "see"}, {"route": "video->question"}):
+        (row,) = judged(folder, {**rule, "than": than}).to_dict("records")
+        assert row["value"] == pytest.approx(-60, abs=0.2) and row["verdict"] == "agree"
+    (row,) = judged(folder, {**rule, "than": {"group": "see"}}).to_dict("records")
+    assert row["ci_low"] == pytest.approx(alone["ci_low"] - other["ci_high"])
+    assert row["ci_high"] == pytest.approx(alone["ci_high"] - other["ci_low"])
+    later = dict(measure="centre_of_fall", route="question->last", group="hear", than={"route": "audio->question"})
+    assert judged(folder, {**later, "expected": "5 +- 0.5"})["value"].tolist() == [5]
+
+
+@pytest.mark.parametrize(("strength", "verdict"), [(0.0, "agree"), (0.4, "agree"), (0.6, "differ")])
+def test_an_effect_must_be_twice_its_random_control(folder, strength, verdict):
+    path = folder / "knockout_figure_4.parquet"
+    rows = pd.read_parquet(path)
+    change = strength * (np.exp(rows["logp_base"]) / rows["p_base_clean"] - 1)
+    random = rows.assign(control="random_other", draw=0, logp_base=np.log(rows["p_base_clean"] * (1 + change)))
+    pd.concat([rows, random[random["question_id"].str.endswith(("0", "1", "2"))]]).to_parquet(path)
+    rule = dict(measure="lowest", route="audio->question", group="hear", expected="below -20")
+    (row,) = judged(folder, rule).to_dict("records")
+    assert row["verdict"] == verdict and row["control"] == pytest.approx(-60 * strength, abs=0.2)
+    (row,) = judged(folder, {**rule, "than": {"control": "random"}, "expected": "below -20"}).to_dict("records")
+    assert row["value"] == pytest.approx(-60 * (1 - strength), abs=0.2) and np.isnan(row["control"])
+    (row,) = judged(folder, dict(measure="largest", route="video->question", group="hear", expected="within -1 1")).to_dict(
+        "records"
+    )
+    assert row["verdict"] == "agree" and np.isnan(row["control"]), "where nothing is, a control says nothing"
 
 
 def test_scrambled_labels_show_a_difference_as_rarely_as_chance(folder):
@@ -110,7 +158,7 @@ def test_clear_verdicts_stand_for_all_claims_about_a_model_together(folder):
     noise = np.random.default_rng(0).normal(0, 5, at.sum())
     rows.loc[at, "logp_base"] = np.log(0.9 * (1 - 0.021 + (noise - noise.mean()) / 100))
     rows.to_parquet(folder / "knockout_figure_4.parquet")
-    weak = dict(measure="mean", route="audio->question", group="see", centres=[16, 16], expected="below 0")
+    weak = dict(measure="mean", route="audio->question", group="see", layers=[5, 5], expected="below 0")
     alone = judged(folder, weak).iloc[0]
     assert alone["verdict"] == "agree" and alone["clear"] and alone["ci_high"] < 0 and 0.01 < alone["p_family"] < 0.05
     sure = dict(measure="lowest", route="audio->question", group="hear", expected="below -20")
@@ -122,8 +170,8 @@ def test_clear_verdicts_stand_for_all_claims_about_a_model_together(folder):
 
 
 def test_a_number_without_an_interval_is_never_clear(folder):
-    order = dict(measure="order", route="audio->question", then="question->last", group="hear", expected="above 0")
-    row = judged(folder, order).iloc[0]
+    counted = dict(measure="windows", route="audio->question", group="hear", expected="above 0")
+    row = judged(folder, counted).iloc[0]
     assert row["verdict"] == "agree" and not row["clear"] and np.isnan(row["p_family"])
 
 
@@ -131,11 +179,13 @@ def test_a_number_without_an_interval_is_never_clear(folder):
 def test_the_shipped_claims_are_read_and_name_what_exists(study):
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     found = claims.read(ROOT / config["studies"][study]["claims"])
-    assert len(found) >= 25 and len({claim["claim"] for claim in found}) == len(found)
+    assert len(found) >= 70 and len({(claim["claim"], claims.rule_of(claim)) for claim in found}) == len(found)
     for claim in found:
-        routes = [claim[key] for key in ("route", "then") if key in claim] + claim.get("routes", [])
-        known = map(plain_route, config["knockout"]["cuts"][claim.get("analysis", "figure_4")]["routes"])
-        assert set(routes) <= set(known), claim
+        for part in [claim, {**claim, **claim.get("than", {})}]:
+            routes = [route for key in ("route", "then", "routes") for route in route_measures.listed(part.get(key, []))]
+            known = map(plain_route, config["knockout"]["cuts"][part.get("analysis", "figure_4")]["routes"])
+            assert set(routes) <= set(known), claim
+        assert set(claim.get("models", [])) <= set(config["studies"][study]["models"])
         assert study == "miniature" or "source" in claim and "paper" in claim
 
 
@@ -143,7 +193,22 @@ def test_the_shipped_claims_are_read_and_name_what_exists(study):
     ("text", "reason"),
     [
         ("- {claim: c, measure: deepest, expected: below 0}", "claim 'c' has measure 'deepest'; known: lowest, highest"),
-        ("- {claim: c, measure: lowest, expected: small}", "claim 'c' expects 'small'; write below x, above x or within x y"),
+        ("- {claim: c, measure: lowest, expected: below 0}", "claim 'c' has no route, which lowest needs; add it"),
+        ("- {claim: c, checks: {saving: below 0}, block: video, setting: All}", "claim 'c' has no column, which saving needs"),
+        (
+            "- {claim: c, measure: lowest, route: r, expected: small}",
+            "claim 'c' expects 'small'; write below x, above x, within x y or x",
+        ),
+        ("- {claim: c, measure: lowest, route: r, expected: {m: small}}", "claim 'c' expects 'small'; write"),
+        ("- {claim: c, route: r, checks: {lowest: below 0, deepest: below 0}}", "claim 'c' has measure 'deepest'; known: lowest"),
+        (
+            "- {claim: c, measure: lowest, route: r, than: {measure: deepest}, expected: below 0}",
+            "claim 'c' has measure 'deepest'; known",
+        ),
+        (
+            "- {claim: c, measure: lowest, route: r, centres: [1, 2], expected: below 0}",
+            "claim 'c' has centres; write layers, as the model",
+        ),
     ],
 )
 def test_a_bad_claim_is_named(tmp_path, text, reason):
@@ -151,6 +216,31 @@ def test_a_bad_claim_is_named(tmp_path, text, reason):
     path.write_text(text)
     with pytest.raises(InputError, match=reason):
         claims.read(path)
+
+
+def test_a_cell_of_a_finished_table_is_read_and_a_missing_column_is_named(folder):
+    table = pd.DataFrame(
+        {"model": "m", "setting": ["none", "a", "b"], "change": [np.nan, -1, 3], "ci_low": -4, "ci_high": 5, "n": 30}
+    )
+    table.assign(correct_m=[7, 8, 9]).to_csv(folder / "tab1.csv", index=False)
+    cell = dict(measure="cell", table="tab1", expected="within -2 2")
+    (row,) = judged(folder, cell).to_dict("records")
+    assert (row["value"], row["ci_low"], row["n"], row["verdict"]) == (3, -4, 30, "differ"), "the cell farthest from 0"
+    asked = [{**cell, "where": {"setting": ["none", "a"]}}, {**cell, "where": {"setting": "none"}, "column": "correct_{model}"}]
+    assert judged(folder, *asked)["value"].tolist() == [-1, 7]
+    with pytest.raises(InputError, match="claim 'c': tab1.csv has no column 'changes', only model, setting, change, ci_low"):
+        judged(folder, {**cell, "column": "changes"})
+
+
+def test_checks_give_one_claim_per_measure_and_a_range_by_model_names_its_models(tmp_path):
+    path = tmp_path / "claims.yaml"
+    path.write_text("- {claim: c, route: r, checks: {lowest: {m: below 0, n: below -1}, centre_of_fall: 5 +- 0.5}}")
+    shared = {"claim": "c", "route": "r"}
+    assert claims.read(path) == [
+        {**shared, "measure": "lowest", "expected": {"m": "below 0", "n": "below -1"}, "models": ["m", "n"]},
+        {**shared, "measure": "centre_of_fall", "expected": "5 +- 0.5"},
+    ]
+    assert claims.bounds("5 +- 0.5") == (4.5, 5.5) and claims.bounds("-60 +- 6") == (-66, -54)
 
 
 def test_the_papers_value_has_its_conditions_and_a_planted_fact_has_none(folder):

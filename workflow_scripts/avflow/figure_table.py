@@ -11,6 +11,7 @@ To add a figure, add an entry here, a target in rules/figures.smk, a notebook in
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import yaml
 
@@ -364,12 +365,37 @@ def table_title(name: str) -> str:
     return f"Table {number}{of.get(block, '')}"
 
 
+OF_ANSWERS = ("evaluate.parquet", "reliance.parquet")
+DECIDING = {  # measure of a claim -> the tables that decide it; other measures read the knockouts of the claim's analysis
+    **dict.fromkeys(("accuracy", "accuracy_change", "same_content", "letters"), OF_ANSWERS),
+    "masking": ("tab1.csv",),
+    **dict.fromkeys(("discarding", "discarded_accuracy", "saving"), ("pruning.parquet",)),
+    "sweep": ("discard_sweep.parquet",),
+    "sufficiency": ("sufficiency.parquet",),
+    "cumulative": ("knockout_cumulative.parquet",),
+    **dict.fromkeys(("attention", "sinks", "readout"), ("attention.parquet",)),
+    "rank_correlation": (*OF_ANSWERS, "knockout_figure_4.parquet", "knockout_graded.parquet"),
+}
+
+
+def decided_by(claim: dict) -> set[str]:
+    """File names of the tables that decide a claim, an entry of a file of claims (see `results/claims.py`)."""
+    found = set()
+    for part in (claim, {**claim, **claim.get("than", {})}, {**claim, **claim.get("other", {})}):
+        for measure in part.get("checks") or [part.get("measure")]:
+            cuts = (f"knockout_{part.get('analysis', 'figure_4')}.parquet",)
+            found.update((f"{part.get('table')}.csv",) if measure == "cell" else DECIDING.get(measure, cuts))
+            found.update(["evaluate.parquet"] if measure == "same_run" else [])
+    return found
+
+
 def claimed_tables(study: Study) -> list[str]:
-    """The tables that claims are checked against, without those that the study lacks."""
-    found = study.knockout_tables(*MAIN, "graded", "value_zero")
-    found += [study.table("evaluate.parquet"), study.table("reliance.parquet")]
-    found += [study.table("pruning.parquet")] if study.swept else []
-    return [*found, study.table("tab1.csv")] if study.attends_video else found
+    """The tables that decide the study's claims, and those of the main figures. Without those that the study lacks."""
+    wanted = {*(f"knockout_{name}.parquet" for name in MAIN), "evaluate.parquet", "reliance.parquet"}
+    for path in study.claims:
+        entries = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        wanted.update(name for entry in entries for name in decided_by(entry))
+    return [path for path in tables(study) if path.rsplit("/")[-1] in wanted]
 
 
 def claims(study: Study) -> list[str]:

@@ -1,10 +1,16 @@
 """Check findings as rules: each claim names a number in our tables and the range that it must lie in.
 
 A claim is an entry of a file in resources/claims. It has its text, its source, a measure with arguments (`measures.py`), and the
-expected range ("below -20", "above 0", "within -2 2"). The verdict is "agree" if the number lies in the range, else "differ". It
-is "not testable" if there are fewer than `least` questions or nothing was computed. A verdict is `clear` if it stands
-after a correction for the number of claims about the model (Holm): the chance that any of a model's clear verdicts is wrong is at
-most 5 %. A claim without an interval has no p-value, so it is never clear.
+expected range: "below -20", "above 0", "within -2 2" or "5 +- 0.5". A range may differ by model, {tiny-omni: below -20, ..}; a
+model that is not named is then left out. `checks: {lowest: -85 +- 12, centre_of_fall: 6 +- 0.5}` replaces `measure` and
+`expected` and gives one row per measure.
+
+The verdict is "agree" if the number lies in the range, else "differ". It is "not testable" if there are fewer than `least`
+questions or nothing was computed. An effect of a route, a range without 0, must also be at
+least twice its size-matched random control on the same questions, where enough other tokens exist.
+
+A verdict is `clear` if it stands after a correction for the number of claims about the model (Holm): the chance that any of a
+model's clear verdicts is wrong is at most 5 %. A claim without an interval has no p-value, so it is never clear.
 """
 
 import re
@@ -16,43 +22,85 @@ import yaml
 
 from ..errors import InputError
 from . import conditions
-from .measures import MEASURES, Tables
+from .measures import MEASURES, NEEDS, Tables, measured
+from .route_measures import beside_control
 from .significance import holm, p_of_interval
 
-COLUMNS = ["claim", "source", "model", "rule", "value", "ci_low", "ci_high", "expected", "verdict", "clear", "n", "paper"]
+COLUMNS = [
+    "claim",
+    "source",
+    "model",
+    "rule",
+    "value",
+    "ci_low",
+    "ci_high",
+    "expected",
+    "verdict",
+    "clear",
+    "n",
+    "control",
+    "paper",
+]
 COLUMNS += ["paper_conditions", "p_family"]
 ERROR = 0.05  # the chance of any wrong clear verdict about a model
-EXPECTED = re.compile(r"(below|above) (-?[\d.]+)|within (-?[\d.]+) (-?[\d.]+)")
+NUMBER = r"(-?[\d.]+)"
+EXPECTED = re.compile(rf"(below|above) {NUMBER}|within {NUMBER} {NUMBER}|{NUMBER} \+- {NUMBER}")
+EFFECTS = ("lowest", "highest", "mean")  # measures of a route's effect, which are held against its random control
+TIMES_CONTROL = 2.0
+TOLD = ("claim", "source", "measure", "expected", "models", "paper", "fps", "prompt")  # what a rule's text leaves out
 
 
 def read(path) -> list[dict]:
-    """Read a file of claims. Raises InputError that names the claim, the wrong value and what is allowed."""
-    found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    """Read a file of claims, one entry per measure. Raises InputError that names the claim, what is wrong and what is allowed."""
+    found = []
+    for entry in yaml.safe_load(Path(path).read_text(encoding="utf-8")):
+        checks = entry.pop("checks", None) or {entry.get("measure"): entry.get("expected")}
+        found += [{**entry, "measure": measure, "expected": expected} for measure, expected in checks.items()]
     for claim in found:
-        if claim.get("measure") not in MEASURES:
-            raise InputError(
-                f"{path}: claim {claim.get('claim')!r} has measure {claim.get('measure')!r}; known: {', '.join(MEASURES)}"
-            )
-        if not EXPECTED.fullmatch(str(claim.get("expected"))):
-            raise InputError(
-                f"{path}: claim {claim['claim']!r} expects {claim.get('expected')!r}; write below x, above x or within x y"
-            )
+        name, expected = claim.get("claim"), claim["expected"]
+        for measure in [claim["measure"], *([claim["than"]["measure"]] if "measure" in claim.get("than", {}) else [])]:
+            if measure not in MEASURES:
+                raise InputError(f"{path}: claim {name!r} has measure {measure!r}; known: {', '.join(MEASURES)}")
+            for needed in NEEDS.get(measure, "").split():
+                if needed not in claim:
+                    raise InputError(f"{path}: claim {name!r} has no {needed}, which {measure} needs; add it")
+        for told in expected.values() if isinstance(expected, dict) else [expected]:
+            if not EXPECTED.fullmatch(str(told)):
+                raise InputError(f"{path}: claim {name!r} expects {told!r}; write below x, above x, within x y or x +- y")
+        if "centres" in claim:
+            raise InputError(f"{path}: claim {name!r} has centres; write layers, as the model counts them, or depths from 0 to 1")
+        if isinstance(expected, dict):
+            claim["models"] = [model for model in expected if model in claim.get("models", expected)]
     return found
 
 
 def bounds(expected: str) -> tuple[float, float]:
     """The range that a value must lie in: "below -20" -> (-inf, -20)."""
-    side, limit, low, high = EXPECTED.fullmatch(expected).groups()
+    side, limit, low, high, middle, reach = EXPECTED.fullmatch(expected).groups()
     if side:
         return (-np.inf, float(limit)) if side == "below" else (float(limit), np.inf)
+    if middle:
+        return float(middle) - float(reach), float(middle) + float(reach)
     return float(low), float(high)
 
 
 def rule_of(claim: dict) -> str:
     """The measure and its arguments, as text."""
-    names = "cut route then variant setting block control routes cannot tasks groups group centres"
-    said = [f"{name} {claim[name]}" for name in names.split() if name in claim]
-    return ", ".join([claim["measure"], *said])
+
+    def words(value) -> str:
+        if isinstance(value, dict):
+            return "{" + ", ".join(f"{name} {words(of)}" for name, of in value.items()) + "}"
+        return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+    return ", ".join([claim["measure"], *(f"{name} {words(value)}" for name, value in claim.items() if name not in TOLD)])
+
+
+def _beside_control(claim: dict, tables: Tables, model: str) -> tuple[float, float]:
+    """`beside_control` for a claim about an effect of a route; NaN for other claims."""
+    low, high = bounds(claim["expected"])
+    if claim["measure"] not in EFFECTS or low <= 0 <= high or not {"than", "control"}.isdisjoint(claim):
+        return np.nan, np.nan
+    return beside_control(tables, claim, model)
 
 
 def _conditions(claim: dict, tables: Tables, model: str, asked: dict | None) -> str:
@@ -66,25 +114,27 @@ def _conditions(claim: dict, tables: Tables, model: str, asked: dict | None) -> 
 def judge(claims: list[dict], tables: Tables, least: int, asked: dict | None = None) -> pd.DataFrame:
     """One row per claim and model, with COLUMNS. least: the number of questions below which a claim is "not testable".
 
-    paper_conditions: `conditions.words` for the paper's value; a claim's keys `fps` and `prompt` give them if they are stated.
-    asked: our own conditions, see `conditions`. p_family: Holm's p-value of the verdict among all of the model's.
+    control: the change that as many random keys make, by `beside_control`; NaN without such a control. paper_conditions:
+    `conditions.words` for the paper's value; a claim's keys `fps` and `prompt` give them if they are stated. asked: our own
+    conditions, see `conditions`. p_family: Holm's p-value of the verdict among all of the model's.
     """
     found = []
     for claim in claims:
-        low, high = bounds(claim["expected"])
         for model in [m for m in tables.models if m in claim.get("models", tables.models)]:
-            value, ci_low, ci_high, n = MEASURES[claim["measure"]](tables, claim, model)
+            expected = claim["expected"][model] if isinstance(claim["expected"], dict) else claim["expected"]
+            mine, (low, high) = {**claim, "expected": expected}, bounds(expected)
+            value, ci_low, ci_high, n = measured(tables, mine, model)
             testable = n >= least and not np.isnan(value)
-            agrees = testable and low <= value <= high
-            side = (low, high) if agrees else (-np.inf, low) if value < low else (high, np.inf)
+            route, control = _beside_control(mine, tables, model) if testable else (np.nan, np.nan)
+            inside = testable and low <= value <= high
+            agrees = inside and not abs(route) < TIMES_CONTROL * abs(control)
             verdict = ("agree" if agrees else "differ") if testable else "not testable"
+            side = (low, high) if inside else (-np.inf, low) if value < low else (high, np.inf)
+            known = testable and inside == agrees  # a verdict that rests on the control has no p-value
             entry = {"claim": claim["claim"], "source": claim.get("source", "planted"), "model": model, "rule": rule_of(claim)}
-            entry |= {"value": value, "ci_low": ci_low, "ci_high": ci_high, "expected": claim["expected"], "verdict": verdict}
-            entry |= {
-                "p": p_of_interval(value, ci_low, ci_high, side) if testable else np.nan,
-                "n": n,
-                "paper": claim.get("paper"),
-            }
+            entry |= {"value": value, "ci_low": ci_low, "ci_high": ci_high, "expected": expected, "verdict": verdict}
+            entry |= {"p": p_of_interval(value, ci_low, ci_high, side) if known else np.nan, "n": n, "control": control}
+            entry |= {"paper": claim.get("paper")}
             if entry["paper"] is not None:
                 entry["paper_conditions"] = _conditions(claim, tables, model, asked)
             found.append(entry)

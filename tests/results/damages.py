@@ -1,0 +1,589 @@
+"""Damages to finished tables, as a faulty pipeline would leave them.
+
+Each takes `tables` (name -> DataFrame, a fresh copy at every access) and returns the tables that it changes by name.
+"""
+
+import numpy as np
+import pandas as pd
+
+FIGURES = ("knockout_figure_3", "knockout_figure_4", "knockout_figure_5", "knockout_figure_6")
+VIDEO, ITEMS = FIGURES[:2], FIGURES[2:]
+OUTCOME = ["logp_base", "margin", "answer"]  # what a cut changes; the rest of a row says what was cut
+DAMAGES = []
+
+
+def damage(function):
+    DAMAGES.append(function)
+    return function
+
+
+def real(rows):
+    return rows["control"] == "none"
+
+
+def of_route(rows, route):
+    return rows["route"] == route
+
+
+def moved(rows, layers: int):
+    """Every outcome is written to the row of a window that many layers later."""
+    key = ["model", "question_id", "layout", "route", "style", "width", "control", "draw"]
+    last = int(rows["centre"].max())
+    source = rows[real(rows)].copy()
+    source["centre"] = source["centre"] + layers
+    whole = rows[real(rows)][[*key, "centre"]]
+    whole = whole.assign(nearest=whole["centre"].clip(max(0, layers), min(last, last + layers)))
+    values = whole.merge(
+        source[[*key, "centre", *OUTCOME]].rename(columns={"centre": "nearest"}), on=[*key, "nearest"], how="left"
+    )
+    rows.loc[real(rows), OUTCOME] = values[OUTCOME].to_numpy()
+    return rows.astype({"logp_base": float, "margin": float})
+
+
+def scaled(rows, factor, where=None):
+    """Every change in %, and in logits, times a factor."""
+    where = real(rows) if where is None else where
+    base = rows["p_base_clean"].astype(float)
+    change = factor * (np.exp(rows["logp_base"].astype(float)) / base - 1)
+    rows["logp_base"] = rows["logp_base"].where(~where, np.log((base * (1 + change)).clip(1e-9)))
+    rows["margin"] = rows["margin"].where(~where, rows["margin_clean"] + factor * (rows["margin"] - rows["margin_clean"]))
+    return rows
+
+
+def smoothed(rows, which):
+    """Every outcome is the lowest ("min") or highest ("max") of its own window's and the two beside it."""
+    rows = rows.sort_values(["model", "question_id", "layout", "route", "control", "draw", "width", "style", "centre"])
+    groups = rows[real(rows)].groupby(["model", "question_id", "layout", "route", "width", "style"], sort=False)
+    for name in ("logp_base", "margin"):
+        wide = groups[name].rolling(3, center=True, min_periods=1).agg(which)
+        rows.loc[real(rows), name] = wide.to_numpy()
+    return rows
+
+
+def swapped(rows, column, one, other):
+    rows[column] = rows[column].replace({one: other, other: one})
+    return rows
+
+
+def routes_swapped(rows, one, other, kinds=("none",)):
+    """Two routes exchange names, in real cuts or in controls, too."""
+    mine = rows["control"].isin(list(kinds))
+    rows.loc[mine, "route"] = rows.loc[mine, "route"].replace({one: other, other: one})
+    return rows
+
+
+def in_figures(change, names=FIGURES):
+    return lambda tables: {name: change(tables[name]) for name in names}
+
+
+# Where
+
+
+@damage
+def outcomes_one_layer_late(tables):
+    return in_figures(lambda rows: moved(rows, 1))(tables)
+
+
+@damage
+def outcomes_one_layer_early(tables):
+    return in_figures(lambda rows: moved(rows, -1))(tables)
+
+
+@damage
+def outcomes_three_layers_late(tables):
+    return in_figures(lambda rows: moved(rows, 3))(tables)
+
+
+@damage
+def windows_of_five_layers(tables):
+    return in_figures(lambda rows: smoothed(rows, "min"))(tables)
+
+
+@damage
+def windows_of_one_layer(tables):
+    return in_figures(lambda rows: smoothed(rows, "max"))(tables)
+
+
+@damage
+def another_window_cut_than_stated(tables):
+    def change(rows):
+        rows.loc[real(rows), "window_stop"] = (rows["window_stop"] + 1).clip(upper=int(rows["window_stop"].max()))
+        return rows
+
+    return in_figures(change)(tables)
+
+
+@damage
+def one_model_cut_in_windows_of_five_in_one_figure(tables):
+    rows = tables["knockout_figure_5"]
+    mine = rows["model"] == "tiny-salmonn"
+    return {"knockout_figure_5": pd.concat([rows[~mine], smoothed(rows[mine], "min")])}
+
+
+@damage
+def figure_3_one_layer_late_for_one_model(tables):
+    rows = tables["knockout_figure_3"]
+    mine = rows["model"] == "tiny-salmonn"
+    return {"knockout_figure_3": pd.concat([rows[~mine], moved(rows[mine], 1)])}
+
+
+@damage
+def the_last_layers_windows_lost(tables):
+    return in_figures(lambda rows: rows[rows["centre"] < 11])(tables)
+
+
+@damage
+def every_other_window_left_out(tables):
+    return in_figures(lambda rows: rows[(rows["centre"] % 2 == 0) | ~real(rows)])(tables)
+
+
+@damage
+def every_cut_made_twice(tables):
+    return in_figures(lambda rows: pd.concat([rows, rows[real(rows)]]))(tables)
+
+
+# Which route
+
+
+@damage
+def frames_and_sound_segments_swapped(tables):
+    kinds = ("none", "random_other")
+    return in_figures(lambda rows: routes_swapped(rows, "cross_frame", "cross_audio_segment", kinds), FIGURES[:1])(tables)
+
+
+@damage
+def cross_frame_not_cut(tables):
+    rows = tables["knockout_figure_3"]
+    return {"knockout_figure_3": scaled(rows, 0, of_route(rows, "cross_frame") & real(rows))}
+
+
+@damage
+def sound_and_sight_do_not_exchange(tables):
+    rows = tables["knockout_figure_3"]
+    return {"knockout_figure_3": scaled(rows, 0, of_route(rows, "audio<->video") & real(rows))}
+
+
+@damage
+def the_exchange_cut_one_way_only_halves_it(tables):
+    rows = tables["knockout_figure_3"]
+    return {"knockout_figure_3": scaled(rows, 0.5, of_route(rows, "audio<->video") & real(rows))}
+
+
+@damage
+def figure_5_not_cut_but_for_one_route(tables):
+    rows = tables["knockout_figure_5"]
+    return {"knockout_figure_5": scaled(rows, 0, ~of_route(rows, "candidates->reference") & real(rows))}
+
+
+@damage
+def candidates_that_read_each_other_not_cut(tables):
+    rows = tables["knockout_figure_5"]
+    return {"knockout_figure_5": scaled(rows, 0, of_route(rows, "cross_candidate") & real(rows))}
+
+
+@damage
+def reference_and_candidates_to_last_swapped(tables):
+    return in_figures(lambda rows: routes_swapped(rows, "reference->last", "candidates->last"), FIGURES[2:3])(tables)
+
+
+@damage
+def reference_and_question_to_last_swapped(tables):
+    return in_figures(lambda rows: routes_swapped(rows, "reference->last", "question->last"), FIGURES[2:3])(tables)
+
+
+@damage
+def into_the_reference_swapped(tables):
+    return in_figures(lambda rows: routes_swapped(rows, "candidates->reference", "question->reference"), FIGURES[2:3])(tables)
+
+
+@damage
+def figure_6_not_cut(tables):
+    return {"knockout_figure_6": scaled(tables["knockout_figure_6"], 0)}
+
+
+@damage
+def right_and_wrong_options_swapped(tables):
+    return in_figures(lambda rows: routes_swapped(rows, "correct_option->last", "incorrect_options->last"), FIGURES[3:])(tables)
+
+
+@damage
+def right_and_wrong_candidates_swapped(tables):
+    rows = tables["knockout_figure_6"]
+    for target in ("last", "correct_option"):
+        rows = routes_swapped(rows, f"correct_candidate->{target}", f"incorrect_candidates->{target}")
+    return {"knockout_figure_6": rows}
+
+
+@damage
+def reference_and_candidate_to_option_swapped(tables):
+    one, other = "reference->correct_option", "correct_candidate->correct_option"
+    return in_figures(lambda rows: routes_swapped(rows, one, other), FIGURES[3:])(tables)
+
+
+@damage
+def audio_and_video_swapped(tables):
+    return in_figures(lambda rows: routes_swapped(rows, "audio->question", "video->question"), FIGURES[1:2])(tables)
+
+
+@damage
+def question_and_its_words_swapped(tables):
+    return in_figures(lambda rows: routes_swapped(rows, "question->last", "question_text->last"), FIGURES[1:2])(tables)
+
+
+@damage
+def targets_to_last_not_cut(tables):
+    return in_figures(lambda rows: scaled(rows, 0, rows["route"].str.endswith("->last") & real(rows)))(tables)
+
+
+# Which question
+
+
+@damage
+def directions_swapped_in_figure_5(tables):
+    return in_figures(lambda rows: swapped(rows, "group", "A2I", "I2A"), FIGURES[2:3])(tables)
+
+
+@damage
+def directions_swapped_in_figure_6(tables):
+    return in_figures(lambda rows: swapped(rows, "group", "A2I", "I2A"), FIGURES[3:])(tables)
+
+
+@damage
+def hear_and_see_swapped(tables):
+    return in_figures(lambda rows: swapped(rows, "group", "hear", "see"), FIGURES[1:2])(tables)
+
+
+@damage
+def tasks_that_need_both_swapped(tables):
+    return in_figures(lambda rows: swapped(rows, "group", "while-hear", "while-see"), FIGURES[1:2])(tables)
+
+
+@damage
+def labels_scrambled(tables):
+    def change(rows):
+        labels = rows.drop_duplicates("question_id").set_index("question_id")["group"]
+        drawn = pd.Series(np.random.default_rng(0).permutation(labels.to_numpy()), labels.index)
+        return rows.assign(group=rows["question_id"].map(drawn))
+
+    return in_figures(change)(tables)
+
+
+@damage
+def half_of_the_questions_lost(tables):
+    return in_figures(lambda rows: rows[rows["question_id"].str[-1].astype(int) % 2 == 0])(tables)
+
+
+@damage
+def a_task_lost(tables):
+    return in_figures(lambda rows: rows[rows["group"] != "while-see"], VIDEO)(tables)
+
+
+@damage
+def outcomes_of_the_next_question(tables):
+    def change(rows):
+        rows = rows.sort_values(["model", "route", "control", "draw", "centre", "question_id"])
+        rows[["p_base_clean", "margin_clean"]] = rows[["p_base_clean", "margin_clean"]].shift(1).bfill()
+        return rows
+
+    return in_figures(change)(tables)
+
+
+@damage
+def models_swapped(tables):
+    return in_figures(lambda rows: swapped(rows, "model", "tiny-omni", "tiny-salmonn"), FIGURES[1:2])(tables)
+
+
+@damage
+def one_models_rows_used_for_both(tables):
+    def change(rows):
+        mine = rows[rows["model"] == "tiny-omni"]
+        return pd.concat([mine, mine.assign(model="tiny-salmonn")])
+
+    return in_figures(change)(tables)
+
+
+# How much
+
+
+@damage
+def effects_halved(tables):
+    return in_figures(lambda rows: scaled(rows, 0.5))(tables)
+
+
+@damage
+def effects_a_third_larger(tables):
+    return in_figures(lambda rows: scaled(rows, 4 / 3))(tables)
+
+
+@damage
+def effects_with_the_other_sign(tables):
+    return in_figures(lambda rows: scaled(rows, -1))(tables)
+
+
+@damage
+def effects_as_shares_not_percent(tables):
+    return in_figures(lambda rows: scaled(rows, 0.01))(tables)
+
+
+@damage
+def mean_effects_drowned_by_noise(tables):
+    def change(rows):
+        noise = np.random.default_rng(0).normal(0, 0.3, len(rows))
+        rows["logp_base"] = rows["logp_base"] + noise * real(rows)
+        return rows
+
+    return in_figures(change)(tables)
+
+
+@damage
+def half_precision_noise_between_batches(tables):
+    def change(rows):
+        null = rows["control"] == "null"
+        noise = np.random.default_rng(0).normal(0, 0.01, len(rows))
+        rows["logp_base"] = rows["logp_base"] + noise * null
+        return rows
+
+    return in_figures(change)(tables)
+
+
+@damage
+def null_rows_lost(tables):
+    return in_figures(lambda rows: rows[rows["control"] != "null"])(tables)
+
+
+@damage
+def controls_equal_to_routes(tables):
+    def change(rows):
+        key = ["model", "question_id", "route", "centre"]
+        cut = rows[real(rows)].drop_duplicates(key).set_index(key)[OUTCOME]
+        random = rows["control"] == "random_other"
+        rows.loc[random, OUTCOME] = cut.reindex(pd.MultiIndex.from_frame(rows.loc[random, key])).to_numpy()
+        return rows.astype({"logp_base": float, "margin": float})
+
+    return in_figures(change)(tables)
+
+
+@damage
+def controls_lost(tables):
+    return in_figures(lambda rows: rows[rows["control"] != "random_other"])(tables)
+
+
+@damage
+def values_kept_where_they_were_to_be_dropped(tables):
+    mask = tables["knockout_figure_4"]
+    zero = tables["knockout_value_zero"]
+    few = mask[mask["question_id"].isin(zero["question_id"]) & mask["route"].isin(zero["route"].unique())]
+    few = few[few["control"].isin(["none", "null"])]
+    return {"knockout_value_zero": few.assign(cut=np.where(few["control"] == "none", "value_zero", few["cut"]))}
+
+
+@damage
+def values_not_dropped(tables):
+    return {"knockout_value_zero": scaled(tables["knockout_value_zero"], 0)}
+
+
+# Tables 1 to 4
+
+
+@damage
+def table_1_loses_30_points(tables):
+    table = tables["tab1"]
+    masked = table["setting"] != "none"
+    table.loc[masked, ["accuracy", "change", "ci_low", "ci_high"]] -= 30
+    return {"tab1": table}
+
+
+@damage
+def table_1_loses_30_points_without_a_mask_too(tables):
+    return {"tab1": tables["tab1"].assign(accuracy=lambda table: table["accuracy"] - 30)}
+
+
+@damage
+def table_1_masked_in_all_layers(tables):
+    return {"tab1": tables["tab1"].assign(first_layer=0)}
+
+
+@damage
+def table_1_without_a_setting(tables):
+    table = tables["tab1"]
+    return {"tab1": table[table["setting"] != "media->text"]}
+
+
+@damage
+def table_2_counts_half_of_the_answers(tables):
+    table = tables["tab2"]
+    return {"tab2": table.assign(**{"correct_tiny-omni": table["correct_tiny-omni"] // 2})}
+
+
+@damage
+def table_3_loses_questions(tables):
+    table = tables["tab3"]
+    return {"tab3": table.assign(n=table["n"] - 10)}
+
+
+@damage
+def table_4_loses_every_answer(tables):
+    rows = tables["pruning"]
+    return {"pruning": rows.assign(correct=rows["correct"] & (rows["discard"] == "none"))}
+
+
+@damage
+def table_4_loses_a_tenth_in_one_cell(tables):
+    table = tables["tab4_items"]
+    cell = (table["setting"] == "Cand") & (table["task"] == "audio-to-image A2I")
+    table.loc[cell, ["accuracy", "change"]] = table.loc[cell, ["accuracy", "change"]] - 10
+    return {"tab4_items": table}
+
+
+@damage
+def table_4_loses_answers_on_other_tasks(tables):
+    rows = tables["pruning"]
+    lost = (rows["dataset"] == "mini-graded") & (rows["discard"] == "All") & rows["question_id"].str.endswith(("1", "2"))
+    return {"pruning": rows.assign(correct=rows["correct"] & ~lost)}
+
+
+@damage
+def random_discards_are_the_chosen_ones(tables):
+    rows = tables["pruning"]
+    return {"pruning": rows.assign(correct=rows["correct"] | (rows["discard"] == "random"))}
+
+
+@damage
+def discards_save_nothing(tables):
+    rows = tables["pruning"]
+    base = rows[rows["discard"] == "none"].set_index(["model", "question_id"])["flops_llm"]
+    return {"pruning": rows.assign(flops_llm=base.reindex(pd.MultiIndex.from_frame(rows[["model", "question_id"]])).to_numpy())}
+
+
+@damage
+def discards_three_layers_late(tables):
+    rows = tables["discard_sweep"]
+    return {"discard_sweep": rows.assign(layer=rows["layer"].where(rows["control"] == "null", rows["layer"] + 3))}
+
+
+# Answers
+
+
+@damage
+def muted_and_blanked_swapped(tables):
+    return {"reliance": swapped(tables["reliance"], "variant", "muted", "blanked")}
+
+
+@damage
+def text_alone_still_has_media(tables):
+    rows = tables["reliance"]
+    return {"reliance": rows.assign(correct=rows["correct"] | (rows["variant"] == "text_only"))}
+
+
+@damage
+def shuffled_options_read_in_the_old_order(tables):
+    rows = tables["reliance"]
+    old = rows["variant"].str.startswith("shuffled")
+    content = rows["content"].where(~old, rows["content"].shift(1))
+    return {"reliance": rows.assign(content=content)}
+
+
+@damage
+def every_answer_is_the_first_letter(tables):
+    return {"evaluate": tables["evaluate"].assign(answer="A")}
+
+
+@damage
+def a_tenth_of_the_answers_wrong(tables):
+    rows = tables["evaluate"]
+    return {"evaluate": rows.assign(correct=rows["correct"] & ~rows["question_id"].str.endswith("7"))}
+
+
+@damage
+def orders_of_the_prompt_mixed_up(tables):
+    return {"knockout_order_items": swapped(tables["knockout_order_items"], "layout", "paper_eq3", "reference_first")}
+
+
+@damage
+def graded_tasks_reversed(tables):
+    rows = tables["knockout_graded"]
+    for one, other in (("either-0", "either-100"), ("either-25", "either-75")):
+        rows = swapped(rows, "group", one, other)
+    return {"knockout_graded": rows}
+
+
+@damage
+def widths_mixed_up(tables):
+    return {"knockout_windows": swapped(tables["knockout_windows"], "width", 1, 3)}
+
+
+@damage
+def cuts_up_to_and_from_a_layer_swapped(tables):
+    return {"knockout_cumulative": swapped(tables["knockout_cumulative"], "style", "top_down", "bottom_up")}
+
+
+@damage
+def options_split_mixed_up(tables):
+    return {"knockout_options": routes_swapped(tables["knockout_options"], "non_options->last", "incorrect_options->last")}
+
+
+@damage
+def wrong_answers_replaced_by_right_ones(tables):
+    rows = tables["knockout_failed"]
+    return {"knockout_failed": rows.assign(correct_clean=~rows["correct_clean"])}
+
+
+# Attention
+
+
+def attended(change):
+    return lambda tables: {"attention": change(tables["attention"])}
+
+
+@damage
+def attention_to_sound_and_sight_swapped(tables):
+    return attended(lambda rows: swapped(rows, "name", "audio", "video"))(tables)
+
+
+@damage
+def attention_one_layer_late(tables):
+    return attended(lambda rows: rows.assign(layer=rows["layer"] + (rows["kind"] == "shares")))(tables)
+
+
+@damage
+def attention_of_half_of_the_heads(tables):
+    def change(rows):
+        half = [values / 2 if kind == "shares" else values for kind, values in zip(rows["kind"], rows["values"])]
+        return rows.assign(values=half)
+
+    return attended(change)(tables)
+
+
+@damage
+def sinks_everywhere(tables):
+    def change(rows):
+        marked = rows[rows["kind"] == "sink_dimensions"]
+        sinks = marked.assign(kind="sinks", name="question", number=1.0, values=[np.array([3.0])] * len(marked))
+        return pd.concat([rows, sinks])
+
+    return attended(change)(tables)
+
+
+@damage
+def readout_without_the_last_norm(tables):
+    def change(rows):
+        flat = [values * 0.3 if kind == "lens" else values for kind, values in zip(rows["kind"], rows["values"])]
+        return rows.assign(values=flat)
+
+    return attended(change)(tables)
+
+
+@damage
+def readout_one_layer_early(tables):
+    return attended(lambda rows: rows.assign(layer=rows["layer"] - (rows["kind"] == "lens")))(tables)
+
+
+@damage
+def found_and_random_edges_swapped(tables):
+    return {"sufficiency": swapped(tables["sufficiency"], "kind", "found", "random")}
+
+
+@damage
+def twice_as_many_edges_stay_open(tables):
+    rows = tables["sufficiency"]
+    return {"sufficiency": rows.assign(share=rows["share"] * (1 + rows["kind"].isin(["found", "random"])))}

@@ -1,0 +1,187 @@
+"""Measures of answers: accuracy and what changes it, finished tables' cells, and what discarding tokens saves."""
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError
+from .route_measures import NOTHING, listed
+from .statistics import paired_change
+from .study_tables import Tables, of_group
+
+
+def _share(tables: Tables, right, clusters):
+    """A share in % with its interval and n."""
+    mean, low, high = tables.interval(np.asarray(right, dtype=float)[:, None], clusters)
+    return 100 * mean[0], 100 * low[0], 100 * high[0], len(right)
+
+
+def _change(tables: Tables, before: pd.DataFrame, after: pd.DataFrame):
+    """Points won or lost by the questions of `after`."""
+    if not len(after):
+        return NOTHING
+    after = after.set_index("question_id")
+    before = before.set_index("question_id").reindex(after.index)
+    if before["correct"].isna().any():
+        return NOTHING
+    answers = (before["correct"].astype(float), after["correct"].astype(float))
+    return *paired_change(*answers, before["cluster"], tables.draws, tables.seed), len(after)
+
+
+def _accuracy(tables, claim, model):
+    rows = tables.answers(claim, model)
+    if rows is None:
+        return NOTHING
+    rows = of_group(rows[rows["variant"] == claim.get("variant", "as_is")], claim)
+    return _share(tables, rows["correct"], rows["cluster"]) if len(rows) else NOTHING
+
+
+def _accuracy_change(tables, claim, model):
+    rows = tables.answers(claim, model)
+    if rows is None:
+        return NOTHING
+    rows = of_group(rows, claim)
+    return _change(tables, rows[rows["variant"] == "as_is"], rows[rows["variant"] == claim["variant"]])
+
+
+def _same_content(tables, claim, model):
+    rows = tables.answers(claim, model)
+    if rows is None:
+        return NOTHING
+    rows = of_group(rows, claim)
+    again = set(rows.loc[rows["variant"].str.startswith("shuffled"), "question_id"])
+    orders = rows[rows["question_id"].isin(again) & (rows["variant"].eq("as_is") | rows["variant"].str.startswith("shuffled"))]
+    if not len(orders):
+        return NOTHING
+    same = orders.groupby(["question_id", "cluster"])["content"].nunique().eq(1).astype(float).reset_index()
+    return _share(tables, same["content"], same["cluster"])
+
+
+def _letters(tables, claim, model):
+    """How often the most frequent letter is answered."""
+    rows = tables.answers(claim, model)
+    if rows is None or not len(rows):
+        return NOTHING
+    rows = of_group(rows[rows["variant"] == "as_is"], claim)
+    return _share(tables, rows["answer"] == rows["answer"].mode()[0], rows["cluster"])
+
+
+def _order_accuracy(tables, claim, model):
+    rows = tables.parquet(f"knockout_{claim['analysis']}")
+    if rows is None:
+        return NOTHING
+    rows = rows[(rows["model"] == model) & (rows["layout"] == claim["layout"]) & (rows["control"] == "null")]
+    rows = of_group(rows, claim).drop_duplicates("question_id")
+    return _share(tables, rows["correct_clean"], rows["cluster"]) if len(rows) else NOTHING
+
+
+def _cell(tables, claim, model):
+    """One cell of a finished table, or of several the one farthest from 0."""
+    rows = tables.csv(claim["table"])
+    if rows is None:
+        return NOTHING
+    where = {"model": model} if "model" in rows else {}  # Tables 2 and 3 have a column per model instead
+    where, column = {**where, **claim.get("where", {})}, claim.get("column", "change").format(model=model)
+    for name in (*where, column):
+        if name not in rows:
+            raise InputError(f"claim {claim['claim']!r}: {claim['table']}.csv has no column {name!r}, only {', '.join(rows)}")
+    for name, value in where.items():
+        rows = rows[rows[name].isin(listed(value))]
+    rows = rows[rows[column].notna()]
+    if not len(rows):
+        return NOTHING
+    row = rows.loc[rows[column].abs().idxmax()]
+    low, high = (row["ci_low"], row["ci_high"]) if column == "change" else (np.nan, np.nan)
+    return float(row[column]), low, high, int(row["n"])
+
+
+def _masking(tables, claim, model):
+    return _cell(tables, {**claim, "table": "tab1", "where": {"setting": claim["setting"]}}, model)
+
+
+def _discards(tables, claim, model):
+    """Rows of the table of the rule pruning for a claim's block, tasks and dataset: without a discard, and with the claim's."""
+    rows = tables.parquet("pruning")
+    if rows is None:
+        return None, None
+    setting = {"video": "av_video", "items": "items"}[claim["block"]]
+    rows = of_group(rows[(rows["model"] == model) & (rows["setting"] == setting)], claim)
+    for name, key in (("task", "tasks"), ("dataset", "dataset")):
+        rows = rows[rows[name].isin(listed(claim[key]))] if key in claim else rows
+    return rows[rows["discard"] == "none"], rows[rows["discard"] == claim["setting"]]
+
+
+def _discarding(tables, claim, model):
+    before, after = _discards(tables, claim, model)
+    return NOTHING if before is None else _change(tables, before, after)
+
+
+def _discarded_accuracy(tables, claim, model):
+    before, after = _discards(tables, claim, model)
+    return NOTHING if before is None or not len(after) else _share(tables, after["correct"], after["cluster"])
+
+
+def _saving(tables, claim, model):
+    """Change in % of a cost's mean over the questions, against the same questions without a discard."""
+    before, after = _discards(tables, claim, model)
+    if before is None:
+        return NOTHING
+    column = claim["column"]
+    both = (
+        after[["question_id", column]].merge(before[["question_id", column]], on="question_id", suffixes=("_after", "")).dropna()
+    )
+    if not len(both):
+        return NOTHING
+    return float(100 * (both[f"{column}_after"].mean() / both[column].mean() - 1)), np.nan, np.nan, len(both)
+
+
+def _sweep(tables, claim, model):
+    """Accuracy when a kind of token is discarded after one layer."""
+    rows = tables.parquet("discard_sweep")
+    if rows is None:
+        return NOTHING
+    setting = {"video": "av_video", "items": "items"}[claim["block"]]
+    rows = of_group(rows[(rows["model"] == model) & (rows["setting"] == setting)], claim)
+    rows = rows[(rows["discard"] == claim["setting"]) & (rows["control"] == claim.get("control", "none"))]
+    rows = rows[rows["layer"].between(*claim["layers"])]
+    return _share(tables, rows["correct"], rows["cluster"]) if len(rows) else NOTHING
+
+
+def _sufficiency(tables, claim, model):
+    """% of answers kept if only some routes stay open; with column `share`, the % of edges that stay open."""
+    rows = tables.parquet("sufficiency")
+    if rows is None:
+        return NOTHING
+    rows = of_group(rows[(rows["model"] == model) & (rows["kind"] == claim["kind"])], claim)
+    rows = rows[rows["threshold"] == claim["threshold"]] if "threshold" in claim else rows
+    return _share(tables, rows[claim.get("column", "kept")], rows["cluster"]) if len(rows) else NOTHING
+
+
+def _cumulative(tables, claim, model):
+    """% of answers kept if a route is cut in layers 0 to `layer` (style bottom_up), or from `layer` to the last (top_down)."""
+    rows = tables.parquet("knockout_cumulative")
+    if rows is None:
+        return NOTHING
+    rows = rows[(rows["model"] == model) & rows["correct_clean"] & rows["applicable"]]
+    rows = of_group(rows, claim)
+    base = rows[rows["control"] == "null"].drop_duplicates("question_id").set_index("question_id")["answer"]
+    cut = rows[(rows["route"] == claim["route"]) & (rows["style"] == claim["style"]) & (rows["centre"] == claim["layer"])]
+    if not len(cut):
+        return NOTHING
+    return _share(tables, cut["answer"].to_numpy() == base.reindex(cut["question_id"]).to_numpy(), cut["cluster"])
+
+
+MEASURES = {
+    "accuracy": _accuracy,
+    "accuracy_change": _accuracy_change,
+    "same_content": _same_content,
+    "letters": _letters,
+    "order_accuracy": _order_accuracy,
+    "cell": _cell,
+    "masking": _masking,
+    "discarding": _discarding,
+    "discarded_accuracy": _discarded_accuracy,
+    "saving": _saving,
+    "sweep": _sweep,
+    "sufficiency": _sufficiency,
+    "cumulative": _cumulative,
+}

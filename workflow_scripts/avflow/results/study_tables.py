@@ -1,0 +1,106 @@
+"""The tables of a study as measures read them: each is read once, when a claim first asks for it. An absent table is None."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from . import attention, effects
+from .statistics import cluster_bootstrap
+
+CUT = [*effects.KEY, "route", "width", "centre", "control", "draw"]  # what names a row
+
+
+class Tables:
+    """A study's tables, its models and its datasets, and the settings of intervals."""
+
+    def __init__(self, folder, models: dict, datasets: dict, draws: int, seed: int):
+        """models: name -> width of the window; datasets: video, items -> name."""
+        self.folder, self.models, self.datasets = Path(folder), models, datasets
+        self.draws, self.seed, self.kept = draws, seed, {}
+
+    def once(self, key, compute):
+        """compute(), which is called only once for each key."""
+        if key not in self.kept:
+            self.kept[key] = compute()
+        return self.kept[key]
+
+    def path(self, name: str):
+        path = self.folder / f"{name}.parquet"
+        return path if path.is_file() else None
+
+    def parquet(self, name: str) -> pd.DataFrame | None:
+        path = self.path(name)
+        return None if path is None else self.once(name, lambda: pd.read_parquet(path))
+
+    def csv(self, name: str) -> pd.DataFrame | None:
+        path = self.folder / f"{name}.csv"
+        return self.once(f"{name}.csv", lambda: pd.read_csv(path)) if path.is_file() else None
+
+    def dataset(self, claim: dict) -> str:
+        """The dataset of a claim: `data` is video (the default), items, or a dataset's name."""
+        data = claim.get("data", "video")
+        return self.datasets.get(data, data)
+
+    def layers(self, model: str) -> int:
+        """The number of a model's layers, from the windows that were cut in it."""
+
+        def found():
+            stops = [pd.read_parquet(p, columns=["model", "window_stop"]) for p in self.folder.glob("knockout_figure_*.parquet")]
+            return pd.concat(stops).groupby("model")["window_stop"].max()
+
+        return int(self.once("layers", found)[model])
+
+    def knockouts(self, claim: dict, model: str) -> pd.DataFrame | None:
+        """A model's rows of `effects.changes` for a claim's analysis, data, cut, style, width and answered; None without table.
+
+        With the random controls. Without `width` it is the model's own. A cut counts once; the measure `complete` tells if there
+        are more.
+        """
+        analysis, cut = claim.get("analysis", "figure_4"), claim.get("cut", "mask")
+        style, width, answered = claim.get("style", "centred"), claim.get("width"), claim.get("answered", "right")
+        path, widths = self.path(f"knockout_{analysis}"), {model: self.models[model] if style == "centred" else None}
+        if width is not None:
+            widths = {model: width}
+        if path is None:
+            return None
+        options = dict(style=style, answered=answered, cut=cut)
+        key = ("knockouts", analysis, self.dataset(claim), model, width, *options.values())
+        return self.once(key, lambda: effects.changes(path, widths, self.dataset(claim), **options).drop_duplicates(CUT))
+
+    def cuts(self, claim: dict, model: str) -> pd.DataFrame | None:
+        """The real cuts among `knockouts`; with `control: random`, the size-matched controls in their place."""
+        rows = self.knockouts(claim, model)
+        if rows is None:
+            return None
+        if claim.get("control") == "random":
+            key = ("controls", claim.get("analysis", "figure_4"), self.dataset(claim), claim.get("cut", "mask"), model)
+            return self.once(key, lambda: effects.random_keys(rows))
+        return rows[rows["control"] == "none"]
+
+    def answers(self, claim: dict, model: str) -> pd.DataFrame | None:
+        """A model's answers to all questions as they are (variant "as_is"), and to those asked again in every other variant."""
+        if not (self.path("reliance") and self.path("evaluate")):
+            return None
+        rows = self.once(
+            "answers", lambda: pd.concat([self.parquet("evaluate").assign(variant="as_is"), self.parquet("reliance")])
+        )
+        return rows[(rows["dataset"] == self.dataset(claim)) & (rows["model"] == model)]
+
+    def attended(self, kinds: tuple, claim: dict, model: str) -> pd.DataFrame | None:
+        """A model's rows of some kinds from the table of the rule attention; None without the table."""
+        path, data = self.path("attention"), self.dataset(claim)
+        if path is None:
+            return None
+        return self.once(("attention", kinds, data, model), lambda: attention.rows_of(path, kinds, [model], data))
+
+    def interval(self, values, clusters):
+        """Mean, low and high of the columns of `values` (n, m), with a pointwise 95 % interval over clips."""
+        return cluster_bootstrap(values, clusters, self.draws, self.seed)
+
+
+def of_group(rows: pd.DataFrame, claim: dict) -> pd.DataFrame:
+    """The rows of a claim's group of tasks, or of a list of groups together; "all", the default, takes every row."""
+    group = claim.get("group", "all")
+    if group == "all":
+        return rows
+    return rows[rows["group"].isin([group] if isinstance(group, str) else group)]
