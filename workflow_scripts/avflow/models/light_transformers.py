@@ -1,4 +1,4 @@
-"""transformers, loaded in three fifths of its usual time. Import what it offers from here, before anything else of transformers.
+"""transformers, loaded in less than its usual time. Import what it offers from here, before anything else of transformers.
 
 A job of the miniature computes for seconds, so what it imports counts. Two things are saved:
     * packages that transformers uses only for what is not used here. It takes them if they are installed: scipy for the losses of
