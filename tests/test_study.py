@@ -446,9 +446,9 @@ def test_attention_sufficiency_and_reliance_name_questions():
 def test_discards_name_tasks_kinds_and_files():
     told = options(jobs.pruning(PAPER, "av_speakerbench"))
     assert told["tasks"] == ["speech_recognition", "*activity*", "*attribute*", "visual_counting", "speech_counting"]
-    assert told["timed"] == "5" and "first" not in told
+    assert told["timed"] == "5" and told["repeats"] == "20" and "first" not in told
     assert options(jobs.pruning(MINIATURE, "mini-video")) | {"fastv": ""} == {
-        **{"tasks": "*", "random": "5", "fastv": "", "timed": "1", "repeats": "20", "first": "20"},
+        **{"tasks": "*", "random": "5", "fastv": "", "timed": "1", "repeats": "3", "first": "20"},
     }
     assert json.loads(options(jobs.discard_sweep(MINIATURE))["discards"])["items"]["Cand"] == "candidates"
     layers = options(jobs.discard_layers(PAPER, "qwen2.5-omni-3b"))

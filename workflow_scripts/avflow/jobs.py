@@ -21,7 +21,8 @@ from .study import Study
 LAYERS_FOLLOW_FROM = ("figure_4", "figure_5", "figure_6")  # analyses from which the layers of discards follow
 MANY = 1 << 30
 NOT_ASKED = (  # keys of a dataset that do not affect which of its questions are taken or how they are asked
-    *("shards", "reliance_questions", "discard_questions", "timed_questions", "media_folder", "questions_file"),
+    *("shards", "reliance_questions", "discard_questions", "timed_questions", "timed_repeats"),
+    *("media_folder", "questions_file"),
     *("repo", "revision", "licence", "files"),
 )
 RENAMED = {"questions": "per_task", "knockout_questions": "knockout"}  # keys of a dataset -> options of prepare.py
@@ -251,7 +252,8 @@ def pruning(study: Study, dataset: str) -> str:
     given, asked = study.dataset(dataset), study.config["pruning"]
     tasks = [task for part in study.discards.values() for task in part.get(dataset, [])]
     options = {key: asked[key] for key in ("random", "fastv")}
-    options |= {"timed": given.get("timed_questions", asked["timed"]), "repeats": asked["repeats"]}
+    options |= {"timed": given.get("timed_questions", asked["timed"])}
+    options |= {"repeats": given.get("timed_repeats", asked["repeats"])}
     first = given.get("discard_questions")
     return f"{shlex.join(['--tasks', *tasks])} {as_options(options | ({'first': first} if first else {}))}"
 

@@ -5,11 +5,12 @@ torch, on any device. So training, the miniature and the real models share one c
 those of the official classes.
 """
 
+import functools
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from transformers.audio_utils import mel_filter_bank
 
 from .sampling import SAMPLE_RATE
 
@@ -65,6 +66,15 @@ def mel_frames(samples: int) -> int:
     return -(-samples // HOP)
 
 
+@functools.cache
+def _filters() -> np.ndarray:
+    """Whisper's mel filters (1 + FFT / 2, MELS) float32."""
+    from transformers.audio_utils import mel_filter_bank  # only here, because jobs that decode media need no transformers
+
+    filters = mel_filter_bank(1 + FFT // 2, MELS, 0.0, 8000.0, SAMPLE_RATE, norm="slaney", mel_scale="slaney")
+    return filters.astype(np.float32)
+
+
 def log_mel(audio: torch.Tensor, length: int | None = None, within: int | None = None) -> torch.Tensor:
     """Whisper's log-mel spectrogram: (..., samples) at 16 kHz -> (..., 128, ceil(samples / 160)).
 
@@ -81,10 +91,6 @@ def log_mel(audio: torch.Tensor, length: int | None = None, within: int | None =
     # the two frames after the kept ones still overlap the sound's end; the floor below depends on the loudest of all of them
     heard = frames if length else min(frames + 2, total // HOP)
     spectrum = torch.stft(padded, FFT, HOP, window=window, return_complex=True)[..., :heard].abs() ** 2
-    filters = torch.tensor(
-        mel_filter_bank(1 + FFT // 2, MELS, 0.0, 8000.0, SAMPLE_RATE, norm="slaney", mel_scale="slaney"),
-        dtype=torch.float32,
-        device=audio.device,
-    )
+    filters = torch.from_numpy(_filters()).to(audio.device)
     mel = (filters.T @ spectrum).clamp(min=1e-10).log10().view(*audio.shape[:-1], MELS, heard)
     return (torch.maximum(mel[..., :frames], mel.amax((-2, -1), keepdim=True) - 8.0) + 4.0) / 4.0

@@ -8,10 +8,10 @@ import json
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from transformers import AutoTokenizer
 
 from ..errors import InputError
 from ..storage import manifest
+from .light_transformers import AutoTokenizer
 
 
 def _json(folder: Path, name: str):

@@ -106,5 +106,7 @@ def _build(family: str, checkpoint, system_prompt: str, device: str, dtype: str,
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if claimed is not None and device == "cpu":
         devices.say(f"torch sees no CUDA in GPU {claimed}; the model runs on the CPU")
+    from . import light_transformers  # noqa: F401  before the family's own imports from transformers
+
     adapter = getattr(importlib.import_module(f".{family}", __package__), FAMILIES[family])
     return adapter(checkpoint, system_prompt, device, getattr(torch, dtype), **options)

@@ -11,16 +11,11 @@ A variant is one set of recomputed rows: interventions that have been cut alike 
 `Rows` and `ValueZero` are handed to a Hugging Face layer in place of a mask. `install` makes the layer understand them.
 """
 
-import sys
 from dataclasses import dataclass
 
-# transformers needs scikit-learn only for speculative decoding, which is not used here. Importing it costs each job a second.
-sys.modules.setdefault("sklearn", None)
+import torch
 
-import torch  # noqa: E402
-from transformers import AttentionInterface, AttentionMaskInterface  # noqa: E402
-from transformers.integrations.sdpa_attention import sdpa_attention_forward  # noqa: E402
-from transformers.masking_utils import sdpa_mask  # noqa: E402
+from ..models import light_transformers
 
 SCORES = 2**27  # attention scores per step of the value_zero reference: 512 MiB in fp32, with a few such tensors at a time
 KERNEL = "avflow"  # name of the attention implementation that accepts the objects below as masks
@@ -310,11 +305,11 @@ def forward(module, query, key, value, attention_mask, scaling=None, **kwargs):
     """The attention function that transformers calls. It is sdpa, unless the mask is `Rows` or `ValueZero`."""
     if isinstance(attention_mask, (Rows, ValueZero)):
         return attention_mask.attend(query, key, value, scaling), None
-    return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
+    return light_transformers.sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
 
 
 def install(decoder) -> None:
     """Make a decoder that was loaded with sdpa attend through `forward`."""
-    AttentionInterface.register(KERNEL, forward)
-    AttentionMaskInterface.register(KERNEL, sdpa_mask)
+    light_transformers.AttentionInterface.register(KERNEL, forward)
+    light_transformers.AttentionMaskInterface.register(KERNEL, light_transformers.sdpa_mask)
     decoder.config._attn_implementation = KERNEL
