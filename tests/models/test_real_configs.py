@@ -21,7 +21,7 @@ from avflow.tracing.decoder import causal_mask, masked_run
 
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 QUESTIONS = tokenizer_cases.questions(CONFIG)
-ASKED = ("worldsense, mood", "av_odyssey, sounds, original")
+ASKED = ("worldsense, mood", "av_odyssey, sounds, default")
 SHAPES = {  # layers, hidden, heads, key-value heads, intermediate, vocabulary, parameters (without the talker)
     "qwen2.5-omni-3b": (36, 2048, 16, 2, 11008, 151936, 4703464448),
     "qwen2.5-omni-7b": (28, 3584, 28, 4, 18944, 152064, 8931813888),

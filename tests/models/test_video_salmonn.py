@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from transformers import WhisperFeatureExtractor
 
 import check_parity
+from avflow.config_checks import check_sampling
 from avflow.errors import InputError
 from avflow.media import encoder_inputs, files, sampling
 from avflow.miniature import datasets, tiny_salmonn, world
@@ -357,7 +358,15 @@ def test_a_clip_is_read_in_both_samplings(tmp_path):
 def test_the_schema_knows_three_kinds_of_sampling_and_no_mixture():
     schema = yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text())["properties"]["sampling"]
     config = yaml.safe_load((ROOT / "config.yaml").read_text())["sampling"]
-    valid = Draft202012Validator(schema).is_valid
+
+    def valid(samplings):
+        try:
+            for name, how in samplings.items():
+                check_sampling(name, how)
+        except InputError:
+            return False
+        return Draft202012Validator(schema).is_valid(samplings)
+
     assert valid(config) and {"omni-56px", "salmonn-56px", "salmonn-61k"} <= set(config)
     spread, exact, official = (config[name] for name in ("salmonn-56px", "omni-56px", "omni-default"))
     budget = {"max_tokens": 32768, "min_fps": 1, "audio_per_second": 25, "audio_seconds": 300}

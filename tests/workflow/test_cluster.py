@@ -16,7 +16,7 @@ LOADING = {text.split(":")[0] for text in RULES if "params:\n        model=ask(j
 
 
 def snakemake(*configs):
-    command = [sys.executable, "-m", "snakemake", "all", "--dry-run", "--forceall", "--printshellcmds"]
+    command = [sys.executable, "-m", "snakemake", "all", "app_sensitivity", "--dry-run", "--forceall", "--printshellcmds"]
     command += ["--workflow-profile", "profiles/slurm", "--configfile", "config.yaml", *configs]
     return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -35,7 +35,7 @@ def planned(*configs) -> dict[str, tuple[dict[str, str], str]]:
 
 def test_every_job_that_loads_a_model_asks_for_a_gpu_memory_and_time():
     jobs = planned("tests/gpus.yaml")
-    assert {rule for rule, (asked, _) in jobs.items() if "gpu" in asked} == LOADING == LOADING & jobs.keys() and len(LOADING) == 8
+    assert {rule for rule, (asked, _) in jobs.items() if "gpu" in asked} == LOADING == LOADING & jobs.keys() and len(LOADING) == 9
     for rule in LOADING:
         asked, command = jobs[rule]
         assert asked["gpu"] == "1" and int(asked["mem_mb"]) >= 8000 and int(asked["runtime"]) >= 60

@@ -29,7 +29,8 @@ def snakemake(where, *arguments):
 @pytest.fixture
 def copy(tmp_path):
     """What the rules need, in a folder of its own."""
-    for name in ("Snakefile", "config.yaml", "rules", "schemas", "workflow_scripts", "figures", "envs", "profiles"):
+    rules = ("Snakefile", "config.yaml", "rules", "schemas", "workflow_scripts", "figures", "envs", "profiles")
+    for name in (*rules, "resources/published"):
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, tmp_path / name)
     (tmp_path / "hub.yaml").write_text(STUDY)
     return tmp_path
