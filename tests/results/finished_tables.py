@@ -3,7 +3,6 @@
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import yaml
 from conftest import ROOT
@@ -13,36 +12,16 @@ from avflow.results import measures, published, table_1, table_4
 MODELS = {"tiny-omni": 3, "tiny-salmonn": 3}
 DATASETS = {"video": "mini-video", "items": "mini-items"}
 SHIPPED = ROOT / "figures" / "shipped" / "tables"
-WITHOUT_RENORMALISATION = 0.97  # stands for a cut's smaller effect if weights keep their sum, where no table of it is shipped
 
 
 def finish(folder: Path, draws: int) -> Path:
-    """Copy the shipped tables to a folder and add those that are not shipped: Tables 1 to 4, and the cut of values alone."""
+    """Copy the shipped tables to a folder and add those that are not shipped: Tables 1 to 4."""
     for path in SHIPPED.glob("*.parquet"):
         shutil.copy(path, folder / path.name)
-    if not (folder / "knockout_value_zero.parquet").is_file():
-        value_zero(pd.read_parquet(folder / "knockout_figure_4.parquet")).to_parquet(folder / "knockout_value_zero.parquet")
     first_table(folder, draws)
     task_tables(folder)
     fourth_table(folder, draws)
     return folder
-
-
-def value_zero(rows: pd.DataFrame) -> pd.DataFrame:
-    """Figure 4's first ten questions of each task and its three main routes, every fall a little smaller."""
-    rows = rows[
-        (rows["question_id"].str[-4:].astype(int) <= 10)
-        & rows["route"].isin(["none", "video->question", "audio->question", "question->last"])
-    ]
-    rows = rows[rows["control"].isin(["none", "null"])].copy()
-    real = rows["control"] == "none"
-    rows.loc[real, "cut"] = "value_zero"
-    base = rows["p_base_clean"].astype(float)
-    change = (np.exp(rows["logp_base"].astype(float)) / base - 1) * WITHOUT_RENORMALISATION
-    rows["logp_base"] = rows["logp_base"].where(~real, np.log(base * (1 + change)))
-    margin = rows["margin_clean"] + WITHOUT_RENORMALISATION * (rows["margin"] - rows["margin_clean"])
-    rows["margin"] = rows["margin"].where(~real, margin)
-    return rows
 
 
 def first_table(folder: Path, draws: int) -> None:
