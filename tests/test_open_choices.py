@@ -168,3 +168,10 @@ def test_an_analysis_may_not_take_the_name_of_a_job():
     config["knockout"]["cuts"]["sensitivity_mine"] = config["knockout"]["cuts"]["figure_4"]
     with pytest.raises(InputError, match="knockout/cuts/sensitivity_mine has the name of a job of `sensitivity`"):
         open_choices.analyses(Study(config, ROOT))
+
+
+@pytest.mark.parametrize("of", [MINIATURE, PAPER], ids=["miniature", "paper"])
+def test_the_figure_is_told_which_choice_asks_other_tasks(of):
+    told = figure_table.sensitivity(of)["choices"]
+    asking = [name for name, it in told.items() if any("tasks" in other for other in it["alternatives"].values())]
+    assert asking == ["tasks"], "the figure pairs questions in all other choices"

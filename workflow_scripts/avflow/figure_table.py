@@ -232,11 +232,10 @@ def world(study: Study) -> dict:
 def sensitivity(study: Study) -> dict:
     """Parameters of app_sensitivity. choices: choice -> its entry in config.yaml; threshold: % from which a peak has a place."""
     routes, choices = study.config["sensitivity"]["routes"], open_choices.choices(study)
-    told = ("asks", "base", "questions")
     return {
         "table": table(study, "sensitivity"),
         "models": study.models,
-        "choices": {name: {key: of[key] for key in told if key in of} for name, of in choices.items()},
+        "choices": choices,
         "routes": {dataset: routes[study.setting(dataset)] for dataset in open_choices.asked(study)},
         "threshold": study.config["pruning"]["threshold"],
         **drawing(study),
