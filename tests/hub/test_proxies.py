@@ -51,6 +51,7 @@ def test_proxies_with_and_without_a_scheme_are_taken(no_proxies, monkeypatch, na
     monkeypatch.setenv(name, value)
     proxies.settle()
     httpx.Client().close()
+    assert proxies.os.environ[name] == value, "what httpx can read is left as it is"
 
 
 @pytest.mark.parametrize(
@@ -77,6 +78,7 @@ def test_a_socks_proxy_that_is_not_asked_stops_nothing(no_proxies, monkeypatch):
         monkeypatch.setenv(name, value)
     proxies.settle()
     httpx.Client().close()
+    assert "ALL_PROXY" not in proxies.os.environ and proxies.os.environ["HTTP_PROXY"] == "http://h:1"
 
 
 def test_a_mirror_that_redirects_to_another_host_gives_the_files_and_resumes(hub, tmp_path, monkeypatch):

@@ -114,7 +114,7 @@ def _conditions(claim: dict, tables: Tables, model: str, asked: dict | None) -> 
 def judge(claims: list[dict], tables: Tables, least: int, asked: dict | None = None) -> pd.DataFrame:
     """One row per claim and model, with COLUMNS. least: the number of questions below which a claim is "not testable".
 
-    control: the change that as many random keys make, by `beside_control`; NaN without such a control. paper_conditions:
+    control: the change in the size-matched random control, by `beside_control`; NaN if there is none. paper_conditions:
     `conditions.words` for the paper's value; a claim's keys `fps` and `prompt` give them if they are stated. asked: our own
     conditions, see `conditions`. p_family: Holm's p-value of the verdict among all of the model's.
     """
