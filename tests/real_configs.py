@@ -1,7 +1,7 @@
-"""Checkpoints with every field of the real config.json files. Widths and the sound encoder's depth are cut down.
+"""Checkpoints with the fields of the real config.json files. Widths and the sound encoder's depth are cut down.
 
-Depths of the decoder and the vision encoder, ids, positions and the size of a head are real. Field names and values are those
-that third parties quote, and those that the official code of video-SALMONN 2+ writes.
+Depths of the decoder and the vision encoder, ids, positions and the size of a head are real. Values are those quoted in public,
+and those that the official code of video-SALMONN 2+ writes. Omni's other field names are those that transformers reads.
 """
 
 import copy
