@@ -82,8 +82,9 @@ def video_rows(dataset: str, tasks, questions: int, seed: int) -> list[dict]:
 def items_question(dataset: str, seed: int, task: str, number: int):
     """The question's media and answer, the options' order, and the generator to render with."""
     g = world.generator(dataset, seed, task, number)
-    items = world.draw_items(world.items_task(task)[0], 1, g)
-    return items, torch.randperm(4, generator=g).tolist(), g
+    name = world.items_task(task)[0]
+    items, order = world.draw_items(name, 1, g), torch.randperm(4, generator=g).tolist()
+    return items, list(range(4)) if world.ITEM_TASKS[name].ordered else order, g
 
 
 def items_row(*question) -> dict:

@@ -90,7 +90,7 @@ def test_a_drawn_question_says_what_was_drawn(trainer):
 
 def test_training_shuts_what_a_task_does_not_plant(trainer):
     hear, see, stated = (trainer.templates[task] for task in ("hear", "see", "stated"))
-    assert hear.shut[-1].equal(hear.vision) and see.shut[-1].equal(see.audio)
+    assert hear.shut[-1, -1].equal(hear.vision) and see.shut[-1, -1].equal(see.audio)
     shut = lambda t, route: bool(templates.pairs([route], t.spans, len(t.ids)).logical_and(~t.shut).sum() == 0)
     assert shut(stated, "candidates->reference") and shut(stated, "reference->last") and not shut(stated, "reference->options")
     for task in templates.SURE:

@@ -9,7 +9,7 @@ import torch
 
 from ..models import build
 from ..questions import benchmark_rows
-from . import datasets, planting, world
+from . import datasets, planting, tiny, world
 
 FREE = "describe"
 FAINT = ("hear-faint", "see-faint", "image-to-audio-faint")  # the same tasks; every question draws how faint its media are
@@ -46,7 +46,7 @@ class Template:
     answer_ids: torch.Tensor  # (4,) token ids of the task's answer words
     vision: torch.Tensor  # (S,) bool, true for vision tokens
     audio: torch.Tensor  # (S,) bool, true for audio tokens
-    shut: torch.Tensor  # (S, S) bool, (target, source): what training keeps shut
+    shut: torch.Tensor  # (layers, S, S) bool, (layer, target, source): what training keeps shut
     ends: torch.Tensor  # (4,) the last token of every candidate; empty for clips
     spans: dict[str, torch.Tensor]  # name -> indices, as `planting` names them
 
@@ -124,7 +124,7 @@ def template(task: str, family) -> Template:
         answer_ids=answer_ids,
         vision=vision,
         audio=audio,
-        shut=pairs(planting.SHUT[base(task)], spans, len(ids)),
+        shut=_shut(base(task), spans, vision | audio),
         ends=torch.tensor([int(part[-1]) for part in group(spans, "candidate")], dtype=torch.int64),
         spans=spans,
     )
@@ -163,6 +163,23 @@ def _free(prompt, tokenizer):
         ids += piece
     text = torch.arange(len(ids) - start).expand(3, -1) + prompt.positions[:, start : start + 1]
     return torch.tensor(ids), torch.cat([prompt.positions[:, :start], text], 1), found
+
+
+def _shut(task: str, spans, media: torch.Tensor) -> torch.Tensor:
+    """What training keeps shut in a task, (layers, S, S) bool. media (S,) bool."""
+    shut = pairs(planting.SHUT[task], spans, len(media)).repeat(tiny.DECODER["num_hidden_layers"], 1, 1)
+    shut[: planting.READ_FROM] |= ~media[:, None] & media
+    for route, (first, last) in planting.NARROW.get(task, {}).items():
+        narrow = pairs([route], spans, len(media))
+        shut[:first] |= narrow
+        shut[last + 1 :] |= narrow
+    return shut
+
+
+def with_options(spans, letter: str) -> dict[str, torch.Tensor]:
+    """The spans of a question with its right option as `correct_option` and the others as `incorrect_options`."""
+    others = [at for name, at in spans.items() if name in {f"option_{x}" for x in world.LETTERS if x != letter}]
+    return spans | {"correct_option": spans[f"option_{letter}"], "incorrect_options": torch.cat(others)} if others else spans
 
 
 def group(spans, name: str) -> list[torch.Tensor]:

@@ -14,13 +14,22 @@ from safetensors.torch import load_file
 
 from ..media import patchify
 from . import rendering, world
-from .planting import READ_FROM
-from .templates import FAINT, FREE, TASKS, Template, base, spec, template
+from .planting import NEEDED, READ_FROM, UNNEEDED
+from .templates import FAINT, FREE, TASKS, Template, base, pairs, spec, template, with_options
 from .tiny_omni import TinyOmni
 from .tiny_salmonn import TinySalmonn
 
 FAMILIES = {"qwen_omni": TinyOmni, "video_salmonn": TinySalmonn}
 SIZE = 56  # pixels of a picture's side, as the model gets it
+
+
+@dataclass
+class Cut:
+    """A route that is cut in a batch: pairs (B, S, S) bool, (question, target, source); needed: whether the answer is lost."""
+
+    pairs: torch.Tensor
+    layers: range
+    needed: bool
 
 
 @dataclass
@@ -66,6 +75,7 @@ class Trainer:
         self.probes = torch.nn.ModuleDict({n: torch.nn.Linear(self.head.in_features, 4) for n in ("shape", "sound", "repeats")})
         self.probes.to(device)
         self.g = torch.Generator(device)
+        self._pairs = {}  # (task, route) -> (4, S, S) bool, by the right letter
 
     def start_from(self, checkpoint: Path, whole: bool) -> None:
         """Load weights from a tiny checkpoint's folder. whole: load all weights; otherwise only those of the decoder.
@@ -93,6 +103,8 @@ class Trainer:
         """Draw `rows` new questions of a task."""
         g, t, device, name = self.g, self.templates[task], self.device, base(task)
         order = torch.rand(rows, 4, generator=g, device=device).argsort(1)
+        if spec(task).ordered:
+            order = torch.arange(4, device=device).expand(rows, -1)
         cue = claims = None
         if task == FREE:
             pictures = sounds = world.draw_scenes(spec(task).clips, rows, g)
@@ -176,8 +188,27 @@ class Trainer:
         x[:, b.template.audio_at] = audio.to(x.dtype)
         return x
 
-    def hidden(self, batches, embeds, blocked: bool):
-        """Run all tasks in one padded batch. blocked: apply the masks of `planting`.
+    def cuts(self, tasks, batches):
+        """Choose a route of `planting` to cut in every batch: a list of `Cut`, or None where a task has no such route."""
+        found, layers = [], len(self.decoder.layers)
+        for task, b in zip(tasks, batches):
+            routes = [(*x, True) for x in NEEDED.get(base(task), {}).items()]
+            routes += [(*x, False) for x in UNNEEDED.get(base(task), {}).items()]
+            if not routes:
+                found.append(None)
+                continue
+            draw = lambda n: int(torch.randint(n, (), generator=self.g, device=self.device))
+            route, window, needed = routes[draw(len(routes))]
+            first = window[0] if window else draw(layers - 2)
+            key = (task, route)
+            if key not in self._pairs:
+                size, spans = len(b.template.ids), b.template.spans
+                self._pairs[key] = torch.stack([pairs([route], with_options(spans, x), size) for x in world.LETTERS])
+            found.append(Cut(self._pairs[key][b.letter], range(first, window[1] + 1 if window else first + 3), needed))
+        return found
+
+    def hidden(self, batches, embeds, blocked: bool, cuts=None):
+        """Run all tasks in one padded batch. blocked: apply the masks of `planting`. cuts: see there.
 
         Returns the normed final hidden states (rows, S, D), and the states after READ_FROM layers (rows, S, D).
         """
@@ -185,39 +216,50 @@ class Trainer:
         x = torch.cat([F.pad(e, (0, 0, 0, longest - e.shape[1])) for e in embeds])
         places = [F.pad(b.template.positions, (0, longest - b.ids.shape[1])) for b in batches]
         positions = torch.cat([p[:, None].expand(-1, len(b.ids), -1) for p, b in zip(places, batches)], 1)
-        early = late = None
-        if blocked:
-            pad = lambda x: F.pad(x, (0, longest - x.shape[-1]))
+        pad = lambda x: F.pad(x, (0, longest - x.shape[-1]))
+        square = lambda x: F.pad(x, (0, longest - x.shape[-1], 0, longest - x.shape[-2]))
+        causal = torch.ones(longest, longest, dtype=torch.bool, device=self.device).tril()
+        if blocked:  # text does not look at media that the question does not need
             media = torch.cat([pad(b.template.vision | b.template.audio).expand(len(b.ids), -1) for b in batches])
             unneeded = torch.cat([pad(b.unneeded) for b in batches])
-            causal = torch.ones(longest, longest, dtype=torch.bool, device=self.device).tril()
-            square = lambda x: F.pad(x, (0, longest - x.shape[1], 0, longest - x.shape[0]))
-            late = torch.cat([(causal & ~square(b.template.shut))[None].expand(len(b.ids), -1, -1) for b in batches])
-            late = late & (media[:, :, None] | ~unneeded[:, None])
-            early = (late & (media[:, :, None] | ~media[:, None]))[:, None]  # (rows, 1, S, S)
-            late = late[:, None]
+            causal = causal & (media[:, :, None] | ~unneeded[:, None])
+
+        def mask(layer):
+            if not blocked and not cuts:
+                return None
+            shut = []
+            for i, b in enumerate(batches):
+                pairs = b.template.shut[layer][None] if blocked else torch.zeros_like(b.template.shut[:1])
+                if cuts and cuts[i] and layer in cuts[i].layers:
+                    pairs = cuts[i].pairs
+                shut.append(square(pairs).expand(len(b.ids), -1, -1))
+            return (causal & ~torch.cat(shut))[:, None]  # (rows, 1, S, S)
+
         decoder = self.decoder
         rotary = decoder.rotary_emb(x, positions)
         middle = None
         for number, layer in enumerate(decoder.layers):
             if number == READ_FROM:
                 middle = x
-            x = layer(x, attention_mask=early if number < READ_FROM else late, position_embeddings=rotary)
+            x = layer(x, attention_mask=mask(number), position_embeddings=rotary)
         return decoder.norm(x), middle
 
-    def answer_loss(self, batches, final, smoothing: float):
-        """Cross-entropy of the answers' tokens. final (rows, S, D). smoothing: spread over the words that could stand there."""
+    def answer_loss(self, batches, final, smoothing: float, cuts=None):
+        """Cross-entropy of the answers' tokens. final (rows, S, D). smoothing: spread over the words that could stand there.
+
+        cuts: see there. Where a needed route is cut, the first token is to be a guess.
+        """
         row, states, targets = 0, [], []
-        for b in batches:
+        for i, b in enumerate(batches):
             n, t = len(b.ids), b.template
             free = [t.answer_ids, None, self.shape_ids[:-1], None]  # "tone and circle" and its end
             for k, among in enumerate([self.letter_ids] if len(t.option_at) else free):
                 states.append(final[row : row + n, t.answer_at + k])
                 target = torch.zeros(n, self.head.out_features, device=self.device)
+                spread = 0.0 if among is None else 1.0 if k == 0 and cuts and cuts[i] and cuts[i].needed else smoothing
                 if among is not None:
-                    target[:, among] = smoothing / len(among)
-                keep = 1.0 if among is None else 1 - smoothing
-                targets.append(target.scatter_add(1, b.target[:, k : k + 1], torch.full_like(target[:, :1], keep)))
+                    target[:, among] = spread / len(among)
+                targets.append(target.scatter_add(1, b.target[:, k : k + 1], torch.full_like(target[:, :1], 1 - spread)))
             row += n
         return F.cross_entropy(self.head(torch.cat(states)).float(), torch.cat(targets))
 

@@ -46,7 +46,7 @@ NOTHING = -1  # a second without a sound, or without a shape
 class Task:
     """One kind of question: its wording, its answer words, and the modality that decides it (A, V or AV).
 
-    {cue} in the wording stands for one of `cues`, the words by which the question points at a part of the media. Wordings about
+    ordered: the options always name the candidates in their order. {cue} in the wording stands for one of `cues`, the words by which the question points at a part of the media. Wordings about
     items also hold {candidates} and {reference}, where the media's tags stand.
     """
 
@@ -55,6 +55,7 @@ class Task:
     needs: str
     clips: str  # the family of clips that it asks about, or "items"
     cues: tuple = ()
+    ordered: bool = False
 
     def asked(self, cue: int | None = None, candidates: str = "", reference: str = "") -> str:
         """The question's text. cue: an index into `cues`, or None. candidates, reference: their tags, or nothing."""
@@ -100,6 +101,7 @@ ITEM_TASKS = {
         ORDINALS,
         "A",
         "items",
+        ordered=True,
     ),
 }
 FREE_TASK = Task("Which sound is heard, and which shape is shown?", (), "AV", "single")
