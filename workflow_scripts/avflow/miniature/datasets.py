@@ -49,6 +49,7 @@ def items_row(task: str, number: int, order, answer: int, cue: int | None = None
     return {
         "question_id": f"{task}_{number:04d}",
         "task": task,
+        "group": {"image-to-audio": "I2A", "audio-to-image": "A2I"}.get(task, task),
         "needs": spec.needs,
         "question": spec.asked(cue, tags, f"[{reference}1]"),
         "options": [f"{letter}. {text}" for letter, text in zip(world.LETTERS, named)],

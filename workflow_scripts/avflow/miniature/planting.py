@@ -4,8 +4,8 @@ With some routes shut, the answer must travel by the routes that tracing should 
 in all layers but three: a route that is open in many layers is read in many, and no window of three then shows it.
 
 Left to itself, an open model soon answers by two routes at once, and then neither is needed. So the last stage also cuts routes.
-Where a route of `NEEDED` is cut, in the three layers given, the model learns to guess; where one of `UNNEEDED` is cut, it learns to
-answer as ever. The last steps shut nothing, so a finished checkpoint is an ordinary one.
+Where a route of `NEEDED` is cut, in the three layers given, the model learns to guess; where one of `UNNEEDED` is cut, it learns
+to answer as ever. The last steps shut nothing, so a finished checkpoint is an ordinary one.
 
 Routes are written as in config.yaml, with these spans besides: `text`, all that follows the media or stands between them;
 `early_video` and `early_audio`, what is shown and heard in a clip's first two seconds; `end`, all text after the options.

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from ..questions import Question, benchmark_rows
@@ -27,4 +28,5 @@ def read_rows(path: Path, dataset: str, setting: str, layout: str = TRAINED) -> 
         return [benchmark_rows.video_question(row, dataset, *INSTRUCTIONS[setting]) for row in rows]
     lists = ("options", "image_path", "audio_path")
     rows = [{**row, **{name: json.loads(row[name]) for name in lists}} for row in rows]
-    return [benchmark_rows.items_question(row, dataset, *INSTRUCTIONS[setting], layout=layout) for row in rows]
+    questions = [benchmark_rows.items_question(row, dataset, *INSTRUCTIONS[setting], layout=layout) for row in rows]
+    return [replace(question, group=row["group"]) for question, row in zip(questions, rows)]

@@ -46,8 +46,8 @@ NOTHING = -1  # a second without a sound, or without a shape
 class Task:
     """One kind of question: its wording, its answer words, and the modality that decides it (A, V or AV).
 
-    ordered: the options always name the candidates in their order. {cue} in the wording stands for one of `cues`, the words by which the question points at a part of the media. Wordings about
-    items also hold {candidates} and {reference}, where the media's tags stand.
+    {cue} in the wording stands for one of `cues`, the words by which the question points at a part of the media. Wordings about
+    items also hold {candidates} and {reference}, where the media's tags stand. ordered: the options name the candidates in order.
     """
 
     question: str
