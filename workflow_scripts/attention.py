@@ -16,6 +16,7 @@ Each question has one clean run. The masked answers and the maps recompute layer
     sink_dimensions                                                    dimensions
     sinks            class of token  first tokens of frames and items  positions of the sinks
     masked           route, or none  cut edges                         log-probability of the uncut answer
+    masked_early     the same, masked from an early layer on: a positive control
 
 The first `--maps` questions of every task also have:
 
@@ -24,7 +25,7 @@ The first `--maps` questions of every task also have:
     norms                                                              L2 norm by position, of the layer's input
     activations      first, median                                     |x / RMS(x)| by dimension, of position 0 or the median
 
-`layer` is the layer, or the first masked one. `answer` and `correct` belong to the rows of `masked`. `correct_clean` says
+`layer` is the layer, or the first masked one. `answer` and `correct` belong to the rows of `masked` and `masked_early`. `correct_clean` says
 whether the uncut answer is right.
 """
 
@@ -122,6 +123,10 @@ def look(model, question, features, partial, arguments, mapped: set) -> list[dic
         window = late_layers.late_window(len(run.inputs), arguments.masked_layers)
         masked = late_layers.masked_answers(model, sequence, run, arguments.masked, window, batches)
         rows += [dict(kind="masked", layer=window.start, **row) for row in masked]
+    if arguments.masked_early:
+        window = late_layers.window_from(len(run.inputs), arguments.masked_early["from"])
+        masked = late_layers.masked_answers(model, sequence, run, arguments.masked_early["routes"], window, batches)
+        rows += [dict(kind="masked_early", layer=window.start, **row) for row in masked]
     if batches.as_dict() != kept:
         partial.remember("batch plan", batches.as_dict())
     if question.question_id in mapped:
@@ -154,13 +159,16 @@ def main():
     parser.add_argument(
         "--masked-layers", type=int, nargs=2, metavar=("FIRST", "LAST"), help="default: the last 5/36 of the layers"
     )
+    parser.add_argument(
+        "--masked-early", type=json.loads, help='positive control, JSON: {"routes": [..], "from": share of the depth}'
+    )
     parser.add_argument("--change", type=change, help="the cut of the second set of maps, JSON")
     arguments = parser.parse_args()
     every = read_questions(arguments.questions)
     chosen, mapped = first_of_tasks(every, arguments.first), first_of_tasks(every, arguments.maps)
     choose = lambda questions: [q for q in questions if q.question_id in chosen]
     work = lambda model, question, features, partial: look(model, question, features, partial, arguments, mapped)
-    plan = {name: getattr(arguments, name) for name in ("bins", "masked", "masked_layers", "change")}
+    plan = {name: getattr(arguments, name) for name in ("bins", "masked", "masked_layers", "masked_early", "change")}
     plan["maps"] = [q.question_id for q in every if q.question_id in mapped and q.shard(arguments.shards) == arguments.shard]
     shard_job.run(__file__, arguments, row_schemas.ATTENTION, choose, work, plan, asked={"first": arguments.first})
 

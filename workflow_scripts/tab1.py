@@ -28,7 +28,8 @@ def main():
     numbers = published.read(arguments.published, "dataset", "model", "setting", "accuracy", *published.CONDITIONS)
     about = (arguments.dataset, numbers, arguments.draws, arguments.seed, arguments.asked)
     table = table_1.masking_table(arguments.attention, *about).round(2)
-    for path, text in ((arguments.csv, table.to_csv(index=False)), (arguments.tex, task_table.to_tex(table, wide=False))):
+    shown = table[table["group"] == "all"].drop(columns="group")  # the positive control's groups are in the csv alone
+    for path, text in ((arguments.csv, table.to_csv(index=False)), (arguments.tex, task_table.to_tex(shown, wide=False))):
         with whole(path) as part:
             part.write_text(text, encoding="utf-8")
 

@@ -95,7 +95,8 @@ def discards(loss: float, of_random: float, saved: float) -> pd.DataFrame:
 
 def table_1(loss: float) -> pd.DataFrame:
     found = [
-        dict(model=MODEL, setting=setting, n=3212, change=-loss) for setting in ("video->last", "video->text", "media->text")
+        dict(model=MODEL, part="late", group="all", setting=setting, n=3212, change=-loss)
+        for setting in ("video->last", "video->text", "media->text")
     ]
     return pd.DataFrame(found).assign(ci_low=-loss - 1, ci_high=-loss + 1)
 

@@ -14,7 +14,8 @@ def test_table_1_pairs_every_setting_with_the_same_questions(tmp_path):
     def row(i, name, correct, model="qwen2.5-omni-3b"):
         empty = dict.fromkeys(row_schemas.ATTENTION.names)
         asked = dict(question_id=f"q{i}", cluster=f"c{i}", dataset="av_speakerbench", model=model)
-        return {**empty, **asked, "kind": "masked", "name": name, "layer": 31, "correct": correct, "values": [math.log(0.5)]}
+        said = {"group": "g", "name": name, "layer": 31, "correct": correct, "values": [math.log(0.5)]}
+        return {**empty, **asked, "kind": "masked", **said}
 
     right = {"none": [1, 1, 0, 0], "video->last": [1, 1, 1, 0], "video->text": [1, 0, 0, 0]}
     rows = [row(i, name, bool(c)) for name, answers in right.items() for i, c in enumerate(answers)]
@@ -38,3 +39,20 @@ def test_table_1_pairs_every_setting_with_the_same_questions(tmp_path):
     assert set(one["published_conditions"]) == {"fps and prompt not stated (here 2 fps, the benchmark's prompt)"}
     others = table.loc["other", ["published", "published_conditions"]]
     assert others.isna().all(axis=None), "the paper's numbers are of one model"
+
+
+def test_the_positive_control_has_a_row_per_group_and_its_own_base(tmp_path):
+    def row(i, kind, name, correct):
+        said = {"group": f"g{i % 2}", "kind": kind, "name": name, "layer": 12 if kind == "masked_early" else 31}
+        asked = dict(question_id=f"q{i}", cluster=f"c{i}", dataset="d", model="m", correct=correct, values=[0.0])
+        return {**dict.fromkeys(row_schemas.ATTENTION.names), **asked, **said}
+
+    rows = [row(i, kind, "none", True) for i in range(8) for kind in ("masked", "masked_early")]
+    rows += [row(i, "masked", "audio->text", True) for i in range(8)]
+    rows += [row(i, "masked_early", "audio->text", i % 2 == 0) for i in range(8)]
+    pq.write_table(pa.Table.from_pylist(rows, row_schemas.ATTENTION), tmp_path / "a.parquet")
+    numbers = published.read(ROOT / "resources/published/masking.csv", "setting", "accuracy", *published.CONDITIONS)
+    table = table_1.masking_table(tmp_path / "a.parquet", "d", numbers, 50, 0)
+    masked = table[table["setting"] == "audio->text"].set_index(["part", "group"])
+    assert masked["change"].to_dict() == {("late", "all"): 0, ("early", "all"): -50, ("early", "g0"): 0, ("early", "g1"): -100}
+    assert masked["first_layer"].tolist() == [31, 12, 12, 12] and masked["n"].tolist() == [8, 8, 4, 4]

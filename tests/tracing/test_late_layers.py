@@ -20,6 +20,11 @@ def test_the_last_layers_are_five_of_thirty_six_or_as_many_of_other_depths():
     assert [layer for layer in range(36) if late_layers.late_window(36, [30, 31]).covers(layer)] == [30, 31]
 
 
+def test_the_positive_control_masks_from_a_share_of_the_depth_on():
+    found = {(n, share): (w.start, w.stop) for n in (36, 12) for share in (0, 0.33) for w in [late_layers.window_from(n, share)]}
+    assert found == {(36, 0): (0, 36), (36, 0.33): (12, 36), (12, 0): (0, 12), (12, 0.33): (4, 12)}
+
+
 @pytest.mark.parametrize("case", ["omni clip", "salmonn clip"])
 def test_late_masks_equal_full_masked_forwards(cases, case):
     model, sequence = cases[case]

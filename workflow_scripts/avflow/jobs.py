@@ -219,7 +219,7 @@ def attention(study: Study, name: str, dataset: str) -> str:
     settings = study.config["attention"]
     chosen = {**study.asked("attention", dataset), "maps": settings["maps"], "bins": settings["bins"]}
     if study.setting(dataset) == "av_video":
-        chosen |= {"masked": settings["masked"], "change": settings["change"]}
+        chosen |= {name: settings[name] for name in ("masked", "masked_early", "change")}
     layers = " ".join(map(str, study.model(name).get("masked_layers", [])))
     return f"{as_options(chosen)} --masked-layers {layers}" if layers else as_options(chosen)
 

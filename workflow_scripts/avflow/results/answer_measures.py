@@ -95,7 +95,7 @@ def _cell(tables, claim, model):
 
 
 def _masking(tables, claim, model):
-    return _cell(tables, {**claim, "table": "tab1", "where": {"setting": claim["setting"]}}, model)
+    return _cell(tables, {**claim, "table": "tab1", "where": {"part": "late", "setting": claim["setting"]}}, model)
 
 
 def _discards(tables, claim, model):

@@ -1,4 +1,7 @@
-"""Answers with attention masked in the last layers (paper, Table 1). If late attention mattered, accuracy would change."""
+"""Answers with attention masked in the last layers (paper, Table 1). If late attention mattered, accuracy would change.
+
+A positive control masks from an early layer on, from which text reads the media. There, accuracy must change.
+"""
 
 from ..errors import InputError
 from ..models import Sequence
@@ -20,6 +23,11 @@ def late_window(layers: int, named: list[int] | None = None) -> Window:
             f"masked_layers [{first}, {last}] do not exist; the model has layers 0 to {layers - 1}: give the first and the last"
         )
     return Window(first, last + 1, last, "top_down", 1)
+
+
+def window_from(layers: int, share: float) -> Window:
+    """The masked layers of the positive control: all from this share of the depth on."""
+    return Window(round(share * layers), layers, layers - 1, "top_down", 1)
 
 
 def masked_answers(model, sequence: Sequence, run: CleanRun, routes: list[str], window: Window, batches) -> list[dict]:
