@@ -426,19 +426,19 @@ def test_datasets_are_prepared_as_configured():
 def test_spans_and_cuts_are_json():
     assert json.loads(jobs.spans(PAPER, "av_odyssey")) == {"items": CONFIG["spans"]["items"]}
     assert json.loads(jobs.knockout_cuts(MINIATURE, "figure_4", "mini-video")) == MINIATURE.budgets("figure_4", "mini-video")
-    assert jobs.gather_knockout(PAPER, "failed") == "--may-be-empty" and jobs.gather_knockout(MINIATURE, "failed") == ""
+    assert jobs.gather_knockout(PAPER, "failed") == "--may-be-empty" and jobs.gather_knockout(PAPER, "figure_4") == ""
 
 
 def test_attention_sufficiency_and_reliance_name_questions():
     told = options(jobs.attention(PAPER, "qwen2.5-omni-3b", "av_speakerbench"))
     assert told["masked-layers"] == ["31", "35"] and "first" not in told and json.loads(told["change"])["layers"] == [0, 0.67]
     told = options(jobs.attention(MINIATURE, "tiny-omni", "mini-items"))
-    assert told == {"first": "20", "maps": "1", "bins": "64"}, "nothing is masked in items"
+    assert told == {"first": "15", "maps": "1", "bins": "64"}, "nothing is masked in items"
     assert options(jobs.sufficiency(PAPER, "av_speakerbench")) == {
         "draws": "2",
         "thresholds": ["1", "2", "5", "10", "20", "40", "60"],
     }
-    assert options(jobs.reliance(MINIATURE, "mini-video")) == {"shuffles": "1", "first": "40"}
+    assert options(jobs.reliance(MINIATURE, "mini-video")) == {"shuffles": "1", "first": "30"}
     assert options(jobs.reliance(PAPER, "worldsense")) == {"shuffles": "1"}
     assert jobs.sufficiency_tables(MINIATURE, "mini-video")[0].endswith("knockout_figure_3.parquet")
 
@@ -448,7 +448,7 @@ def test_discards_name_tasks_kinds_and_files():
     assert told["tasks"] == ["speech_recognition", "*activity*", "*attribute*", "visual_counting", "speech_counting"]
     assert told["timed"] == "5" and told["repeats"] == "20" and "first" not in told
     assert options(jobs.pruning(MINIATURE, "mini-video")) | {"fastv": ""} == {
-        **{"tasks": "*", "random": "5", "fastv": "", "timed": "1", "repeats": "3", "first": "20"},
+        **{"tasks": "*", "random": "5", "fastv": "", "timed": "1", "repeats": "3", "first": "12"},
     }
     assert json.loads(options(jobs.discard_sweep(MINIATURE))["discards"])["items"]["Cand"] == "candidates"
     layers = options(jobs.discard_layers(PAPER, "qwen2.5-omni-3b"))

@@ -25,8 +25,8 @@ The first `--maps` questions of every task also have:
     norms                                                              L2 norm by position, of the layer's input
     activations      first, median                                     |x / RMS(x)| by dimension, of position 0 or the median
 
-`layer` is the layer, or the first masked one. `answer` and `correct` belong to the rows of `masked` and `masked_early`. `correct_clean` says
-whether the uncut answer is right.
+`layer` is the layer, or the first masked one. `answer` and `correct` belong to the rows of `masked` and `masked_early`.
+`correct_clean` says whether the uncut answer is right.
 """
 
 import argparse
