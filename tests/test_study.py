@@ -128,10 +128,8 @@ def test_a_role_stands_for_the_studys_own_dataset_and_a_name_goes_first():
     )
     assert PAPER.budget("figure_4", "worldsense") is None, "of the study, but in no role"
     assert MINIATURE.budget("graded", "mini-graded") and PAPER.analyses.count("graded") == 0
-    assert (
-        MINIATURE.budget("failed", "mini-video")["questions"] == "all"
-        and PAPER.budget("failed", "av_speakerbench")["questions"] == "wrong"
-    )
+    assert MINIATURE.budget("order_video", "mini-video")["questions"] == "all"
+    assert PAPER.budget("failed", "av_speakerbench")["questions"] == "wrong"
 
 
 def test_controls_of_fewer_questions_are_a_budget_of_their_own():
@@ -154,7 +152,7 @@ def test_the_logit_difference_asks_for_all_questions():
         "routes": [],
         "controls": {"random_other": 2, "questions": 10},
         "questions": "all",
-        "first": 20,
+        "first": 15,
     }
     both = study(figures={"metric": "logit_difference"}, knockout={"cuts": {"figure_3": {"first": 5}}})
     assert both.budget("figure_3", "mini-video")["first"] == 5
@@ -173,7 +171,7 @@ def test_analyses_are_those_for_datasets_of_the_study():
 
 def test_attention_and_sufficiency_name_their_questions():
     assert MINIATURE.attended == ["mini-video", "mini-items"] and MINIATURE.kept_open == ["mini-video"]
-    assert MINIATURE.asked("attention", "mini-video") == {"first": 50} and MINIATURE.asked("attention", "mini-graded") is None
+    assert MINIATURE.asked("attention", "mini-video") == {"first": 30} and MINIATURE.asked("attention", "mini-graded") is None
     assert PAPER.asked("attention", "av_speakerbench") == {} and PAPER.asked("sufficiency", "av_speakerbench") == {"shards": 4}
     assert alone(ITEMS).kept_open == [] and not alone(ITEMS).attends_video and alone(CLIPS).attends_video
 
@@ -416,7 +414,7 @@ def test_media_are_sampled_as_configured():
 def test_datasets_are_prepared_as_configured():
     told = options(jobs.prepare(MINIATURE, "mini-video"))
     decoding = {"reader": "auto", "max-picture-pixels": "50000000"}
-    assert told == {"type": "miniature", "setting": "av_video", "per-task": "150", "knockout": "40", **decoding}
+    assert told == {"type": "miniature", "setting": "av_video", "per-task": "100", "knockout": "30", **decoding}
     told = options(jobs.prepare(PAPER, "av_speakerbench"))
     asked = {"type", "setting", "groups", "keep", "instruction", "ending", "knockout-tasks", "knockout"}
     assert asked | decoding.keys() == set(told)
