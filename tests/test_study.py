@@ -111,7 +111,7 @@ def test_a_budget_is_the_analysis_with_what_differs_in_a_dataset():
     assert budget == {
         "routes": ["cross_frame", "cross_audio_segment", "audio<->video"],
         "controls": {"random_other": 2, "questions": 10},
-        "questions": 20,
+        "questions": 15,
     }
     assert MINIATURE.budget("figure_3", "mini-items") is None
     own = study(knockout={"cuts": {"figure_3": {"datasets": {"mini-video": {"routes": ["cross_frame"], "stride": 2}}}}})

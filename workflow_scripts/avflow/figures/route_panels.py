@@ -1,6 +1,6 @@
 """Draw the curves of routes. A notebook only loads a table, calls one of these functions and saves the figure.
 
-The look follows the paper: one row of panels with a shared y axis, ticks inward on all four sides, a dashed zero line, a legend
+The look follows the paper: panels with a shared y axis, ticks inward on all four sides, a dashed zero line, a legend
 above, and thick lines with translucent 95 % bands over clips (`statistics.simultaneous_band`).
 """
 
@@ -15,6 +15,8 @@ from ..results import Effects, ordered, title
 from . import palette, published_curves
 from .route_styles import colours, route_label
 
+COLUMNS = 4  # the most panels in a row
+
 
 def by_target(routes) -> list[list[str]]:
     """Two lists: the routes into other spans, and those into the last token. Empty lists are left out."""
@@ -25,34 +27,59 @@ def by_target(routes) -> list[list[str]]:
 def route_panels(effects: Effects, models, panels, words: str = "", parts: dict[str, Effects] | None = None):
     """A figure with one row per model, one panel per (title, group, routes) entry of `panels`, and one line per route.
 
-    Neighbouring panels with the same routes share a legend. The panels of a model share the y axis, whose label is `words` or the
-    metric's name. parts: label -> effects of some questions; each is a row of its own per model, and its panels also say in how
-    many questions each route was cut.
+    Neighbouring panels with the same routes share a legend and form a block. Up to COLUMNS panels stand in one row; more of them
+    wrap, and then each block is below the other. The panels of a model share the y axis, whose label is `words` or the metric's
+    name. parts: label -> effects of some questions; each is a row of its own per model, and its panels also say in how many
+    questions each route was cut.
     """
     rows = [(model, label, some.of(model=model)) for model in models for label, some in (parts or {"": effects}).items()]
     colour_of = colours(dict.fromkeys(route for *_, routes in panels for route in routes))
     blocks = [list(block) for _, block in itertools.groupby(panels, key=lambda panel: panel[2])]
-    figure = plt.figure(figsize=(2.6 * len(panels) + 0.6, 1.2 + 2.0 * len(rows)))
-    figures = figure.subfigures(1, len(blocks), width_ratios=[len(block) for block in blocks], squeeze=False)[0]
-    letters, lines = iter(string.ascii_lowercase), {model: [] for model, *_ in rows}
-    for part, block in zip(figures, blocks):
-        grid = part.subplots(len(rows), len(block), sharex="row", sharey="row", squeeze=False)
-        for (model, label, here), line in zip(rows, grid):
-            for axis, (_, group, routes) in zip(line, block):
+    letters, lines = iter(_letters()), {model: [] for model, *_ in rows}
+    figure, parts_of = _subfigures(blocks, len(rows))
+    for part, block in zip(parts_of, blocks):
+        across = min(COLUMNS, len(block))
+        deep = -(-len(block) // across)
+        grid = part.subplots(deep * len(rows), across, sharex="row", sharey="row", squeeze=False)
+        for number, (heading, group, routes) in enumerate(block):
+            letter, (down, right) = next(letters), divmod(number, across)
+            for row, (model, label, here) in enumerate(rows):
+                axis = grid[row * deep + down, right]
                 line_panel(axis, here.of(group=group), {route: colour_of[route] for route in routes}, parts is not None)
-            said = [model] if len(lines) > 1 else []
-            line[0].set_ylabel("\n".join([*said, *([label] if label else []), words or effects.reading.words]))
-            lines[model] += list(line)
-        for axis, (heading, _, _) in zip(grid[0], block):
-            axis.set_title(f"({next(letters)}) {heading}")
-        for axis in grid[-1]:
-            axis.set_xlabel("Layer")
+                lines[model].append(axis)
+                if row == 0 or deep > 1:
+                    axis.set_title(f"({letter}) {heading}")
+                if right == 0:
+                    said = [model] if len(lines) > 1 else []
+                    axis.set_ylabel("\n".join([*said, *([label] if label else []), words or effects.reading.words]))
+                if row == len(rows) - 1 or deep > 1:
+                    axis.set_xlabel("Layer")
+        for number in range(len(block), deep * across):
+            for row in range(len(rows)):
+                grid[row * deep + deep - 1, number % across].set_axis_off()
         handles = [plt.Line2D([], [], color=colour_of[route], label=route_label(route)) for route in block[0][2]]
-        part.legend(handles=handles, loc="outside upper center", ncols=len(handles) if len(block) > 2 else 2)
+        part.legend(handles=handles, loc="outside upper center", ncols=len(handles) if across > 2 else 2)
     for axes in lines.values():
         share_limits(axes)
     figure.legend(handles=explained(effects), loc="outside lower center", ncols=3, fontsize=7)
     return figure
+
+
+def _letters():
+    """a, b, .. z, aa, ab, .."""
+    for length in (1, 2):
+        yield from map("".join, itertools.product(string.ascii_lowercase, repeat=length))
+
+
+def _subfigures(blocks, rows: int):
+    """A figure and one subfigure per block: side by side, or one below the other if a block has more than COLUMNS panels."""
+    if max(map(len, blocks)) <= COLUMNS:
+        size = (2.6 * sum(map(len, blocks)) + 0.6, 1.2 + 2.0 * rows)
+        figure = plt.figure(figsize=size)
+        return figure, figure.subfigures(1, len(blocks), width_ratios=[len(block) for block in blocks], squeeze=False)[0]
+    heights = [0.5 + 1.9 * rows * -(-len(block) // COLUMNS) for block in blocks]
+    figure = plt.figure(figsize=(2.6 * COLUMNS + 0.6, 0.5 + sum(heights)))
+    return figure, figure.subfigures(len(blocks), 1, height_ratios=heights, squeeze=False)[:, 0]
 
 
 def share_limits(axes) -> None:

@@ -7,6 +7,10 @@ TITLES = {
     "see": "See",
     "while-hear": "While hearing",
     "while-see": "While seeing",
+    "hear-before": "Heard before",
+    "see-before": "Seen before",
+    "hear-faint-70": "Hear, faint sound",
+    "see-faint-70": "See, faint shape",
     "visual_recognition": "Visual Recognition",
     "speech_attributes": "Speech Attributes",
     "speech_recognition": "Speech Recognition",
@@ -14,6 +18,11 @@ TITLES = {
     "speaker_detection": "Speaker Detection",
     "I2A": r"I Ref $\rightarrow$ A Cand",
     "A2I": r"A Ref $\rightarrow$ I Cand",
+    "by-aspect": "By aspect",
+    "stated": "Stated",
+    "named": "Named",
+    "repeated": "Repeated",
+    "image-to-audio-faint-55": "I to A, faint",
 }
 
 
