@@ -11,6 +11,7 @@ interval of such a difference takes both ends as far apart as they may be.
 Curves (route_measures.py), in % change of the answer's probability:
 
     lowest, highest, largest    the lowest, the highest, or the mean change farthest from 0, over all named routes and groups
+    band                        upper edge, at the lowest point, of the simultaneous band over the panel's routes and layers
     mean                        mean of the changes over the layers
     centre_of_fall              the layer in the middle of the fall
     depth_of_fall, _of_rise     the middle of the fall, or of the rise, from 0 (first layer) to 1 (last layer)

@@ -7,6 +7,7 @@ model's layers; `depths` are the same from 0 (the first layer) to 1 (the last), 
 
 import numpy as np
 
+from .effects import bands
 from .statistics import Clustered
 from .study_tables import Tables, of_group
 
@@ -66,6 +67,29 @@ def _extreme(which):
         return mean[at], low[at], high[at], min(found[4] for found in curves)
 
     return measure
+
+
+def _band(tables, claim, model):
+    """The upper edge of the simultaneous band at a route's lowest point: below 0, the band excludes 0 there.
+
+    The band is that of a figure's panel: it holds all layers and routes of the analysis in the claim's group.
+    """
+    rows = tables.cuts(claim, model)
+    if rows is None:
+        return NOTHING
+    key = (
+        "bands",
+        claim.get("analysis", "figure_4"),
+        tables.dataset(claim),
+        claim.get("control"),
+        model,
+        str(claim.get("group")),
+    )
+    curves = tables.once(key, lambda: bands(of_group(rows, claim), tables.draws, tables.seed))
+    if claim["route"] not in curves:
+        return NOTHING
+    found = curves[claim["route"]]
+    return found.high[found.mean.argmin()], np.nan, np.nan, found.n
 
 
 def _mean(tables, claim, model):
@@ -147,6 +171,7 @@ MEASURES = {
     "lowest": _extreme(np.argmin),
     "highest": _extreme(np.argmax),
     "largest": _extreme(lambda mean: np.abs(mean).argmax()),
+    "band": _band,
     "mean": _mean,
     "centre_of_fall": _place(-1, False),
     "depth_of_fall": _place(-1, True),
