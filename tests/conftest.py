@@ -98,8 +98,8 @@ def world_files(tmp_path_factory):
 
     out = tmp_path_factory.mktemp("datasets")
     tasks = {
-        ("mini-video", "av_video"): ("hear", "see", "while-hear", "while-see"),
-        ("mini-items", "items"): ("image-to-audio", "audio-to-image"),
+        ("mini-video", "av_video"): ("hear", "see", "while-hear", "while-see", "hear-before", "see-before"),
+        ("mini-items", "items"): ("image-to-audio", "audio-to-image", "by-aspect", "stated", "named", "repeated"),
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(render_miniature, "render_all", lambda work, jobs, *_: [work(job) for job in jobs])
