@@ -24,12 +24,12 @@ def by_target(routes) -> list[list[str]]:
     return [side for side in sides if side]
 
 
-def route_panels(effects: Effects, models, panels, words: str = "", parts: dict[str, Effects] | None = None):
+def route_panels(effects: Effects, models, panels, words: str = "", parts: dict[str, Effects] | None = None, note: str = ""):
     """A figure with one row per model, one panel per (title, group, routes) entry of `panels`, and one line per route.
 
     Neighbouring panels with the same routes share a legend. The panels of a model share the y axis, whose label is `words` or the
     metric's name. parts: label -> effects of some questions; each is a row of its own per model, and its panels also say in how
-    many questions each route was cut.
+    many questions each route was cut. note: a line below the figure, such as what a span holds.
     """
     rows = [(model, label, some.of(model=model)) for model in models for label, some in (parts or {"": effects}).items()]
     colour_of = colours(dict.fromkeys(route for *_, routes in panels for route in routes))
@@ -53,7 +53,7 @@ def route_panels(effects: Effects, models, panels, words: str = "", parts: dict[
         part.legend(handles=handles, loc="outside upper center", ncols=len(handles) if len(block) > 2 else 2)
     for axes in lines.values():
         share_limits(axes)
-    figure.legend(handles=explained(effects), loc="outside lower center", ncols=3, fontsize=7)
+    figure.legend(handles=explained(effects), loc="outside lower center", ncols=3, fontsize=7, title=note, title_fontsize=7)
     return figure
 
 
