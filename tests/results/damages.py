@@ -147,7 +147,7 @@ def every_cut_made_twice(tables):
 
 @damage
 def frames_and_sound_segments_swapped(tables):
-    kinds = ("none", "random_other")
+    kinds = ("none", "random_other", "random_half")
     return in_figures(lambda rows: routes_swapped(rows, "cross_frame", "cross_audio_segment", kinds), FIGURES[:1])(tables)
 
 
