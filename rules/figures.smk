@@ -94,7 +94,10 @@ rule fig3:
 
 
 rule fig4:
-    """Figure 4: routes from video and audio through the question to the last token, in audio-visual video."""
+    """Figure 4: routes from video and audio through the question, options included, to the last token, in audio-visual video.
+
+    Which part of the question reaches the last token is shown by app_options.
+    """
     input:
         multiext("<results>/figures/fig4", ".pdf", ".png"),
     localrule: True
@@ -219,7 +222,7 @@ rule app_attention_change:
 
 
 rule app_options:
-    """Which part of the question reaches the last token, and what reaches the correct option."""
+    """Figure 4's question in parts: which of them reaches the last token, and what reaches the correct option."""
     input:
         multiext("<results>/figures/app_options", ".pdf", ".png"),
     localrule: True

@@ -3,7 +3,7 @@
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from conftest import script
+from conftest import ROOT, script
 from examples import items_question
 from legends import entries, level
 
@@ -64,3 +64,12 @@ def test_a_model_without_wrong_answers_has_an_empty_figure_and_no_error(tmp_path
     read = effects.read(tmp_path / "k.parquet", {"m": 3}, "d", {"evaluated": tmp_path / "e.parquet"}, answered="wrong")
     figure = route_panels(read, ["m"], [("", "", ["audio->last"])])
     assert any(text.get_text() == "no rows" for text in figure.axes[0].texts)
+
+
+@pytest.mark.parametrize("name, words", [("fig4", "app_options shows which part"), ("app_options", "the Question of Figure 4")])
+def test_figure_4_and_its_companion_say_what_the_question_holds(name, words):
+    (line,) = [line for line in (ROOT / f"figures/{name}.ipynb").read_text().splitlines() if "note = " in line]
+    note = line.split('\\"')[1]
+    figure = route_panels(found({("hear", "question->last"): -10.0}), ["m"], [("Hear", "hear", ["question->last"])], note=note)
+    (legend,) = figure.legends
+    assert words in note and "instruction, question text" in note and legend.get_title().get_text() == note

@@ -147,7 +147,7 @@ def every_cut_made_twice(tables):
 
 @damage
 def frames_and_sound_segments_swapped(tables):
-    kinds = ("none", "random_other")
+    kinds = ("none", "random_other", "random_half")
     return in_figures(lambda rows: routes_swapped(rows, "cross_frame", "cross_audio_segment", kinds), FIGURES[:1])(tables)
 
 
@@ -356,7 +356,7 @@ def controls_equal_to_routes(tables):
     def change(rows):
         key = ["model", "question_id", "route", "centre"]
         cut = rows[real(rows)].drop_duplicates(key).set_index(key)[OUTCOME]
-        random = rows["control"] == "random_other"
+        random = rows["control"].isin(["random_other", "random_half"])
         rows.loc[random, OUTCOME] = cut.reindex(pd.MultiIndex.from_frame(rows.loc[random, key])).to_numpy()
         return rows.astype({"logp_base": float, "margin": float})
 
@@ -365,7 +365,7 @@ def controls_equal_to_routes(tables):
 
 @damage
 def controls_lost(tables):
-    return in_figures(lambda rows: rows[rows["control"] != "random_other"])(tables)
+    return in_figures(lambda rows: rows[~rows["control"].isin(["random_other", "random_half"])])(tables)
 
 
 @damage
