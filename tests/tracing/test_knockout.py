@@ -88,7 +88,7 @@ def test_the_null_row_is_the_clean_run_and_does_not_depend_on_the_batch(model, s
     ks = [Knockout(Route.parse("audio->question"), w) for w in windows(12, 3)]
     for batch in (1, 5, 16):
         logits, base = naive(model, sequence, ks, batch)
-        assert logits.shape == base.shape == (12, 512)
+        assert logits.shape == base.shape == (12, model.head.out_features)
         assert (base - clean).abs().max() < 1e-5 * clean.abs().max()
 
 
@@ -242,7 +242,7 @@ def test_the_reference_of_value_zero_takes_queries_in_pieces_with_the_same_resul
     whole, base = naive(model, sequences[HEAR], ks)
     monkeypatch.setattr(row_attention, "SCORES", 4 * 8 * len(sequences[HEAR]) * 7)  # so 7 or 14 rows, and a rest
     parts, same = naive(model, sequences[HEAR], ks)
-    assert relative(parts, whole) < 1e-6 and relative(same, base) < 1e-6 and relative(whole, base) > 1e-3
+    assert relative(parts, whole) < 1e-6 and relative(same, base) < 1e-6 and relative(whole, base) > 1e-4
 
 
 @pytest.mark.parametrize("route", ["correct_candidate->last", "correct_candidate->correct_option"])
@@ -341,7 +341,7 @@ def test_in_bf16_the_sweep_is_no_further_from_fp32_than_full_forwards(model, seq
         for name, engine in (("naive", naive), ("sweep", sweep)):
             errors[name].append((torch.sub(*engine(half, sequence, ks)) - true).abs())
     mean = {name: torch.cat(found).mean().item() for name, found in errors.items()}
-    assert mean["sweep"] < 1.05 * mean["naive"] and mean["naive"] > 1e-4
+    assert mean["sweep"] < 1.1 * mean["naive"] and mean["naive"] > 1e-4
 
 
 @pytest.mark.parametrize("mistake", ["stale keys", "one row too few", "no mask"])
