@@ -259,6 +259,21 @@ def tasks_that_need_both_swapped(tables):
 
 
 @damage
+def tasks_about_order_swapped_in_figure_3(tables):
+    return in_figures(lambda rows: swapped(rows, "group", "hear-before", "see-before"), FIGURES[:1])(tables)
+
+
+@damage
+def stated_and_named_swapped_in_figure_6(tables):
+    return in_figures(lambda rows: swapped(rows, "group", "stated", "named"), FIGURES[3:])(tables)
+
+
+@damage
+def by_aspect_and_repeated_swapped_in_figure_5(tables):
+    return in_figures(lambda rows: swapped(rows, "group", "by-aspect", "repeated"), FIGURES[2:3])(tables)
+
+
+@damage
 def labels_scrambled(tables):
     def change(rows):
         labels = rows.drop_duplicates("question_id").set_index("question_id")["group"]
@@ -403,6 +418,32 @@ def table_1_masked_in_all_layers(tables):
     return {"tab1": tables["tab1"].assign(first_layer=0)}
 
 
+def early(table):
+    return table["part"] == "early"
+
+
+@damage
+def table_1_without_effect_of_its_positive_control(tables):
+    table = tables["tab1"]
+    table.loc[early(table) & (table["setting"] != "none"), ["change", "ci_low", "ci_high"]] = 0
+    return {"tab1": table}
+
+
+@damage
+def table_1_masks_sound_for_sight_in_its_positive_control(tables):
+    table = tables["tab1"]
+    return {
+        "tab1": pd.concat([table[~early(table)], swapped(table[early(table)].copy(), "setting", "audio->text", "video->text")])
+    }
+
+
+@damage
+def table_1_loses_answers_that_its_positive_control_leaves(tables):
+    table = tables["tab1"]
+    table.loc[early(table) & (table["group"] == "see") & (table["setting"] == "audio->text"), "change"] -= 10
+    return {"tab1": table}
+
+
 @damage
 def table_1_without_a_setting(tables):
     table = tables["tab1"]
@@ -462,6 +503,12 @@ def discards_three_layers_late(tables):
 
 
 # Answers
+
+
+@damage
+def faint_tasks_rendered_plainly(tables):
+    rows = tables["evaluate"]
+    return {"evaluate": rows.assign(correct=rows["correct"] | rows["task"].str.contains("faint"))}
 
 
 @damage
