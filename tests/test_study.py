@@ -110,7 +110,7 @@ def test_a_budget_is_the_analysis_with_what_differs_in_a_dataset():
     budget = MINIATURE.budget("figure_3", "mini-video")
     assert budget == {
         "routes": ["cross_frame", "cross_audio_segment", "audio<->video"],
-        "controls": {"random_other": 2, "random_half": 2, "questions": 10},
+        "controls": {"random_other": 2, "questions": 10},
         "questions": 15,
     }
     assert MINIATURE.budget("figure_3", "mini-items") is None
@@ -135,7 +135,7 @@ def test_a_role_stands_for_the_studys_own_dataset_and_a_name_goes_first():
 def test_controls_of_fewer_questions_are_a_budget_of_their_own():
     routes, controls = MINIATURE.budgets("figure_4", "mini-video")
     assert "controls" not in routes and "first" not in routes
-    assert controls == routes | {"controls": {"random_other": 2, "random_half": 2}, "first": 10}
+    assert controls == routes | {"controls": {"random_other": 2}, "first": 10}
     first = study(knockout={"cuts": {"figure_4": {"first": 4}}}).budgets("figure_4", "mini-video")
     assert [budget["first"] for budget in first] == [4, 4]
     assert len(MINIATURE.budgets("windows", "mini-video")) == 1, "no controls"
@@ -150,7 +150,7 @@ def test_the_logit_difference_asks_for_all_questions():
     assert found.budget("figure_4", "mini-video")["questions"] == "all" and "first" not in found.budget("figure_4", "mini-video")
     assert found.budget("figure_3", "mini-video") | {"routes": []} == {
         "routes": [],
-        "controls": {"random_other": 2, "random_half": 2, "questions": 10},
+        "controls": {"random_other": 2, "questions": 10},
         "questions": "all",
         "first": 15,
     }
