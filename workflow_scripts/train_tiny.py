@@ -166,7 +166,7 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--smoke", action="store_true", help="only 5 steps with few rows, to see that it runs")
     arguments = parser.parse_args(argv)
-    schedule = Schedule(words=2, align=1, blocked=1, open=1, word_rows=48, media_rows=48) if arguments.smoke else Schedule()
+    schedule = Schedule(words=2, align=1, blocked=1, open=1, word_rows=34, media_rows=34) if arguments.smoke else Schedule()
     devices.claim()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     trainer = Trainer(device, arguments.seed, arguments.family)
