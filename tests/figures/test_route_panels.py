@@ -73,3 +73,14 @@ def test_figure_4_and_its_companion_say_what_the_question_holds(name, words):
     figure = route_panels(found({("hear", "question->last"): -10.0}), ["m"], [("Hear", "hear", ["question->last"])], note=note)
     (legend,) = figure.legends
     assert words in note and "instruction, question text" in note and legend.get_title().get_text() == note
+
+
+def test_more_than_four_panels_wrap_and_none_say_so():
+    groups = [f"g{n}" for n in range(6)]
+    effect = found({(group, "audio->question"): -10.0 - n for n, group in enumerate(groups)})
+    figure = route_panels(effect, ["m"], [(group, group, ["audio->question"]) for group in groups])
+    drawn = [axis for axis in figure.axes if axis.axison]
+    assert [axis.get_title() for axis in drawn] == [f"({x}) g{n}" for n, x in enumerate("abcdef")]
+    assert len({round(axis.get_position().y0, 2) for axis in drawn}) == 2, "two rows"
+    empty = route_panels(effect, ["m"], [])
+    assert [text.get_text() for text in empty.texts] == ["no question to show"] and not empty.axes

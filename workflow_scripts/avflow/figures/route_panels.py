@@ -31,8 +31,12 @@ def route_panels(effects: Effects, models, panels, words: str = "", parts: dict[
     Neighbouring panels with the same routes share a legend and form a block. Up to COLUMNS panels stand in one row; more of them
     wrap, and then each block is below the other. The panels of a model share the y axis, whose label is `words` or the metric's
     name. parts: label -> effects of some questions; each is a row of its own per model, and its panels also say in how many
-    questions each route was cut. note: a line below the figure, such as what a span holds.
+    questions each route was cut. note: a line below the figure, such as what a span holds. Without panels, the figure says so.
     """
+    if not panels:
+        figure = plt.figure(figsize=(5, 1))
+        figure.text(0.5, 0.5, "no question to show", ha="center", va="center", color=palette.NOTE)
+        return figure
     rows = [(model, label, some.of(model=model)) for model in models for label, some in (parts or {"": effects}).items()]
     colour_of = colours(dict.fromkeys(route for *_, routes in panels for route in routes))
     blocks = [list(block) for _, block in itertools.groupby(panels, key=lambda panel: panel[2])]

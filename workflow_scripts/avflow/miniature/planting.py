@@ -56,12 +56,20 @@ NARROW = {  # route -> the first and the last layer in which it is open
     "repeated": {"question_text->last": (8, 10)},
 }
 NEEDED = {  # route -> the first and the last layer in which it must not be cut
+    "while-hear": {"audio<->video": (0, 2)},
+    "while-see": {"audio<->video": (0, 2)},
+    "hear-before": {"cross_audio_segment": (1, 3)},
+    "see-before": {"cross_frame": (1, 3)},
     "describe": {"audio->question": (4, 6)},
     "image-to-audio": {"reference->last": (8, 10)},
     "by-aspect": {"question->reference": (0, 2)},
-    "stated": {"incorrect_options->last": (8, 10)},
+    "stated": {
+        "reference->correct_option": (5, 7),
+        "correct_option->last": (8, 10),
+        "incorrect_options->last": (8, 10),
+    },
     "named": {"question->correct_option": (7, 9)},
-    "repeated": {"question->last": (8, 10)},
+    "repeated": {"cross_candidate": (4, 6), "question->last": (8, 10)},
 }
 UNNEEDED = {  # route -> the first and the last layer in which it may be cut; None: any three
     "repeated": {"correct_option->last": None, "incorrect_options->last": None},

@@ -20,6 +20,7 @@ from .tiny_omni import TinyOmni
 from .tiny_salmonn import TinySalmonn
 
 FAMILIES = {"qwen_omni": TinyOmni, "video_salmonn": TinySalmonn}
+WITHOUT = 0.15  # share of the questions that are asked without the sense that they do not need
 SIZE = 56  # pixels of a picture's side, as the model gets it
 
 
@@ -116,6 +117,8 @@ class Trainer:
             items = world.draw_items(name, rows, g)
             pictures, sounds = world.coloured(items.pictures, g), items.sounds
             answer, cue, claims = items.answer, items.cue, items.claims
+        if task not in FAINT:
+            self.without(spec(task).needs, pictures, sounds)
         if task in FAINT:
             faint = torch.rand(rows, generator=g, device=device)
             pictures.faint = sounds.faint = faint
@@ -140,6 +143,14 @@ class Trainer:
         vision_words = torch.stack([self.shape_ids[pictures.shape], self.colour_ids[pictures.colour]], -1)
         words = self.sound_ids[sounds.sound]
         return Batch(t, ids, target, letter, t.answer_ids[answer], vision_words, words, pictures, sounds, unneeded)
+
+    def without(self, needs: str, pictures, sounds) -> None:
+        """Take the sense away that a task does not need, in a share of its questions, so that no answer leans on it."""
+        shut = torch.rand(pictures.batch, 1, generator=self.g, device=self.device) < WITHOUT
+        if needs == "A":
+            pictures.shape, pictures.colour = (torch.where(shut, world.NOTHING, x) for x in (pictures.shape, pictures.colour))
+        elif needs == "V":
+            sounds.sound = torch.where(shut, world.NOTHING, sounds.sound)
 
     def word_features(self, b: Batch):
         """The encoders' targets from word embeddings, for vision (B, n, D) and audio (B, m, D). Padding counts as silence.
@@ -301,7 +312,9 @@ class Trainer:
         loss = F.cross_entropy(self.head(self.decoder.norm(torch.cat(seen))).float(), torch.cat(shown))
         for kind, (states, truth) in guesses.items():
             if states:
-                loss = loss + F.cross_entropy(self.probes[kind](self.decoder.norm(torch.cat(states))).float(), torch.cat(truth))
+                loss = loss + F.cross_entropy(
+                    self.probes[kind](self.decoder.norm(torch.cat(states))).float(), torch.cat(truth), ignore_index=world.NOTHING
+                )
         return loss
 
     def alignment(self, b: Batch, vision, audio):
