@@ -28,7 +28,7 @@ def test_the_task_table_counts_questions_answers_and_drops(questions):
     assert (one["n"], one["n_knockout"], one["n_dropped"], one["n_paper"]) == (6, 4, 1, 7) and pd.isna(one["n_paper_task"])
     other = table.loc["I2A", "image-to-audio"]
     assert (other["n"], other["n_knockout"], other["n_paper_task"]) == (6, 0, 20) and pd.isna(other["n_paper"])
-    assert one["correct_qwen2.5-omni-3b"] == 1 and table.loc["all", "all"]["correct_qwen2.5-omni-3b"] == 2
+    assert one["correct_qwen2.5-omni-3b"] == 1 and table.loc["all", "all"]["correct_qwen2.5-omni-3b"] == 6
     assert list(table["n_eq3_order"]) == list(table["n_reordered"]) == list(table["n"]), "the miniature is in Eq. 3's order"
     assert table.loc["all", "knockout"]["n"] == 4 and table.loc["all", "all"]["n_dropped"] == 1
     q = min((q for q in pool if q.task == "audio-to-image"), key=lambda q: q.question_id)

@@ -68,6 +68,7 @@ def looked(planted: bool, early, late=()):
     model = SimpleNamespace(decoder=decoder(planted), folder="planted", device=torch.device("cpu"), dtype=torch.float32)
     model.head, model.sequence = torch.nn.Linear(SIZE, 32, bias=False), lambda *_: sequence
     arguments = SimpleNamespace(spans={}, model="planted", masked=["video->last"], masked_layers=[LAYERS - 2, LAYERS - 1])
+    arguments.masked_early = None
     partial = SimpleNamespace(recall=lambda name: None, remember=lambda name, fact: None)
     rows = attention.look(model, question, {}, partial, arguments, set())
     run = clean_run(model, sequence)
