@@ -22,6 +22,8 @@ steps, and tiny-salmonn 624 s and 3,300 steps from the decoder of tiny-omni, as 
 scratch, tiny-salmonn hardly learns to look up a sound by a colour ("while-see"). The later ones taught the other tasks, on one
 H200: 823 s and 5,100 steps for tiny-omni, 460 s and 2,400 steps for tiny-salmonn, from the new decoder. From the shipped weights
 of the first sitting, tiny-omni learned all other tasks in 1,200 steps of stage 1 (10 steps per second; later stages 5 to 6).
+The shipped checkpoints are older than two additions to the recipe: the routes of `NEEDED` for while-hear, while-see, hear-before
+and see-before, `cross_candidate` and two of "stated"; and questions without the sense that they do not need (`WITHOUT`).
 
 `tiny_omni` and `tiny_salmonn` hold what differs between the families: tokenizer, model with decoder and head, layout, batched
 encoders, frame times and facts of a clip, the names of the encoders' parameters, and how a checkpoint is written.
@@ -45,13 +47,8 @@ from avflow.models import devices
 AUXILIARY = 0.5  # weight of predicting the answer word at the question's (or the reference's) last token
 BINDING = 0.25  # weight of predicting, at a clip's audio tokens after READ_FROM layers, the colour shown at the same time
 SMOOTHING = 0.1  # share of the target spread over the four letters, so that an answer's probability does not saturate
-TURNS = (
-    (True, False),
-    (False, True),
-    (False, False),
-    (False, True),
-    (False, False),
-)  # the last stage's steps in turn: masks on, a route cut
+MASKED, CUT, OPEN = (True, False), (False, True), (False, False)  # are the masks on, and is a route cut?
+TURNS = (MASKED, CUT, OPEN, CUT, OPEN)  # the steps of the last stage, in turn
 TURNED = 0.9  # share of the last stage that takes turns; then everything is open
 STAGES = ("words", "align", "blocked", "open")
 
@@ -108,9 +105,8 @@ def train(trainer: Trainer, state: dict, schedule: Schedule, minutes: float, log
                 loss = loss + (1.0 if stage == "align" else 0.1) * aligned
                 embeds = [trainer.embeds(b, *f) for b, f in zip(batches, features)]
             if stage != "align":
-                blocked, cut = (
-                    TURNS[state["step"] % len(TURNS)] if stage == "open" and fraction < TURNED else (stage != "open", False)
-                )
+                turn = TURNS[state["step"] % len(TURNS)] if fraction < TURNED else OPEN
+                blocked, cut = turn if stage == "open" else MASKED
                 cuts = trainer.cuts(tasks, batches) if cut else None
                 final, middle = trainer.hidden(batches, embeds, blocked, cuts)
                 loss = loss + trainer.answer_loss(batches, final, SMOOTHING, cuts)

@@ -151,7 +151,7 @@ def test_a_half_of_an_odd_number_is_rounded_up_and_each_pair_is_another_one():
     (count, one), (_, other) = drawn("random_half", 10, source=7)
     assert count == 2 * 4 and len(one | other) == 8
     assert drawn("random_half", 10, source=7, pair=1)[0][1] != one
-    assert drawn("random_half", 10, source=7) == [(8, one), (8, other)], "drawn anew, they are the same"
+    assert drawn("random_half", 10, source=7) == [(8, one), (8, other)], "a second call draws the same"
 
 
 def test_two_draws_of_a_knockout_are_the_halves_of_one_pair():

@@ -50,7 +50,7 @@ CONTROLS = {
     "none": "real cut",
     "random_same": "random keys, same modality",
     "random_other": "random keys, anything else",
-    "random_half": "half as many random keys, anything else",
+    "random_half": "half as many random keys, other modalities",
 }
 SHARES = tuple(0.5**n for n in range(1, 9))
 WHOLE, CURVES, NOTHING = 2, 1, 0  # how much of an analysis a page holds

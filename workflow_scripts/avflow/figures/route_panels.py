@@ -99,8 +99,7 @@ def line_panel(axis, effects: Effects, colour_of: dict, per_route: bool = False)
 
     colour_of: route -> colour, for the routes to draw. per_route: also say in how many questions each route was cut. The 95 %
     bands hold all layers and routes of the panel simultaneously, and so do those of the controls. A control's mean and edge are
-    dotted in its route's colour, dash-dotted if it has to be halves in any question.
-    Published values lie faintly behind.
+    dotted in its route's colour, dash-dotted if it is made of halves in any question. Published values lie faintly behind.
     """
     axis.axhline(0, color=palette.ZERO, linestyle="--", linewidth=0.8, zorder=1)
     found, random = effects.curves(list(colour_of)), effects.curves(list(colour_of), of_controls=True)
