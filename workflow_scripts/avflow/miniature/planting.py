@@ -71,7 +71,7 @@ NEEDED = {  # route -> the first and the last layer in which it must not be cut
     "named": {"question->correct_option": (7, 9)},
     "repeated": {"cross_candidate": (4, 6), "question->last": (8, 10)},
 }
-UNNEEDED = {  # route -> the first and the last layer in which it may be cut; None: any three
+UNNEEDED = {  # route -> the first and the last layer in which it may be cut; None: from any layer to the last
     "repeated": {"correct_option->last": None, "incorrect_options->last": None},
 }
 # The span at whose last token the answer's word is asked for, if not question_text. stated: none, since only

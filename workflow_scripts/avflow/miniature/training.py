@@ -210,12 +210,12 @@ class Trainer:
                 continue
             draw = lambda n: int(torch.randint(n, (), generator=self.g, device=self.device))
             route, window, needed = routes[draw(len(routes))]
-            first = window[0] if window else draw(layers - 2)
+            first, last = window or (draw(layers), layers - 1)
             key = (task, route)
             if key not in self._pairs:
                 size, spans = len(b.template.ids), b.template.spans
                 self._pairs[key] = torch.stack([pairs([route], with_options(spans, x), size) for x in world.LETTERS])
-            found.append(Cut(self._pairs[key][b.letter], range(first, window[1] + 1 if window else first + 3), needed))
+            found.append(Cut(self._pairs[key][b.letter], range(first, last + 1), needed))
         return found
 
     def hidden(self, batches, embeds, blocked: bool, cuts=None):
