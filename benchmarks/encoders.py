@@ -1,14 +1,16 @@
 """Time the encoders of both families in real shapes, attention segment by segment (sdpa) and in one kernel, in turns.
 
-    python benchmarks/encoders.py --out benchmarks/encoders.json      on one GPU, about two minutes
+    python benchmarks/encoders.py --out benchmarks/encoders.json      on one GPU, about five minutes
     python benchmarks/encoders.py --smoke --out /tmp/encoders.json    tiny shapes, to see that it runs
 
 Weights and inputs are random. Cases: a clip of 15 seconds in 720p as each family samples it, one picture, a sound. Each way runs
-`REPEATS` times in turns, after warm-ups; medians are kept. Kernels and their summed time come from one profiled run. Errors are
-against the same weights in fp32 with sdpa: the norm of the difference over the norm, for both ways.
+`REPEATS` times in turns, after warm-ups; medians are kept. Kernels, their summed time and the longest of them (ms, by name) come
+from one profiled run. Each case is written at once. Errors are against the same weights in fp32 with sdpa: the norm of the
+difference over the norm, for both ways.
 """
 
 import argparse
+import collections
 import json
 import statistics
 import sys
@@ -27,7 +29,7 @@ VISION = dict(depth=32, hidden_size=1280, intermediate_size=3420, num_heads=16, 
 AUDIO = dict(d_model=1280, encoder_layers=32, encoder_attention_heads=20, encoder_ffn_dim=5120, n_window=100, output_dim=2048)
 SMALL = dict(depth=4, hidden_size=64, intermediate_size=96, num_heads=4, fullatt_block_indexes=[1, 3])
 SMALL_AUDIO = dict(d_model=64, encoder_layers=2, encoder_attention_heads=4, encoder_ffn_dim=96, n_window=100, output_dim=64)
-REPEATS, WARM_UPS = 9, 3
+REPEATS, WARM_UPS, LONGEST = 9, 3, 8
 PATCH = 3 * 2 * 14 * 14
 
 
@@ -101,30 +103,36 @@ def measure(tower, inputs: dict, device: str, dtype) -> dict:
             with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profiled:
                 run(name)
             kernels = [e for e in profiled.events() if e.device_type == torch.autograd.DeviceType.CUDA]
-            found[name] |= {"kernels": len(kernels), "kernel_ms": sum(e.device_time for e in kernels) / 1000}
+            spent = collections.Counter()
+            for e in kernels:
+                spent[e.name[:80]] += e.device_time / 1000
+            found[name] |= {"kernels": len(kernels), "kernel_ms": spent.total(), "longest": dict(spent.most_common(LONGEST))}
     return found
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--encoder", default="", help="only encoders whose name contains this; other rows of --out stay")
     parser.add_argument("--smoke", action="store_true")
     arguments = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     torch.manual_seed(0)
-    rows = []
+    rows = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else []
     for name, (tower, cases) in towers(arguments.smoke).items():
+        if arguments.encoder not in name:
+            continue
         tower.to(device)
         for case, inputs in cases.items():
             found = measure(tower, inputs, device, dtype)
             row = {"encoder": name, "case": case, "device": torch.cuda.get_device_name() if device == "cuda" else "cpu"}
             row |= {"torch": torch.__version__, "dtype": str(dtype).removeprefix("torch."), **found}
-            rows.append(row)
+            rows = [r for r in rows if (r["encoder"], r["case"]) != (name, case)] + [row]
+            arguments.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
             ways = ", ".join(f"{way} {x['ms']:.1f} ms (error {x['error']:.1e})" for way, x in found.items())
             print(f"{name}, {case}: {ways}", flush=True)
         tower.to("cpu")
-    arguments.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
