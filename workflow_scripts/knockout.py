@@ -18,8 +18,7 @@
     stride      layers between neighbouring centres
     styles      "centred", "inverse", "top_down", "bottom_up"
     widths      window widths; those wider than the model has layers are left out
-    controls    {"random_same": n, "random_other": n, "random_half": n}: draws of size-matched random controls; random_half is
-                drawn in pairs, and only where random_other has no room
+    controls    {"random_same": n, "random_other": n}: draws of size-matched random controls
     value_zero  true: also drop the values of the cut keys, without renormalising the other weights
 
 Cuts that several budgets ask for are computed once. Which questions are correct is read from `evaluate` (the default layout).
@@ -61,7 +60,7 @@ def cuts(text: str) -> list[dict]:
         "widths": (many(number(1)), "a list of odd numbers"),
         "controls": (
             lambda x: isinstance(x, dict) and set(x) <= set(CONTROLS) and all(map(number(0), x.values())),
-            f"draws of {', '.join(CONTROLS)}",
+            f"draws of {' and '.join(CONTROLS)}",
         ),
         "value_zero": (lambda x: isinstance(x, bool), "true or false"),
     }

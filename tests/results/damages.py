@@ -147,7 +147,7 @@ def every_cut_made_twice(tables):
 
 @damage
 def frames_and_sound_segments_swapped(tables):
-    kinds = ("none", "random_other", "random_half")
+    kinds = ("none", "random_other")
     return in_figures(lambda rows: routes_swapped(rows, "cross_frame", "cross_audio_segment", kinds), FIGURES[:1])(tables)
 
 
@@ -371,7 +371,7 @@ def controls_equal_to_routes(tables):
     def change(rows):
         key = ["model", "question_id", "route", "centre"]
         cut = rows[real(rows)].drop_duplicates(key).set_index(key)[OUTCOME]
-        random = rows["control"].isin(["random_other", "random_half"])
+        random = rows["control"] == "random_other"
         rows.loc[random, OUTCOME] = cut.reindex(pd.MultiIndex.from_frame(rows.loc[random, key])).to_numpy()
         return rows.astype({"logp_base": float, "margin": float})
 
@@ -380,7 +380,7 @@ def controls_equal_to_routes(tables):
 
 @damage
 def controls_lost(tables):
-    return in_figures(lambda rows: rows[~rows["control"].isin(["random_other", "random_half"])])(tables)
+    return in_figures(lambda rows: rows[rows["control"] != "random_other"])(tables)
 
 
 @damage

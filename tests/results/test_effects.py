@@ -1,7 +1,5 @@
 """From knockout tables to effects: both metrics, controls, the noise floor, and the questions that count."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -94,26 +92,6 @@ def test_random_keys_are_averaged_over_draws_and_are_of_other_kinds_if_possible(
     assert curve.mean == pytest.approx([-5] * CENTRES, abs=1e-4) and curve.n == 11
 
 
-@pytest.mark.parametrize(("metric", "together"), [("probability", -75), ("logit_difference", -2)])
-def test_two_halves_of_a_control_count_together(tmp_path, evaluated, metric, together):
-    """The halves of q0 leave 0.225 and 0.9 of 0.9, together 1/4. Their margins lose 0 and 2. q1 has a whole control."""
-    rows = [row(i, "null", -1, 0.9, width=0, route="none") for i in range(2)] + [row(i) for i in range(2)]
-    rows += [row(0, "random_half", after=0.225, margin=2), row(0, "random_half", after=0.9, margin=0, draw=1)]
-    rows += [row(1, "random_half", applicable=False), row(1, "random_other", after=0.9), row(0, "random_same", after=0.1)]
-    pq.write_table(pa.Table.from_pylist(rows, row_schemas.KNOCKOUT), tmp_path / "k.parquet")
-    found = effects.read(tmp_path / "k.parquet", {"m": 3}, "d", {"evaluated": evaluated, "metric": metric, "draws": 50})
-    controls = found.controls.set_index("question_id")
-    assert controls["control"].to_dict() == {"q0": "random_half", "q1": "random_other"}
-    assert controls.loc["q0", "change"] == pytest.approx(together, abs=1e-4)
-    assert controls.loc["q1", "change"] == pytest.approx(0, abs=1e-4) and found.halved == {"audio->question"}
-
-
-def test_no_half_takes_more_than_everything():
-    about = dict.fromkeys(effects.COLUMNS) | dict(model="m", question_id="q", layout="d", route="r", control="random_half")
-    rows = [about | dict(draw=draw, change=change, noise=0.0) for draw, change in ((0, -100.0), (1, -80.0))]
-    assert effects.random_keys(pd.DataFrame(rows))["change"].tolist() == [-100]
-
-
 def test_a_band_holds_all_routes_and_layers_at_once_and_ends_where_no_change_can_be():
     rng, rows = np.random.default_rng(0), []
     for i in range(12):
@@ -164,11 +142,6 @@ def test_what_cannot_be_read_is_one_line(path, evaluated, tmp_path):
         effects.read(path, {"m": 3}, "d", {"evaluated": evaluated, "reliance": never, "confident": 0.0})
 
 
-def halves_of(found) -> list[str]:
-    """What the legend says of controls that are two halves."""
-    return [handle.get_label() for handle in route_panels.explained(found) if "half" in handle.get_label()]
-
-
 def test_a_panel_shows_the_band_the_controls_the_noise_and_how_many(path, evaluated):
     found = effects.read(path, {"m": 3}, "d", {"evaluated": evaluated, "draws": 200})
     figure = route_panels.route_panels(found, ["m"], [("Hear", "hear", ["audio->question"])])
@@ -183,11 +156,6 @@ def test_a_panel_shows_the_band_the_controls_the_noise_and_how_many(path, evalua
     assert reach(control) == pytest.approx((-5, -5), abs=1e-3) and reach(band)[0] < -55 and reach(band)[1] >= 0
     said = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     assert said == ["95 % simultaneous band over a panel's layers and routes", "size-matched random control, 95 % (dotted)"]
-    assert halves_of(found) == [], "no route of this figure has halves"
-    found = replace(found, controls=found.controls.assign(control="random_half"))
-    assert halves_of(found) == ["two half-sized controls together, where other keys are too few"]
-    (axis,) = route_panels.route_panels(found, ["m"], [("Hear", "hear", ["audio->question"])]).axes
-    assert [line.get_linestyle() for line in axis.lines].count("-.") == 1
     alone = route_panels.route_panels(found.of(group="see"), ["m"], [("See", "see", ["audio->question"])])
     assert "no rows" in [t.get_text() for t in alone.axes[0].texts]
 

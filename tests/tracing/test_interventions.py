@@ -1,15 +1,11 @@
 """Routes, edges and windows are plain data."""
 
-import random
-from types import SimpleNamespace
-
 import pytest
 import torch
 
 from avflow.errors import InputError
-from avflow.models.sequence import Sequence
 from avflow.models.spans import Spans
-from avflow.tracing.interventions import Knockout, Route, instead, modalities, windows
+from avflow.tracing.interventions import Route, windows
 
 
 @pytest.fixture
@@ -117,50 +113,3 @@ def test_a_union_may_name_what_a_question_lacks():
         ["system", "question_text", "last"], unions={"question": ["question_text", "instruction", "option_D", "options"]}
     )
     assert spans["question"].tolist() == [1]
-
-
-def prompt(others, source=8, queries=2):
-    """The first token, `others` of video, `source` of text as the route's keys, and its queries: spans and modalities."""
-    labels = ["system"] + ["video"] * others + ["question_text"] * source + ["option_A"] * (queries - 1) + ["last"]
-    kinds = ["vision" if label == "video" else "text" for label in labels]
-    return Spans(labels, {}, {"targets": ["option_A", "last"]}), kinds
-
-
-def drawn(control, others, source=8, pair=0):
-    """The keys that both draws of a control cut for question_text->targets."""
-    spans, kinds = prompt(others, source)
-    halves = [
-        instead(Route.parse("question_text->targets"), spans, kinds, control, random.Random(pair), second) for second in (0, 1)
-    ]
-    return [(edges.count, set(edges.blocks[0][1].tolist()) if edges.blocks else set()) for edges in halves]
-
-
-@pytest.mark.parametrize(
-    ("others", "full", "half", "shared"),
-    [(12, 16, 0, 0), (11, 0, 8, 0), (8, 0, 8, 0), (7, 0, 8, 1), (6, 0, 8, 2), (5, 0, 0, 0)],
-)
-def test_halves_stand_in_only_where_a_whole_control_has_no_room(others, full, half, shared):
-    """Eight keys and two queries need 12 others for a whole control, and 6 for a half, which are disjoint from 8 on."""
-    assert drawn("random_other", others)[0][0] == full
-    (count, one), (again, other) = drawn("random_half", others)
-    assert count == again == half and len(one & other) == shared
-    assert one | other <= set(range(1, 1 + others)), "never the first token, nor text"
-
-
-def test_a_half_of_an_odd_number_is_rounded_up_and_each_pair_is_another_one():
-    (count, one), (_, other) = drawn("random_half", 10, source=7)
-    assert count == 2 * 4 and len(one | other) == 8
-    assert drawn("random_half", 10, source=7, pair=1)[0][1] != one
-    assert drawn("random_half", 10, source=7) == [(8, one), (8, other)], "a second call draws the same"
-
-
-def test_two_draws_of_a_knockout_are_the_halves_of_one_pair():
-    spans, kinds = prompt(8)
-    sequence = Sequence(SimpleNamespace(question_id="q", media=[]), *[torch.zeros(spans.length, 1)] * 3, spans, *[None] * 2)
-    assert modalities(sequence) == kinds
-    route, window = Route.parse("question_text->targets"), windows(4, 1)[0]
-    keys = [
-        set(Knockout(route, window, control="random_half", draw=draw).edges(sequence, 0).blocks[0][1].tolist())
-        for draw in range(4)
-    ]
-    assert keys[0] | keys[1] == keys[2] | keys[3] == set(range(1, 9)) and keys[0] not in keys[1:]

@@ -34,8 +34,8 @@ def test_budgets_are_read():
         ),
         ('[{"routes": ["audio->last"], "stride": 0}]', "stride is 0; it must be a number from 1"),
         ('[{"routes": ["audio->last"], "styles": ["centered"]}]', "it must be a list of centred, inverse"),
-        ('[{"routes": ["audio->last"], "controls": {"random_sme": 1}}]', "draws of random_same, random_other, random_half"),
-        ('[{"routes": ["audio->last"], "controls": {"random_same": -1}}]', "draws of random_same, random_other, random_half"),
+        ('[{"routes": ["audio->last"], "controls": {"random_sme": 1}}]', "draws of random_same and random_other"),
+        ('[{"routes": ["audio->last"], "controls": {"random_same": -1}}]', "draws of random_same and random_other"),
     ],
 )
 def test_a_mistake_in_a_budget_is_one_line(text, message):

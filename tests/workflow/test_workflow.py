@@ -117,8 +117,7 @@ SHIPPED = {
 
 DIFFERENT = {  # what the miniature in small does otherwise: column -> values
     "reliance": {"variant": ["swapped"]},  # another clip's sound is drawn among all clips
-    # kinds of controls that only the small run draws; the shipped tables are older than random_half
-    **{f"knockout_figure_{n}": {"control": ["random_same", "random_half"]} for n in (3, 4, 5, 6)},
+    "knockout_figure_4": {"control": ["random_same"]},  # a kind of control that only the small run draws
     "discard_sweep": {"control": ["random"]},  # random tokens depend on how many draws there are
     "pruning": {"discard": ["random"]},  # likewise; layers are chosen from fewer windows, so many plans differ
 }
@@ -335,7 +334,7 @@ def test_a_killed_knockout_goes_on_where_it_stopped_with_equal_rows(done):
         spans='{"av_video": {"question": ["instruction", "question_text", "options", "tail"]}}',
     )  # fmt: skip
     routes = Study.read(done / "config.yaml").cuts["figure_4"]["routes"]
-    controls = {"random_same": 1, "random_other": 1, "random_half": 2}  # of tests/small.yaml, for two questions a task
+    controls = {"random_same": 1, "random_other": 1}  # of tests/small.yaml, for two questions a task
     cuts = [{"routes": routes, "stride": 5}, {"routes": routes, "stride": 5, "controls": controls, "first": 2}]
     command = [sys.executable, "workflow_scripts/knockout.py", "--cuts", json.dumps(cuts)]
     command += [part for name, value in options.items() for part in (f"--{name}", str(value))]

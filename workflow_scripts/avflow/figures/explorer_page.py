@@ -46,12 +46,7 @@ STYLES = {
     "top_down": "from layer l on",
     "bottom_up": "up to layer l",
 }
-CONTROLS = {
-    "none": "real cut",
-    "random_same": "random keys, same modality",
-    "random_other": "random keys, anything else",
-    "random_half": "half as many random keys, other modalities",
-}
+CONTROLS = {"none": "real cut", "random_same": "random keys, same modality", "random_other": "random keys, anything else"}
 SHARES = tuple(0.5**n for n in range(1, 9))
 WHOLE, CURVES, NOTHING = 2, 1, 0  # how much of an analysis a page holds
 

@@ -16,7 +16,6 @@ from . import palette, published_curves
 from .route_styles import colours, route_label
 
 COLUMNS = 4  # the most panels in a row
-HALVES = "-."  # the line of a control of two halves
 
 
 def by_target(routes) -> list[list[str]]:
@@ -99,15 +98,14 @@ def line_panel(axis, effects: Effects, colour_of: dict, per_route: bool = False)
 
     colour_of: route -> colour, for the routes to draw. per_route: also say in how many questions each route was cut. The 95 %
     bands hold all layers and routes of the panel simultaneously, and so do those of the controls. A control's mean and edge are
-    dotted in its route's colour, dash-dotted if it is made of halves in any question. Published values lie faintly behind.
+    dotted in its route's colour. Published values lie faintly behind.
     """
     axis.axhline(0, color=palette.ZERO, linestyle="--", linewidth=0.8, zorder=1)
     found, random = effects.curves(list(colour_of)), effects.curves(list(colour_of), of_controls=True)
     for route, curve in random.items():
-        broken = HALVES if route in effects.halved else ":"
-        edge = {"facecolor": to_rgba(palette.CONTROL, 0.3), "edgecolor": colour_of[route], "linewidth": 0.5, "linestyle": broken}
+        edge = {"facecolor": to_rgba(palette.CONTROL, 0.3), "edgecolor": colour_of[route], "linewidth": 0.5, "linestyle": ":"}
         axis.fill_between(curve.centres, curve.low, curve.high, **edge, zorder=1)
-        axis.plot(curve.centres, curve.mean, color=colour_of[route], linestyle=broken, linewidth=1.2, zorder=2.5)
+        axis.plot(curve.centres, curve.mean, color=colour_of[route], linestyle=":", linewidth=1.2, zorder=2.5)
     for route, curve in found.items():
         axis.fill_between(curve.centres, curve.low, curve.high, color=colour_of[route], alpha=0.2, linewidth=0)
         axis.plot(curve.centres, curve.mean, color=colour_of[route])
@@ -154,9 +152,6 @@ def explained(*effects: Effects) -> list:
         handles.append(
             plt.Rectangle((0, 0), 1, 1, color=palette.CONTROL, alpha=0.35, label="size-matched random control, 95 % (dotted)")
         )
-    if any(e.halved for e in effects):
-        said = "two half-sized controls together, where other keys are too few"
-        handles.append(plt.Line2D([], [], color=palette.RANDOM, linestyle=HALVES, linewidth=1.2, label=said))
     if said := list(dict.fromkeys(words for e in effects for words in e.published_conditions)):
         handles.append(published_curves.handle(said))
     return handles

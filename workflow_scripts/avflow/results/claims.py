@@ -7,7 +7,7 @@ model that is not named is then left out. `checks: {lowest: -85 +- 12, centre_of
 
 The verdict is "agree" if the number lies in the range, else "differ". It is "not testable" if there are fewer than `least`
 questions or nothing was computed. An effect of a route, a range without 0, must also be at
-least twice its size-matched random control on the same questions, where enough other tokens exist (`effects.random_keys`).
+least twice its size-matched random control on the same questions, where enough other tokens exist.
 
 A verdict is `clear` if it stands after a correction for the number of claims about the model (Holm): the chance that any of a
 model's clear verdicts is wrong is at most 5 %. A claim without an interval has no p-value, so it is never clear.

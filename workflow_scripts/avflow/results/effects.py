@@ -24,8 +24,6 @@ METRICS = {"probability": "% Change in Probability", "logit_difference": "Change
 KEY = ["model", "question_id", "layout"]
 COLUMNS = [*KEY, "cluster", "task", "group", "needs", "route", "width", "centre", "control", "draw", "change", "noise"]
 OF_QUESTIONS = ("rows", "controls", "asked", "impossible")  # tables with a column question_id
-HALF = "random_half"
-KINDS = ["random_other", HALF, "random_same"]  # of random controls, the ones that figures and claims prefer first
 NUMBERS = ["logp_base", "p_base_clean", "margin", "margin_clean"]
 
 
@@ -131,7 +129,7 @@ class Curve:
 class Effects:
     """The data of a figure or of one panel: real cuts, their controls, the questions asked, and published values.
 
-    rows, controls: COLUMNS of `changes`, one row per question, route and centre; controls by `random_keys`. asked: one row
+    rows, controls: COLUMNS of `changes`, one row per question, route and centre; controls are averaged over draws. asked: one row
     per question, with `correct`. published: see `published.curves`. impossible: see the function of this name.
     """
 
@@ -171,11 +169,6 @@ class Effects:
         other = self.impossible.groupby("route")["question_id"].nunique()
         numbers = {route: (int(possible.get(route, 0)), int(other.get(route, 0))) for route in routes}
         return {route: (n, n + none) for route, (n, none) in numbers.items() if n + none}
-
-    @property
-    def halved(self) -> set[str]:
-        """The routes whose control has to be two halves in any question."""
-        return set(self.controls.loc[self.controls["control"] == HALF, "route"]) if len(self.controls) else set()
 
     def curves(self, routes, of_controls: bool = False) -> dict[str, Curve]:
         """Route -> curve, for routes that have rows. The 95 % band holds all their layers simultaneously."""
@@ -234,7 +227,7 @@ def read(path, models: dict, dataset: str, reading, answered: str | None = None)
     if answered == "wrong":
         reading = replace(reading, metric="probability", confident=None)
     rows = changes(path, models, dataset, reading.metric, answered=answered or reading.answered)
-    rows, controls = rows[rows["control"] == "none"], random_keys(rows, reading.metric)
+    rows, controls = rows[rows["control"] == "none"], random_keys(rows)
     none = impossible(path, dataset, answered or reading.answered)
     none = none[none["model"].isin(list(models))]
     columns = ["model", "dataset", "question_id", "task", "group", "study_split", "correct"]
@@ -252,23 +245,12 @@ def read(path, models: dict, dataset: str, reading, answered: str | None = None)
     return Effects(reading, rows, controls, asked, pd.concat(drawn), none)
 
 
-def random_keys(rows: pd.DataFrame, metric: str = "probability") -> pd.DataFrame:
-    """Control rows averaged over draws, one per question, route and centre. metric: of column `change`.
-
-    A draw of `random_half` cuts half of the edges that its route has, so its change counts twice: in the logarithm of the
-    probability, or in logits. Two halves of -50 % are thus -75 %, as if each took its share from what the other left. If a
-    question has several kinds, the first of KINDS counts.
-    """
-    rows = rows[rows["control"].isin(KINDS)]
-    logs = metric == "probability"
-    with np.errstate(divide="ignore"):  # an answer that lost all of its probability
-        twice = 2 * (np.log1p(rows["change"] / 100) if logs else rows["change"])
-    rows = rows.assign(change=rows["change"].where(rows["control"] != HALF, twice))
+def random_keys(rows: pd.DataFrame) -> pd.DataFrame:
+    """Control rows averaged over draws, one per question, route and centre; `random_other` wins if a question has both kinds."""
+    rows = rows[rows["control"].astype(str).str.startswith("random_")]
     by = [c for c in COLUMNS if c not in ("draw", "change", "noise")]
     rows = rows.groupby(by, dropna=False, sort=False)[["change", "noise"]].mean().reset_index().assign(draw=0)
-    if logs:
-        rows["change"] = rows["change"].where(rows["control"] != HALF, 100 * np.expm1(rows["change"]))
-    rows = rows.sort_values("control", kind="stable", key=lambda names: names.map(KINDS.index))
+    rows = rows.sort_values("control", kind="stable", key=lambda names: names != "random_other")
     return rows.drop_duplicates([*KEY, "route", "width", "centre"])[COLUMNS]
 
 

@@ -3,8 +3,7 @@
 A claim chooses the study's dataset by `data` (video, the default, items, or a dataset's name) and a `group` of tasks, or a list
 of groups (default "all"). Claims about cuts choose an `analysis` (default figure_4), a `route` or a list of routes, a `cut`
 (mask, the default, or value_zero), `layers` or `depths` (see `route_measures`), `width`, `style`, `answered` (right, the default,
-or wrong), and with `control: random` the size-matched random controls in place of the route
-(two halves together where there is no room for a whole one, see `effects.random_keys`).
+or wrong), and with `control: random` the size-matched random controls in place of the route.
 
 `than: {..}` names what differs in a second measurement, which is subtracted: another route, group, analysis, cut or control. The
 interval of such a difference takes both ends as far apart as they may be.
@@ -45,7 +44,7 @@ The instrument (calibration_measures.py):
 
     rank_correlation            Spearman's, between the mean fall under cuts of a sense's route and the accuracy lost without it
     false_positives             % of centres at which a route that cannot matter seems to matter: its 95 % interval excludes 0 and
-                                its mean change exceeds 1 %. With `control`: the same for every draw of such a random control
+                                its mean change exceeds 1 %. With `control`: the same for size-matched random controls
     scrambled                   % of random relabellings of two groups' questions under which the groups differ (95 %)
     complete, windows_fit       % of cuts made exactly once; % of cuts in the window that their centre and the study state
     questions, null_rows        smallest number of questions by route and group; % of them with a row without a cut

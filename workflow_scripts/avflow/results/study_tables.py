@@ -68,7 +68,7 @@ class Tables:
         return self.once(key, lambda: effects.changes(path, widths, self.dataset(claim), **options).drop_duplicates(CUT))
 
     def cuts(self, claim: dict, model: str) -> pd.DataFrame | None:
-        """The real cuts among `knockouts`; with `control: random`, the controls of `random_keys` in their place."""
+        """The real cuts among `knockouts`; with `control: random`, the size-matched controls in their place."""
         rows = self.knockouts(claim, model)
         if rows is None:
             return None

@@ -10,10 +10,8 @@ Only visible edges count as cut, not those that the causal mask hides anyway. A 
 a route from one token to itself, such as last->last, which cuts exactly that key.
 
 A size-matched random control (`instead`) cuts the same number of randomly chosen keys before each query, instead of the route's.
-Where too few other keys exist for that, `random_half` cuts half as many in one draw and the other half in the next.
 """
 
-import math
 import random
 import re
 from dataclasses import dataclass
@@ -24,8 +22,7 @@ import torch
 from ..errors import InputError
 from ..models import Spans
 
-HALF = "random_half"
-CONTROLS = ("random_same", "random_other", HALF)
+CONTROLS = ("random_same", "random_other")
 CHOICE = 1.5  # a control needs at least this many other keys per key that it cuts; taking nearly all of them is no random choice
 STYLES = ("centred", "inverse", "top_down", "bottom_up")
 ROUTE = re.compile(r"([A-Za-z0-9_.]+)(<->|->)([A-Za-z0-9_.]+)")
@@ -185,9 +182,7 @@ class Knockout:
     cut: "mask" hides keys before the softmax, so the remaining keys gain their weight. "value_zero" keeps the weights and drops
     the values of the cut keys, so nothing is renormalised. control: "none" cuts the route itself. "random_same" and
     "random_other" are size-matched random controls: random_same draws keys of the source's modality outside the source,
-    random_other draws keys of other modalities. "random_half" draws like random_other, but half as many keys, and only where
-    random_other has no room. draw: the number of the control's random draw. Draws 0 and 1 of random_half are one pair of
-    halves, 2 and 3 the next.
+    random_other draws keys of other modalities. draw: the number of the control's random draw.
     """
 
     route: Route
@@ -221,51 +216,32 @@ class Knockout:
         """The visible edges that it cuts in a Sequence. For a control, `instead` draws them; `seed` decides the draws."""
         if self.control == "none":
             return self.route.edges(sequence.spans)
-        number = self.draw // 2 if self.control == HALF else self.draw
-        rng = random.Random(f"{seed}/{sequence.question.question_id}/{self.route}/{self.control}/{number}")
-        return instead(self.route, sequence.spans, modalities(sequence), self.control, rng, self.draw % 2 == 1)
+        rng = random.Random(f"{seed}/{sequence.question.question_id}/{self.route}/{self.control}/{self.draw}")
+        return instead(self.route, sequence.spans, modalities(sequence), self.control, rng)
 
 
-def instead(route: Route, spans: Spans, kinds: list[str], control: str, rng: random.Random, second: bool = False) -> Edges:
+def instead(route: Route, spans: Spans, kinds: list[str], control: str, rng: random.Random) -> Edges:
     """A size-matched random control of a route: from every query it hides the same number of keys, drawn outside the source.
 
     kinds: every token's modality, from `modalities`. control: which keys may be drawn, as in `Knockout`. The first token is
     never drawn, because it is an attention sink. Queries that lose equally many keys get the same draw, from the keys before the
     first of them. The control cuts nothing at all if, for any of them, fewer than CHOICE times as many keys can be drawn.
-
-    random_half hides half as many keys, rounded up, and only where random_other would cut nothing. The first and the second half
-    are the two ends of one shuffled list, so they share no key, or as few as possible where the list is too short for both.
     """
-    real = route.edges(spans)
-    pools = [pool for block in real.blocks for pool in _pools(*block, kinds, control == "random_same")]
-    room = lambda share: all(len(keys) >= CHOICE * math.ceil(share * count) for _, count, keys in pools)  # noqa: E731
-    if not (room(0.5) and not room(1) if control == HALF else room(1)):
-        return Edges((), False, real.length)
-    blocks = []
-    for queries, count, keys in pools:
-        if control == HALF:
-            shuffled, half = rng.sample(keys, len(keys)), math.ceil(count / 2)
-            drawn = shuffled[-half:] if second else shuffled[:half]
-        else:
-            drawn = rng.sample(keys, count)
-        blocks.append((queries, torch.tensor(sorted(drawn), dtype=torch.int64)))
-    return Edges.visible(blocks, real.length)
-
-
-def _pools(queries, keys, kinds: list[str], same: bool):
-    """Queries that lose equally many of `keys`, how many that is, and which other keys may be drawn in their place.
-
-    same: draw from the modalities of `keys`, else from all others.
-    """
+    real, blocks = route.edges(spans), []
     names = sorted(set(kinds))
     made_of = torch.tensor([names.index(kind) for kind in kinds])
-    others = torch.isin(made_of, made_of[keys]) == same
-    others[keys], others[0] = False, False
-    lost = torch.searchsorted(keys.sort().values, queries)  # how many of them each query sees
-    for count in lost.unique().tolist():
-        if count:
-            alike = queries[lost == count]
-            yield alike, count, others[: alike.min()].nonzero()[:, 0].tolist()
+    for queries, keys in real.blocks:
+        others = torch.isin(made_of, made_of[keys]) == (control == "random_same")
+        others[keys], others[0] = False, False
+        lost = torch.searchsorted(keys.sort().values, queries)  # how many of them each query sees
+        for count in lost.unique().tolist():
+            if count:
+                alike = queries[lost == count]
+                pool = others[: alike.min()].nonzero()[:, 0].tolist()
+                if len(pool) < CHOICE * count:
+                    return Edges((), False, real.length)
+                blocks.append((alike, torch.tensor(sorted(rng.sample(pool, count)), dtype=torch.int64)))
+    return Edges.visible(blocks, real.length)
 
 
 def modalities(sequence) -> list[str]:
