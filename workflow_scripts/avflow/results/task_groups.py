@@ -10,7 +10,7 @@ TITLES = {
     "hear-before": "Heard before",
     "see-before": "Seen before",
     "hear-faint-45": "Hear, faint sound",
-    "see-faint-61": "See, faint shape",
+    "see-faint-67": "See, faint shape",
     "visual_recognition": "Visual Recognition",
     "speech_attributes": "Speech Attributes",
     "speech_recognition": "Speech Recognition",
@@ -22,7 +22,7 @@ TITLES = {
     "stated": "Stated",
     "named": "Named",
     "repeated": "Repeated",
-    "image-to-audio-faint-51": "I to A, faint",
+    "image-to-audio-faint-56": "I to A, faint",
 }
 
 
