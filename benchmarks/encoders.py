@@ -1,4 +1,6 @@
-"""Time the encoders of both families in real shapes, attention segment by segment (sdpa) and in one kernel, in turns.
+"""Time the encoders of both families in real shapes, as transformers runs them and as the pipeline does, in turns.
+
+`segments` attends segment by segment (sdpa). `joined` attends in one kernel, with MLPs widened for it.
 
     python benchmarks/encoders.py --out benchmarks/encoders.json      on one GPU, about five minutes
     python benchmarks/encoders.py --smoke --out /tmp/encoders.json    tiny shapes, to see that it runs
@@ -11,6 +13,7 @@ difference over the norm, for both ways.
 
 import argparse
 import collections
+import copy
 import json
 import statistics
 import sys
@@ -23,7 +26,7 @@ from transformers.models.qwen2_5_omni.modeling_qwen2_5_omni import Qwen2_5OmniAu
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts"))
-from avflow.models import segment_attention  # noqa: E402
+from avflow.models import aligned_mlp, segment_attention  # noqa: E402
 
 VISION = dict(depth=32, hidden_size=1280, intermediate_size=3420, num_heads=16, fullatt_block_indexes=[7, 15, 23, 31])
 AUDIO = dict(d_model=1280, encoder_layers=32, encoder_attention_heads=20, encoder_ffn_dim=5120, n_window=100, output_dim=2048)
@@ -34,7 +37,7 @@ PATCH = 3 * 2 * 14 * 14
 
 
 def towers(smoke: bool) -> dict:
-    """name -> (tower in fp32, cases as name -> inputs by keyword)."""
+    """name -> (a function that makes the tower, in fp32; cases as name -> inputs by keyword)."""
     vision = SMALL | dict(out_hidden_size=64) if smoke else VISION | dict(out_hidden_size=2048)
     omni = Qwen2_5OmniThinkerConfig(vision_config=vision, audio_config=SMALL_AUDIO if smoke else AUDIO)
     vl = Qwen2_5_VLConfig(vision_config=vision)
@@ -46,7 +49,7 @@ def towers(smoke: bool) -> dict:
         return dict(input_features=torch.randn(128, frames), feature_lens=torch.tensor([frames]))
 
     few = dict(clip=video(2, 8, 12), picture=video(1, 8, 12))
-    make = lambda kind, config: kind._from_config(config, attn_implementation="sdpa").eval()
+    make = lambda kind, config: lambda: kind._from_config(config, attn_implementation="sdpa").eval().requires_grad_(False)
     clip = dict(clip=video(15, 46, 66), picture=video(1, 46, 66))  # 45,540 and 3,036 patches
     return {
         "Qwen2.5-Omni, vision": (make(Qwen2_5OmniVisionEncoder, omni.vision_config), few if smoke else clip),
@@ -72,32 +75,30 @@ def measure(tower, inputs: dict, device: str, dtype) -> dict:
     inputs = {k: v.to(device) for k, v in inputs.items()}
     floats = {k: v.to(dtype) if v.is_floating_point() else v for k, v in inputs.items()}
     synchronise = torch.cuda.synchronize if device == "cuda" else lambda: None
-    way = {"segments": "sdpa", "joined": segment_attention.NAME}
+    exact = output_of(tower(**inputs))
+    ways = {"segments": copy.deepcopy(tower).to(dtype), "joined": copy.deepcopy(tower).to(dtype)}
+    segment_attention.use(ways["joined"], torch.device(device), dtype)
+    aligned_mlp.align(ways["joined"], torch.device(device), dtype)
 
     def run(name):
-        tower.config._attn_implementation = way[name]
         synchronise()
         began = time.perf_counter()
-        out = tower(**floats)
+        out = ways[name](**floats)
         synchronise()
         return 1000 * (time.perf_counter() - began), output_of(out)
 
-    exact_tower = tower.float()
-    tower.config._attn_implementation = "sdpa"
-    exact = output_of(exact_tower(**inputs))
-    tower.to(dtype)
     found = {}
-    for name in way:
+    for name in ways:
         out = run(name)[1].float()
         found[name] = {"error": ((out - exact).norm() / exact.norm()).item()}
     for _ in range(WARM_UPS):
-        for name in way:
+        for name in ways:
             run(name)
-    times = {name: [] for name in way}
+    times = {name: [] for name in ways}
     for _ in range(REPEATS):
-        for name in way:
+        for name in ways:
             times[name].append(run(name)[0])
-    for name in way:
+    for name in ways:
         found[name] |= {"ms": statistics.median(times[name]), "low": min(times[name]), "high": max(times[name])}
         if device == "cuda":
             with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profiled:
@@ -120,10 +121,11 @@ def main():
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     torch.manual_seed(0)
     rows = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else []
-    for name, (tower, cases) in towers(arguments.smoke).items():
+    for name, (make, cases) in towers(arguments.smoke).items():
         if arguments.encoder not in name:
             continue
-        tower.to(device)
+        with torch.device(device):
+            tower = make()
         for case, inputs in cases.items():
             found = measure(tower, inputs, device, dtype)
             row = {"encoder": name, "case": case, "device": torch.cuda.get_device_name() if device == "cuda" else "cpu"}
@@ -132,7 +134,6 @@ def main():
             arguments.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
             ways = ", ".join(f"{way} {x['ms']:.1f} ms (error {x['error']:.1e})" for way, x in found.items())
             print(f"{name}, {case}: {ways}", flush=True)
-        tower.to("cpu")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from transformers.utils import logging
 
 from ..errors import InputError
 from ..media import SAMPLE_RATE, SHORTEST_SOUND, log_mel, mel_frames
-from . import segment_attention
+from . import aligned_mlp, segment_attention
 from .adapter import Adapter, grid_positions
 from .checkpoint import read_config, read_tokenizer, shards
 from .prompt import Block, MediaLayout
@@ -161,6 +161,7 @@ class QwenOmni(Adapter):
         self.model = load_thinker(self.folder, dtype).to(device).eval().requires_grad_(False)
         for tower in (self.model.visual, self.model.audio_tower):
             segment_attention.use(tower, self.device, dtype)
+            aligned_mlp.align(tower, self.device, dtype)
         self.tokenizer = read_tokenizer(self.folder)
         config = self.model.config
         self.patch, self.temporal = config.vision_config.patch_size, config.vision_config.temporal_patch_size

@@ -30,7 +30,7 @@ from transformers.utils import logging
 
 from ..errors import InputError
 from ..media import log_mel
-from . import segment_attention
+from . import aligned_mlp, segment_attention
 from .adapter import Adapter, grid_positions
 from .checkpoint import read_tokenizer
 from .prompt import Block, MediaLayout
@@ -130,6 +130,7 @@ class VideoSalmonn(Adapter):
         logging.set_verbosity_error()
         self.model = load_port(self.folder, self.device, dtype)
         segment_attention.use(self.model.visual, self.device, dtype)
+        aligned_mlp.align(self.model.visual, self.device, dtype)
         self.tokenizer = read_tokenizer(self.folder)
         self.decoder, self.head = self.model.decoder, self.model.vl.lm_head
         vision = self.model.config.vision_config
