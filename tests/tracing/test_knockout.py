@@ -12,7 +12,7 @@ import torch
 
 from avflow.errors import InputError
 from avflow.tracing import decoder, knockout, readout, row_attention
-from avflow.tracing.decoder import causal_mask, clean_run, masked_run, removed_mass
+from avflow.tracing.decoder import causal_mask, clean_run, masked_run
 from avflow.tracing.interventions import Edges, Knockout, Route, Window, modalities, windows
 
 HEAR, SEE, MATCH = "mini_video__hear_0001", "mini_video__see_0001", "mini_items__image-to-audio_0001"
@@ -136,10 +136,11 @@ def test_rows_agree_with_each_other(model, sequences):
 
 def test_removed_mass_is_the_official_weights_on_the_cut_keys(model, sequences):
     sequence = sequences[MATCH]
-    run = clean_run(model, sequence)
     routes = ["candidates->reference", "question->last", "question->question", "cross_candidate", "last->last"]
     edges = [Route.parse(r).edges(sequence.spans) for r in routes]
-    found = removed_mass(model, run, edges)
+    run, plain = clean_run(model, sequence, edges=edges), clean_run(model, sequence)
+    assert torch.equal(run.final, plain.final) and plain.removed is None, "measuring changes nothing"
+    found = run.removed
     model.decoder.config._attn_implementation = "eager"
     seen = {}
     handle = model.decoder.layers[5].self_attn.register_forward_hook(lambda m, a, out: seen.update(weights=out[1][0]))
@@ -159,7 +160,7 @@ def test_removed_mass_is_the_official_weights_on_the_cut_keys(model, sequences):
 def test_removed_mass_sums_to_one_over_a_partition(model, sequences):
     sequence = sequences[HEAR]
     edges = [Route.parse(f"{name}->last").edges(sequence.spans) for name in sequence.spans.atoms]
-    assert torch.allclose(sum(removed_mass(model, clean_run(model, sequence), edges)), torch.ones(12), atol=1e-5)
+    assert torch.allclose(clean_run(model, sequence, edges=edges).removed.sum(0), torch.ones(12), atol=1e-5)
 
 
 def test_a_row_left_without_any_key_is_refused(model, sequences):

@@ -3,7 +3,6 @@
     clean_run       one forward with nothing cut; the sweep starts from its keys, values and inputs
     masked_run      one forward per variant under explicit masks: the reference
     uncut_logits    answers with nothing cut, for many sequences at once
-    removed_mass    the share of clean attention that a cut removes
 
 A knockout is always compared with a base that ran through the same kernel. The reference hands sdpa an explicit boolean mask in
 every layer, for base and cut alike. Without a mask, sdpa would switch to its causal kernel; under eager attention, a boolean
@@ -17,7 +16,8 @@ import torch
 
 from ..errors import InputError
 from ..models import Sequence, halving
-from .row_attention import KERNEL, Cut, ValueZero, arrange, install
+from .removed_mass import RemovedMass
+from .row_attention import KERNEL, ValueZero, install
 
 
 def causal_mask(length: int, device="cpu") -> torch.Tensor:
@@ -48,7 +48,7 @@ class CleanRun:
 
     keys, values: of every layer, L x (S, kv heads, head_dim). inputs: of every layer, for the rows from `first` on,
     L x (S - first, D). These three lie on the `home` of `clean_run`, and all else on the model's `device`. final
-    (S - first, D): the states after the last layer. cos, sin (1, S, head_dim).
+    (S - first, D): the states after the last layer. cos, sin (1, S, head_dim). removed (edges, L): see `RemovedMass`.
     """
 
     inputs: list
@@ -58,6 +58,7 @@ class CleanRun:
     final: torch.Tensor
     cos: torch.Tensor
     sin: torch.Tensor
+    removed: torch.Tensor | None = None
 
     @property
     def device(self):
@@ -80,20 +81,23 @@ def ready(model) -> None:
 
 
 @torch.inference_mode()
-def clean_run(model, sequence: Sequence, first: int = 0, home=None) -> CleanRun:
+def clean_run(model, sequence: Sequence, first: int = 0, home=None, edges=()) -> CleanRun:
     """Run a sequence once with nothing cut, and keep what interventions on the rows from `first` on start from.
 
-    home: the device that keeps it, by default the model's. "cpu" saves GPU memory.
+    home: the device that keeps it, by default the model's. "cpu" saves GPU memory. edges: measure what share of the attention
+    each of these `Edges` would remove.
     """
     ready(model)
     x = sequence.embeds[None]  # (1, S, D)
     home = torch.device(home or x.device)
     cos, sin = rotary(model, sequence.positions[:, None], x)
     recorder, inputs = _Recorder(home), []
+    measured = RemovedMass(list(edges), x.device) if edges else None
     for layer in model.decoder.layers:
         inputs.append(x[0, first:].to(home))
-        x = layer(x, attention_mask=None, position_embeddings=(cos, sin), past_key_values=recorder)
-    return CleanRun(inputs, recorder.keys, recorder.values, first, x[0, first:], cos, sin)
+        x = layer(x, attention_mask=measured, position_embeddings=(cos, sin), past_key_values=recorder)
+    removed = measured and measured.shares()
+    return CleanRun(inputs, recorder.keys, recorder.values, first, x[0, first:], cos, sin, removed)
 
 
 @torch.inference_mode()
@@ -154,11 +158,6 @@ def queries(layer, x, cos, sin) -> torch.Tensor:
     return _rotate(q, cos[:, None], sin[:, None])
 
 
-def _queries(model, run: CleanRun, number: int, first: int) -> torch.Tensor:
-    """The clean run's queries in a layer, rows from `first` on: (R, heads, head_dim)."""
-    return queries(model.decoder.layers[number], run.states(number, first), run.cos[0, first:], run.sin[0, first:])
-
-
 @torch.inference_mode()
 def last_row_attention(model, number: int, state, keys, cos, sin) -> torch.Tensor:
     """Attention weights of the last row in a layer: (heads, rows) fp32. No square matrix is computed.
@@ -170,34 +169,3 @@ def last_row_attention(model, number: int, state, keys, cos, sin) -> torch.Tenso
     k = keys[0].repeat_interleave(len(q) // keys.shape[1], 0)  # (heads, rows, d)
     scores = (k @ q[..., None])[..., 0].to(torch.promote_types(q.dtype, torch.float32)) * layer.self_attn.scaling
     return scores.softmax(-1)
-
-
-@torch.inference_mode()
-def removed_mass(model, run: CleanRun, edges: list) -> torch.Tensor:
-    """Share of the cut queries' clean attention that goes to the cut keys, as a mean over queries and heads: (edges, L).
-
-    It follows from the softmax normalisers with and without the cut keys. Edges without a visible pair have 0.
-    """
-    layers, length, device = model.decoder.layers, run.cos.shape[1], run.device
-    by_first = {}
-    for i, e in enumerate(edges):
-        if e.count:
-            by_first.setdefault(int(e.queries()[0]), []).append(i)
-    found = torch.zeros(len(layers), len(edges), device=device)
-    plans = []
-    for first, members in by_first.items():
-        state = [None, *members]  # the uncut run first
-        cuts = {i: Cut(None if i is None else edges[i], first, length, device) for i in state}
-        rows = torch.zeros(len(members), length - first, 1)
-        for row, i in zip(rows, members):
-            row[edges[i].queries() - first] = 1 / len(edges[i].queries())
-        plans.append((first, members, arrange([cuts[i] for i in state], length, device), rows.to(device)))
-    for number, layer in enumerate(layers):
-        keys, values = (x[number].to(device) for x in (run.keys, run.values))
-        for first, members, block, rows in plans:
-            mine = _queries(model, run, number, first), keys[first:], values[first:]
-            mine = (x.expand(1 + len(members), -1, -1, -1) for x in mine)
-            log_sums = block.attend(*mine, keys, values, layer.self_attn.scaling)[1]  # (1 + n, R, heads)
-            share = 1 - (log_sums[1:] - log_sums[:1]).exp()
-            found[number, members] = (share * rows).sum(1).mean(-1).clamp(0, 1).float()
-    return found.T.cpu()

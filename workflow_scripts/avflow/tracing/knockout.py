@@ -21,7 +21,7 @@ import torch
 
 from ..errors import InputError
 from ..models import Sequence, halving
-from .decoder import CleanRun, causal_mask, clean_run, last_logits, masked_run, removed_mass
+from .decoder import CleanRun, causal_mask, clean_run, last_logits, masked_run
 from .interventions import Edges, Knockout
 from .readout import compare, unknown
 from .row_attention import Cut, Rows, ValueZero, arrange, put
@@ -286,8 +286,7 @@ def rows(model, sequence: Sequence, knockouts: list[Knockout], batches: Plan | N
     """
     edges = resolve(sequence, knockouts, seed)
     first = first_row(sequence, edges)
-    run = clean_run(model, sequence, first, batches and batches.home(model, len(sequence), first))
-    mass = dict(zip(edges, removed_mass(model, run, list(edges.values()))))
+    run = clean_run(model, sequence, first, batches and batches.home(model, len(sequence), first), edges.values())
     applicable = [k for k in knockouts if edges[k.target].count]
     logits = base = last_logits(model, run.final[-1:])
     if applicable:
@@ -297,6 +296,7 @@ def rows(model, sequence: Sequence, knockouts: list[Knockout], batches: Plan | N
             cut, bases = sweep(model, sequence, run, applicable, edges, batches)
         logits, base = torch.cat([logits, cut]), torch.cat([base, bases])
     compared = compare(sequence, logits, base)
+    mass = dict(zip(edges, run.removed.tolist())) if edges else {}
     values = iter([dict(zip(compared, row)) for row in zip(*compared.values())])
 
     uncut = next(values)
@@ -304,7 +304,7 @@ def rows(model, sequence: Sequence, knockouts: list[Knockout], batches: Plan | N
     not_applicable = unknown(uncut)
     for k in knockouts:
         count = edges[k.target].count
-        covered = [float(m) for layer, m in enumerate(mass[k.target]) if k.window.covers(layer)]
+        covered = [m for layer, m in enumerate(mass[k.target]) if k.window.covers(layer)]
         table.append(
             {
                 **k.columns,

@@ -8,7 +8,8 @@ A variant is one set of recomputed rows: interventions that have been cut alike 
     4. Attention to shared keys and attention to own keys are computed separately. The logarithms of the normalisers combine
        them exactly (`joined`), as FlashAttention combines its blocks (arXiv 2205.14135, section 3.1).
 
-`Rows` and `ValueZero` are handed to a Hugging Face layer in place of a mask. `install` makes the layer understand them.
+`Rows` and `ValueZero` are handed to a Hugging Face layer in place of a mask, and so is `removed_mass.RemovedMass`. `install`
+makes the layer understand them.
 """
 
 from dataclasses import dataclass
@@ -302,8 +303,8 @@ class ValueZero:
 
 
 def forward(module, query, key, value, attention_mask, scaling=None, **kwargs):
-    """The attention function that transformers calls. It is sdpa, unless the mask is `Rows` or `ValueZero`."""
-    if isinstance(attention_mask, (Rows, ValueZero)):
+    """The attention function that transformers calls. It is sdpa, unless the mask knows how to attend."""
+    if hasattr(attention_mask, "attend"):
         return attention_mask.attend(query, key, value, scaling), None
     return light_transformers.sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
 

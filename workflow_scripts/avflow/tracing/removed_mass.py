@@ -1,0 +1,95 @@
+"""How much attention a cut removes: measured while the clean run attends, from its own queries and keys.
+
+The share of a query that cut keys C hold is exp(log sum over C - log sum over all visible keys). Both log sums are those of a
+softmax's normaliser. Kernels give the second one along with the clean attention, so only the cut keys are attended to once more.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from .row_attention import SCORES, attend, index, pick, put
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some queries of one of the edges, counted from `first`, and their cut keys, as indices (see `index`).
+
+    hidden (R, K) bool: the keys that a query does not see; None if every query sees all of them.
+    """
+
+    number: int
+    rows: object
+    keys: object
+    hidden: torch.Tensor | None
+
+
+class RemovedMass:
+    """Handed to a layer in place of a mask, in a clean run: it attends causally, and measures what each of the edges removes.
+
+    `shares()` then gives, for each of the edges and layers, the share of the cut queries' attention that goes to the cut keys, as
+    a mean over queries and heads: (edges, L), on the device. Edges without a visible pair have 0.
+    """
+
+    def __init__(self, edges: list, device):
+        self.device, self.parts, self.found = device, [], []
+        self.queries = [max(1, len(e.queries())) for e in edges]
+        self.first = min((int(e.queries()[0]) for e in edges if e.count), default=0)
+        for number, e in enumerate(edges):
+            for rows, keys in e.classes:
+                seen = torch.searchsorted(keys, rows, right=e.own)
+                alike = bool((seen == seen[0]).all())
+                keys = keys[: int(seen.max())]
+                hidden = None if alike else put(torch.arange(len(keys)) >= seen[:, None], device)
+                self.parts.append(_Part(number, index(rows - self.first, device), index(keys, device), hidden))
+
+    def attend(self, q, k, v, scale: float):
+        """q (1, heads, S, d); k, v (1, kv heads, S, d) -> (1, S, heads, d)."""
+        out, log_sums = causal(q, k, v, scale, self.first)
+        q, k, v = (x.transpose(1, 2) for x in (q[:, :, self.first :], k, v))
+        found = log_sums.new_zeros(len(self.queries), q.shape[2])  # (edges, heads)
+        for part in self.parts:
+            asking, keys, total = pick(q, part.rows, 1), pick(k, part.keys, 1), pick(log_sums, part.rows, 0)
+            if part.hidden is None:
+                found[part.number] += (attend(asking, keys, pick(v, part.keys, 1), scale, False)[1][0] - total).exp().sum(0)
+            else:
+                found[part.number] += _hiding(asking[0], keys[0], total, part.hidden, scale)
+        self.found.append(found.mean(-1))
+        return out
+
+    def shares(self) -> torch.Tensor:
+        each = torch.tensor(self.queries, device=self.device)
+        return (torch.stack(self.found, 1) / each[:, None]).clamp(0, 1).float()
+
+
+def _hiding(q, k, log_sums, hidden, scale: float):
+    """The same where queries see different cut keys: the sum of shares over queries, (heads,). q (R, heads, d), k (K, kv, d)."""
+    k = k.repeat_interleave(q.shape[1] // k.shape[1], 1).permute(1, 2, 0)  # (heads, d, K)
+    found, step = 0, max(1, SCORES // (q.shape[1] * k.shape[2]))
+    for start in range(0, len(q), step):
+        here = slice(start, start + step)
+        scores = (q[here].transpose(0, 1) @ k).to(log_sums.dtype) * scale - log_sums[here].T[..., None]
+        found = found + scores.masked_fill(hidden[here], -torch.inf).exp().sum((1, 2))
+    return found
+
+
+def causal(q, k, v, scale: float, first: int):
+    """Causal attention of a whole sequence, and the log sums of the rows from `first` on.
+
+    q (1, heads, S, d); k, v (1, kv heads, S, d) -> (1, S, heads, d), (S - first, heads). It runs the kernel that sdpa would run.
+    """
+    if q.is_cuda and q.dtype in (torch.bfloat16, torch.float16):
+        out, log_sums = attend(*(x.transpose(1, 2) for x in (q, k, v)), scale, True)
+        return out, log_sums[0, first:]
+    k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], 1) for x in (k, v))
+    if not q.is_cuda:
+        out, log_sums = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, True, scale=scale)
+        return out.transpose(1, 2), log_sums[0, :, first:].T
+    out, found = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale), []
+    step = max(1, SCORES // (q.shape[1] * k.shape[2]))
+    for start in range(first, q.shape[2], step):
+        rows = torch.arange(start, min(start + step, q.shape[2]), device=q.device)
+        scores = (q[0, :, rows] @ k[0].transpose(1, 2)) * scale
+        found.append(scores.masked_fill(torch.arange(k.shape[2], device=q.device) > rows[:, None], -torch.inf).logsumexp(-1).T)
+    return out.transpose(1, 2), torch.cat(found)
