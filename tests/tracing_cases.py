@@ -3,6 +3,7 @@
 import torch
 
 from avflow.tracing.decoder import causal_mask
+from avflow.tracing.segments import attend
 
 HEAR, MATCH = "mini_video__hear_0001", "mini_items__image-to-audio_0001"
 
@@ -23,3 +24,12 @@ def official_weights(model, run, number):
         handle.remove()
         model.decoder.config._attn_implementation = kernel
     return seen["weights"]
+
+
+def one_kernel(q, k, v, of_queries, of_keys, most_queries, most_keys, scale, causal):
+    """What a variable-length kernel computes, segment by segment on a CPU."""
+    assert int(torch.diff(of_queries).max()) == most_queries and int(torch.diff(of_keys).max()) == most_keys
+    assert of_queries.dtype == of_keys.dtype == torch.int32 and of_queries[-1] == len(q) and of_keys[-1] == len(k)
+    cut = zip(*(x.split(torch.diff(some).tolist()) for x, some in ((q, of_queries), (k, of_keys), (v, of_keys))))
+    found = [attend(*(x[None] for x in part), scale, causal) for part in cut]
+    return [torch.cat([x[0] for x in some]) for some in zip(*found)]

@@ -1,6 +1,6 @@
 """Knockouts: exact masks in exact layers, a paired base, and no change where nothing is cut.
 
-Also tests avflow.tracing.row_attention.
+Also tests avflow.tracing.row_attention and avflow.tracing.schedule.
 """
 
 import copy
@@ -9,9 +9,10 @@ import math
 
 import pytest
 import torch
+from tracing_cases import one_kernel
 
 from avflow.errors import InputError
-from avflow.tracing import decoder, knockout, readout, row_attention
+from avflow.tracing import decoder, knockout, readout, row_attention, segments
 from avflow.tracing.decoder import causal_mask, clean_run, masked_run
 from avflow.tracing.interventions import Edges, Knockout, Route, Window, modalities, windows
 
@@ -352,13 +353,13 @@ def test_the_comparison_notices_mistakes(model, sequences, monkeypatch, mistake)
     ks = [Knockout(Route.parse("audio->question"), w) for w in windows(12, 3)]
     full, _ = naive(model, sequence, ks)
     if mistake == "stale keys":
-        own = row_attention.Block.attend
+        own, first = row_attention.Together.attend, knockout.first_row(sequence, knockout.resolve(sequence, ks))
 
         def stale(self, q, k, v, clean_k, clean_v, scale):
-            k, v = (c[self.first :].expand_as(x) for c, x in ((clean_k, k), (clean_v, v)))
+            k, v = (c[first:].repeat(len(q) // (len(c) - first), 1, 1) for c in (clean_k, clean_v))
             return own(self, q, k, v, clean_k, clean_v, scale)
 
-        monkeypatch.setattr(row_attention.Block, "attend", stale)
+        monkeypatch.setattr(row_attention.Together, "attend", stale)
     elif mistake == "one row too few":
         classes = Edges.classes.func
         monkeypatch.setattr(Edges, "classes", property(lambda self: [(queries[1:], keys) for queries, keys in classes(self)]))
@@ -373,15 +374,15 @@ def test_the_comparison_notices_mistakes(model, sequences, monkeypatch, mistake)
 def passes(monkeypatch):
     """What each pass is given: its jobs; and each layer's number of rows."""
     seen = {"jobs": [], "rows": []}
-    run, schedule = knockout._pass, knockout._schedule
+    run, schedule = knockout._pass, knockout.schedule
     monkeypatch.setattr(knockout, "_pass", lambda *a: seen["jobs"].append(len(a[3])) or run(*a))
 
     def noted(members, length, *rest):
         steps, ends = schedule(members, length, *rest)
-        seen["rows"] += [(layer, sum(n * (length - f) for f, (_, _, _, n) in step.items())) for layer, step in steps]
+        seen["rows"] += [(step.layer, sum(n * (length - f) for f, n in step.sets.items())) for step in steps]
         return steps, ends
 
-    monkeypatch.setattr(knockout, "_schedule", noted)
+    monkeypatch.setattr(knockout, "schedule", noted)
     return seen
 
 
@@ -471,3 +472,19 @@ def test_a_clean_run_that_would_fill_the_gpu_is_kept_in_the_hosts_memory(model):
     # 12 layers of keys and values, 64 wide each, and of inputs, 192 wide, in fp32: 15,360 bytes a token
     assert a_gigabyte.home(model, 19000, 0) is None and a_gigabyte.home(model, 20000, 0) == "cpu"
     assert a_gigabyte.home(model, 20000, 15000) is None
+
+
+def test_a_sweep_in_one_kernel_per_call_equals_the_batched_one(model, sequences, monkeypatch):
+    """As on a GPU in 16 bits, where every call is one kernel for all segments."""
+    sequence = sequences[MATCH]
+    ks = [
+        Knockout(Route.parse(r), w)
+        for r in ("candidates->reference", "question->last", "cross_candidate")
+        for w in windows(12, 3)
+    ]
+    ks.append(Knockout(Route.parse("question->question"), windows(12, 3)[5], "value_zero"))
+    batched = sweep(model, sequence, ks)
+    monkeypatch.setattr(segments, "takes_segments", lambda *_: True)
+    monkeypatch.setattr(segments, "in_one_kernel", one_kernel)
+    found = sweep(model, sequence, ks)
+    assert all(relative(*pair) < 1e-5 for pair in zip(found, batched))

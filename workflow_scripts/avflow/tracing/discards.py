@@ -22,7 +22,8 @@ from ..errors import InputError
 from ..models import Sequence
 from .decoder import CleanRun, causal_mask, last_logits, last_row_attention, masked_run, ready, rotary
 from .interventions import modalities
-from .row_attention import Cut, Rows, arrange, put
+from .row_attention import Cut, Rows, together
+from .segments import Packed, put
 
 VISION = "vision"  # a name beside those of spans: all tokens of videos and images
 
@@ -272,10 +273,12 @@ def continued(model, run: CleanRun, rows: torch.Tensor, before: int, after: list
     joins after its layer.
     """
     layers, found = len(run.inputs), []
-    at, place, together = put(rows - run.first, run.device), put(rows, run.device), before + len(rows)
+    at, place, length = put(rows - run.first, run.device), put(rows, run.device), before + len(rows)
     rotated = [table[:, place] for table in (run.cos, run.sin)]
-    cut = Cut(None, before, together, run.device)
+    cut, packed = Cut(None, before, length), Packed()
     many = max(1, most_rows // len(rows))
+    attention = {n: together([([cut] * n, None)], packed) for n in range(1, min(many, len(after)) + 1)}
+    packed.put(run.device)
     for start in range(0, len(after), many):
         batch = after[start : start + many]
         x = None  # (variants, R, D)
@@ -284,8 +287,8 @@ def continued(model, run: CleanRun, rows: torch.Tensor, before: int, after: list
                 joining = run.inputs[number].to(run.device, non_blocking=True)[at][None]
                 x = joining if x is None else torch.cat([x, joining])
             n = len(x)
-            clean = (kept[number][:together].to(run.device, non_blocking=True) for kept in (run.keys, run.values))
-            mask = Rows(*clean, [(arrange([cut] * n, together, run.device), n)])
+            clean = (kept[number][:length].to(run.device, non_blocking=True) for kept in (run.keys, run.values))
+            mask = Rows(attention[n], *clean)
             tables = tuple(table.expand(n, -1, -1).flatten(0, 1)[None] for table in rotated)
             x = model.decoder.layers[number](x.flatten(0, 1)[None], attention_mask=mask, position_embeddings=tables)[0]
             x = x.unflatten(0, (n, -1))

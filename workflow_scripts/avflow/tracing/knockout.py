@@ -22,9 +22,11 @@ import torch
 from ..errors import InputError
 from ..models import Sequence, halving
 from .decoder import CleanRun, causal_mask, clean_run, last_logits, masked_run
-from .interventions import Edges, Knockout
+from .interventions import Knockout
 from .readout import compare, unknown
-from .row_attention import Cut, Rows, ValueZero, arrange, put
+from .row_attention import Rows, ValueZero
+from .schedule import Job, schedule
+from .segments import rows_of
 
 CPU_ROWS = 8192  # rows per pass on a CPU; a larger pass is no faster there
 NULL = dict(  # the null row's values for Knockout.columns
@@ -129,28 +131,6 @@ def plan(model) -> Plan:
     return Plan(rows, {"bytes_per_row": int(bytes_per_row), "free_bytes": free})
 
 
-@dataclass(frozen=True)
-class _Job:
-    """One distinct intervention: the rows from `first` on, with `edges` cut in the layers that `covered` marks.
-
-    edges None cuts nothing: a null row. begin: the first layer to compute; if None, the first covered layer.
-    """
-
-    first: int
-    edges: Edges | None
-    zero: bool
-    covered: tuple
-    begin: int | None = None
-
-    @property
-    def start(self) -> int:
-        return self.begin if self.begin is not None else self.covered.index(True) if any(self.covered) else 0
-
-    def cuts(self, layer: int):
-        """A key that is equal for jobs that cut the same in this layer; None if nothing is cut here, as in a null row."""
-        return (id(self.edges), self.zero) if self.edges is not None and self.covered[layer] else None
-
-
 def sweep(model, sequence: Sequence, run: CleanRun, knockouts: list[Knockout], edges: dict, batches: Plan):
     """The same result as `naive`, computed incrementally from a clean run.
 
@@ -167,7 +147,7 @@ def sweep(model, sequence: Sequence, run: CleanRun, knockouts: list[Knockout], e
     asked, found = {}, [None] * len(knockouts)
     for i, k in enumerate(knockouts):
         first = many if 2 * firsts[k.target] <= length else firsts[k.target]
-        job = _Job(first, edges[k.target], k.cut == "value_zero", tuple(k.window.covers(layer) for layer in layers))
+        job = Job(first, edges[k.target], k.cut == "value_zero", tuple(k.window.covers(layer) for layer in layers))
         asked.setdefault((first, job.start, order[k.target], job.zero, job.covered), (job, []))[1].append(i)
     waiting = [asked[key] for key in sorted(asked)]
     cuts = {}
@@ -197,83 +177,26 @@ def sweep(model, sequence: Sequence, run: CleanRun, knockouts: list[Knockout], e
     return torch.stack([cut for cut, _ in found]), torch.stack([base for _, base in found])
 
 
-def _schedule(members: list[_Job], length: int, device, cuts: dict) -> tuple[list, dict]:
-    """Plan every layer of a pass in advance, so that the CPU never has to wait for the GPU.
-
-    Returns [(layer, {first: (copies, how many join, Block, variants)})] and {member: (first, number)}, which says where each
-    member's rows end up. copies: which of the present sets of rows continue, and in which order; None if they all stay as they
-    are. A set appears twice in `copies` if its members differ from this layer on.
-    """
-
-    def cut(job, now):
-        key = job.first, id(job.edges) if now else None
-        if key not in cuts:
-            cuts[key] = Cut(job.edges if now else None, job.first, length, device)
-        return cuts[key]
-
-    layers, nodes, steps, starting = len(members[0].covered), {}, [], {}
-    for m, job in enumerate(members):
-        starting.setdefault((job.first, job.start), []).append(m)
-    for layer in range(min(start for _, start in starting), layers):
-        step = {}
-        for first in sorted({m.first for m in members}):
-            parted, copies, joining = [], [], {}
-            for number, node in enumerate(nodes.get(first, [])):
-                alike = {}
-                for m in node:
-                    alike.setdefault(members[m].cuts(layer), []).append(m)
-                parted += alike.values()
-                copies += [number] * len(alike)
-            for m in starting.get((first, layer), []):
-                joining.setdefault(members[m].cuts(layer), []).append(m)
-            if not parted and not joining:
-                continue
-            same = copies == list(range(len(nodes.get(first, []))))
-            nodes[first] = [*parted, *joining.values()]
-            jobs = [members[node[0]] for node in nodes[first]]
-            now = [job.cuts(layer) is not None for job in jobs]
-            zero = [job.zero and here for job, here in zip(jobs, now)]
-            block = arrange([cut(job, here) for job, here in zip(jobs, now)], length, device, zero)
-            copied = None if same else put(torch.tensor(copies), device)
-            step[first] = copied, len(joining), block, len(jobs)
-        steps.append((layer, step))
-    return steps, {m: (first, number) for first, found in nodes.items() for number, node in enumerate(found) for m in node}
-
-
 @torch.inference_mode()
-def _pass(model, length: int, run: CleanRun, jobs: list[_Job], cuts: dict):
+def _pass(model, length: int, run: CleanRun, jobs: list[Job], cuts: dict):
     """Run n jobs as one stack: their logits (n, V) fp32, and the null row's logits for each first row, {first: (V,)}.
 
     cuts: the `Cut` of each first row and edges, kept between passes. It is filled here.
     """
     begin = {f: min(j.start for j in jobs if j.first == f) for f in sorted({j.first for j in jobs})}
-    nulls = [_Job(f, None, False, (False,) * len(run.inputs), start) for f, start in begin.items()]
-    steps, ends = _schedule([*nulls, *jobs], length, run.device, cuts)
-    states = {}  # first row -> (variants, R, D)
-    for layer, step in steps:
-        for first, (copies, joining, _, _) in step.items():
-            parts = [states[first] if copies is None else states[first][copies]] if first in states else []
-            if joining:
-                parts.append(run.states(layer, first).expand(joining, -1, -1))
-            states[first] = torch.cat(parts) if len(parts) > 1 else parts[0]
-        states = {first: states[first] for first in step}  # in the schedule's order
-        stacked = [x.flatten(0, 1) for x in states.values()]
-        shapes = [x.shape[:2] for x in states.values()]
-        rotated = [
-            torch.cat([table[0, first:].expand(shape[0], -1, -1).flatten(0, 1) for first, shape in zip(states, shapes)])[None]
-            for table in (run.cos, run.sin)
-        ]
-        clean = (x[layer].to(run.device, non_blocking=True) for x in (run.keys, run.values))
-        mask = Rows(*clean, [(block, variants) for _, _, block, variants in step.values()])
-        x = torch.cat(stacked)[None] if len(stacked) > 1 else stacked[0][None]
-        states.clear()  # so that they are not held longer than the layer needs them
-        x = model.decoder.layers[layer](x, attention_mask=mask, position_embeddings=tuple(rotated))[0]
-        parts = x.split([variants * rows for variants, rows in shapes])
-        states = {first: part.unflatten(0, shape) for first, part, shape in zip(step, parts, shapes)}
-    logits = {first: last_logits(model, x[:, -1]) for first, x in states.items()}
-    of = lambda m: logits[ends[m][0]][ends[m][1]]  # noqa: E731
-    null_rows = {job.first: of(m) for m, job in enumerate(nulls)}
-    return torch.stack([of(len(nulls) + j) for j in range(len(jobs))]), null_rows
+    nulls = [Job(f, None, False, (False,) * len(run.inputs), start) for f, start in begin.items()]
+    steps, ends = schedule([*nulls, *jobs], length, run.device, cuts)
+    x = torch.empty(0)  # (N, D)
+    for step in steps:
+        if step.joins is not None:
+            joining = run.states(step.layer, step.joins)
+            x = torch.cat([x, joining]) if len(x) else joining
+        x = rows_of(x, step.source)[None]
+        rotated = tuple(rows_of(table[0], step.positions)[None] for table in (run.cos, run.sin))
+        clean = (kept[step.layer].to(run.device, non_blocking=True) for kept in (run.keys, run.values))
+        x = model.decoder.layers[step.layer](x, attention_mask=Rows(step.attention, *clean), position_embeddings=rotated)[0]
+    logits = last_logits(model, x[torch.tensor(ends, device=x.device)])
+    return logits[len(nulls) :], dict(zip(begin, logits))
 
 
 def rows(model, sequence: Sequence, knockouts: list[Knockout], batches: Plan | None, seed: int = 0) -> list[dict]:

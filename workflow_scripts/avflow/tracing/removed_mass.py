@@ -4,25 +4,13 @@ The share of a query that cut keys C hold is exp(log sum over C - log sum over a
 softmax's normaliser. Kernels give the second one along with the clean attention, so only the cut keys are attended to once more.
 """
 
-from dataclasses import dataclass
-
+import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .row_attention import SCORES, attend, index, pick, put
+from .segments import Packed, Segments, attend, put, rows_of
 
-
-@dataclass(frozen=True)
-class _Part:
-    """Some queries of one of the edges, counted from `first`, and their cut keys, as indices (see `index`).
-
-    hidden (R, K) bool: the keys that a query does not see; None if every query sees all of them.
-    """
-
-    number: int
-    rows: object
-    keys: object
-    hidden: torch.Tensor | None
+SCORES = 2**27  # attention scores per step: 512 MiB in fp32
 
 
 class RemovedMass:
@@ -33,38 +21,48 @@ class RemovedMass:
     """
 
     def __init__(self, edges: list, device):
-        self.device, self.parts, self.found = device, [], []
-        self.queries = [max(1, len(e.queries())) for e in edges]
-        self.first = min((int(e.queries()[0]) for e in edges if e.count), default=0)
+        self.first, self.found = min((int(e.queries()[0]) for e in edges if e.count), default=0), []
+        segments, packed, owners, self.uneven = Segments(False), Packed(), [], []
+        length = max((e.length for e in edges), default=0)
+        each = [1 / max(1, len(e.queries())) for e in edges]
         for number, e in enumerate(edges):
             for rows, keys in e.classes:
                 seen = torch.searchsorted(keys, rows, right=e.own)
-                alike = bool((seen == seen[0]).all())
                 keys = keys[: int(seen.max())]
-                hidden = None if alike else put(torch.arange(len(keys)) >= seen[:, None], device)
-                self.parts.append(_Part(number, index(rows - self.first, device), index(keys, device), hidden))
+                if (seen == seen[0]).all():
+                    segments.add((rows - self.first).numpy()[None], keys.numpy()[None])
+                    owners += [number] * len(rows)
+                else:  # queries see different ones of the cut keys
+                    hidden = torch.arange(len(keys)) >= seen[:, None]
+                    self.uneven.append((number, *(put(x, device) for x in (rows - self.first, keys, hidden))))
+        self.calls = segments.close(packed, length - self.first, length)
+        packed.put(device)
+        means = torch.zeros(
+            len(edges), len(owners)
+        )  # of all queries in the calls, the mean of those that belong to each of the edges
+        means[owners, np.arange(len(owners))] = torch.tensor(each)[owners]
+        sizes = [sum(many * queries for many, queries, _ in call.runs) for call in self.calls]
+        self.means, self.each = put(means, device).split(sizes, 1), put(torch.tensor(each), device)
 
     def attend(self, q, k, v, scale: float):
         """q (1, heads, S, d); k, v (1, kv heads, S, d) -> (1, S, heads, d)."""
         out, log_sums = causal(q, k, v, scale, self.first)
-        q, k, v = (x.transpose(1, 2) for x in (q[:, :, self.first :], k, v))
-        found = log_sums.new_zeros(len(self.queries), q.shape[2])  # (edges, heads)
-        for part in self.parts:
-            asking, keys, total = pick(q, part.rows, 1), pick(k, part.keys, 1), pick(log_sums, part.rows, 0)
-            if part.hidden is None:
-                found[part.number] += (attend(asking, keys, pick(v, part.keys, 1), scale, False)[1][0] - total).exp().sum(0)
-            else:
-                found[part.number] += _hiding(asking[0], keys[0], total, part.hidden, scale)
+        q, k = (x[0].transpose(0, 1) for x in (q[:, :, self.first :], k))
+        found = log_sums.new_zeros(len(self.each), q.shape[1])  # (edges, heads)
+        for call, mean in zip(self.calls, self.means):  # the values do not matter here
+            shares = (call.run(q, k, k, scale)[1] - rows_of(log_sums, call.queries)).exp()
+            found += mean.to(shares.dtype) @ shares
+        for number, rows, keys, hidden in self.uneven:
+            found[number] += self.each[number] * _hiding(q[rows], k[keys], log_sums[rows], hidden, scale)
         self.found.append(found.mean(-1))
         return out
 
     def shares(self) -> torch.Tensor:
-        each = torch.tensor(self.queries, device=self.device)
-        return (torch.stack(self.found, 1) / each[:, None]).clamp(0, 1).float()
+        return torch.stack(self.found, 1).clamp(0, 1).float()
 
 
 def _hiding(q, k, log_sums, hidden, scale: float):
-    """The same where queries see different cut keys: the sum of shares over queries, (heads,). q (R, heads, d), k (K, kv, d)."""
+    """The sum of shares over queries, (heads,). q (R, heads, d), k (K, kv heads, d). hidden (R, K): what a query does not see."""
     k = k.repeat_interleave(q.shape[1] // k.shape[1], 1).permute(1, 2, 0)  # (heads, d, K)
     found, step = 0, max(1, SCORES // (q.shape[1] * k.shape[2]))
     for start in range(0, len(q), step):

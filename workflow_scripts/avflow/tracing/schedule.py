@@ -1,0 +1,100 @@
+"""Plan a pass of the sweep in advance: which rows go through which layer, and how they attend.
+
+Everything is planned before the first layer runs, and all row numbers go to the device in one copy. So the CPU never waits for
+the GPU, and plans while the clean run is still computing.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .interventions import Edges
+from .row_attention import Cut, Together, together
+from .segments import Numbers, Packed
+
+
+@dataclass(frozen=True)
+class Job:
+    """One distinct intervention: the rows from `first` on, with `edges` cut in the layers that `covered` marks.
+
+    edges None cuts nothing: a null row. begin: the first layer to compute; if None, the first covered layer.
+    """
+
+    first: int
+    edges: Edges | None
+    zero: bool
+    covered: tuple
+    begin: int | None = None
+
+    @property
+    def start(self) -> int:
+        return self.begin if self.begin is not None else self.covered.index(True) if any(self.covered) else 0
+
+    def cuts(self, layer: int):
+        """A key that is equal for jobs that cut the same in this layer; None if nothing is cut here, as in a null row."""
+        return (id(self.edges), self.zero) if self.edges is not None and self.covered[layer] else None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One layer of a pass. Sets of rows stand block by block: all sets with the same first row, then those with the next one.
+
+    sets: {first: how many}. joins: the first row of the clean run's states that are appended to the stack, or None. source: which
+    rows then make the layer's input (see `Packed.rows`). A set appears twice if its members differ from this layer on. positions:
+    the position of each row in the sequence. attention: how they attend.
+    """
+
+    layer: int
+    sets: dict[int, int]
+    joins: int | None
+    source: object
+    positions: Numbers
+    attention: Together
+
+
+def schedule(members: list[Job], length: int, device, cuts: dict) -> tuple[list[Step], list[int]]:
+    """The steps of a pass, and each member's last row in the stack behind the last layer. cuts: as in `knockout._pass`."""
+
+    def cut(job, now):
+        key = job.first, id(job.edges) if now else None
+        if key not in cuts:
+            cuts[key] = Cut(job.edges if now else None, job.first, length)
+        return cuts[key]
+
+    layers, nodes, steps, starting, packed = len(members[0].covered), {}, [], {}, Packed()
+    firsts, begins, stacked = sorted({m.first for m in members}), {}, 0
+    for m, job in enumerate(members):
+        starting.setdefault((job.first, job.start), []).append(m)
+    for layer in range(min(start for _, start in starting), layers):
+        joins = min((first for first in firsts if (first, layer) in starting), default=None)
+        sources, positions, blocks, sets, places, number = [], [], [], {}, {}, 0
+        for first in firsts:
+            parted, begin, joining, size = [], [], {}, length - first
+            for i, node in enumerate(nodes.get(first, [])):
+                alike = {}
+                for m in node:
+                    alike.setdefault(members[m].cuts(layer), []).append(m)
+                parted += alike.values()
+                begin += [begins[first] + i * size] * len(alike)
+            for m in starting.get((first, layer), []):
+                joining.setdefault(members[m].cuts(layer), []).append(m)
+            if joining:
+                begin += [stacked + first - joins] * len(joining)
+            if not begin:
+                continue
+            nodes[first] = [*parted, *joining.values()]
+            jobs = [members[node[0]] for node in nodes[first]]
+            now = [job.cuts(layer) is not None for job in jobs]
+            blocks.append(([cut(job, here) for job, here in zip(jobs, now)], [job.zero and here for job, here in zip(jobs, now)]))
+            sources.append((np.array(begin)[:, None] + np.arange(size)).ravel())
+            positions.append(np.tile(np.arange(first, length), len(begin)))
+            sets[first], places[first] = len(begin), number
+            number += len(begin) * size
+        present = stacked + (0 if joins is None else length - joins)
+        source = packed.rows(np.concatenate(sources), present)
+        attention = together(blocks, packed)
+        steps.append(Step(layer, sets, joins, source, packed.add(np.concatenate(positions)), attention))
+        begins, stacked = places, number
+    packed.put(device)
+    ends = {m: begins[f] + (i + 1) * (length - f) - 1 for f, found in nodes.items() for i, node in enumerate(found) for m in node}
+    return steps, [ends[m] for m in range(len(members))]
