@@ -17,13 +17,19 @@ import sys
 from collections import Counter
 
 from avflow import cli
+from avflow.errors import Unusable
 from avflow.tracing import row_schemas, shard_job, uncut_logits
 
 
-def ask(model, question, features, arguments) -> list[dict]:
-    """The row of one question."""
-    sequence = model.sequence(question, features, arguments.spans.get(question.setting))
-    return [row_schemas.answer_row(sequence, uncut_logits(model, [sequence]).cpu(), arguments.model)]
+def ask(model, some, arguments) -> list:
+    """The row of each of some questions about the same files, as a list, or Unusable. some: [(question, features)]."""
+    sequence_of = lambda model, question, features, _: model.sequence(question, features, arguments.spans.get(question.setting))
+    made = shard_job.one_by_one(sequence_of)(model, some, None)
+    usable = [sequence for sequence in made if not isinstance(sequence, Unusable)]
+    logits = iter(uncut_logits(model, usable).cpu() if usable else [])
+    return [
+        one if isinstance(one, Unusable) else [row_schemas.answer_row(one, next(logits)[None], arguments.model)] for one in made
+    ]
 
 
 def count_letters(loaded, questions, partial) -> dict:
@@ -41,8 +47,8 @@ def count_letters(loaded, questions, partial) -> dict:
 
 def main():
     arguments = shard_job.parser(__doc__).parse_args()
-    work = lambda model, question, features, _: ask(model, question, features, arguments)
-    shard_job.run(__file__, arguments, row_schemas.EVALUATE, lambda q: q, work, {}, count_letters)
+    work = lambda model, some, _: ask(model, some, arguments)
+    shard_job.run(__file__, arguments, row_schemas.EVALUATE, lambda q: q, work, {}, count_letters, together=shard_job.same_media)
 
 
 if __name__ == "__main__":

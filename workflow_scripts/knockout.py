@@ -185,27 +185,39 @@ def places_of(partial, question) -> dict[tuple, int]:
     return places
 
 
-def cut_missing(model, question, features, partial, asked) -> list[dict]:
-    """Compute the rows of one question that are missing, with a null row for each layout that has any.
+def cut_missing(model, some, partial, asked) -> list:
+    """Compute the missing rows of questions about the same files, with a null row for each layout that has any.
 
-    The batch plan of the first question is kept for all others, even after an interruption.
+    some: [(question, features)]. Returns a list of rows for each, or Unusable. The batch plan of the first question is kept for
+    all others, even after an interruption.
     """
-    arguments, places, missing, found = asked.arguments, places_of(partial, question), {}, []
-    for key, (order, cut) in asked.rows(len(model.decoder.layers), question).items():
-        if key not in places:
-            missing.setdefault(order, []).extend([cut] if cut else [])
-    for order, cuts in missing.items():
-        arranged = layouts.arrange(question, order)
-        sequence = model.sequence(arranged, features, arguments.spans.get(question.setting))
+    arguments, found, waiting = asked.arguments, [[] for _ in some], {}
+    for number, (question, features) in enumerate(some):
+        places = places_of(partial, question)
+        try:
+            missing = {}
+            for key, (order, cut) in asked.rows(len(model.decoder.layers), question).items():
+                if key not in places:
+                    missing.setdefault(order, []).extend([cut] if cut else [])
+            for order, cuts in missing.items():
+                arranged = layouts.arrange(question, order)
+                sequence = model.sequence(arranged, features, arguments.spans.get(question.setting))
+                waiting.setdefault(order, []).append((number, arranged, sequence, cuts))
+        except Unusable as error:
+            found[number] = error
+    for alike in waiting.values():
+        alike = [one for one in alike if not isinstance(found[one[0]], Unusable)]
         batches = None
         if arguments.engine == "sweep":
             kept = partial.recall("batch plan")
             batches = knockout.Plan(**kept) if kept else knockout.plan(model)
-        table = knockout.rows(model, sequence, cuts, batches, arguments.seed)
+        numbers, arranged, sequences, cuts = zip(*alike) if alike else ((), (), (), ())
+        tables = knockout.rows_of_questions(model, sequences, cuts, batches, arguments.seed)
         if batches and batches.as_dict() != kept:
             partial.remember("batch plan", batches.as_dict())
-        shared = row_schemas.about(arranged, arguments.model)
-        found += [{**shared, **row} for row in table]
+        for number, question, table in zip(numbers, arranged, tables):
+            shared = row_schemas.about(question, arguments.model)
+            found[number] += [{**shared, **row} for row in table]
     return found
 
 
@@ -262,9 +274,11 @@ def main():
     arguments = parser.parse_args()
     plan, budgets = {"engine": arguments.engine}, {"cuts": arguments.cuts, "width": arguments.width}
     asked = Asked(arguments)
-    work = lambda model, question, features, partial: cut_missing(model, question, features, partial, asked)
+    work = lambda model, some, partial: cut_missing(model, some, partial, asked)
     check = lambda loaded, questions, partial: verify(loaded, questions, partial, asked) | told(asked.left_out())
-    shard_job.run(__file__, arguments, row_schemas.KNOCKOUT, asked.choose, work, plan, check, budgets, asked.pick)
+    shard_job.run(
+        __file__, arguments, row_schemas.KNOCKOUT, asked.choose, work, plan, check, budgets, asked.pick, shard_job.same_media
+    )
 
 
 if __name__ == "__main__":

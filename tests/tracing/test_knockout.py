@@ -377,9 +377,9 @@ def passes(monkeypatch):
     run, schedule = knockout._pass, knockout.schedule
     monkeypatch.setattr(knockout, "_pass", lambda *a: seen["jobs"].append(len(a[3])) or run(*a))
 
-    def noted(members, length, *rest):
-        steps, ends = schedule(members, length, *rest)
-        seen["rows"] += [(step.layer, sum(n * (length - f) for f, n in step.sets.items())) for step in steps]
+    def noted(members, parts, *rest):
+        steps, ends = schedule(members, parts, *rest)
+        seen["rows"] += [(step.layer, sum(n * (parts[-1] - f) for f, n in step.sets.items())) for step in steps]
         return steps, ends
 
     monkeypatch.setattr(knockout, "schedule", noted)
@@ -425,10 +425,10 @@ def test_running_out_of_memory_halves_the_plan_and_goes_on(model, sequences, mon
     run, whole = clean_run(model, sequence), sweep(model, sequence, ks)[0]
     original, room = knockout._pass, 400
 
-    def scarce(model, length, run, jobs, pieces):
-        if sum(length - j.first for j in jobs) > room:
+    def scarce(model, parts, run, jobs, cuts):
+        if sum(parts[-1] - j.first for j in jobs) > room:
             raise torch.cuda.OutOfMemoryError("out of memory")
-        return original(model, length, run, jobs, pieces)
+        return original(model, parts, run, jobs, cuts)
 
     monkeypatch.setattr(knockout, "_pass", scarce)
     batches = knockout.Plan(100000, {})

@@ -3,7 +3,8 @@
 The modules, in the order in which to read them:
 
     interventions, knockout, readout      what can be cut, as plain data; sweeps of cuts; the answer that results
-    decoder, row_attention                the clean run, and attention under cuts; Hugging Face layers stay unmodified
+    decoder, clean_attention, packs       the clean run; prompts that begin alike, as one
+    schedule, row_attention, segments     what a sweep computes in which layer, and attention under cuts
     discards, sufficiency                 remove tokens; keep only the routes that were found
     last_token, pooled_maps, sinks, token_classes, late_layers    where attention goes
     row_schemas, shard_job, costs, timing                         table columns, resumable jobs, estimates, clocks
@@ -14,10 +15,11 @@ from .. import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "decoder": ["causal_mask", "clean_run", "last_logits", "masked_run", "uncut_logits"],
+        "decoder": ["causal_mask", "clean_run", "last_logits", "masked_run"],
         "discards": ["Discard", "VISION"],
         "interventions": ["CONTROLS", "Knockout", "Route", "STYLES", "Window", "windows"],
         "knockout": ["naive", "sweep"],
+        "packs": ["uncut_logits"],
         "pooled_maps": ["as_range", "attention_maps", "bin_classes"],
         "token_classes": ["first_tokens"],
     },

@@ -2,7 +2,6 @@
 
     clean_run       one forward with nothing cut; the sweep starts from its keys, values and inputs
     masked_run      one forward per variant under explicit masks: the reference
-    uncut_logits    answers with nothing cut, for many sequences at once
 
 A knockout is always compared with a base that ran through the same kernel. The reference hands sdpa an explicit boolean mask in
 every layer, for base and cut alike. Without a mask, sdpa would switch to its causal kernel; under eager attention, a boolean
@@ -15,8 +14,8 @@ from dataclasses import dataclass
 import torch
 
 from ..errors import InputError
-from ..models import Sequence, halving
-from .removed_mass import RemovedMass
+from ..models import Sequence
+from .clean_attention import CleanAttention
 from .row_attention import KERNEL, ValueZero, install
 
 
@@ -48,7 +47,7 @@ class CleanRun:
 
     keys, values: of every layer, L x (S, kv heads, head_dim). inputs: of every layer, for the rows from `first` on,
     L x (S - first, D). These three lie on the `home` of `clean_run`, and all else on the model's `device`. final
-    (S - first, D): the states after the last layer. cos, sin (1, S, head_dim). removed (edges, L): see `RemovedMass`.
+    (S - first, D): the states after the last layer. cos, sin (1, S, head_dim). removed (edges, L): see `CleanAttention`.
     """
 
     inputs: list
@@ -81,8 +80,8 @@ def ready(model) -> None:
 
 
 @torch.inference_mode()
-def clean_run(model, sequence: Sequence, first: int = 0, home=None, edges=()) -> CleanRun:
-    """Run a sequence once with nothing cut, and keep what interventions on the rows from `first` on start from.
+def clean_run(model, sequence, first: int = 0, home=None, edges=()) -> CleanRun:
+    """Run a Sequence, or a Pack, once with nothing cut, and keep what interventions on the rows from `first` on start from.
 
     home: the device that keeps it, by default the model's. "cpu" saves GPU memory. edges: measure what share of the attention
     each of these `Edges` would remove.
@@ -92,11 +91,12 @@ def clean_run(model, sequence: Sequence, first: int = 0, home=None, edges=()) ->
     home = torch.device(home or x.device)
     cos, sin = rotary(model, sequence.positions[:, None], x)
     recorder, inputs = _Recorder(home), []
-    measured = RemovedMass(list(edges), x.device) if edges else None
+    parts = getattr(sequence, "parts", ())
+    attention = CleanAttention(list(edges), x.device, x.shape[1], parts) if edges or parts else None
     for layer in model.decoder.layers:
         inputs.append(x[0, first:].to(home))
-        x = layer(x, attention_mask=measured, position_embeddings=(cos, sin), past_key_values=recorder)
-    removed = measured and measured.shares()
+        x = layer(x, attention_mask=attention, position_embeddings=(cos, sin), past_key_values=recorder)
+    removed = attention.shares() if edges else None
     return CleanRun(inputs, recorder.keys, recorder.values, first, x[0, first:], cos, sin, removed)
 
 
@@ -116,30 +116,6 @@ def masked_run(model, sequence: Sequence, masks) -> torch.Tensor:
         x = x.expand(len(mask.kept if isinstance(mask, ValueZero) else mask), -1, -1)
         x = layer(x, attention_mask=mask, position_embeddings=rotated)
     return last_logits(model, x[:, -1])
-
-
-@torch.inference_mode()
-def uncut_logits(model, sequences: list[Sequence]) -> torch.Tensor:
-    """The last token's logits for each sequence, with nothing cut: (n, V) fp32.
-
-    Sequences of equal length share a batch, which is halved if it does not fit into memory.
-    """
-    ready(model)
-    by_length, found = {}, [None] * len(sequences)
-    for i, sequence in enumerate(sequences):
-        by_length.setdefault(len(sequence), []).append(i)
-
-    def run(members):
-        x = torch.stack([sequences[i].embeds for i in members])
-        rotated = rotary(model, torch.stack([sequences[i].positions for i in members], 1), x)
-        for layer in model.decoder.layers:
-            x = layer(x, attention_mask=None, position_embeddings=rotated)
-        return list(last_logits(model, x[:, -1]))
-
-    for members in by_length.values():
-        for i, logits in zip(members, halving(run, members)):
-            found[i] = logits
-    return torch.stack(found)
 
 
 def last_logits(model, states: torch.Tensor) -> torch.Tensor:

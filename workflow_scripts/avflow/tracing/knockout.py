@@ -23,10 +23,11 @@ from ..errors import InputError
 from ..models import Sequence, halving
 from .decoder import CleanRun, causal_mask, clean_run, last_logits, masked_run
 from .interventions import Knockout
+from .packs import Pack, alike, in_shared, same
 from .readout import compare, unknown
 from .row_attention import Rows, ValueZero
 from .schedule import Job, schedule
-from .segments import rows_of
+from .segments import put, rows_of
 
 CPU_ROWS = 8192  # rows per pass on a CPU; a larger pass is no faster there
 NULL = dict(  # the null row's values for Knockout.columns
@@ -45,7 +46,7 @@ def first_row(sequence: Sequence, edges: dict) -> int:
     return min((int(q[0]) for q in queries if len(q)), default=len(sequence) - 1)
 
 
-def _check(sequence: Sequence, knockouts, edges: dict) -> None:
+def _check(question: str, knockouts, edges: dict) -> None:
     """Raise InputError for a knockout that cuts nothing, and for a cut that would leave a row without any key.
 
     Attention without keys is undefined, and kernels disagree: some give zeros, others the mean of all values, even of later rows.
@@ -53,7 +54,7 @@ def _check(sequence: Sequence, knockouts, edges: dict) -> None:
     for route, control, draw in dict.fromkeys(k.target for k in knockouts):
         here = edges[route, control, draw]
         if not here.count:
-            raise InputError(f"route {route}: no visible edge to cut in question {sequence.question.question_id}")
+            raise InputError(f"route {route}: no visible edge to cut in question {question}")
         if len(blind := here.blind()):
             raise InputError(
                 f"route {route}: token {int(blind[0])} would keep no key to attend to; choose spans that leave it one"
@@ -68,7 +69,7 @@ def naive(model, sequence: Sequence, knockouts: list[Knockout], edges: dict, bat
     """
     length, device = len(sequence), sequence.embeds.device
     open_mask = causal_mask(length, device)
-    _check(sequence, knockouts, edges)
+    _check(sequence.question.question_id, knockouts, edges)
     found, bases = [None] * len(knockouts), [None] * len(knockouts)
 
     def run(stack):
@@ -138,8 +139,18 @@ def sweep(model, sequence: Sequence, run: CleanRun, knockouts: list[Knockout], e
     memory, `batches.rows` is halved and the batch is tried again. Raises InputError as `naive` does, and if one intervention
     alone does not fit.
     """
-    _check(sequence, knockouts, edges)
-    length, layers = len(sequence), range(len(run.inputs))
+    return [x[:, 0] for x in sweep_pack(model, Pack.of([sequence]), run, knockouts, edges, batches)]
+
+
+def sweep_pack(model, pack: Pack, run: CleanRun, knockouts: list[Knockout], edges: dict, batches: Plan):
+    """The same for all sequences of a pack at once: logits (n, sequences, V), and those of the null rows.
+
+    run: of the pack. edges: in the pack, and all among its shared tokens.
+    """
+    parts = pack.parts if len(pack.sequences) > 1 else (len(pack),)
+    question = pack.sequences[0].question.question_id
+    _check(question, knockouts, edges)
+    length, layers = len(pack), range(len(run.inputs))
     order = {target: number for number, target in enumerate(edges)}
     firsts = {target: int(e.queries()[0]) for target, e in edges.items() if e.count}
     # Interventions that recompute at least half of the rows all start at the same row, so that they share one null row.
@@ -160,11 +171,11 @@ def sweep(model, sequence: Sequence, run: CleanRun, knockouts: list[Knockout], e
                 break
             batch.append((job, members))
         try:
-            logits, nulls = _pass(model, length, run, [job for job, _ in batch], cuts)
+            logits, nulls = _pass(model, parts, run, [job for job, _ in batch], cuts)
         except torch.cuda.OutOfMemoryError:
             if len(batch) == 1:
                 raise InputError(
-                    f"question {sequence.question.question_id}: one knockout of {length - batch[0][0].first} rows does not fit"
+                    f"question {question}: one knockout of {length - batch[0][0].first} rows does not fit"
                     " into the GPU's memory; use a larger GPU or leave out its route"
                 ) from None
             torch.cuda.empty_cache()
@@ -178,14 +189,14 @@ def sweep(model, sequence: Sequence, run: CleanRun, knockouts: list[Knockout], e
 
 
 @torch.inference_mode()
-def _pass(model, length: int, run: CleanRun, jobs: list[Job], cuts: dict):
-    """Run n jobs as one stack: their logits (n, V) fp32, and the null row's logits for each first row, {first: (V,)}.
+def _pass(model, parts: tuple, run: CleanRun, jobs: list[Job], cuts: dict):
+    """Run n jobs as one stack: their logits (n, prompts, V) fp32, and the null row's for each first row, {first: (prompts, V)}.
 
-    cuts: the `Cut` of each first row and edges, kept between passes. It is filled here.
+    parts: see `Cut`. cuts: the `Cut` of each first row and edges, kept between passes. It is filled here.
     """
     begin = {f: min(j.start for j in jobs if j.first == f) for f in sorted({j.first for j in jobs})}
     nulls = [Job(f, None, False, (False,) * len(run.inputs), start) for f, start in begin.items()]
-    steps, ends = schedule([*nulls, *jobs], length, run.device, cuts)
+    steps, ends = schedule([*nulls, *jobs], parts, run.device, cuts)
     x = torch.empty(0)  # (N, D)
     for step in steps:
         if step.joins is not None:
@@ -195,7 +206,7 @@ def _pass(model, length: int, run: CleanRun, jobs: list[Job], cuts: dict):
         rotated = tuple(rows_of(table[0], step.positions)[None] for table in (run.cos, run.sin))
         clean = (kept[step.layer].to(run.device, non_blocking=True) for kept in (run.keys, run.values))
         x = model.decoder.layers[step.layer](x, attention_mask=Rows(step.attention, *clean), position_embeddings=rotated)[0]
-    logits = last_logits(model, x[torch.tensor(ends, device=x.device)])
+    logits = last_logits(model, x[put(torch.tensor(ends), run.device)])
     return logits[len(nulls) :], dict(zip(begin, logits))
 
 
@@ -207,16 +218,63 @@ def rows(model, sequence: Sequence, knockouts: list[Knockout], batches: Plan | N
     the cut queries' clean attention that the cut removes, as a mean over queries, heads and window layers. batches: the plan for
     `sweep`; None runs `naive` instead.
     """
-    edges = resolve(sequence, knockouts, seed)
-    first = first_row(sequence, edges)
-    run = clean_run(model, sequence, first, batches and batches.home(model, len(sequence), first), edges.values())
+    return rows_of_pack(model, [sequence], [knockouts], batches, seed)[0]
+
+
+def rows_of_questions(model, sequences, knockouts, batches: Plan | None, seed: int = 0) -> list[list[dict]]:
+    """The rows of several questions, with the knockouts of each. Prompts that begin alike are packed (see `packs`)."""
+    found = [None] * len(sequences)
+    for members in alike(sequences) if batches else [[i] for i in range(len(sequences))]:
+        tables = rows_of_pack(model, [sequences[i] for i in members], [knockouts[i] for i in members], batches, seed)
+        for i, table in zip(members, tables):
+            found[i] = table
+    return found
+
+
+def rows_of_pack(model, sequences: list[Sequence], knockouts: list[list], batches: Plan | None, seed: int = 0) -> list[list]:
+    """The rows of questions whose prompts begin alike, with the knockouts of each. What they share is computed once.
+
+    That is the clean run up to where they part, and the cuts among the shared tokens that all of them ask for.
+    """
+    pack, edges = Pack.of(sequences), [resolve(s, ks, seed) for s, ks in zip(sequences, knockouts)]
+    single = len(sequences) == 1
+    in_pack = edges if single else [{t: pack.edges(i, e) for t, e in some.items()} for i, some in enumerate(edges)]
+    first = min(pack.place(i, first_row(s, some)) for i, (s, some) in enumerate(zip(sequences, edges)))
+    every = [e for some in in_pack for e in some.values()]
+    run = clean_run(model, sequences[0] if single else pack, first, batches and batches.home(model, len(pack), first), every)
+    together = [] if single else [k for k in knockouts[0] if all(k in ks for ks in knockouts) and _shared(k, edges, pack.shared)]
+    if together:
+        cuts = {k.target: in_pack[0][k.target] for k in together}
+        logits, bases = sweep_pack(model, pack, run, together, cuts, batches)
+    tables, start = [], 0
+    for i, (sequence, ks, some) in enumerate(zip(sequences, knockouts, edges)):
+        mine = run if single else pack.run(i, run, run.removed[start : start + len(some)] if every else None)
+        known = {k: (logits[n, i], bases[n, i]) for n, k in enumerate(together)}
+        tables.append(_table(model, sequence, mine, ks, some, batches, known))
+        start += len(some)
+    return tables
+
+
+def _shared(k: Knockout, edges: list[dict], shared: int) -> bool:
+    """Whether a knockout cuts the same tokens in all sequences, all of them shared."""
+    mine = edges[0][k.target]
+    return in_shared(mine, shared) and all(same(mine, others[k.target]) for others in edges[1:])
+
+
+def _table(
+    model, sequence: Sequence, run: CleanRun, knockouts: list, edges: dict, batches: Plan | None, known: dict
+) -> list[dict]:
+    """The rows of one question. known: {knockout: its logits and its base (V,)}, for those that are computed already."""
     applicable = [k for k in knockouts if edges[k.target].count]
     logits = base = last_logits(model, run.final[-1:])
-    if applicable:
+    if waiting := [k for k in applicable if k not in known]:
         if batches is None:
-            cut, bases = naive(model, sequence, applicable, edges)
+            found = naive(model, sequence, waiting, edges)
         else:
-            cut, bases = sweep(model, sequence, run, applicable, edges, batches)
+            found = sweep(model, sequence, run, waiting, {k.target: edges[k.target] for k in waiting}, batches)
+        known = known | dict(zip(waiting, zip(*found)))
+    if applicable:
+        cut, bases = (torch.stack(some) for some in zip(*(known[k] for k in applicable)))
         logits, base = torch.cat([logits, cut]), torch.cat([base, bases])
     compared = compare(sequence, logits, base)
     mass = dict(zip(edges, run.removed.tolist())) if edges else {}

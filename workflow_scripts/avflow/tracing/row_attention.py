@@ -8,7 +8,7 @@ A variant is one set of recomputed rows: interventions that have been cut alike 
     4. Attention to shared keys and attention to own keys are computed separately, and then `joined`.
     5. All variants' groups go into one call, or two if some are not causal (`together`).
 
-`Rows` and `ValueZero` are handed to a Hugging Face layer in place of a mask, and so is `removed_mass.RemovedMass`. `install`
+`Rows` and `ValueZero` are handed to a Hugging Face layer in place of a mask, and so is `CleanAttention`. `install`
 makes the layer understand them.
 """
 
@@ -46,16 +46,21 @@ class Cut:
     Keys of rows from `base` on are own keys, which each variant has for itself; earlier keys are shared. own: a list of
     `Piece`, or None if no own key is cut. alone: rows that keep their own key, although it is among the cut keys. shared:
     [(rows, the shared keys that they keep, these keys as bytes)]. Together they cover all rows; the list is empty if `base` is 0.
+
+    parts: where the parts of a `Pack` end: first what its prompts share, then each prompt's own rest. A row sees the shared part
+    and its own. By default there is one part. Raises ValueError if `first` lies behind the shared part.
     """
 
-    def __init__(self, edges, first: int, length: int):
+    def __init__(self, edges, first: int, length: int, parts: tuple = ()):
         # If at most half of the rows are clean, copying their keys to each variant is cheaper than a separate attention to them.
-        self.first, self.base, self.length = first, 0 if 2 * first <= length else first, length
+        self.first, self.base, self.length, self.parts = first, 0 if 2 * first <= length else first, length, parts or (length,)
+        if first > self.parts[0]:
+            raise ValueError(f"row {first} lies behind the shared part, which ends at {self.parts[0]}")
         self.own, self.alone, self.shared = [], np.empty(0, np.int64), []
         rest = np.ones(length, bool)
         rest[:first] = False
         every = np.ones(length, bool)
-        touched = False
+        touched = len(self.parts) > 1
         for rows, keys in edges.classes if edges else []:
             rows, keys = rows.numpy(), keys.numpy()
             rest[rows] = False
@@ -77,22 +82,29 @@ class Cut:
             keys = kept[: self.base].nonzero()[0]
             self.shared.append((rows, keys, keys.tobytes()))
 
+    def _by_part(self, rows, kept):
+        """The rows of each part, and the kept own keys that the last of them sees."""
+        begin, keys = 0, kept.nonzero()[0]
+        keys = keys[keys >= self.base]
+        for stop in self.parts:
+            here = rows[(rows >= begin) & (rows < stop)]
+            if len(here):
+                yield here, keys[((keys < self.parts[0]) | (keys >= begin)) & (keys <= here[-1])]
+            begin = stop
+
     def _keeping(self, rows, kept):
         """Add rows that keep their own key: causal attention to the kept keys."""
-        if len(rows):
-            keys = kept.nonzero()[0]
-            keys = keys[(keys <= rows[-1]) & (keys >= self.base)]
-            self._add(rows, keys[keys >= rows[0]], keys, True)
+        for here, keys in self._by_part(rows, kept):
+            self._add(here, keys[keys >= here[0]], keys, True)
 
     def _losing(self, rows, kept):
         """Add rows whose own position is among the cut keys. Rows that see equally many kept keys form one piece."""
-        keys = kept.nonzero()[0]
-        keys = keys[keys >= self.base]
-        seen = np.searchsorted(keys, rows)
-        for number in np.unique(seen):
-            if number:
-                here = rows[seen == number]
-                self._add(here, here, keys[:number], False)
+        for here, keys in self._by_part(rows, kept):
+            seen = np.searchsorted(keys, here)
+            for number in np.unique(seen):
+                if number:
+                    alike = here[seen == number]
+                    self._add(alike, alike, keys[:number], False)
 
     def _add(self, rows, queries, keys, causal):
         self.own.append(Piece(rows, queries, np.searchsorted(queries, rows), keys, causal))
@@ -194,7 +206,7 @@ def together(blocks: list, packed: Packed) -> Together:
         if zeros and any(zeros):
             these = [start + i * size for i, zero in enumerate(zeros) if zero]
             zero_rows.append((np.array(these)[:, None] + np.arange(size)).ravel())
-            zero_blocks.append(([Cut(None, first, length)] * len(these), None))
+            zero_blocks.append(([Cut(None, first, length, cuts[0].parts)] * len(these), None))
         start += len(cuts) * size
     calls = [call for causal in (True, False) for call in own[causal].close(packed, number, number + (pooled or 0))]
     take[plain] += own[True].total

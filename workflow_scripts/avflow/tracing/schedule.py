@@ -52,13 +52,17 @@ class Step:
     attention: Together
 
 
-def schedule(members: list[Job], length: int, device, cuts: dict) -> tuple[list[Step], list[int]]:
-    """The steps of a pass, and each member's last row in the stack behind the last layer. cuts: as in `knockout._pass`."""
+def schedule(members: list[Job], parts: tuple, device, cuts: dict) -> tuple[list[Step], list[list[int]]]:
+    """The steps of a pass, and where each member's last rows are in the stack behind the last layer, one for each prompt.
+
+    parts: see `Cut`; a single prompt is one part. cuts: as in `knockout._pass`.
+    """
+    length, last = parts[-1], [stop - 1 for stop in parts[1:] or parts]
 
     def cut(job, now):
         key = job.first, id(job.edges) if now else None
         if key not in cuts:
-            cuts[key] = Cut(job.edges if now else None, job.first, length)
+            cuts[key] = Cut(job.edges if now else None, job.first, length, parts)
         return cuts[key]
 
     layers, nodes, steps, starting, packed = len(members[0].covered), {}, [], {}, Packed()
@@ -96,5 +100,5 @@ def schedule(members: list[Job], length: int, device, cuts: dict) -> tuple[list[
         steps.append(Step(layer, sets, joins, source, packed.add(np.concatenate(positions)), attention))
         begins, stacked = places, number
     packed.put(device)
-    ends = {m: begins[f] + (i + 1) * (length - f) - 1 for f, found in nodes.items() for i, node in enumerate(found) for m in node}
-    return steps, [ends[m] for m in range(len(members))]
+    ends = {m: begins[f] + i * (length - f) - f for f, found in nodes.items() for i, node in enumerate(found) for m in node}
+    return steps, [[ends[m] + row for row in last] for m in range(len(members))]

@@ -15,6 +15,8 @@ from ..models import gpu_memory, load_model, model_arguments
 from ..questions import read_questions, to_json
 from ..storage import FeatureStore, manifest, partial_rows, provenance
 
+MOST = 8  # questions that are asked at once
+TOGETHER = "asked together"
 LEFT_OUT = "left out"  # the name under which the questions that a model cannot be asked are remembered
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pyarrow")
 
@@ -69,11 +71,43 @@ def _report(left_out: dict[str, str], count: int, arguments) -> None:
         print(f"left out: {reason}", file=sys.stderr, flush=True)
 
 
-def run(script: str, arguments, schema, choose, work, plan: dict, verify=None, asked: dict | None = None, pick=None) -> None:
+def same_media(question) -> tuple:
+    """A key that is equal for questions about the same files."""
+    return question.setting, *((m.role, m.index, m.path) for m in question.media)
+
+
+def one_by_one(work):
+    """A `work` for questions asked together, from one for a single question. Unusable stands in for a question's rows."""
+
+    def each(model, asked, partial):
+        found = []
+        for question, features in asked:
+            try:
+                found.append(work(model, question, features, partial))
+            except Unusable as error:
+                found.append(error)
+        return found
+
+    return each
+
+
+def _groups(questions: list, together) -> list[list]:
+    """Questions with an equal key, at most MOST of them, in the order of the first ones."""
+    alike = {}
+    for question in questions:
+        alike.setdefault(together(question) if together else question.question_id, []).append(question)
+    return [some[i : i + MOST] for some in alike.values() for i in range(0, len(some), MOST)]
+
+
+def run(
+    script: str, arguments, schema, choose, work, plan: dict, verify=None, asked: dict | None = None, pick=None, together=None
+) -> None:
     """Ask every chosen question and write one parquet. Finished rows are kept over kills, and when other rows are asked for.
 
     choose(questions) -> the questions to ask.
     work(model, question, features, partial) -> list of row dicts.
+    together(question) -> a key. Questions with an equal key are asked at once, and work(model, [(question, features)], partial)
+        then gives a list of rows for each, or the Unusable that it raised. If memory runs out, they are halved.
     pick(question, partial) -> the numbers of the question's kept rows that belong in the parquet, in order, or None if `work` has
         to add some. Without `pick`, the parquet holds all rows of a question, and a question with kept rows is finished.
     verify(loaded, questions, partial) -> facts to record. It is called when all questions are finished, with those that were
@@ -123,23 +157,28 @@ def run(script: str, arguments, schema, choose, work, plan: dict, verify=None, a
         print(f"{finished} of {len(questions)} questions were finished before{more}", file=sys.stderr, flush=True)
         what = f"{Path(script).stem} {arguments.model} {arguments.questions.stem} {arguments.shard}"
         progress = cli.Progress(what, len(questions), finished)
-        for question in waiting:
-            model, features = loaded(question)
-            try:
-                with gpu_memory.holding(f"question {question.question_id} of {arguments.questions}"):
-                    found = work(model, question, features, partial)
-                if found:
-                    partial.add(question.question_id, found)
-            except Unusable as error:
-                left_out[question.question_id] = str(error)
-                partial.remember(LEFT_OUT, {"asked": asked, "questions": left_out})
-            progress.step()
+        ask = work if together else one_by_one(work)
+        for group in _groups(waiting, together):
+            model, _ = loaded(group[0])
+            with gpu_memory.holding(f"question {group[0].question_id} of {arguments.questions}"):
+                found = gpu_memory.halving(lambda some, m=model: ask(m, [(q, store.of(q)) for q in some], partial), group)
+            if len(group) > 1:
+                partial.remember(f"{TOGETHER} {group[0].question_id}", [q.question_id for q in group])
+            for question, rows in zip(group, found):
+                if isinstance(rows, Unusable):
+                    left_out[question.question_id] = str(rows)
+                    partial.remember(LEFT_OUT, {"asked": asked, "questions": left_out})
+                elif rows:
+                    partial.add(question.question_id, rows)
+                progress.step()
         left_out = {q.question_id: left_out[q.question_id] for q in questions if q.question_id in left_out}
         _report(left_out, len(questions), arguments)
         questions = [q for q in questions if q.question_id not in left_out]
         with gpu_memory.holding(f"the check of {arguments.questions} by full forwards"):
             facts = verify(loaded, questions, partial) if verify else {}
         facts["left_out"] = left_out
+        if together:  # they differ by rounding from questions asked alone
+            facts["asked_together"] = [some for q in of_shard if (some := partial.recall(f"{TOGETHER} {q.question_id}"))]
         facts["device"] = partial.recall("device")
         on_gpu = bool(opened) and opened[0].device.type == "cuda"
         peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

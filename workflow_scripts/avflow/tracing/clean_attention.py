@@ -1,4 +1,4 @@
-"""How much attention a cut removes: measured while the clean run attends, from its own queries and keys.
+"""Attention of the clean run. It measures how much attention cuts would remove, from its own queries and keys.
 
 The share of a query that cut keys C hold is exp(log sum over C - log sum over all visible keys). Both log sums are those of a
 softmax's normaliser. Kernels give the second one along with the clean attention, so only the cut keys are attended to once more.
@@ -8,22 +8,23 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .row_attention import Cut, together
 from .segments import Packed, Segments, attend, put, rows_of
 
 SCORES = 2**27  # attention scores per step: 512 MiB in fp32
 
 
-class RemovedMass:
+class CleanAttention:
     """Handed to a layer in place of a mask, in a clean run: it attends causally, and measures what each of the edges removes.
 
-    `shares()` then gives, for each of the edges and layers, the share of the cut queries' attention that goes to the cut keys, as
-    a mean over queries and heads: (edges, L), on the device. Edges without a visible pair have 0.
+    parts: see `Cut`; empty for a single prompt. `shares()` then gives, for each of the edges and layers, the share of the cut
+    queries' attention that goes to the cut keys, as a mean over queries and heads: (edges, L), on the device. Edges without a
+    visible pair have 0.
     """
 
-    def __init__(self, edges: list, device):
+    def __init__(self, edges: list, device, length: int, parts: tuple = ()):
         self.first, self.found = min((int(e.queries()[0]) for e in edges if e.count), default=0), []
         segments, packed, owners, self.uneven = Segments(False), Packed(), [], []
-        length = max((e.length for e in edges), default=0)
         each = [1 / max(1, len(e.queries())) for e in edges]
         for number, e in enumerate(edges):
             for rows, keys in e.classes:
@@ -36,6 +37,7 @@ class RemovedMass:
                     hidden = torch.arange(len(keys)) >= seen[:, None]
                     self.uneven.append((number, *(put(x, device) for x in (rows - self.first, keys, hidden))))
         self.calls = segments.close(packed, length - self.first, length)
+        self.all = together([([Cut(None, 0, length, parts)], None)], packed) if parts else None
         packed.put(device)
         means = torch.zeros(
             len(edges), len(owners)
@@ -46,7 +48,12 @@ class RemovedMass:
 
     def attend(self, q, k, v, scale: float):
         """q (1, heads, S, d); k, v (1, kv heads, S, d) -> (1, S, heads, d)."""
-        out, log_sums = causal(q, k, v, scale, self.first)
+        if self.all:
+            mine = [x[0].transpose(0, 1) for x in (q, k, v)]
+            out, log_sums = self.all.attend(*mine, *mine[1:], scale)
+            out, log_sums = out[None], log_sums[self.first :]
+        else:
+            out, log_sums = causal(q, k, v, scale, self.first)
         q, k = (x[0].transpose(0, 1) for x in (q[:, :, self.first :], k))
         found = log_sums.new_zeros(len(self.each), q.shape[1])  # (edges, heads)
         for call, mean in zip(self.calls, self.means):  # the values do not matter here

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from avflow.tracing import removed_mass
+from avflow.tracing import clean_attention
 from avflow.tracing.interventions import Edges
 
 LENGTH, HEADS, KV, SIZE = 23, 6, 2, 16
@@ -36,9 +36,9 @@ def weights(q, k, scale):
 @pytest.mark.parametrize("steps", ["one", "many"])
 def test_removed_mass_is_the_weight_on_the_cut_keys(qkv, edges, steps, monkeypatch):
     if steps == "many":
-        monkeypatch.setattr(removed_mass, "SCORES", 2 * HEADS * 4)
+        monkeypatch.setattr(clean_attention, "SCORES", 2 * HEADS * 4)
     q, k, v = qkv
-    measured = removed_mass.RemovedMass(edges, torch.device("cpu"))
+    measured = clean_attention.CleanAttention(edges, torch.device("cpu"), LENGTH)
     for factor in (0.2, 0.5):  # two layers
         out = measured.attend(q, k, v, factor)
         plain = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=factor, enable_gqa=True)
@@ -60,7 +60,7 @@ def test_small_shares_keep_their_digits(qkv):
     q[:, :, 22] = q[:, :1, 22]
     k[:, :, 4] = -0.7 * q[:, :KV, 22]
     only = [Edges.visible([(torch.tensor([22]), torch.tensor([4]))], LENGTH)]
-    measured = removed_mass.RemovedMass(only, torch.device("cpu"))
+    measured = clean_attention.CleanAttention(only, torch.device("cpu"), LENGTH)
     measured.attend(q, k, v, 0.5)
     exact = weights(q.double(), k.double(), 0.5)[:, 22, 4].mean().item()
     assert 0 < exact < 1e-7 and measured.shares().item() == pytest.approx(exact, rel=1e-4)
@@ -69,10 +69,10 @@ def test_small_shares_keep_their_digits(qkv):
 def test_log_sums_are_alike_without_a_kernel_that_gives_them(qkv, monkeypatch):
     """A GPU in 32 bits computes them from the scores."""
     q, k, v = qkv
-    out, log_sums = removed_mass.causal(q, k, v, 0.3, 5)
+    out, log_sums = clean_attention.causal(q, k, v, 0.3, 5)
     monkeypatch.setattr(torch.Tensor, "is_cuda", property(lambda self: True))
-    for size in (removed_mass.SCORES, 3 * HEADS * LENGTH):
-        monkeypatch.setattr(removed_mass, "SCORES", size)
-        again, others = removed_mass.causal(q, k, v, 0.3, 5)
+    for size in (clean_attention.SCORES, 3 * HEADS * LENGTH):
+        monkeypatch.setattr(clean_attention, "SCORES", size)
+        again, others = clean_attention.causal(q, k, v, 0.3, 5)
         assert torch.allclose(again, out, atol=1e-6) and torch.allclose(others, log_sums, atol=1e-5)
         assert log_sums.shape == (LENGTH - 5, HEADS)

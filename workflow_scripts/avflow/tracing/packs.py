@@ -1,0 +1,163 @@
+"""Prompts that begin alike go through the decoder as one: what they share is computed once.
+
+Questions about the same clip have the same prompt up to the question, and so have variants of one question up to where they part.
+A `Pack` is the shared part, followed by each prompt's own rest. Every token keeps its position ids, and sees the shared part and
+its own rest, so the result is that of single prompts.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from ..models import Sequence, halving
+from .clean_attention import CleanAttention
+from .decoder import CleanRun, last_logits, ready, rotary
+from .interventions import Edges
+from .segments import put
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Several sequences as one of N tokens.
+
+    embeds (N, D) and positions (3, N) as in a Sequence. parts: where parts end: the shared tokens, then each sequence's own.
+    """
+
+    sequences: tuple[Sequence, ...]
+    embeds: torch.Tensor
+    positions: torch.Tensor
+    parts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, sequences: list[Sequence]) -> "Pack":
+        """Pack sequences of one model. Their last tokens are never shared."""
+        shared = min((shared_tokens(sequences[0], other) for other in sequences[1:]), default=len(sequences[0]) - 1)
+        shared = min(shared, *(len(s) - 1 for s in sequences))
+        embeds = torch.cat([sequences[0].embeds[:shared], *(s.embeds[shared:] for s in sequences)])
+        positions = torch.cat([sequences[0].positions[:, :shared], *(s.positions[:, shared:] for s in sequences)], 1)
+        parts = [shared]
+        for s in sequences:
+            parts.append(parts[-1] + len(s) - shared)
+        return cls(tuple(sequences), embeds, positions, tuple(parts))
+
+    def __len__(self):
+        return self.parts[-1]
+
+    @property
+    def shared(self) -> int:
+        return self.parts[0]
+
+    def slices(self, number: int) -> tuple[slice, slice]:
+        """Where a sequence's tokens are: the shared ones, then its own."""
+        return slice(0, self.shared), slice(self.parts[number], self.parts[number + 1])
+
+    def place(self, number: int, row: int) -> int:
+        """Where a sequence's token is in the pack."""
+        return row if row < self.shared else row - self.shared + self.parts[number]
+
+    def edges(self, number: int, edges: Edges) -> Edges:
+        """A sequence's edges in the pack."""
+        moved = lambda at: torch.where(at < self.shared, at, at - self.shared + self.parts[number])  # noqa: E731
+        return Edges(tuple((moved(queries), moved(keys)) for queries, keys in edges.blocks), edges.own, len(self))
+
+    def run(self, number: int, run: CleanRun, removed: torch.Tensor | None = None) -> CleanRun:
+        """A sequence's own clean run, from that of the pack. removed: its part of the shares."""
+        both = self.slices(number)
+        kept = [slice(max(part.start, run.first) - run.first, max(part.stop, run.first) - run.first) for part in both]
+        begins = sum(part.stop - part.start for part in both) - sum(part.stop - part.start for part in kept)
+        cos, sin = (torch.cat([table[:, part] for part in both], 1) for table in (run.cos, run.sin))
+        return replace(
+            run,
+            inputs=_Rows(run.inputs, kept),
+            keys=_Rows(run.keys, both),
+            values=_Rows(run.values, both),
+            first=begins,
+            final=torch.cat([run.final[part] for part in kept]),
+            cos=cos,
+            sin=sin,
+            removed=removed,
+        )
+
+
+class _Rows:
+    """Some rows of every layer's tensor, put together when a layer is asked for."""
+
+    def __init__(self, layers, parts):
+        self.layers, self.parts = layers, parts
+
+    def __len__(self):
+        return len(self.layers)
+
+    def __getitem__(self, layer: int) -> torch.Tensor:
+        return torch.cat([self.layers[layer][part] for part in self.parts])
+
+
+def shared_tokens(one: Sequence, other: Sequence) -> int:
+    """How many first tokens of two sequences have the same embeddings and position ids."""
+    size = min(len(one), len(other))
+    same = (one.embeds[:size] == other.embeds[:size]).all(1) & (one.positions[:, :size] == other.positions[:, :size]).all(0).to(
+        one.embeds.device
+    )
+    return size if bool(same.all()) else int(same.int().argmin())
+
+
+def alike(sequences: list[Sequence]) -> list[list[int]]:
+    """Groups of sequences that share at least half of their tokens with the first of the group, by number."""
+    waiting, found = list(range(len(sequences))), []
+    while waiting:
+        lead = sequences[waiting[0]]
+        group = [i for i in waiting if 2 * shared_tokens(lead, sequences[i]) >= max(len(lead), len(sequences[i]))]
+        found.append(group)
+        waiting = [i for i in waiting if i not in group]
+    return found
+
+
+@torch.inference_mode()
+def uncut_logits(model, sequences: list[Sequence]) -> torch.Tensor:
+    """The last token's logits for each sequence, with nothing cut: (n, V) fp32.
+
+    Sequences that begin alike are packed, and others of equal length share a batch. A pack or a batch that does not fit into
+    memory is halved.
+    """
+    ready(model)
+    found, by_length = [None] * len(sequences), {}
+
+    def packed(members):
+        pack = Pack.of([sequences[i] for i in members])
+        mask = CleanAttention([], pack.embeds.device, len(pack), pack.parts)
+        x, last = _decoded(model, pack.embeds[None], pack.positions[:, None], mask)[0], torch.tensor(pack.parts[1:]) - 1
+        return list(last_logits(model, x[put(last, x.device)]))
+
+    def batch(members):
+        x = torch.stack([sequences[i].embeds for i in members])
+        positions = torch.stack([sequences[i].positions for i in members], 1)
+        return list(last_logits(model, _decoded(model, x, positions, None)[:, -1]))
+
+    groups = alike(sequences)
+    for members in groups:
+        if len(members) == 1:
+            by_length.setdefault(len(sequences[members[0]]), []).append(members[0])
+    for work, members in [(packed, some) for some in groups if len(some) > 1] + [(batch, some) for some in by_length.values()]:
+        for i, logits in zip(members, halving(work, members)):
+            found[i] = logits
+    return torch.stack(found)
+
+
+def _decoded(model, x, positions, mask) -> torch.Tensor:
+    """The states (n, S, D) after all layers."""
+    rotated = rotary(model, positions, x)
+    for layer in model.decoder.layers:
+        x = layer(x, attention_mask=mask, position_embeddings=rotated)
+    return x
+
+
+def in_shared(edges: Edges, shared: int) -> bool:
+    """Whether edges lie wholly among the first `shared` tokens, and cut something there."""
+    return edges.count > 0 and all(int(at.max()) < shared for block in edges.blocks for at in block)
+
+
+def same(one: Edges, other: Edges) -> bool:
+    """Whether two sequences' edges are the same tokens."""
+    return (one.own, len(one.blocks)) == (other.own, len(other.blocks)) and all(
+        torch.equal(a, b) for mine, theirs in zip(one.blocks, other.blocks) for a, b in zip(mine, theirs)
+    )
