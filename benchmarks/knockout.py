@@ -9,11 +9,14 @@ Every case runs in one process. Times are medians after a warm-up:
     sdpa_s          full forwards under explicit boolean masks, with sdpa
     sdpa_window_s   the same with the mask only inside the window and the causal kernel elsewhere: the best that full forwards can
                     do, but base and cut then come from different kernels
+    sdpa_skip_s     the same from the window's first layer on only: every cut starts from the clean run's states there
     eager_s         full forwards with eager attention and an additive mask per head, as published tools do
     sweep_s         the sweep with its clean run
     rows_s          what the workflow needs per question: the sweep, the share of attention that each cut removes, and the readout
+    pair_s          rows_s for two questions about one clip that are asked together, per question
 
-Full forwards are timed on one knockout and multiplied by the number of knockouts (`extrapolated`). `ideal` counts the rows that
+Full forwards are timed on one knockout and multiplied by the number of knockouts (`extrapolated`); if layers are skipped, on one
+knockout for every sixth window. `ideal` counts the rows that
 must be recomputed in any case, in clean forwards, with the clean run. Errors are relative to the largest logit. Errors with fp32
 in their name compare with the same knockouts and weights in fp32.
 """
@@ -33,7 +36,7 @@ from transformers.models.qwen2_5_omni.modeling_qwen2_5_omni import Qwen2_5OmniTh
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts"))
 from avflow.models import Sequence, Spans
 from avflow.questions import MediaItem, Option, Question
-from avflow.tracing import Knockout, Route, decoder, knockout, windows
+from avflow.tracing import Knockout, Route, decoder, knockout, packs, windows
 
 SHAPES = {  # hidden, layers, heads, kv heads, intermediate, vocabulary (from the checkpoints' config.json)
     "7B": (3584, 28, 28, 4, 18944, 152064),
@@ -47,8 +50,12 @@ CASES = [
     ("3B, 6 routes", "3B", 3000, SIX),
     ("7B, Figure 3", "7B", 3000, FIGURE_3),
     ("7B, 6 routes, 8k", "7B", 8000, SIX),
+    ("7B, 6 routes, 11k", "7B", 11000, SIX),
     ("7B, 6 routes, 16k", "7B", 16000, SIX),
 ]
+
+
+SKIPPED = 6  # layers are skipped in every sixth knockout only
 
 
 def build(shape: str, device, dtype):
@@ -82,8 +89,11 @@ def build(shape: str, device, dtype):
     return SimpleNamespace(decoder=made, head=out, device=torch.device(device), dtype=dtype, folder=shape)
 
 
-def sequence(model, tokens: int) -> Sequence:
-    """A sequence: 20 system tokens, `tokens` in alternating blocks of 50 video and 50 audio, 80 question, 4 tail, 1 last."""
+def sequence(model, tokens: int, question_seed: int = 1) -> Sequence:
+    """A sequence: 20 system tokens, `tokens` in alternating blocks of 50 video and 50 audio, 80 question, 4 tail, 1 last.
+
+    question_seed: another one gives another question about the same clip.
+    """
     labels, parts = ["system"] * 20, {}
     for block in range(tokens // 50):
         kind, part = ("audio", "audio_segment") if block % 2 else ("video", "frame")
@@ -93,6 +103,8 @@ def sequence(model, tokens: int) -> Sequence:
     spans = Spans(labels, parts, {"question": ["question_text", "tail"]})
     g = torch.Generator(model.device).manual_seed(1)
     embeds = torch.randn(len(labels), model.decoder.config.hidden_size, generator=g, device=model.device).to(model.dtype)
+    g.manual_seed(question_seed)
+    embeds[-85:] = torch.randn(85, embeds.shape[1], generator=g, device=model.device).to(model.dtype)
     positions = torch.arange(len(labels)).expand(3, -1)
     options = tuple(Option(x, x) for x in "ABCD")
     media = (MediaItem("v1", "clip", "video", "video", "clip.mp4", 1),)
@@ -121,8 +133,11 @@ def seconds(work, repeats: int, device) -> float:
 def full_forwards(model, seq, knockouts, edges, kind: str):
     """A function that runs one knockout by a full forward.
 
-    kind: "sdpa" masks every layer, "window" masks only inside the window, "eager" uses an additive mask per head.
+    kind: "sdpa" masks every layer, "window" masks only inside the window, "skip" also begins there, from a clean run's states
+    (every sixth knockout); "eager" uses an additive mask per head.
     """
+    if kind == "skip":
+        return skipping(model, seq, knockouts[::SKIPPED], edges)
     k = knockouts[len(knockouts) // 2]
     length, layers = len(seq), len(model.decoder.layers)
     open_mask = decoder.causal_mask(length, model.device)
@@ -152,13 +167,31 @@ def full_forwards(model, seq, knockouts, edges, kind: str):
     return run
 
 
+def skipping(model, seq, knockouts, edges):
+    """A function that runs each of the knockouts by masked forwards from its window's first layer on, one after another."""
+    length, clean = len(seq), decoder.clean_run(model, seq)
+    open_mask = decoder.causal_mask(length, model.device)
+    closed = {k.target: open_mask & ~edges[k.target].cut(torch.arange(length), length).to(model.device) for k in knockouts}
+
+    @torch.inference_mode()
+    def run():
+        for k in knockouts:
+            x = clean.inputs[k.window.start][None]
+            for number in range(k.window.start, len(clean.inputs)):
+                mask = closed[k.target][None, None] if k.window.covers(number) else None
+                x = model.decoder.layers[number](x, attention_mask=mask, position_embeddings=(clean.cos, clean.sin))
+            decoder.last_logits(model, x[:, -1])
+
+    return run
+
+
 def measure(name, model, tokens: int, routes, width: int, repeats: int, wide=None) -> dict:
     """The results of one case. wide: the same model in fp32, the reference for errors."""
     seq, device, layers = sequence(model, tokens), model.device, len(model.decoder.layers)
     knockouts = [Knockout(Route.parse(r), w) for r in routes for w in windows(layers, width)]
     edges = knockout.resolve(seq, knockouts)
     first, length = knockout.first_row(seq, edges), len(seq)
-    decoder.uncut_logits(model, [seq])
+    packs.uncut_logits(model, [seq])
     batches = knockout.plan(model)
 
     def sweep():
@@ -167,19 +200,23 @@ def measure(name, model, tokens: int, routes, width: int, repeats: int, wide=Non
     case = {"case": name, "model": model.folder, "tokens": length, "routes": routes, "interventions": len(knockouts)}
     case["device"] = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
     case |= {"dtype": str(model.dtype).removeprefix("torch."), "torch": torch.__version__}
-    case["clean_ms"] = 1000 * seconds(lambda: decoder.uncut_logits(model, [seq]), 2 * repeats, device)
+    case["clean_ms"] = 1000 * seconds(lambda: packs.uncut_logits(model, [seq]), 2 * repeats, device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     case["sweep_s"] = seconds(sweep, repeats, device)
     case["peak_gb"] = torch.cuda.max_memory_allocated() / 1e9 if device.type == "cuda" else None
     case["rows_s"] = seconds(lambda: knockout.rows(model, seq, knockouts, batches), repeats, device)
-    for kind in ("sdpa", "window", "eager"):
-        key = {"sdpa": "sdpa_s", "window": "sdpa_window_s", "eager": "eager_s"}[kind]
+    pair = [seq, sequence(model, tokens, 2)]
+    both = seconds(lambda: knockout.rows_of_questions(model, pair, [knockouts] * 2, batches), repeats, device)
+    case["pair_s"] = both / 2
+    for kind in ("sdpa", "window", "skip", "eager"):
+        key = {"sdpa": "sdpa_s", "window": "sdpa_window_s", "skip": "sdpa_skip_s", "eager": "eager_s"}[kind]
         implementation = model.decoder.config._attn_implementation
         try:
             run = full_forwards(model, seq, knockouts, edges, kind)
             model.decoder.config._attn_implementation = "eager" if kind == "eager" else implementation
-            case[key] = len(knockouts) * seconds(run, max(5, repeats), device)
+            timed = len(knockouts[::SKIPPED]) if kind == "skip" else 1
+            case[key] = len(knockouts) / timed * seconds(run, 1 if kind == "skip" else max(5, repeats), device)
         except torch.cuda.OutOfMemoryError:
             case[key] = None  # does not fit into the GPU's memory
         finally:
@@ -192,8 +229,8 @@ def measure(name, model, tokens: int, routes, width: int, repeats: int, wide=Non
     recomputed = sum((length - int(edges[t].queries()[0])) * (layers - start) for t, start, _ in jobs)
     clean = case["clean_ms"] / 1000
     case |= {"ideal": 1 + recomputed / (length * layers), "clean_forwards": case["sweep_s"] / clean, "plan": batches.as_dict()}
-    for key in ("sdpa_s", "sdpa_window_s", "eager_s"):
-        case[key.replace("_s", "_x")] = case[key] / case["sweep_s"] if case[key] else None
+    for key in ("sdpa_s", "sdpa_window_s", "sdpa_skip_s", "eager_s"):
+        case[key.removesuffix("_s") + "_x"] = case[key] / case["sweep_s"] if case[key] else None
     if length <= 4000:
         some = knockouts[:: max(1, len(knockouts) // 12)]
         swept = torch.stack(sweep()[0].split(1))[:: max(1, len(knockouts) // 12), 0]
@@ -227,18 +264,20 @@ def main():
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--smoke", action="store_true", help="small shapes")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--cases", nargs="*", help="run only cases whose name contains one of these")
+    parser.add_argument("--cases", nargs="*", help="only cases whose name contains one of these; others of --out stay")
     arguments = parser.parse_args()
     cuda = torch.cuda.is_available() and not arguments.smoke
     device, dtype = ("cuda", torch.bfloat16) if cuda else ("cpu", torch.float32)
     cases = [("tiny, 6 routes", "tiny", 200, SIX), ("tiny, Figure 3", "tiny", 200, FIGURE_3)] if arguments.smoke else CASES
     if arguments.cases:
         cases = [c for c in cases if any(word in c[0] for word in arguments.cases)]
-    found, model = [], None
+    found = json.loads(arguments.out.read_text()) if arguments.cases and arguments.out.exists() else []
+    model = None
     for name, shape, tokens, routes in cases:
         if model is None or model.folder != shape:
             model = None
             model = build(shape, device, dtype)
+        found = [case for case in found if case["case"] != name]
         found.append(measure(name, model, tokens, routes, 3 if arguments.smoke else 7, arguments.repeats))
         if cuda and tokens <= 4000 and routes is SIX:
             wide = widened(model)

@@ -7,7 +7,7 @@ from conftest import ROOT, UNIONS
 from avflow.media import encoder_inputs, files
 from avflow.models.qwen_omni import QwenOmni
 from avflow.models.video_salmonn import VideoSalmonn
-from avflow.tracing.decoder import uncut_logits
+from avflow.tracing.packs import uncut_logits
 from reliance import shuffled, without
 
 MODELS = {"tiny-omni": QwenOmni, "tiny-salmonn": VideoSalmonn}

@@ -12,7 +12,8 @@ from table_rows import answer
 from avflow.results import reliance
 from avflow.storage.shard_writer import ShardWriter, room_for
 from avflow.tracing import row_schemas
-from avflow.tracing.decoder import causal_mask, masked_run, uncut_logits
+from avflow.tracing.decoder import causal_mask, masked_run
+from avflow.tracing.packs import uncut_logits
 from reliance import Swaps, first_of_tasks, shuffled, variants
 
 

@@ -10,7 +10,7 @@ from tracing_cases import HEAR, MATCH
 
 from avflow.errors import InputError
 from avflow.questions import layouts
-from avflow.tracing import costs, decoder, discards
+from avflow.tracing import costs, decoder, discards, packs
 from avflow.tracing.discards import Discard, Drop
 
 VIDEO = {"Ques": ["question_text"], "Audio": ["audio"], "Video": ["video"], "All": ["question_text", "audio", "video"]}
@@ -98,7 +98,7 @@ def test_decoding_goes_on_from_the_shrunk_caches(model, sequences):
 @pytest.mark.parametrize("case", CASES)
 def test_discarding_nothing_is_the_clean_run_bit_for_bit(cases, case):
     model, sequence = cases[case]
-    clean = decoder.uncut_logits(model, [sequence])[0]
+    clean = packs.uncut_logits(model, [sequence])[0]
     assert torch.equal(discards.prefill(model, sequence, {}).logits, clean)
     after_the_last = drops_of(sequence, kinds(case)["Ques"], [LAYERS - 1])
     assert torch.equal(discards.prefill(model, sequence, after_the_last).logits, clean)

@@ -5,7 +5,8 @@ import torch
 from tracing_cases import CASES, official_weights
 
 from avflow.tracing import last_token
-from avflow.tracing.decoder import clean_run, uncut_logits
+from avflow.tracing.decoder import clean_run
+from avflow.tracing.packs import uncut_logits
 from avflow.tracing.token_classes import CLASSES, token_classes
 
 

@@ -9,7 +9,8 @@ from table_rows import knockout_table
 
 from avflow.errors import InputError
 from avflow.tracing import sufficiency
-from avflow.tracing.decoder import causal_mask, masked_run, uncut_logits
+from avflow.tracing.decoder import causal_mask, masked_run
+from avflow.tracing.packs import uncut_logits
 from avflow.tracing.interventions import Route
 
 
