@@ -81,12 +81,9 @@ def discard_all(model, question, media, arguments, timed: set) -> list[dict]:
         raise InputError(f"{arguments.layers}: no layers for setting {question.setting}; delete the file and run again")
     depth = len(model.decoder.layers)
     asked = plans(sequence, layers[question.setting], arguments.fastv, arguments.random, arguments.seed, depth)
-    states, held = [], []
-    for _, _, drops in asked:
-        state = discards.prefill(model, sequence, drops)
-        states.append((state.logits, state.rows))
-        held.append(state.cache.bytes)
-    logits = torch.stack([found for found, _ in states]).cpu()
+    kept = lambda state: (state.logits, state.rows, state.cache.bytes)
+    logits, passed, held = zip(*discards.prefill_all(model, sequence, [drops for *_, drops in asked], kept))
+    logits = torch.stack(logits).cpu()
     columns = readout.compare(sequence, logits, logits[:1].expand(len(logits), -1))
     columns["correct"] = readout.right(sequence, logits)
     taken, encoding = {}, math.nan
@@ -105,7 +102,7 @@ def discard_all(model, question, media, arguments, timed: set) -> list[dict]:
     rows = []
     for i, (name, draw, drops) in enumerate(asked):
         row = {key: values[i] for key, values in columns.items()}
-        through = states[i][1]
+        through = passed[i]
         row |= {"discard": name, "draw": draw, "plan": json.dumps({layer: drop.count for layer, drop in sorted(drops.items())})}
         row |= {"n_discarded": sum(drop.count for drop in drops.values()), "token_layers": sum(through), "kv_bytes": held[i]}
         row |= {"flops_llm": costs.prefill_flops(shape, through, model.head.out_features), "encoder_ms": encoding}

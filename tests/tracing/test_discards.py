@@ -95,6 +95,27 @@ def test_decoding_goes_on_from_the_shrunk_caches(model, sequences):
     assert state.rows == (len(sequence),) * 4 + (len(sequence) - video,) * 3 + (len(sequence) - video - audio,) * 5
 
 
+def test_many_settings_share_layers_and_give_the_same_bit_for_bit(model, sequences, monkeypatch):
+    sequence = sequences[HEAR]
+    together = drops_of(sequence, ["audio", "video"], [6, 3])
+    settings = [{}, drops_of(sequence, ["video"], [3]), together, discards.random_drops(sequence, together, 0, 0), {}]
+    settings += [discards.resolve(sequence, [Discard("vision", 1, keep)], LAYERS) for keep in (0.25, 0.5, 0)]
+    settings.append(drops_of(sequence, ["audio"], [LAYERS - 1]))
+    single = [discards.prefill(model, sequence, drops) for drops in settings]
+    calls = []
+    handles = [layer.register_forward_hook(lambda m, *_: calls.append(m.self_attn.layer_idx)) for layer in model.decoder.layers]
+    try:
+        found = discards.prefill_all(model, sequence, settings, lambda state: (state.logits, state.rows, state.cache.bytes))
+    finally:
+        for handle in handles:
+            handle.remove()
+    for (logits, rows, held), one in zip(found, single):
+        assert torch.equal(logits, one.logits) and rows == one.rows and held == one.cache.bytes
+    # One path up to layer 1, then four (all vision gone, a quarter or half of it kept, none gone), then two more after layer 3,
+    # one more after layer 6.
+    assert [calls.count(layer) for layer in range(LAYERS)] == [1, 1, 4, 4, 6, 6, 6, 7, 7, 7, 7, 7]
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_discarding_nothing_is_the_clean_run_bit_for_bit(cases, case):
     model, sequence = cases[case]

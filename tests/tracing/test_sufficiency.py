@@ -10,8 +10,8 @@ from table_rows import knockout_table
 from avflow.errors import InputError
 from avflow.tracing import sufficiency
 from avflow.tracing.decoder import causal_mask, masked_run
-from avflow.tracing.packs import uncut_logits
 from avflow.tracing.interventions import Route
+from avflow.tracing.packs import uncut_logits
 
 
 def test_a_route_is_found_where_any_group_loses_by_it(tmp_path):

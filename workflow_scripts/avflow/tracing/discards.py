@@ -5,6 +5,7 @@ position ids. Later layers compute and cache fewer keys and values. Decoding goe
 layer L and shorter above. No mask is needed, because the causal rule still says what a survivor sees.
 
     generate         removes the rows while it runs the prompt (`prefill`), then decodes
+    prefill_all      the prompt under many settings, which share the layers up to where they differ
     masked_generate  the reference: nothing is removed, but above layer L neither survivors nor generated tokens attend to
                      discarded tokens
     sweep            the answers of `prefill` for many L, computed from one clean run
@@ -144,43 +145,86 @@ class Prefilled:
     rows: tuple[int, ...]
 
 
-def schedule(drops: dict[int, Drop], length: int, device) -> dict[int, tuple]:
-    """What `prefill` does after which layer: {layer: (rows that stay, ranked rows, how many of these stay)}, on the device.
+@dataclass(frozen=True)
+class Step:
+    """What `prefill` does after a layer: the rows that stay, the ranked rows, and how many of these stay.
 
-    Rows are numbered among those still present. All of it is planned in advance, so that the CPU never has to wait for the GPU.
+    Rows are numbered among those still present, on the device. key: equal for steps that do the same.
+    """
+
+    stay: torch.Tensor
+    ranked: torch.Tensor
+    kept: int
+    key: tuple
+
+
+def schedule(drops: dict[int, Drop], length: int, device) -> dict[int, Step]:
+    """The step after each layer that has one. All of it is planned in advance, so that the CPU never waits for the GPU.
+
     Raises InputError if ranked tokens are followed by a later discard.
     """
     alive, steps = torch.arange(length), {}
     for layer in sorted(drops):
         here = torch.isin(alive, drops[layer].tokens)
-        steps[layer] = put((~here).nonzero()[:, 0], device), put(here.nonzero()[:, 0], device), drops[layer].kept
+        stay, ranked = (some.nonzero()[:, 0] for some in (~here, here))
+        key = stay.numpy().tobytes(), drops[layer].kept
+        steps[layer] = Step(put(stay, device), put(ranked, device), drops[layer].kept, key)
         alive = alive[~here]
         if drops[layer].kept and layer != max(drops):
             raise InputError("a discard with keep must be the last; discard other tokens after earlier layers")
     return steps
 
 
-@torch.inference_mode()
 def prefill(model, sequence: Sequence, drops: dict[int, Drop], steps: dict | None = None) -> Prefilled:
     """Run the prompt and remove rows as `drops` says; without drops it is the clean run.
 
     steps: the drops' `schedule`, which is computed here if it is None.
     """
+    steps = schedule(drops, len(sequence), sequence.embeds.device) if steps is None else steps
+    return next(state for _, state in _prefilled(model, sequence, [steps]))
+
+
+def prefill_all(model, sequence: Sequence, settings: list[dict[int, Drop]], work) -> list:
+    """work(Prefilled) of each setting, as `prefill` gives it. Layers that settings have in common are computed once.
+
+    Only one path of layers is held at a time, so `work` should keep no cache.
+    """
+    found, device = [None] * len(settings), sequence.embeds.device
+    for number, state in _prefilled(model, sequence, [schedule(drops, len(sequence), device) for drops in settings]):
+        found[number] = work(state)
+    return found
+
+
+@torch.inference_mode()
+def _prefilled(model, sequence: Sequence, steps: list[dict]):
+    """The number and the state of each setting, as soon as it is known."""
     ready(model)
-    x = sequence.embeds[None]  # (1, S, D)
+    layers, x = model.decoder.layers, sequence.embeds[None]  # (1, S, D)
     cos, sin = rotary(model, sequence.positions[:, None], x)
-    cache, rows = Cache(), []
-    steps = schedule(drops, len(sequence), x.device) if steps is None else steps
-    for number, layer in enumerate(model.decoder.layers):
-        rows.append(x.shape[1])
-        states, x = x, layer(x, attention_mask=None, position_embeddings=(cos, sin), past_key_values=cache)
-        if number in steps and number + 1 < len(model.decoder.layers):
-            stay, asked, kept = steps[number]
-            if kept:
-                weights = last_row_attention(model, number, states[:, -1], cache.layers[number][0], cos, sin).mean(0)  # (rows,)
-                stay = torch.cat([stay, asked[weights[asked].topk(kept).indices]]).sort().values
-            x, cos, sin = (t.index_select(1, stay) for t in (x, cos, sin))
-    return Prefilled(last_logits(model, x[:, -1])[0], cache, tuple(rows))
+    waiting = [(0, x, cos, sin, Cache(), (), list(range(len(steps))))]
+    while waiting:
+        number, x, cos, sin, cache, rows, members = waiting.pop()
+        rows, states = (*rows, x.shape[1]), x
+        x = layers[number](x, attention_mask=None, position_embeddings=(cos, sin), past_key_values=cache)
+        if number + 1 == len(layers):
+            logits = last_logits(model, x[:, -1])[0]
+            yield from ((m, Prefilled(logits, cache, rows)) for m in members)
+            continue
+        alike = {}  # settings that remove the same rows here
+        for m in members:
+            step = steps[m].get(number)
+            alike.setdefault(step and step.key, (step, []))[1].append(m)
+        for step, some in alike.values():
+            kept = (x, cos, sin)
+            if step:
+                stay = step.stay
+                if step.kept:
+                    weights = last_row_attention(model, number, states[:, -1], cache.layers[number][0], cos, sin).mean(
+                        0
+                    )  # (rows,)
+                    stay = torch.cat([stay, step.ranked[weights[step.ranked].topk(step.kept).indices]]).sort().values
+                kept = [t.index_select(1, stay) for t in kept]
+            waiting.append((number + 1, *kept, cache.copy() if len(alike) > 1 else cache, rows, some))
 
 
 def following(sequence: Sequence) -> int:
