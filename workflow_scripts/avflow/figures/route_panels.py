@@ -116,15 +116,16 @@ def line_panel(axis, effects: Effects, colour_of: dict, per_route: bool = False)
     said, controls = [effects.counts], effects.controls[effects.controls["route"].isin(list(random))]
     said += [f"random keys: n = {controls['question_id'].nunique()}"] if random else []
     said.append(f"noise floor {effects.noise:.1g}{' %' if effects.reading.metric == 'probability' else ''}")
-    below = axis.text(0.03, 0.03, "\n".join(said), transform=axis.transAxes, fontsize=6, color=palette.NOTE, linespacing=1.3)
+    place = dict(transform=axis.transAxes, va="top")  # above the curves, which fall
+    above = axis.text(0.03, 0.97, "\n".join(said), fontsize=6, color=palette.NOTE, linespacing=1.3, **place)
     if per_route:
-        _say_n(axis, below, effects.cut_in(colour_of), colour_of)
+        _say_n(axis, above, effects.cut_in(colour_of), colour_of)
     if not found:
         axis.text(0.5, 0.5, "no rows", transform=axis.transAxes, ha="center", fontsize=7)
 
 
-def _say_n(axis, below, numbers: dict[str, tuple[int, int]], colour_of: dict) -> None:
-    """One line above the text `below`: in how many questions each route was cut, in its colour, and of how many."""
+def _say_n(axis, above, numbers: dict[str, tuple[int, int]], colour_of: dict) -> None:
+    """One line below the text `above`: in how many questions each route was cut, in its colour, and of how many."""
     if not numbers:
         return
     asked = max(of for _, of in numbers.values())
@@ -135,10 +136,10 @@ def _say_n(axis, below, numbers: dict[str, tuple[int, int]], colour_of: dict) ->
         for route, (n, of) in numbers.items():
             pieces.append((f"{n}" if of == asked else f"{n} of {of}", colour_of[route]))
             pieces.append((", " if route != list(numbers)[-1] else f" of {asked}", palette.NOTE))
-    place = {"xy": (0, 1), "xytext": (0, 1.5), "xycoords": below}
+    place = {"xy": (0, 0), "xytext": (0, -1.5), "xycoords": above, "va": "top"}
     for text, colour in pieces:
-        beside = axis.annotate(text, **place, textcoords="offset points", va="bottom", fontsize=6, color=colour)
-        place = {"xy": (1, 0), "xytext": (0, 0), "xycoords": beside}
+        beside = axis.annotate(text, **place, textcoords="offset points", fontsize=6, color=colour)
+        place = {"xy": (1, 0), "xytext": (0, 0), "xycoords": beside, "va": "bottom"}
 
 
 def explained(*effects: Effects) -> list:
@@ -176,7 +177,7 @@ def window_panels(effects: Effects, models, routes: list):
                     mean = one.groupby("centre")["change"].mean()
                     axis.plot(mean.index, mean, color=shades[width], linewidth=1.4)
                 counts = effects.of(model=model, route=route, group=group).counts
-                axis.text(0.03, 0.05, counts, transform=axis.transAxes, fontsize=6, color=palette.NOTE)
+                axis.text(0.03, 0.95, counts, transform=axis.transAxes, va="top", fontsize=6, color=palette.NOTE)
             line[0].set_ylabel(route_label(route) + f"\n{effects.reading.words}")
         for axis, group in zip(grid[0], groups):
             axis.set_title(title(group))
