@@ -13,6 +13,7 @@ rule attention:
         ensure("<results>/attention/{model}/{dataset}/{shard}.parquet", non_empty=True),
     log:
         "<logs>/attention/{model}/{dataset}/{shard}.log",
+    priority: READING
     conda:
         "../envs/models.yaml"
     threads: of_model("threads")
@@ -56,13 +57,14 @@ rule sufficiency:
         lib=model_code("sufficiency"),
         checkpoint=ask(jobs.checkpoint, "model"),
         questions=asked,
-        features="<results>/features/{model}/{dataset}/{shard}.safetensors",
+        features=ask(jobs.features_again, "model", "dataset", "shard"),
         evaluate="<results>/evaluate/{model}/{dataset}/{shard}.parquet",
         knockouts=ask(jobs.sufficiency_tables, "dataset"),
     output:
         ensure("<results>/sufficiency/{model}/{dataset}/{shard}.parquet", non_empty=True),
     log:
         "<logs>/sufficiency/{model}/{dataset}/{shard}.log",
+    priority: READING
     conda:
         "../envs/models.yaml"
     threads: of_model("threads")

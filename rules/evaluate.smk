@@ -13,6 +13,7 @@ rule evaluate:
         ensure("<results>/evaluate/{model}/{dataset}/{shard}.parquet", non_empty=True),
     log:
         "<logs>/evaluate/{model}/{dataset}/{shard}.log",
+    priority: ANSWERING
     conda:
         "../envs/models.yaml"
     threads: of_model("threads")

@@ -14,6 +14,7 @@ rule knockout:
         ensure("<results>/knockout/{model}/{dataset}/{analysis}/{shard}.parquet", non_empty=True),
     log:
         "<logs>/knockout/{model}/{dataset}/{analysis}/{shard}.log",
+    priority: READING
     conda:
         "../envs/models.yaml"
     threads: of_model("threads")

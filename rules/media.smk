@@ -1,4 +1,7 @@
-"""Decode media files to frames and sound in a model's sampling, one file per shard."""
+"""Decode media files to frames and sound in a model's sampling, one file per shard.
+
+With `keep_frames: false` no file of frames is made: jobs that encode decode their shard's media, ahead of the encoders.
+"""
 
 for name in dict.fromkeys([*study.datasets, *study.tried]):
 
@@ -61,5 +64,7 @@ rule sampled_media:
     localrule: True
     conda:
         "../envs/data.yaml"
+    params:
+        options=jobs.sampled_media(study),
     shell:
-        "python {input.script:q} {input.tables:q} --out {output:q} > {log:q} 2>&1"
+        "python {input.script:q} {input.tables:q} {params.options} --out {output:q} > {log:q} 2>&1"

@@ -13,6 +13,7 @@ rule discard_sweep:
         ensure("<results>/discard_sweep/{model}/{dataset}/{shard}.parquet", non_empty=True),
     log:
         "<logs>/discard_sweep/{model}/{dataset}/{shard}.log",
+    priority: READING
     conda:
         "../envs/models.yaml"
     threads: of_model("threads")
@@ -61,12 +62,13 @@ rule pruning:
         lib=model_code("pruning"),
         checkpoint=ask(jobs.checkpoint, "model"),
         questions=asked,
-        frames=ask(jobs.frames, "dataset", "model", "shard"),
+        media=decoded,
         layers="<results>/discard_layers/{model}.json",
     output:
         ensure("<results>/pruning/{model}/{dataset}/{shard}.parquet", non_empty=True),
     log:
         "<logs>/pruning/{model}/{dataset}/{shard}.log",
+    priority: READING
     conda:
         "../envs/models.yaml"
     threads: of_model("threads")
@@ -79,10 +81,11 @@ rule pruning:
         shards=of_dataset("shards"),
         spans=ask(jobs.spans, "dataset"),
         seed=lookup("seed", within=config),
+        source=media_source,
         options=ask(jobs.pruning, "dataset"),
     shell:
         "python {input.script:q} --model {wildcards.model:q} {params.model} --threads {threads} --questions {input.questions:q}"
-        " --shard {wildcards.shard} --shards {params.shards} --frames {input.frames:q}"
+        " --shard {wildcards.shard} --shards {params.shards} {params.source}"
         " --layers {input.layers:q} --spans {params.spans:q} --seed {params.seed} {params.options}"
         " --out {output:q} 2>&1 | tee {log:q}"
 

@@ -13,6 +13,7 @@ rule reliance:
         ensure("<results>/reliance/{model}/{dataset}/{shard}.parquet", non_empty=True),
     log:
         "<logs>/reliance/{model}/{dataset}/{shard}.log",
+    priority: READING
     conda:
         "../envs/models.yaml"
     threads: of_model("threads")

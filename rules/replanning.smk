@@ -67,3 +67,20 @@ def listed(wildcards):
     """The list of the shard's media."""
     path = jobs.media_list(study, wildcards.dataset, wildcards.shard)
     return unless_settled(path, wildcards.dataset, wildcards.shard, "media")
+
+
+def decoded(wildcards):
+    """What a job that encodes reads: the shard's frames, or its list of media, if the study keeps no frames."""
+    if not study.keeps_frames:
+        return listed(wildcards)
+    return one_line(jobs.frames, study, wildcards.dataset, sampled_as(wildcards), wildcards.shard)
+
+
+def sampled_as(wildcards):
+    """The job's own sampling, or its model, which stands for the model's sampling."""
+    return wildcards.get("sampling", wildcards.get("model"))
+
+
+def media_source(wildcards):
+    """The options that say the same."""
+    return one_line(jobs.media_source, study, wildcards.dataset, sampled_as(wildcards), wildcards.shard)

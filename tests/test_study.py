@@ -171,7 +171,7 @@ def test_analyses_are_those_for_datasets_of_the_study():
 
 def test_attention_and_sufficiency_name_their_questions():
     assert MINIATURE.attended == ["mini-video", "mini-items"] and MINIATURE.kept_open == ["mini-video"]
-    assert MINIATURE.asked("attention", "mini-video") == {"first": 30} and MINIATURE.asked("attention", "mini-graded") is None
+    assert MINIATURE.asked("attention", "mini-video") == {"first": 15} and MINIATURE.asked("attention", "mini-graded") is None
     assert PAPER.asked("attention", "av_speakerbench") == {} and PAPER.asked("sufficiency", "av_speakerbench") == {"shards": 4}
     assert alone(ITEMS).kept_open == [] and not alone(ITEMS).attends_video and alone(CLIPS).attends_video
 
@@ -407,8 +407,27 @@ def test_media_are_sampled_as_configured():
     assert options(jobs.sampling(MINIATURE, "omni-56px"))["frames"] == "exact"
     tables = jobs.sampled(PAPER)
     assert len(tables) == 3 * 2 and len(tables["worldsense", "omni-default"]) == 16
-    assert tables["av_odyssey", "salmonn-61k"][3] == "results/paper/frames/av_odyssey/salmonn-61k/3.tsv"
+    assert tables["av_odyssey", "salmonn-61k"][3] == "results/paper/features/video-salmonn2-plus-3b/av_odyssey/3.tsv"
+    assert jobs.sampled(MINIATURE)["mini-items", "omni-56px"] == ["results/miniature/frames/mini-items/omni-56px/0.tsv"]
     assert ("mini-fresh", "omni-56px") in jobs.sampled(MINIATURE), "Table 4 reads it"
+
+
+def test_jobs_that_encode_read_frames_or_decode_their_shards_media():
+    told = options(jobs.media_source(MINIATURE, "mini-video", "tiny-omni", "0"))
+    assert told == {"frames": "results/miniature/frames/mini-video/omni-56px/0.safetensors"}
+    (text,) = shlex.split(jobs.media_source(PAPER, "worldsense", "qwen2.5-omni-7b", "3"))
+    told = options(text.removeprefix("--decode="))
+    assert told["media"] == "results/paper/media/worldsense/3.jsonl" and told["media-root"] == "results/paper/datasets/worldsense"
+    assert told["remedy"] == "run the same command again with --forcerun prepare_benchmark"
+    assert text.endswith(jobs.sampling(PAPER, "omni-default"))
+    assert jobs.sampling(PAPER, "omni-1fps") in jobs.media_source(PAPER, "worldsense", "omni-1fps", "3")
+
+
+def test_what_comes_last_has_features_of_its_own_where_none_are_kept():
+    assert jobs.features_again(MINIATURE, "tiny-omni", "mini-video", "0") == jobs.features(
+        MINIATURE, "tiny-omni", "mini-video", "figure_4", "0"
+    )
+    assert "/for_sufficiency/" in jobs.features_again(PAPER, "qwen2.5-omni-7b", "av_speakerbench", "0")
 
 
 def test_datasets_are_prepared_as_configured():
@@ -480,9 +499,10 @@ def test_pin_targets_are_the_studys_own():
 def test_the_estimate_knows_what_every_figure_needs():
     told = options(jobs.estimate(PAPER))
     settings, targets = json.loads(told["settings"]), json.loads(told["targets"])
-    assert set(settings["models"]) == set(PAPER.models) and settings["keep_features"] is False and settings["variants"] == 5
+    assert set(settings["models"]) == set(PAPER.models) and settings["variants"] == 5
+    assert settings["keep_frames"] is False and settings["keep_features"] is False
     assert settings["cuts"]["figure_4"]["av_speakerbench"] == PAPER.budgets("figure_4", "av_speakerbench")
-    assert settings["looks"]["sufficiency"]["av_speakerbench"] == {"shards": 4, "forwards": 3 + 3 * 7}
+    assert settings["looks"]["sufficiency"]["av_speakerbench"] == {"shards": 4, "forwards": 3 + 3 * 7, "again": True}
     assert settings["discards"]["ranked"] == 3 and settings["discards"]["kinds"]["items"] == [
         "question_text",
         "reference",

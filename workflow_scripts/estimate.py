@@ -1,4 +1,4 @@
-"""Print what a study will cost before anything starts: GPU-hours by figure and model, downloads and disk.
+"""Print what a study will cost before anything starts: GPU-hours by figure and model, downloads and the peak on disk.
 
     snakemake estimate --config study=paper
 
@@ -14,8 +14,8 @@ import math
 from pathlib import Path
 
 from avflow import cli
-from avflow.errors import InputError
 from avflow.tracing import costs
+from avflow.tracing.study_costs import StudyCosts
 
 FEW = "answers of the first shards"  # part of all answers
 
@@ -23,127 +23,6 @@ FEW = "answers of the first shards"  # part of all answers
 def rows_of(path) -> list[dict]:
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-class StudyCosts:
-    """A study of config.yaml, with the facts and rates that determine its costs."""
-
-    def __init__(self, settings: dict, shapes, facts, rates, correct: float):
-        self.settings, self.shapes, self.facts, self.rates, self.correct = settings, shapes, facts, rates, correct
-        for kind, known in (("models", shapes), ("datasets", facts)):
-            unknown = [name for name in settings[kind] if name not in known]
-            if unknown:
-                raise InputError(f"{unknown[0]} has no row in resources/published/{kind}.csv; add one to estimate its costs")
-
-    def media(self, model: str, dataset: str, other: str | None = None) -> list[costs.Medium]:
-        """The media of one question of a dataset: a clip; or four candidates and a reference, at average sizes.
-
-        other: a sampling in the place of the model's own.
-        """
-        facts, family = self.facts[dataset], self.settings["models"][model]["family"]
-        sampling = self.settings["sampling"][other or self.settings["models"][model]["sampling"]]
-        size = int(facts.width), int(facts.height)
-        if self.settings["datasets"][dataset]["setting"] == "av_video":
-            return [costs.medium(family, sampling, "video", facts.video_seconds, *size)]
-        picture = costs.medium(family, sampling, "image", 0, *size)
-        sound = costs.medium(family, sampling, "audio", facts.audio_seconds, *size)
-        return [picture] * 4 + [sound]  # image candidates, sound reference: the commoner and the longer direction
-
-    def spans(self, model: str, dataset: str, other: str | None = None):
-        setting, media = self.settings["datasets"][dataset]["setting"], self.media(model, dataset, other)
-        unions = self.settings["spans"][setting]
-        if setting == "av_video":
-            return costs.skeleton(setting, media[0], None, None, unions)
-        return costs.skeleton(setting, None, media[0], media[-1], unions)
-
-    def encoding(self, model: str, dataset: str, other: str | None = None) -> float:
-        """Seconds to encode all questions' media, without starts."""
-        facts, media = self.facts[dataset], self.media(model, dataset, other)
-        family = self.settings["models"][model]["family"]
-        alike = [m for m, shape in self.shapes.items() if self.settings["models"].get(m, {}).get("family") == family]
-        tokens, setting = sum(m.tokens for m in media), self.settings["datasets"][dataset]["setting"]
-        return facts.media / len(media) * self.rates.encode(alike, setting, tokens)
-
-    def answers(self, model: str, dataset: str, times: int = 1) -> float:
-        """Seconds to encode all questions' media and answer each question `times` times."""
-        forward = self.rates.forward(self.shapes[model], self.spans(model, dataset).length)
-        asked = times * self.facts[dataset].questions * forward
-        return self.encoding(model, dataset) + asked + self.starts(model, dataset, 2)
-
-    def frames(self, model: str, dataset: str) -> float:
-        """Bytes of a dataset's decoded frames in the model's sampling."""
-        media = self.media(model, dataset)
-        return self.facts[dataset].media / len(media) * sum(3 * m.frames * m.pixels for m in media)
-
-    def starts(self, model: str, dataset: str, jobs: int) -> float:
-        return jobs * self.settings["datasets"][dataset]["shards"] * self.rates.start(model)
-
-    def cuts(self, model: str, dataset: str, budgets: list[dict], other: str | None = None) -> tuple[float, float]:
-        """Seconds and rows of an analysis's knockouts in a dataset. Budgets after the first add only their controls.
-
-        Budgets with `tasks` ask for tasks outside the questions for interventions, which are taken to be of the same size.
-        """
-        facts, shape, seconds, rows = self.facts[dataset], self.shapes[model], 0.0, 0.0
-        spans, width = self.spans(model, dataset, other), self.settings["models"][model]["window"]
-        for i, budget in enumerate(budgets):
-            asked = budget.get("questions", "correct")
-            number = facts.knockout_questions * {"all": 1, "wrong": 1 - self.correct}.get(asked, self.correct)
-            tasks = len(budget["tasks"]) if "tasks" in budget else facts.knockout_tasks
-            number *= tasks / facts.knockout_tasks
-            for most in (asked, budget.get("first")):
-                if isinstance(most, int):
-                    number = min(number, most * tasks)
-            ideal, count = costs.sweep(spans, shape.layers, [budget], width)
-            if i:
-                base, real = costs.sweep(spans, shape.layers, [{**budget, "controls": {}}], width)
-                ideal, count = ideal - base, count - real
-            seconds += number * self.rates.knockouts(shape, spans.length, ideal, count)
-            rows += number * count
-        return seconds + self.starts(model, dataset, 1), rows
-
-    def open_choices(self, model: str, dataset: str) -> float:
-        """Seconds of the knockouts of all choices that the paper leaves open, with media in another sampling encoded anew."""
-        seconds, (share, jobs) = 0.0, self.settings["open_choices"][model][dataset]
-        for job in jobs:
-            other, start = job["sampling"], self.starts(model, dataset, 1)
-            cut = [self.cuts(model, dataset, [budget], other)[0] - start for budget in job["budgets"]]
-            seconds += start + sum(cut)
-            seconds += self.encoding(model, dataset, other) + start if other else 0.0
-        return share * seconds
-
-    def first_answers(self, model: str, dataset: str) -> float:
-        """Seconds of features and answers in those shards of a dataset in which the choices are shown."""
-        return self.settings["open_choices"][model][dataset][0] * self.answers(model, dataset)
-
-    def discards(self, model: str, dataset: str) -> float:
-        """Seconds of discarding after every layer in a dataset; 0 if it is not swept."""
-        asked, facts, shape = self.settings["discards"], self.facts[dataset], self.shapes[model]
-        if dataset not in asked["swept"]:
-            return 0.0
-        spans, first = self.spans(model, dataset), asked["sweep"].get("first", facts.knockout_questions)
-        kinds = asked["kinds"][self.settings["datasets"][dataset]["setting"]]
-        ideal, count = costs.discards(spans, shape.layers, kinds, asked["random"], asked["sweep"]["stride"])
-        number = min(facts.knockout_questions, first * facts.knockout_tasks)
-        return number * self.rates.knockouts(shape, spans.length, ideal, count) + self.starts(model, dataset, 1)
-
-    def table_4(self, model: str, dataset: str) -> float:
-        """Seconds of Table 4's forwards in a dataset, with its media encoded once more."""
-        asked = self.settings["discards"]
-        if dataset not in asked["tried"]:
-            return 0.0
-        kinds = asked["kinds"][self.settings["datasets"][dataset]["setting"]]
-        share = self.facts[dataset].table_4_questions / self.facts[dataset].questions
-        starts = self.starts(model, dataset, 2)
-        return share * (self.answers(model, dataset, 3 + len(kinds) + asked["random"] + asked["ranked"]) - starts) + starts / 2
-
-    def looks(self, model: str, dataset: str, budget: dict) -> float:
-        """Seconds of a budget's full forwards: `forwards` per question. `first`: only the first n questions of every task."""
-        facts = self.facts[dataset]
-        shards = self.settings["datasets"][dataset]["shards"]
-        number = min(facts.questions, budget["first"] * facts.knockout_tasks) if "first" in budget else facts.questions
-        number *= min(1, budget.get("shards", shards) / shards)
-        forward = self.rates.forward(self.shapes[model], self.spans(model, dataset).length)
-        return number * budget["forwards"] * forward + self.starts(model, dataset, 1)
 
 
 def hours(seconds: float) -> str:
@@ -167,13 +46,13 @@ def datasets_of(study: StudyCosts, needs: dict) -> list[str]:
 
 
 def gpu_table(study: StudyCosts, targets: dict[str, dict], pins: Path) -> list[list[str]]:
-    """One line per target: GPU-hours of each model from nothing, then downloads and kept frames.
+    """One line per target: GPU-hours of each model from nothing, then downloads.
 
     Work that targets share counts in each of them, and once in the last line. ">" means that a size is a lower bound, because a
     download is not pinned.
     """
     models, once, everything = list(study.settings["models"]), {}, []
-    table = [["target", *models, "download", "frames"]]
+    table = [["target", *models, "download"]]
 
     def seconds_of_cuts(*of):
         return study.cuts(*of)[0]
@@ -183,9 +62,7 @@ def gpu_table(study: StudyCosts, targets: dict[str, dict], pins: Path) -> list[l
         least = [2 * study.shapes[m].parameters for m in models] + [1e9 * study.facts[d].gigabytes for d in datasets]
         bytes_ = [b if math.isnan(a) else a for a, b in zip(known, least)]
         more = "> " if any(map(math.isnan, known)) else ""
-        samplings = {study.settings["models"][m]["sampling"]: m for m in models}
-        frames = sum(study.frames(m, d) for m in samplings.values() for d in datasets)
-        return [more + gigabytes(sum(b for b in bytes_ if not math.isnan(b)) / 1e9), gigabytes(frames / 1e9)]
+        return [more + gigabytes(sum(b for b in bytes_ if not math.isnan(b)) / 1e9)]
 
     for target, needs in targets.items():
         line, datasets = [], datasets_of(study, needs)
@@ -224,35 +101,41 @@ def pinned(folder: Path, name: str) -> float:
 
 
 def disk_table(study: StudyCosts, pins: Path) -> list[list[str]]:
-    """Sizes on disk: downloads, frames by sampling, features by model, and rows."""
-    table = [["on disk", "size", "how it is known"]]
+    """What lies on the disk when it is fullest: downloads, media in use, frames and features, and rows.
+
+    Frames and features that are not kept count with one shard, the largest, because a GPU finishes a shard before it begins
+    another. An unknown size counts as nothing, and ">" says so.
+    """
+    settings, facts, downloads, rest = study.settings, study.facts, [], []
     for model, shape in study.shapes.items():
-        if model in study.settings["models"]:
-            size, least = pinned(pins, model), 2 * shape.parameters
+        if model in settings["models"]:
+            size = pinned(pins, model)
             known = not math.isnan(size)
-            table.append([f"download {model}", gigabytes((size if known else least) / 1e9), "pinned" if known else "at least"])
-    for dataset in study.settings["datasets"]:
+            downloads.append((f"download {model}", size if known else 2 * shape.parameters, "pinned" if known else "at least"))
+    for dataset in settings["datasets"]:
         size = pinned(pins, dataset)
         known = not math.isnan(size)
-        size = size / 1e9 if known else study.facts[dataset].gigabytes
-        table.append([f"download {dataset}", gigabytes(size), "pinned" if known else "published"])
-        table.append([f"media of {dataset}", gigabytes(size), "at most: only media in use are unpacked"])
-    frames, features, rows = {}, {}, 0.0
-    for model, settings in study.settings["models"].items():
-        features[model] = 0.0
-        for dataset in study.settings["datasets"]:
-            media, facts = study.media(model, dataset), study.facts[dataset]
-            questions = facts.media / len(media)
-            frames[settings["sampling"], dataset] = study.frames(model, dataset)
-            features[model] += 2 * questions * sum(m.tokens for m in media) * study.shapes[model].hidden
-            budgets = [b[dataset] for b in study.settings["cuts"].values() if dataset in b]
-            rows += costs.ROW_BYTES * sum(study.cuts(model, dataset, b)[1] for b in budgets)
-    for name in sorted({sampling for sampling, _ in frames}):
-        size = sum(v for (sampling, _), v in frames.items() if sampling == name)
-        table.append([f"frames {name}", gigabytes(size / 1e9), "kept"])
-    kept = "kept" if study.settings["keep_features"] else "each shard's features are removed once used"
-    table += [[f"features {model}", gigabytes(size / 1e9), kept] for model, size in features.items()]
-    return [*table, ["rows of knockouts", gigabytes(rows / 1e9), "kept"]]
+        size = size if known else 1e9 * facts[dataset].gigabytes
+        downloads.append((f"download {dataset}", size, "pinned" if known else "published"))
+        rest.append((f"media of {dataset}", facts[dataset].in_use * size, f"unpacked: {facts[dataset].in_use:.0%} are in use"))
+    if settings["keep_frames"]:
+        frames = {(s["sampling"], d): study.frames(m, d) for m, s in settings["models"].items() for d in settings["datasets"]}
+        for name in sorted({sampling for sampling, _ in frames}):
+            rest.append((f"frames {name}", sum(v for (of, _), v in frames.items() if of == name), "kept"))
+    if settings["keep_features"]:
+        for model in settings["models"]:
+            rest.append((f"features {model}", sum(study.features(model, d) for d in settings["datasets"]), "kept"))
+    else:
+        model = max(settings["models"], key=study.largest_shard)
+        rest.append((f"features, one shard of {model}", study.largest_shard(model), "the largest; once for each GPU at work"))
+    cuts = [(m, d, b[d]) for m in settings["models"] for d in settings["datasets"] for b in settings["cuts"].values() if d in b]
+    rest.append(("rows of knockouts", costs.ROW_BYTES * sum(study.cuts(*cut)[1] for cut in cuts), "kept"))
+    known = lambda table: sum(size for _, size, _ in table if not math.isnan(size))  # noqa: E731
+    more = "> " if any(math.isnan(size) or how == "at least" for _, size, how in downloads) else ""
+    peak, loaded = known(downloads + rest), known(downloads)
+    table = [[name, gigabytes(size / 1e9), how] for name, size, how in downloads + rest]
+    last = ["peak, with one GPU", more + gigabytes(peak / 1e9), f"{peak / loaded:.2f} times the downloads"]
+    return [["on disk", "size", "how it is known"], *table, last]
 
 
 def text(table: list[list[str]]) -> str:

@@ -15,7 +15,8 @@ There is one row per question and setting. `discard` names the setting:
     FastV-k   all visual tokens but the share k that the last token attends to most (arXiv 2403.06764)
     VTW       all visual tokens after one layer (arXiv 2405.05803)
 
-All settings run through the same code. It removes rows and masks nothing. Media are encoded here, from decoded frames and sound.
+All settings run through the same code. It removes rows and masks nothing. Media are encoded here, from decoded frames and sound
+(--frames), or from files that are decoded here, too (--decode, with the options of preprocess_media.py).
 
 The first `timed` questions of every task and direction are timed on the device in use, in turns and after a warm-up: encoders,
 prompt and one generated token. All other times are NaN.
@@ -30,6 +31,7 @@ import torch
 from avflow import cli
 from avflow.errors import InputError
 from avflow.questions import first_of_tasks, read_questions
+from avflow.questions.decoded_media import DecodedMedia
 from avflow.storage import provenance
 from avflow.tracing import VISION, Discard, costs, discards, readout, row_schemas, shard_job, timing
 
@@ -111,7 +113,7 @@ def discard_all(model, question, media, arguments, timed: set) -> list[dict]:
 
 
 def main():
-    parser = shard_job.parser(__doc__, reads="frames")
+    parser = shard_job.parser(__doc__, reads="frames", decoder=DecodedMedia.of_options)
     parser.add_argument("--layers", type=cli.made_by("the rule discard_layers"), required=True, help="chosen layers, JSON")
     parser.add_argument("--tasks", nargs="+", default=["*"], help="patterns of the tasks to use")
     parser.add_argument("--first", type=int, help="use only the first n questions of every task")

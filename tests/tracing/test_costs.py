@@ -1,4 +1,7 @@
-"""Costs estimated before a run: token counts, rows and seconds agree with measured ones."""
+"""Costs estimated before a run: token counts, rows and seconds agree with measured ones.
+
+Also tests avflow.tracing.study_costs.
+"""
 
 import json
 import math
@@ -9,7 +12,8 @@ from conftest import ROOT, script
 
 from avflow.models.spans import Spans
 from avflow.tracing import costs
-from estimate import StudyCosts, rows_of
+from avflow.tracing.study_costs import StudyCosts
+from estimate import rows_of
 
 SWEEPS = json.loads((ROOT / "benchmarks/knockout.json").read_text())
 STAGES = json.loads((ROOT / "benchmarks/full_size.json").read_text())
@@ -118,7 +122,7 @@ def settings():
     return {
         **{"models": models, "datasets": {"av_speakerbench": config["datasets"]["av_speakerbench"]}, "cuts": cuts},
         **{"discards": {"swept": [], "tried": []}},
-        **{"sampling": SAMPLING, "spans": config["spans"], "keep_features": False, "variants": 5},
+        **{"sampling": SAMPLING, "spans": config["spans"], "keep_frames": False, "keep_features": False, "variants": 5},
     }
 
 
@@ -133,7 +137,6 @@ def test_half_the_correct_answers_cost_half_the_knockouts(settings):
     done = estimate(settings, {"fig4": {"cuts": ["figure_4"], "reliance": False}})
     line = next(line for line in done.stdout.splitlines() if line.startswith("fig4"))
     assert float(line.split()[1]) == pytest.approx((study(0.5).answers(*place) + half) / 3600, abs=0.051)
-    assert "features video-salmonn2-plus-7b" in done.stdout and "each shard's features are removed once used" in done.stdout
 
 
 def test_a_model_without_a_published_shape_is_named(settings):
@@ -186,6 +189,23 @@ def test_open_choices_cost_the_knockouts_of_their_share_of_shards_and_another_en
     last = next(line for line in done.stdout.splitlines() if line.startswith("all of them"))
     once = (study.answers(*place) + cut(budget) + study.open_choices(*place)) / 3600
     assert float(last.split()[3]) == pytest.approx(once, abs=0.051), "the answers of the first shards are among all answers"
+
+
+def test_the_disk_is_counted_at_its_fullest(settings):
+    facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
+    study, place = StudyCosts(settings, SHAPES, facts, RATES, 0.5), ("video-salmonn2-plus-7b", "av_speakerbench")
+    size = lambda line: float(line.split("  ")[-2].strip("> GB")) if "GB" in line else 0.0  # noqa: E731
+    lines = lambda: estimate(settings, {"fig4": {"cuts": [], "reliance": False}}).stdout.split("on disk")[1].splitlines()[1:]  # noqa: E731
+    (shard,) = (line for line in lines() if line.startswith("features, one shard of video-salmonn2-plus-7b"))
+    assert study.largest_shard(place[0]) == pytest.approx(study.features(*place) / 64)
+    assert size(shard) == pytest.approx(study.features(*place) / 64e9, abs=0.06)
+    (peak,) = (line for line in lines() if line.startswith("peak"))
+    assert peak.split("GB")[-1].strip() == "1.22 times the downloads", "27.8 GB of models, of the clips nothing is known"
+    settings |= {"keep_frames": True, "keep_features": True}
+    kept = [line.split("  ")[0] for line in lines()]
+    assert "frames omni-default" in kept and "features video-salmonn2-plus-7b" in kept
+    (more,) = (line for line in lines() if line.startswith("peak"))
+    assert "times" in more and float(more.split("GB")[-1].split()[0]) > 20
 
 
 def test_wrong_answers_are_those_that_are_not_correct(settings):

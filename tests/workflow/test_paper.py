@@ -122,7 +122,7 @@ def test_pins_hold_what_was_downloaded_and_features_are_gone(rehearsed):
             pin = json.loads((rehearsed / f"resources/pins/{name}.json").read_text())
             manifest = json.loads((rehearsed / f"downloads/{kind}/{name}/manifest.json").read_text())
             assert len(pin["revision"]) == 40 and pin["revision"] == manifest["revision"]
-    assert not list((rehearsed / "results/paper/features").rglob("*.safetensors")), "keep_features is false"
+    assert not list((rehearsed / "results/paper").rglob("*.safetensors")), "neither frames nor features are kept"
 
 
 def test_table_4_takes_the_papers_layers_and_numbers_for_the_model_that_has_them(rehearsed):
@@ -164,6 +164,7 @@ def test_the_whole_study_is_planned_for_all_four_models(tmp_path):
     jobs, shards = planned(run.stdout), sum(dataset["shards"] for dataset in few.values())
     assert jobs["evaluate"] == jobs["extract_features"] == 4 * shards
     first = min(4, few[STUDY["video"]]["shards"])  # of clips, in which other frames are an open choice
-    assert jobs["preprocess_media"] == 2 * shards + 2 * first and jobs["extract_features_in_another_sampling"] == 4 * first
+    assert "preprocess_media" not in jobs and jobs["extract_features_in_another_sampling"] == 4 * first
+    assert jobs["extract_features_again"] == jobs["sufficiency"] == 4 * first, "what waits for all knockouts"
     assert jobs["download_weights"] == 4 and jobs["download_dataset"] == 3
     assert all(jobs[name] == 1 for name in (*FIGURES, *MORE, "tab1", "tab2", "tab3"))

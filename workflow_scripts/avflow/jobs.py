@@ -53,15 +53,52 @@ def checkpoint(study: Study, model: str) -> list[str]:
 
 
 def frames(study: Study, dataset: str, name: str, shard: str) -> str:
-    """The shard of frames in the sampling that a model uses."""
-    return f"{study.paths['results']}/frames/{dataset}/{study.model(name)['sampling']}/{shard}.safetensors"
+    """A shard of frames. name: a sampling, or a model, for its own sampling."""
+    sampling = study.model(name)["sampling"] if name in study.models else name
+    return f"{study.paths['results']}/frames/{dataset}/{sampling}/{shard}.safetensors"
+
+
+def media_source(study: Study, dataset: str, name: str, shard: str) -> str:
+    """Options that say where an encoding job takes a shard's frames: from their file, or from the media, if no frames are kept.
+
+    name: as for `frames`.
+    """
+    if study.keeps_frames:
+        return as_options({"frames": frames(study, dataset, name, shard)})
+    sampling_ = study.model(name)["sampling"] if name in study.models else name
+    media = {"media": media_list(study, dataset, shard), "media_root": study.media_root(dataset)}
+    decode = f"{as_options({**media, 'remedy': remake_media(study, dataset)})} {sampling(study, sampling_)}"
+    return shlex.quote(f"--decode={decode}")
+
+
+def sampled_table(study: Study, dataset: str, name: str, shard: str) -> list[str]:
+    """The table of how a shard's media were sampled that a model's encoding job writes; none if a shard of frames has one."""
+    return [] if study.keeps_frames else [f"{study.paths['results']}/features/{name}/{dataset}/{shard}.tsv"]
 
 
 def sampled(study: Study) -> dict[tuple[str, str], list[str]]:
-    """(dataset, sampling) -> the tables of its shards that say how media were sampled."""
+    """(dataset, sampling) -> the tables of its shards that say how media were sampled.
+
+    Without frames on disk, the first model with a sampling makes its tables, for datasets that are encoded.
+    """
+    of = {study.model(m)["sampling"]: m for m in reversed(study.models)}
+    if not study.keeps_frames:
+        one = lambda d, m, n: sampled_table(study, d, m, n)[0]
+        return {(d, s): [one(d, m, n) for n in range(study.dataset(d)["shards"])] for d in study.datasets for s, m in of.items()}
     pairs = dict.fromkeys((d, study.model(m)["sampling"]) for d in [*study.datasets, *study.tried] for m in study.models)
     folder = f"{study.paths['results']}/frames"
     return {(d, name): [f"{folder}/{d}/{name}/{n}.tsv" for n in range(study.dataset(d)["shards"])] for d, name in pairs}
+
+
+def sampled_media(study: Study) -> str:
+    """Which sampling each model's tables are of."""
+    return as_options({"samplings": {name: study.model(name)["sampling"] for name in study.models}})
+
+
+def features_again(study: Study, name: str, dataset: str, shard: str) -> str:
+    """The encoder outputs that `sufficiency` reads. It waits for all knockouts, so if no features are kept, it has its own."""
+    again = "" if study.keeps_features else "for_sufficiency/"
+    return f"{study.paths['results']}/features/{name}/{dataset}/{again}{shard}.safetensors"
 
 
 def features(study: Study, name: str, dataset: str, analysis: str, shard: str) -> str:
@@ -311,12 +348,15 @@ def estimate(study: Study) -> str:
         part: {dataset: {**study.asked(part, dataset), "forwards": forwards[part]} for dataset in datasets}
         for part, datasets in asked.items()
     }
+    if not study.keeps_features:
+        looks["sufficiency"] = {dataset: {**budget, "again": True} for dataset, budget in looks["sufficiency"].items()}
     settings = {
         "models": {name: study.model(name) for name in study.models},
         "datasets": {name: study.dataset(name) for name in study.datasets},
         "sampling": config["sampling"],
         "spans": config["spans"],
         "cuts": cuts,
+        "keep_frames": study.keeps_frames,
         "keep_features": study.keeps_features,
         "variants": 4 + config["reliance"]["shuffles"],
         "discards": discards,

@@ -95,6 +95,10 @@ class Study:
         return {name: self.model(name)["window"] for name in self.models}
 
     @property
+    def keeps_frames(self) -> bool:
+        return self.chosen.get("keep_frames", True)
+
+    @property
     def keeps_features(self) -> bool:
         return self.chosen.get("keep_features", True)
 

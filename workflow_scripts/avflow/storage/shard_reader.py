@@ -54,6 +54,9 @@ class FeatureStore:
                 raise InputError(self._damaged(f"the checksum of {key} is wrong"))
         return self.file.get_tensor(key)
 
+    def follow(self, questions) -> None:
+        """Questions that `of` will be asked, in order. A file needs no preparation."""
+
     def of(self, question) -> dict[str, dict]:
         """media_id -> {name: tensor}, for every medium of a `Question`. Raises InputError if the shard lacks one."""
         missing = [m.media_id for m in question.media if m.media_id not in self.names]

@@ -21,10 +21,11 @@ LEFT_OUT = "left out"  # the name under which the questions that a model cannot 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pyarrow")
 
 
-def parser(description: str, reads: str = "features") -> argparse.ArgumentParser:
+def parser(description: str, reads: str = "features", decoder=None) -> argparse.ArgumentParser:
     """The options of a script that asks a model one shard of questions.
 
-    reads: "features" (encoder outputs), or "frames" if the script runs the encoders itself.
+    reads: "features" (encoder outputs), or "frames" if the script runs the encoders itself. decoder: makes a `DecodedMedia` from
+    a text, for scripts that may decode frames themselves; others do not depend on the code that decodes.
     """
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     model_arguments(made)
@@ -33,7 +34,11 @@ def parser(description: str, reads: str = "features") -> argparse.ArgumentParser
     made.add_argument("--questions", type=questions, required=True, help="JSON Lines")
     what = {"features": "encoder outputs", "frames": "frames and sound"}[reads]
     rule = cli.made_by("the rule " + {"features": "extract_features", "frames": "preprocess_media"}[reads])
-    made.add_argument(f"--{reads}", dest="features", type=rule, required=True, help=f"{what} of this shard, safetensors")
+    source = made.add_mutually_exclusive_group(required=True)
+    source.add_argument(f"--{reads}", dest="features", type=rule, help=f"{what} of this shard, safetensors")
+    if decoder:
+        decode = "instead: options of preprocess_media.py, as one text; media are decoded here"
+        source.add_argument("--decode", dest="features", type=decoder, help=decode)
     made.add_argument("--shard", type=int, default=0)
     made.add_argument("--shards", type=int, default=1)
     made.add_argument("--spans", type=json.loads, default={}, help="unions by setting, JSON")
@@ -54,6 +59,14 @@ def remember_model(partial: partial_rows.PartialRows, model) -> None:
     for name, fact in (("device", device), ("layers", len(model.decoder.layers))):
         if partial.recall(name) != fact:
             partial.remember(name, fact)
+
+
+def _store(arguments):
+    """What the questions' media are read from: a file, or what `decoder` made."""
+    if isinstance(arguments.features, Path):
+        return FeatureStore(arguments.features)
+    arguments.features.threads = max(1, arguments.threads)
+    return arguments.features
 
 
 def _remembered(partial: partial_rows.PartialRows, asked: dict | None) -> dict[str, str]:
@@ -123,7 +136,7 @@ def run(
     began = time.time()
     if not Path(arguments.checkpoint).is_dir():
         raise InputError(f"{arguments.checkpoint} does not exist; {manifest.remedy('download_weights', arguments.checkpoint)}")
-    store = FeatureStore(arguments.features)
+    store = _store(arguments)
     of_shard = read_questions(arguments.questions, arguments.shard, arguments.shards)
     questions = choose(of_shard)
     header = {
@@ -158,7 +171,9 @@ def run(
         what = f"{Path(script).stem} {arguments.model} {arguments.questions.stem} {arguments.shard}"
         progress = cli.Progress(what, len(questions), finished)
         ask = work if together else one_by_one(work)
-        for group in _groups(waiting, together):
+        groups = _groups(waiting, together)
+        store.follow([question for group in groups for question in group])
+        for group in groups:
             model, _ = loaded(group[0])
             with gpu_memory.holding(f"question {group[0].question_id} of {arguments.questions}"):
                 found = gpu_memory.halving(lambda some, m=model: ask(m, [(q, store.of(q)) for q in some], partial), group)

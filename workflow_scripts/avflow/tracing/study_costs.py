@@ -1,0 +1,139 @@
+"""What a study costs: seconds and bytes of every part of it, from published facts and measured rates (`costs`)."""
+
+from ..errors import InputError
+from . import costs
+
+
+class StudyCosts:
+    """A study of config.yaml, with the facts and rates that determine its costs."""
+
+    def __init__(self, settings: dict, shapes, facts, rates, correct: float):
+        self.settings, self.shapes, self.facts, self.rates, self.correct = settings, shapes, facts, rates, correct
+        for kind, known in (("models", shapes), ("datasets", facts)):
+            unknown = [name for name in settings[kind] if name not in known]
+            if unknown:
+                raise InputError(f"{unknown[0]} has no row in resources/published/{kind}.csv; add one to estimate its costs")
+
+    def media(self, model: str, dataset: str, other: str | None = None) -> list[costs.Medium]:
+        """The media of one question of a dataset: a clip; or four candidates and a reference, at average sizes.
+
+        other: a sampling in the place of the model's own.
+        """
+        facts, family = self.facts[dataset], self.settings["models"][model]["family"]
+        sampling = self.settings["sampling"][other or self.settings["models"][model]["sampling"]]
+        size = int(facts.width), int(facts.height)
+        if self.settings["datasets"][dataset]["setting"] == "av_video":
+            return [costs.medium(family, sampling, "video", facts.video_seconds, *size)]
+        picture = costs.medium(family, sampling, "image", 0, *size)
+        sound = costs.medium(family, sampling, "audio", facts.audio_seconds, *size)
+        return [picture] * 4 + [sound]  # image candidates, sound reference: the commoner and the longer direction
+
+    def spans(self, model: str, dataset: str, other: str | None = None):
+        setting, media = self.settings["datasets"][dataset]["setting"], self.media(model, dataset, other)
+        unions = self.settings["spans"][setting]
+        if setting == "av_video":
+            return costs.skeleton(setting, media[0], None, None, unions)
+        return costs.skeleton(setting, None, media[0], media[-1], unions)
+
+    def encoding(self, model: str, dataset: str, other: str | None = None) -> float:
+        """Seconds to encode all questions' media, without starts."""
+        facts, media = self.facts[dataset], self.media(model, dataset, other)
+        family = self.settings["models"][model]["family"]
+        alike = [m for m, shape in self.shapes.items() if self.settings["models"].get(m, {}).get("family") == family]
+        tokens, setting = sum(m.tokens for m in media), self.settings["datasets"][dataset]["setting"]
+        return facts.media / len(media) * self.rates.encode(alike, setting, tokens)
+
+    def answers(self, model: str, dataset: str, times: int = 1) -> float:
+        """Seconds to encode all questions' media and answer each question `times` times."""
+        forward = self.rates.forward(self.shapes[model], self.spans(model, dataset).length)
+        asked = times * self.facts[dataset].questions * forward
+        return self.encoding(model, dataset) + asked + self.starts(model, dataset, 2)
+
+    def frames(self, model: str, dataset: str) -> float:
+        """Bytes of a dataset's decoded frames in the model's sampling."""
+        media = self.media(model, dataset)
+        return self.facts[dataset].media / len(media) * sum(3 * m.frames * m.pixels for m in media)
+
+    def features(self, model: str, dataset: str) -> float:
+        """Bytes of a dataset's encoder outputs, in bf16."""
+        media = self.media(model, dataset)
+        return 2 * self.facts[dataset].media / len(media) * sum(m.tokens for m in media) * self.shapes[model].hidden
+
+    def largest_shard(self, model: str) -> float:
+        """Bytes of encoder outputs in a model's largest shard."""
+        datasets = self.settings["datasets"]
+        return max(self.features(model, name) / dataset["shards"] for name, dataset in datasets.items())
+
+    def starts(self, model: str, dataset: str, jobs: int) -> float:
+        return jobs * self.settings["datasets"][dataset]["shards"] * self.rates.start(model)
+
+    def cuts(self, model: str, dataset: str, budgets: list[dict], other: str | None = None) -> tuple[float, float]:
+        """Seconds and rows of an analysis's knockouts in a dataset. Budgets after the first add only their controls.
+
+        Budgets with `tasks` ask for tasks outside the questions for interventions, which are taken to be of the same size.
+        """
+        facts, shape, seconds, rows = self.facts[dataset], self.shapes[model], 0.0, 0.0
+        spans, width = self.spans(model, dataset, other), self.settings["models"][model]["window"]
+        for i, budget in enumerate(budgets):
+            asked = budget.get("questions", "correct")
+            number = facts.knockout_questions * {"all": 1, "wrong": 1 - self.correct}.get(asked, self.correct)
+            tasks = len(budget["tasks"]) if "tasks" in budget else facts.knockout_tasks
+            number *= tasks / facts.knockout_tasks
+            for most in (asked, budget.get("first")):
+                if isinstance(most, int):
+                    number = min(number, most * tasks)
+            ideal, count = costs.sweep(spans, shape.layers, [budget], width)
+            if i:
+                base, real = costs.sweep(spans, shape.layers, [{**budget, "controls": {}}], width)
+                ideal, count = ideal - base, count - real
+            seconds += number * self.rates.knockouts(shape, spans.length, ideal, count)
+            rows += number * count
+        return seconds + self.starts(model, dataset, 1), rows
+
+    def open_choices(self, model: str, dataset: str) -> float:
+        """Seconds of the knockouts of all choices that the paper leaves open, with media in another sampling encoded anew."""
+        seconds, (share, jobs) = 0.0, self.settings["open_choices"][model][dataset]
+        for job in jobs:
+            other, start = job["sampling"], self.starts(model, dataset, 1)
+            cut = [self.cuts(model, dataset, [budget], other)[0] - start for budget in job["budgets"]]
+            seconds += start + sum(cut)
+            seconds += self.encoding(model, dataset, other) + start if other else 0.0
+        return share * seconds
+
+    def first_answers(self, model: str, dataset: str) -> float:
+        """Seconds of features and answers in those shards of a dataset in which the choices are shown."""
+        return self.settings["open_choices"][model][dataset][0] * self.answers(model, dataset)
+
+    def discards(self, model: str, dataset: str) -> float:
+        """Seconds of discarding after every layer in a dataset; 0 if it is not swept."""
+        asked, facts, shape = self.settings["discards"], self.facts[dataset], self.shapes[model]
+        if dataset not in asked["swept"]:
+            return 0.0
+        spans, first = self.spans(model, dataset), asked["sweep"].get("first", facts.knockout_questions)
+        kinds = asked["kinds"][self.settings["datasets"][dataset]["setting"]]
+        ideal, count = costs.discards(spans, shape.layers, kinds, asked["random"], asked["sweep"]["stride"])
+        number = min(facts.knockout_questions, first * facts.knockout_tasks)
+        return number * self.rates.knockouts(shape, spans.length, ideal, count) + self.starts(model, dataset, 1)
+
+    def table_4(self, model: str, dataset: str) -> float:
+        """Seconds of Table 4's forwards in a dataset, with its media encoded once more."""
+        asked = self.settings["discards"]
+        if dataset not in asked["tried"]:
+            return 0.0
+        kinds = asked["kinds"][self.settings["datasets"][dataset]["setting"]]
+        share = self.facts[dataset].table_4_questions / self.facts[dataset].questions
+        starts = self.starts(model, dataset, 2)
+        return share * (self.answers(model, dataset, 3 + len(kinds) + asked["random"] + asked["ranked"]) - starts) + starts / 2
+
+    def looks(self, model: str, dataset: str, budget: dict) -> float:
+        """Seconds of a budget's full forwards: `forwards` per question. `first`: only the first n questions of every task.
+
+        `again`: the media are encoded for it once more.
+        """
+        facts = self.facts[dataset]
+        shards = self.settings["datasets"][dataset]["shards"]
+        share = min(1, budget.get("shards", shards) / shards)
+        number = min(facts.questions, budget["first"] * facts.knockout_tasks) if "first" in budget else facts.questions
+        forward = self.rates.forward(self.shapes[model], self.spans(model, dataset).length)
+        encoded = self.encoding(model, dataset) + self.starts(model, dataset, 1) if budget.get("again") else 0.0
+        return share * (number * budget["forwards"] * forward + encoded) + self.starts(model, dataset, 1)
