@@ -396,6 +396,7 @@ def main():
         return
     device = "cuda" if torch.cuda.is_available() else "cpu"
     facts = {"device": torch.cuda.get_device_name() if device == "cuda" else "cpu", "torch": torch.__version__}
+    facts["encoders"] = "joined" if device == "cuda" else "segments"  # see segment_attention
     found = []
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)

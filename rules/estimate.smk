@@ -10,6 +10,8 @@ rule estimate:
         datasets="<repo>resources/published/datasets.csv",
         sweeps="<repo>benchmarks/knockout.json",
         stages="<repo>benchmarks/full_size.json",
+        fitted="<repo>benchmarks/stages.json",
+        encoders="<repo>benchmarks/encoders.json",
     log:
         "<logs>/estimate.log",
     localrule: True
@@ -20,4 +22,4 @@ rule estimate:
         pins=study.found("resources/pins"),
     shell:
         "python {input.script:q} {params.options} --models {input.models:q} --datasets {input.datasets:q}"
-        " --sweeps {input.sweeps:q} --stages {input.stages:q} --pins {params.pins:q} 2>&1 | tee {log:q}"
+        " --sweeps {input.sweeps:q} --stages {input.stages:q} --fitted {input.fitted:q} --encoders {input.encoders:q} --pins {params.pins:q} 2>&1 | tee {log:q}"

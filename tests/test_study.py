@@ -503,6 +503,8 @@ def test_the_estimate_knows_what_every_figure_needs():
     assert settings["keep_frames"] is False and settings["keep_features"] is False
     assert settings["cuts"]["figure_4"]["av_speakerbench"] == PAPER.budgets("figure_4", "av_speakerbench")
     assert settings["looks"]["sufficiency"]["av_speakerbench"] == {"shards": 4, "forwards": 3 + 3 * 7, "again": True}
+    assert settings["looks"]["attention"]["av_odyssey"] == {"first": 30, "forwards": 1, "maps": 1}
+    assert settings["discards"]["timed"]["av_speakerbench"] == [5 * 5, 20]
     assert settings["discards"]["ranked"] == 3 and settings["discards"]["kinds"]["items"] == [
         "question_text",
         "reference",

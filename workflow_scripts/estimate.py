@@ -4,7 +4,8 @@
 
 Counts come from resources/published. Sizes come from the pins; without a pin, from the published size of a dataset, or from the
 parameters of a model. Tokens follow from the sampling. Seconds were measured on one GPU by benchmarks/knockout.py and
-benchmarks/full_size.py.
+benchmarks/full_size.py, and the gain of encoders in one kernel by benchmarks/encoders.py; benchmarks/stages.py holds predictions
+against measurements.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from avflow import cli
 from avflow.tracing import costs
+from avflow.tracing.rates import Rates
 from avflow.tracing.study_costs import StudyCosts
 
 FEW = "answers of the first shards"  # part of all answers
@@ -74,9 +76,10 @@ def gpu_table(study: StudyCosts, targets: dict[str, dict], pins: Path) -> list[l
                     work["open choices", dataset] = study.open_choices, model, dataset
                     work[FEW, dataset] = study.first_answers, model, dataset
                     continue
-                work["answers", dataset] = study.answers, model, dataset  # every figure needs features and answers
+                work["features", dataset] = study.encoded, model, dataset  # every figure needs features and answers
+                work["answers", dataset] = study.answered, model, dataset
                 if needs["reliance"]:
-                    work["reliance", dataset] = study.answers, model, dataset, study.settings["variants"]
+                    work["reliance", dataset] = study.relied, model, dataset, study.settings["variants"]
                 for name in needs.get("discards", []):
                     work[name, dataset] = getattr(study, name), model, dataset
                 for name in needs.get("looks", []):
@@ -155,6 +158,8 @@ def main():
     parser.add_argument("--datasets", type=Path, required=True, help="csv of the datasets' sizes")
     parser.add_argument("--sweeps", type=Path, required=True, help="measured sweeps, JSON")
     parser.add_argument("--stages", type=Path, required=True, help="measured stages, JSON")
+    parser.add_argument("--fitted", type=Path, required=True, help="rates that are fitted to the stages, JSON")
+    parser.add_argument("--encoders", type=Path, required=True, help="measured encoders, JSON")
     parser.add_argument("--pins", type=Path, required=True, help="folder of the pins")
     parser.add_argument("--correct", type=float, default=0.5, help="assumed share of correctly answered questions")
     arguments = parser.parse_args()
@@ -162,7 +167,10 @@ def main():
         print("All models of this study run on the CPU: no GPU-hours, no downloads. Run: snakemake --cores all")
         return
     shapes, facts = costs.shapes_of(rows_of(arguments.models)), costs.facts_of(rows_of(arguments.datasets))
-    rates = costs.Rates(json.loads(arguments.sweeps.read_text()), json.loads(arguments.stages.read_text()), shapes)
+    sweeps, stages, fitted, encoders = (
+        json.loads(path.read_text()) for path in (arguments.sweeps, arguments.stages, arguments.fitted, arguments.encoders)
+    )
+    rates = Rates(sweeps, stages, shapes, fitted["fitted"], encoders)
     study = StudyCosts(arguments.settings, shapes, facts, rates, arguments.correct)
     print(
         f"GPU-hours of each figure from nothing, with features and answers, on one {rates.device}.\n"

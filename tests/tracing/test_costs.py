@@ -12,6 +12,7 @@ from conftest import ROOT, script
 
 from avflow.models.spans import Spans
 from avflow.tracing import costs
+from avflow.tracing.rates import Rates
 from avflow.tracing.study_costs import StudyCosts
 from estimate import rows_of
 
@@ -19,7 +20,9 @@ SWEEPS = json.loads((ROOT / "benchmarks/knockout.json").read_text())
 STAGES = json.loads((ROOT / "benchmarks/full_size.json").read_text())
 SHAPES = costs.shapes_of(rows_of(ROOT / "resources/published/models.csv"))
 SAMPLING = yaml.safe_load((ROOT / "config.yaml").read_text())["sampling"]
-RATES = costs.Rates(SWEEPS, STAGES, SHAPES)
+FITTED = json.loads((ROOT / "benchmarks/stages.json").read_text())["fitted"]
+ENCODERS = json.loads((ROOT / "benchmarks/encoders.json").read_text())
+RATES = Rates(SWEEPS, STAGES, SHAPES, FITTED, ENCODERS)
 
 
 @pytest.mark.parametrize("case", STAGES, ids=lambda case: case["model"])
@@ -110,6 +113,7 @@ def estimate(settings, targets, *more, check=True):
         *("--settings", json.dumps(settings), "--targets", json.dumps(targets)),
         *("--models", "resources/published/models.csv", "--datasets", "resources/published/datasets.csv"),
         *("--sweeps", "benchmarks/knockout.json", "--stages", "benchmarks/full_size.json", "--pins", "resources/pins"),
+        *("--fitted", "benchmarks/stages.json", "--encoders", "benchmarks/encoders.json"),
     ]
     return script("estimate", *options, *more, check=check)
 
@@ -130,13 +134,15 @@ def test_half_the_correct_answers_cost_half_the_knockouts(settings):
     facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
     study = lambda correct: StudyCosts(settings, SHAPES, facts, RATES, correct)
     (budget,), place = settings["cuts"]["figure_4"]["av_speakerbench"], ("qwen2.5-omni-3b", "av_speakerbench")
-    starts = study(0).starts(*place, 1)
+    starts = study(1).cuts(*place, [])[0]
     whole, half, none = (study(correct).cuts(*place, [budget])[0] for correct in (1, 0.5, 0))
     assert none == starts > 0 and whole - starts == pytest.approx(2 * (half - starts)) and half > starts
     assert study(0.5).cuts(*place, [{**budget, "questions": 10}])[1] == pytest.approx(10 * 9 * 36), "ten of each of nine tasks"
     done = estimate(settings, {"fig4": {"cuts": ["figure_4"], "reliance": False}})
     line = next(line for line in done.stdout.splitlines() if line.startswith("fig4"))
-    assert float(line.split()[1]) == pytest.approx((study(0.5).answers(*place) + half) / 3600, abs=0.051)
+    assert float(line.split()[1]) == pytest.approx(
+        (study(0.5).encoded(*place) + study(0.5).answered(*place) + half) / 3600, abs=0.051
+    )
 
 
 def test_a_model_without_a_published_shape_is_named(settings):
@@ -155,10 +161,15 @@ def test_facts_that_are_not_known_stay_unknown():
 def test_attention_costs_one_forward_a_question_and_shards_share_it_out(settings):
     facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
     study, place = StudyCosts(settings, SHAPES, facts, RATES, 0.5), ("qwen2.5-omni-3b", "av_speakerbench")
-    starts, forward = study.starts(*place, 1), RATES.forward(SHAPES["qwen2.5-omni-3b"], study.spans(*place).length)
-    looks = lambda **budget: (study.looks(*place, budget) - starts) / forward
+    starts, forward = study.starts(*place, "evaluate"), RATES.forward(SHAPES["qwen2.5-omni-3b"], study.spans(*place).length)
+    looks = lambda share=1, **budget: (study.looks(*place, budget) - share * starts) / forward
     assert looks(forwards=1) == pytest.approx(3212) and looks(forwards=3, first=2) == pytest.approx(3 * 2 * 9)
-    assert looks(forwards=2, shards=4) == pytest.approx(2 * 3212 * 4 / 64)
+    assert looks(4 / 64, forwards=2, shards=4) == pytest.approx(2 * 3212 * 4 / 64)
+    again = study.looks(*place, {"forwards": 2, "shards": 4, "again": True}) - study.looks(*place, {"forwards": 2, "shards": 4})
+    assert again == pytest.approx(study.encoded(*place) * 4 / 64), "their media are encoded once more"
+    each, maps = RATES.attention(SHAPES["qwen2.5-omni-3b"], study.spans(*place).length)
+    read = study.looks(*place, {"forwards": 1, "maps": 1}) - study.starts(*place, "attention")
+    assert read == pytest.approx(3212 * each + 9 * maps) and maps > 10 * each
 
 
 def test_open_choices_cost_the_knockouts_of_their_share_of_shards_and_another_encoding(settings):
@@ -168,12 +179,13 @@ def test_open_choices_cost_the_knockouts_of_their_share_of_shards_and_another_en
     jobs = [{"budgets": [budget, wide], "sampling": None}, {"budgets": [budget], "sampling": "omni-1fps"}]
     settings["open_choices"] = {name: {dataset: (1 / 16, jobs)}}
     study = StudyCosts(settings, SHAPES, facts, RATES, 0.5)
-    start, cut = study.starts(*place, 1), lambda of, other=None: study.cuts(*place, [of], other)[0]
+    bare = lambda other=None: study.cuts(*place, [], other)[0]
+    cut = lambda of, other=None: study.cuts(*place, [of], other)[0]
     assert study.encoding(*place, "omni-1fps") < 0.8 * study.encoding(*place), "half the frames, and as much sound"
     assert cut(budget, "omni-1fps") < 0.8 * cut(budget)
-    whole = cut(budget) + cut(wide) - start + cut(budget, "omni-1fps") + study.encoding(*place, "omni-1fps") + start
+    whole = cut(budget) + cut(wide) - bare() + cut(budget, "omni-1fps") + study.encoded(*place, "omni-1fps")
     assert study.open_choices(*place) == pytest.approx(whole / 16)
-    assert study.first_answers(*place) == pytest.approx(study.answers(*place) / 16)
+    assert study.first_answers(*place) == pytest.approx((study.encoded(*place) + study.answered(*place)) / 16)
     more = study.cuts(*place, [{**budget, "tasks": ["bird", "transportation", "animal"]}])[1]
     assert more == pytest.approx(study.cuts(*place, [budget])[1] * 3 / 9), "three tasks outside the nine of interventions"
     settings["models"] = {name: settings["models"][name]}
@@ -187,7 +199,7 @@ def test_open_choices_cost_the_knockouts_of_their_share_of_shards_and_another_en
     }
     done = estimate(settings, both)
     last = next(line for line in done.stdout.splitlines() if line.startswith("all of them"))
-    once = (study.answers(*place) + cut(budget) + study.open_choices(*place)) / 3600
+    once = (study.encoded(*place) + study.answered(*place) + cut(budget) + study.open_choices(*place)) / 3600
     assert float(last.split()[3]) == pytest.approx(once, abs=0.051), "the answers of the first shards are among all answers"
 
 

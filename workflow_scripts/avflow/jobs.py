@@ -341,6 +341,7 @@ def estimate(study: Study) -> str:
     discards = {key: config["pruning"][key] for key in ("random", "sweep")} | {"swept": study.swept, "tried": study.tried}
     discards["kinds"] = {of: [kind["tokens"] for kind in kinds.values()] for of, kinds in config["pruning"]["kinds"].items()}
     discards["ranked"] = len(config["pruning"]["fastv"]["keep"])
+    discards["timed"] = {name: _timed(study, name) for name in study.tried}
     kept_open = config["sufficiency"]
     forwards = {"attention": 1, "sufficiency": 3 + (1 + kept_open["draws"]) * len(kept_open["thresholds"])}
     asked = {"attention": study.attended, "sufficiency": study.kept_open}
@@ -348,6 +349,8 @@ def estimate(study: Study) -> str:
         part: {dataset: {**study.asked(part, dataset), "forwards": forwards[part]} for dataset in datasets}
         for part, datasets in asked.items()
     }
+    for budget in looks["attention"].values():
+        budget["maps"] = config["attention"]["maps"]
     if not study.keeps_features:
         looks["sufficiency"] = {dataset: {**budget, "again": True} for dataset, budget in looks["sufficiency"].items()}
     settings = {
@@ -364,6 +367,13 @@ def estimate(study: Study) -> str:
         "open_choices": {name: open_choices.counted(study, name) for name in study.models},
     }
     return as_options({"settings": settings, "targets": estimated_targets(study)})
+
+
+def _timed(study: Study, dataset: str) -> tuple[int, int]:
+    """How many questions of Table 4 are timed in a dataset, and how often."""
+    told, asked = study.dataset(dataset), study.config["pruning"]
+    tasks = sum(len(part.get(dataset, [])) for part in study.discards.values())
+    return tasks * told.get("timed_questions", asked["timed"]), told.get("timed_repeats", asked["repeats"])
 
 
 def estimated_targets(study: Study) -> dict[str, dict]:

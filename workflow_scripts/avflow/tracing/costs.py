@@ -1,12 +1,6 @@
-"""Estimate what tracing costs before it starts: tokens from the sampling of media, seconds from measurements.
+"""Count what tracing costs before it starts: tokens from the sampling of media, and rows and operations from tokens.
 
-One question's knockouts take this many seconds:
-
-    f * ideal * (seconds of one clean forward) + c * (number of knockouts)
-
-`ideal` is the number of rows that must be computed, in units of clean forwards. f and c are fitted to the sweeps of
-benchmarks/knockout.json, so estimates hold for the GPU named there. The time of a clean forward is its floating-point operations
-divided by the rate of the measured forward nearest in size.
+`rates` makes seconds of them. `ideal` is the number of rows that must be computed, in units of clean forwards.
 """
 
 import math
@@ -14,7 +8,6 @@ import random
 from dataclasses import dataclass
 from types import SimpleNamespace
 
-import numpy as np
 import torch
 
 from ..errors import InputError
@@ -197,53 +190,6 @@ def discards(spans: Spans, layers: int, kinds: list[str], draws: int, stride: in
             rows += draws * (spans.length - len(tokens)) * remaining  # random tokens begin near the start
             count += (1 + draws) * len(after)
     return 1 + rows / (spans.length * layers), count
-
-
-class Rates:
-    """Seconds from measurements: sweeps of benchmarks/knockout.json, stages of benchmarks/full_size.json. shapes: by model."""
-
-    def __init__(self, sweeps: list[dict], stages: list[dict], shapes: dict[str, Shape]):
-        by_size = {shape.size: shape for shape in shapes.values()}
-        sweeps = [case for case in sweeps if case["model"] in by_size]
-        if not sweeps:
-            raise InputError("benchmarks/knockout.json holds no model of a known size; run benchmarks/knockout.py")
-        self.device = sweeps[0]["device"]
-        self.clean = [(c["model"], flops(by_size[c["model"]], c["tokens"]), c["clean_ms"] / 1000) for c in sweeps]
-        terms = np.array([[c["clean_ms"] / 1000 * c["ideal"], c["interventions"]] for c in sweeps])
-        measured = np.array([c["rows_s"] for c in sweeps])
-        # Least squares of the relative error; neither part may be negative.
-        self.per_forward, self.per_knockout = np.clip(
-            np.linalg.lstsq(terms / measured[:, None], np.ones(len(sweeps)))[0], 0, None
-        )
-        self.stages = {case["model"]: case for case in stages}
-
-    def forward(self, shape: Shape, tokens: int) -> float:
-        """Seconds of one clean forward."""
-        wanted = flops(shape, tokens)
-        same = [c for c in self.clean if c[0] == shape.size] or self.clean
-        _, work, seconds = min(same, key=lambda c: abs(math.log(c[1] / wanted)))
-        return seconds * wanted / work
-
-    def knockouts(self, shape: Shape, tokens: int, ideal: float, count: int) -> float:
-        """Seconds of one question's knockouts."""
-        return self.per_forward * ideal * self.forward(shape, tokens) + self.per_knockout * count
-
-    def encode(self, family_models: list[str], setting: str, tokens: int) -> float:
-        """Seconds of one question's encoders, at the fastest rate measured in its family, as its encoders are of one size."""
-        found = []
-        for model in family_models:
-            case = self.stages.get(model)
-            if case and "failed" not in case["stages"][f"{setting}/features"]:
-                counted = case["tokens"][setting]
-                media = sum(counted.get(name, 0) for name in ("video", "audio", "candidates", "reference"))
-                found.append(case["stages"][f"{setting}/features"]["seconds"] / media)
-        if not found:
-            raise InputError(f"benchmarks/full_size.json holds none of {', '.join(family_models)}; run benchmarks/full_size.py")
-        return tokens * min(found)
-
-    def start(self, model: str) -> float:
-        """Seconds to load a model onto the GPU."""
-        return self.stages[model]["stages"]["load"]["seconds"]
 
 
 def shapes_of(rows) -> dict[str, Shape]:

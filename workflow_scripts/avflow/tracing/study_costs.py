@@ -41,13 +41,20 @@ class StudyCosts:
         family = self.settings["models"][model]["family"]
         alike = [m for m, shape in self.shapes.items() if self.settings["models"].get(m, {}).get("family") == family]
         tokens, setting = sum(m.tokens for m in media), self.settings["datasets"][dataset]["setting"]
-        return facts.media / len(media) * self.rates.encode(alike, setting, tokens)
+        return facts.media / len(media) * self.rates.encode(alike, family, setting, tokens)
 
-    def answers(self, model: str, dataset: str, times: int = 1) -> float:
-        """Seconds to encode all questions' media and answer each question `times` times."""
-        forward = self.rates.forward(self.shapes[model], self.spans(model, dataset).length)
-        asked = times * self.facts[dataset].questions * forward
-        return self.encoding(model, dataset) + asked + self.starts(model, dataset, 2)
+    def encoded(self, model: str, dataset: str, other: str | None = None) -> float:
+        """Seconds to encode all questions' media. other: a sampling in the place of the model's own."""
+        return self.encoding(model, dataset, other) + self.starts(model, dataset, "features")
+
+    def answered(self, model: str, dataset: str, times: int = 1) -> float:
+        """Seconds to answer each question `times` times."""
+        answer = self.rates.answer(self.shapes[model], self.spans(model, dataset).length)
+        return times * self.facts[dataset].questions * answer + self.starts(model, dataset, "evaluate")
+
+    def relied(self, model: str, dataset: str, variants: int) -> float:
+        """Seconds to ask every question in each variant without a sense. Silence and grey are encoded at most once per medium."""
+        return self.answered(model, dataset, variants) + self.encoding(model, dataset)
 
     def frames(self, model: str, dataset: str) -> float:
         """Bytes of a dataset's decoded frames in the model's sampling."""
@@ -64,8 +71,9 @@ class StudyCosts:
         datasets = self.settings["datasets"]
         return max(self.features(model, name) / dataset["shards"] for name, dataset in datasets.items())
 
-    def starts(self, model: str, dataset: str, jobs: int) -> float:
-        return jobs * self.settings["datasets"][dataset]["shards"] * self.rates.start(model)
+    def starts(self, model: str, dataset: str, stage: str) -> float:
+        """Seconds that a job of a stage takes in every shard besides its questions."""
+        return self.settings["datasets"][dataset]["shards"] * (self.rates.start(model) + self.rates.job(stage))
 
     def cuts(self, model: str, dataset: str, budgets: list[dict], other: str | None = None) -> tuple[float, float]:
         """Seconds and rows of an analysis's knockouts in a dataset. Budgets after the first add only their controls.
@@ -88,21 +96,27 @@ class StudyCosts:
                 ideal, count = ideal - base, count - real
             seconds += number * self.rates.knockouts(shape, spans.length, ideal, count)
             rows += number * count
-        return seconds + self.starts(model, dataset, 1), rows
+        zero = any(budget.get("value_zero") for budget in budgets)
+        checks = self.settings["datasets"][dataset]["shards"] * self.rates.checks(shape, spans.length, zero)
+        return seconds + checks + self.settings["datasets"][dataset]["shards"] * self.rates.start(model), rows
 
     def open_choices(self, model: str, dataset: str) -> float:
         """Seconds of the knockouts of all choices that the paper leaves open, with media in another sampling encoded anew."""
-        seconds, (share, jobs) = 0.0, self.settings["open_choices"][model][dataset]
+        return sum(sum(seconds) for seconds in self.open_jobs(model, dataset))
+
+    def open_jobs(self, model: str, dataset: str) -> list[tuple[float, float]]:
+        """The same by job: seconds of its knockouts, and of its media in another sampling."""
+        found, (share, jobs) = [], self.settings["open_choices"][model][dataset]
         for job in jobs:
-            other, start = job["sampling"], self.starts(model, dataset, 1)
-            cut = [self.cuts(model, dataset, [budget], other)[0] - start for budget in job["budgets"]]
-            seconds += start + sum(cut)
-            seconds += self.encoding(model, dataset, other) + start if other else 0.0
-        return share * seconds
+            other, start = job["sampling"], self.cuts(model, dataset, [], job["sampling"])[0]
+            cut = start + sum(self.cuts(model, dataset, [budget], other)[0] - start for budget in job["budgets"])
+            found.append((share * cut, share * self.encoded(model, dataset, other) if other else 0.0))
+        return found
 
     def first_answers(self, model: str, dataset: str) -> float:
         """Seconds of features and answers in those shards of a dataset in which the choices are shown."""
-        return self.settings["open_choices"][model][dataset][0] * self.answers(model, dataset)
+        share = self.settings["open_choices"][model][dataset][0]
+        return share * (self.encoded(model, dataset) + self.answered(model, dataset))
 
     def discards(self, model: str, dataset: str) -> float:
         """Seconds of discarding after every layer in a dataset; 0 if it is not swept."""
@@ -113,27 +127,35 @@ class StudyCosts:
         kinds = asked["kinds"][self.settings["datasets"][dataset]["setting"]]
         ideal, count = costs.discards(spans, shape.layers, kinds, asked["random"], asked["sweep"]["stride"])
         number = min(facts.knockout_questions, first * facts.knockout_tasks)
-        return number * self.rates.knockouts(shape, spans.length, ideal, count) + self.starts(model, dataset, 1)
+        return number * self.rates.discards(shape, spans.length, ideal, count) + self.starts(model, dataset, "discard_sweep")
 
     def table_4(self, model: str, dataset: str) -> float:
-        """Seconds of Table 4's forwards in a dataset, with its media encoded once more."""
+        """Seconds of Table 4's forwards in a dataset, with its media encoded once more, and of its timed questions."""
         asked = self.settings["discards"]
         if dataset not in asked["tried"]:
             return 0.0
         kinds = asked["kinds"][self.settings["datasets"][dataset]["setting"]]
-        share = self.facts[dataset].table_4_questions / self.facts[dataset].questions
-        starts = self.starts(model, dataset, 2)
-        return share * (self.answers(model, dataset, 3 + len(kinds) + asked["random"] + asked["ranked"]) - starts) + starts / 2
+        facts, shape, tokens = self.facts[dataset], self.shapes[model], self.spans(model, dataset).length
+        settings, media = 3 + len(kinds) + asked["ranked"], self.encoding(model, dataset) / facts.questions
+        each = media + (settings + asked["random"]) * self.rates.forward(shape, tokens)
+        timed, repeats = asked["timed"][dataset]
+        timing = min(facts.table_4_questions, timed) * self.rates.timings(shape, tokens, settings, repeats, media)
+        return facts.table_4_questions * each + timing + self.starts(model, dataset, "pruning")
 
     def looks(self, model: str, dataset: str, budget: dict) -> float:
         """Seconds of a budget's full forwards: `forwards` per question. `first`: only the first n questions of every task.
 
-        `again`: the media are encoded for it once more.
+        `again`: the media are encoded for it once more. `maps`: its first questions also have maps of attention.
         """
         facts = self.facts[dataset]
         shards = self.settings["datasets"][dataset]["shards"]
         share = min(1, budget.get("shards", shards) / shards)
         number = min(facts.questions, budget["first"] * facts.knockout_tasks) if "first" in budget else facts.questions
-        forward = self.rates.forward(self.shapes[model], self.spans(model, dataset).length)
-        encoded = self.encoding(model, dataset) + self.starts(model, dataset, 1) if budget.get("again") else 0.0
-        return share * (number * budget["forwards"] * forward + encoded) + self.starts(model, dataset, 1)
+        shape, tokens = self.shapes[model], self.spans(model, dataset).length
+        if budget.get("maps"):
+            each, maps = self.rates.attention(shape, tokens)
+            seconds = number * each + min(number, budget["maps"] * facts.knockout_tasks) * maps
+            return share * (seconds + self.starts(model, dataset, "attention"))
+        encoded = self.encoded(model, dataset) if budget.get("again") else 0.0
+        seconds = number * budget["forwards"] * self.rates.forward(shape, tokens)
+        return share * (seconds + encoded + self.starts(model, dataset, "evaluate"))
