@@ -19,6 +19,7 @@ rule attention:
     threads: of_model("threads")
     resources:
         gpu=of_model("gpus"),
+        turn=of_model("gpus"),
         mem_mb=doubling(8000),
         runtime=doubling(60),
     params:
@@ -70,6 +71,7 @@ rule sufficiency:
     threads: of_model("threads")
     resources:
         gpu=of_model("gpus"),
+        turn=of_model("gpus"),
         mem_mb=doubling(8000),
         runtime=doubling(120),
     params:

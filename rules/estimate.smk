@@ -2,7 +2,7 @@
 
 
 rule estimate:
-    """Print GPU-hours by figure and model, downloads and disk. Nothing is computed or downloaded."""
+    """Print GPU-hours by figure and model, downloads, peak on disk, and jobs. Nothing is computed or downloaded."""
     input:
         script="<repo>workflow_scripts/estimate.py",
         lib=code("estimate"),
@@ -12,6 +12,7 @@ rule estimate:
         stages="<repo>benchmarks/full_size.json",
         fitted="<repo>benchmarks/stages.json",
         encoders="<repo>benchmarks/encoders.json",
+        groups="<repo>profiles/by_shard/config.yaml",
     log:
         "<logs>/estimate.log",
     localrule: True
@@ -22,4 +23,4 @@ rule estimate:
         pins=study.found("resources/pins"),
     shell:
         "python {input.script:q} {params.options} --models {input.models:q} --datasets {input.datasets:q}"
-        " --sweeps {input.sweeps:q} --stages {input.stages:q} --fitted {input.fitted:q} --encoders {input.encoders:q} --pins {params.pins:q} 2>&1 | tee {log:q}"
+        " --sweeps {input.sweeps:q} --stages {input.stages:q} --fitted {input.fitted:q} --encoders {input.encoders:q} --groups {input.groups:q} --pins {params.pins:q} 2>&1 | tee {log:q}"

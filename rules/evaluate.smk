@@ -13,12 +13,13 @@ rule evaluate:
         ensure("<results>/evaluate/{model}/{dataset}/{shard}.parquet", non_empty=True),
     log:
         "<logs>/evaluate/{model}/{dataset}/{shard}.log",
-    priority: ANSWERING
+    priority: READING
     conda:
         "../envs/models.yaml"
     threads: of_model("threads")
     resources:
         gpu=of_model("gpus"),
+        turn=of_model("gpus"),
         mem_mb=doubling(8000),
         runtime=doubling(60),
     params:

@@ -1,11 +1,12 @@
 """Encode frames and sound with each model, one file per shard. Each medium is encoded once, however many interventions use it.
 
 With `keep_features: false`, a shard's features are removed as soon as every job that reads them is done. Jobs that read features
-have a higher priority than those that make them, so that a GPU finishes one shard before it begins another.
+have a higher priority than those that make them, so that a GPU finishes one shard before it begins another. `turn` keeps the jobs
+of a group (profiles/by_shard) from using its GPU at once.
 """
 
 kept = (lambda file: file) if study.keeps_features else temp
-READING, ANSWERING = 10, 20  # priorities: answers come first, because knockouts wait for them
+READING = 10  # priority of jobs that read features
 
 
 rule extract_features:
@@ -25,6 +26,7 @@ rule extract_features:
     threads: of_model("threads")
     resources:
         gpu=of_model("gpus"),
+        turn=of_model("gpus"),
         mem_mb=doubling(16000),
         runtime=doubling(60),
     params:
@@ -52,6 +54,7 @@ rule extract_features_in_another_sampling:
     threads: of_model("threads")
     resources:
         gpu=of_model("gpus"),
+        turn=of_model("gpus"),
         mem_mb=doubling(16000),
         runtime=doubling(60),
     params:
@@ -78,6 +81,7 @@ rule extract_features_again:
     threads: of_model("threads")
     resources:
         gpu=of_model("gpus"),
+        turn=of_model("gpus"),
         mem_mb=doubling(16000),
         runtime=doubling(60),
     params:

@@ -20,6 +20,7 @@ rule knockout:
     threads: of_model("threads")
     resources:
         gpu=of_model("gpus"),
+        turn=of_model("gpus"),
         mem_mb=doubling(16000),
         runtime=doubling(120),
     params:

@@ -19,6 +19,7 @@ rule discard_sweep:
     threads: of_model("threads")
     resources:
         gpu=of_model("gpus"),
+        turn=of_model("gpus"),
         mem_mb=doubling(8000),
         runtime=doubling(60),
     params:
@@ -74,6 +75,7 @@ rule pruning:
     threads: of_model("threads")
     resources:
         gpu=of_model("gpus"),
+        turn=of_model("gpus"),
         mem_mb=doubling(8000),
         runtime=doubling(60),
     params:

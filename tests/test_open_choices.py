@@ -66,7 +66,7 @@ def test_only_other_sequences_have_a_job_of_their_own():
     own = {p["alternative"] for p in open_choices.parts(MINIATURE) if p["analysis"] != "sensitivity"}
     assert own == {"left_out", "fewer"}
     shards = open_choices.shards(PAPER)
-    assert len(shards) == 4 * (3 * 4 + 4), "four shards: three jobs for clips and one for items, four models"
+    assert len(shards) == 4 * (3 * 5 + 1), "three jobs in five shards of clips and one in a shard of items, four models"
     assert "results/paper/knockout/qwen2.5-omni-7b/av_speakerbench/sensitivity_frames_fewer/3.parquet" in shards
     assert not [path for path in shards if "/av_odyssey/" in path and path.split("/")[-2] != "sensitivity"]
 

@@ -172,7 +172,7 @@ def test_analyses_are_those_for_datasets_of_the_study():
 def test_attention_and_sufficiency_name_their_questions():
     assert MINIATURE.attended == ["mini-video", "mini-items"] and MINIATURE.kept_open == ["mini-video"]
     assert MINIATURE.asked("attention", "mini-video") == {"first": 15} and MINIATURE.asked("attention", "mini-graded") is None
-    assert PAPER.asked("attention", "av_speakerbench") == {} and PAPER.asked("sufficiency", "av_speakerbench") == {"shards": 4}
+    assert PAPER.asked("attention", "av_speakerbench") == {} and PAPER.asked("sufficiency", "av_speakerbench") == {"shards": 5}
     assert alone(ITEMS).kept_open == [] and not alone(ITEMS).attends_video and alone(CLIPS).attends_video
 
 
@@ -241,14 +241,14 @@ def test_shards_are_listed_by_dataset_part_and_model():
         *("qwen2.5-omni-3b/worldsense/0.parquet", "qwen2.5-omni-7b/worldsense/0.parquet"),
     ]
     assert jobs.knockout_shards(MINIATURE, "graded")[0] == "results/miniature/knockout/tiny-omni/mini-graded/graded/0.parquet"
-    assert len(jobs.sufficiency_shards(PAPER)) == 4 * 4, "four models, the first four shards"
+    assert len(jobs.sufficiency_shards(PAPER)) == 4 * 5, "four models, the first five shards"
     assert jobs.sufficiency_shards(few)[-1] == "results/paper/sufficiency/video-salmonn2-plus-7b/av_speakerbench/1.parquet"
 
 
 def test_layers_follow_from_knockouts_where_config_does_not_name_them():
     assert jobs.layer_shards(PAPER, "qwen2.5-omni-3b") == []
     found = {path.split("/")[-2] for path in jobs.layer_shards(MINIATURE, "tiny-omni")}
-    assert found == {"figure_4", "figure_5", "figure_6"} and len(jobs.layer_shards(PAPER, "qwen2.5-omni-7b")) == 64 + 2 * 32
+    assert found == {"figure_4", "figure_5", "figure_6"} and len(jobs.layer_shards(PAPER, "qwen2.5-omni-7b")) == 80 + 2 * 8
 
 
 def test_the_table_of_figures_lists_what_a_study_computes():
@@ -406,7 +406,7 @@ def test_media_are_sampled_as_configured():
     assert (told["max-tokens"], told["min-fps"], told["audio-per-second"], told["audio-seconds"]) == ("32768", "1", "25", "300")
     assert options(jobs.sampling(MINIATURE, "omni-56px"))["frames"] == "exact"
     tables = jobs.sampled(PAPER)
-    assert len(tables) == 3 * 2 and len(tables["worldsense", "omni-default"]) == 16
+    assert len(tables) == 3 * 2 and len(tables["worldsense", "omni-default"]) == 8
     assert tables["av_odyssey", "salmonn-61k"][3] == "results/paper/features/video-salmonn2-plus-3b/av_odyssey/3.tsv"
     assert jobs.sampled(MINIATURE)["mini-items", "omni-56px"] == ["results/miniature/frames/mini-items/omni-56px/0.tsv"]
     assert ("mini-fresh", "omni-56px") in jobs.sampled(MINIATURE), "Table 4 reads it"
@@ -502,7 +502,7 @@ def test_the_estimate_knows_what_every_figure_needs():
     assert set(settings["models"]) == set(PAPER.models) and settings["variants"] == 5
     assert settings["keep_frames"] is False and settings["keep_features"] is False
     assert settings["cuts"]["figure_4"]["av_speakerbench"] == PAPER.budgets("figure_4", "av_speakerbench")
-    assert settings["looks"]["sufficiency"]["av_speakerbench"] == {"shards": 4, "forwards": 3 + 3 * 7, "again": True}
+    assert settings["looks"]["sufficiency"]["av_speakerbench"] == {"shards": 5, "forwards": 3 + 3 * 7, "again": True}
     assert settings["looks"]["attention"]["av_odyssey"] == {"first": 30, "forwards": 1, "maps": 1}
     assert settings["discards"]["timed"]["av_speakerbench"] == [5 * 5, 20]
     assert settings["discards"]["ranked"] == 3 and settings["discards"]["kinds"]["items"] == [
@@ -516,7 +516,7 @@ def test_the_estimate_knows_what_every_figure_needs():
     assert targets["app_sensitivity"] == {"cuts": [], "reliance": False, "open_choices": True}
     assert set(settings["open_choices"]) == set(PAPER.models)
     share, (base, tail, frames) = settings["open_choices"]["qwen2.5-omni-7b"]["av_speakerbench"]
-    assert share == 4 / 64 and [job["sampling"] for job in (base, tail, frames)] == [None, None, "omni-1fps"]
+    assert share == 5 / 80 and [job["sampling"] for job in (base, tail, frames)] == [None, None, "omni-1fps"]
     assert len(base["budgets"]) == 3 and len(tail["budgets"]) == len(frames["budgets"]) == 1
     assert targets["app_reliance"] == {"cuts": ["figure_4"], "looks": [], "reliance": True}
     assert targets["tab4, app_pareto"]["discards"] == ["discards", "table_4"] and "app_pareto" not in targets

@@ -1,4 +1,4 @@
-"""Print what a study will cost before anything starts: GPU-hours by figure and model, downloads and the peak on disk.
+"""Print what a study will cost before anything starts: GPU-hours by figure and model, downloads, peak on disk, and jobs.
 
     snakemake estimate --config study=paper
 
@@ -14,8 +14,10 @@ import json
 import math
 from pathlib import Path
 
+import yaml
+
 from avflow import cli
-from avflow.tracing import costs
+from avflow.tracing import costs, planned_jobs
 from avflow.tracing.rates import Rates
 from avflow.tracing.study_costs import StudyCosts
 
@@ -141,6 +143,22 @@ def disk_table(study: StudyCosts, pins: Path) -> list[list[str]]:
     return [["on disk", "size", "how it is known"], *table, last]
 
 
+def job_tables(study: StudyCosts, profile: dict) -> list[list[list[str]]]:
+    """GPU jobs by rule, and as a scheduler sees them with the groups of a profile."""
+    jobs = planned_jobs.planned(study)
+    ways = {
+        "GPU jobs by rule": planned_jobs.by_rule(jobs),
+        "submitted in groups": planned_jobs.submitted(jobs, profile["groups"], profile["group-components"]),
+    }
+    minutes = lambda seconds: f"{seconds / 60:.1f} min"  # noqa: E731
+    tables = []
+    for title, found in ways.items():
+        rows = [[s.name, f"{s.jobs:,}", minutes(s.shortest), minutes(s.longest)] for s in found]
+        ends = minutes(min(s.shortest for s in found)), minutes(max(s.longest for s in found))
+        tables.append([[title, "jobs", "shortest", "longest"], *rows, ["all", f"{sum(s.jobs for s in found):,}", *ends]])
+    return tables
+
+
 def text(table: list[list[str]]) -> str:
     """The table as text, with its first column aligned left and the others right."""
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
@@ -160,6 +178,7 @@ def main():
     parser.add_argument("--stages", type=Path, required=True, help="measured stages, JSON")
     parser.add_argument("--fitted", type=Path, required=True, help="rates that are fitted to the stages, JSON")
     parser.add_argument("--encoders", type=Path, required=True, help="measured encoders, JSON")
+    parser.add_argument("--groups", type=Path, required=True, help="a profile that groups rules, YAML")
     parser.add_argument("--pins", type=Path, required=True, help="folder of the pins")
     parser.add_argument("--correct", type=float, default=0.5, help="assumed share of correctly answered questions")
     arguments = parser.parse_args()
@@ -176,7 +195,9 @@ def main():
         f"GPU-hours of each figure from nothing, with features and answers, on one {rates.device}.\n"
         f"Assumed: {100 * arguments.correct:.0f} % of questions are answered correctly.\n"
     )
-    print(text(gpu_table(study, arguments.targets, arguments.pins)), text(disk_table(study, arguments.pins)), sep="\n\n")
+    tables = [gpu_table(study, arguments.targets, arguments.pins), disk_table(study, arguments.pins)]
+    tables += job_tables(study, yaml.safe_load(arguments.groups.read_text()))
+    print(*map(text, tables), sep="\n\n")
     for dataset in arguments.settings["datasets"]:
         print(f"\n{dataset}: {facts[dataset].source}", end="")
     print()

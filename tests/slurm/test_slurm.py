@@ -10,6 +10,7 @@ tests/faults makes jobs large or slow; the rest is Slurm. The tests read what is
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -73,6 +74,10 @@ class Workflow:
     def on_slurm(self, *targets) -> subprocess.Popen:
         program = ["tests/slurm/snakemake_asking_often.py", "--workflow-profile", "profiles/slurm"]
         return self.start(program, *targets)
+
+    def by_shard(self, *targets) -> subprocess.Popen:
+        program = ["tests/slurm/snakemake_asking_often.py", "--profile", "profiles/by_shard"]
+        return self.start([*program, "--workflow-profile", "profiles/slurm"], *targets)
 
     def said(self) -> str:
         return (self.where / "run.log").read_text()
@@ -195,3 +200,18 @@ def test_a_cancelled_job_leaves_nothing_half_made_and_goes_on_where_it_was(story
     assert story.seen["left by the cancelled job"] == []
     assert 0 < finished_before(story, "figure_3") < QUESTIONS
     assert not list((story.where / "results").rglob("*.part")) and not list((story.where / ".snakemake/incomplete").iterdir())
+
+
+def test_a_shard_is_one_submission_whose_jobs_take_turns_on_one_gpu(story):
+    for stage in ("features", "evaluate", "knockout"):
+        shutil.rmtree(story.where / f"results/miniature/{stage}")
+    run = story.by_shard(FIGURE_3, FIGURE_4)
+    assert run.wait(timeout=400) == 0, story.said()[-6000:]
+    (job,) = jobs("shard")
+    asked = [job.get(key) for key in ("JobState", "Partition", "JOB_GRES", "MinMemoryNode", "TimeLimit")]
+    assert asked == ["COMPLETED", "gpu", "gpu:fake:1", "16000M", "01:40:00"], "of 20 + 20 + 2 * 30 minutes"
+    ended = sorted((story.where / "logs/miniature").glob("knockout/tiny-salmonn/mini-video/*/0.log"), key=os.path.getmtime)
+    assert story.made(FIGURE_3, FIGURE_4) == [FIGURE_3, FIGURE_4] and len(ended) == 2
+    second = pq.read_metadata(story.where / FIGURE_3 if "figure_3" in str(ended[1]) else story.where / FIGURE_4)
+    seconds = json.loads(second.metadata[b"avflow"])["seconds"]
+    assert os.path.getmtime(ended[1]) - os.path.getmtime(ended[0]) > seconds, "one after the other"

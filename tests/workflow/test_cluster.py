@@ -1,12 +1,24 @@
 """Resources that jobs ask a cluster for, checked without one; and the reasons why tests on Slurm are skipped."""
 
+import json
 import os
 import re
+import shlex
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
+import workflow_runs
+import yaml
 from conftest import ROOT
+
+from avflow import jobs
+from avflow.study import Study
+from avflow.tracing import costs, planned_jobs
+from avflow.tracing.rates import Rates
+from avflow.tracing.study_costs import StudyCosts
+from estimate import rows_of
 
 sys.path.insert(0, str(ROOT / "tests/slurm"))
 import cluster  # noqa: E402
@@ -34,26 +46,49 @@ def planned(*configs) -> dict[str, tuple[dict[str, str], str]]:
 
 
 def test_every_job_that_loads_a_model_asks_for_a_gpu_memory_and_time():
-    jobs = planned("tests/gpus.yaml")
+    plan = planned("tests/gpus.yaml")
     here = LOADING - {"extract_features_again"}  # only where features are not kept
-    assert {rule for rule, (asked, _) in jobs.items() if "gpu" in asked} == here == here & jobs.keys() and len(here) == 9
+    assert {rule for rule, (asked, _) in plan.items() if "gpu" in asked} == here == here & plan.keys() and len(here) == 9
     for rule in here:
-        asked, command = jobs[rule]
+        asked, command = plan[rule]
         assert asked["gpu"] == "1" and int(asked["mem_mb"]) >= 8000 and int(asked["runtime"]) >= 60
         assert "--device" not in command
-    assert all(asked["mem_mb"] and asked["runtime"] for asked, _ in jobs.values() if asked)
+    assert all(asked["mem_mb"] and asked["runtime"] for asked, _ in plan.values() if asked)
 
 
 def test_jobs_of_a_model_without_gpus_ask_for_none_and_leave_those_of_the_machine_alone():
-    jobs = planned()
-    assert not [rule for rule, (asked, _) in jobs.items() if asked.get("gpu", "0") != "0"]
-    assert all("--device cpu" in jobs[rule][1] for rule in LOADING & jobs.keys())
+    plan = planned()
+    assert not [rule for rule, (asked, _) in plan.items() if asked.get("gpu", "0") != "0"]
+    assert all("--device cpu" in plan[rule][1] for rule in LOADING & plan.keys())
 
 
 def test_more_gpus_for_a_job_than_it_can_use_are_refused(tmp_path):
     (tmp_path / "two.yaml").write_text("models: {tiny-omni: {gpus: 2}}")
     run = snakemake(str(tmp_path / "two.yaml"))
     assert run.returncode != 0 and "2 is not one of [0, 1]" in run.stdout and "gpus" in run.stdout
+
+
+def test_a_shard_is_one_submission_and_estimate_counts_all_jobs_as_they_are_planned(tmp_path):
+    config = yaml.safe_load((ROOT / "config.yaml").read_text()) | {"study": "paper"}
+    few = {name: {"shards": 2 + 3 * i} for i, name in enumerate(config["studies"]["paper"]["datasets"])}
+    (tmp_path / "few.yaml").write_text(yaml.safe_dump({"study": "paper", "datasets": few}))
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--profile", "profiles/by_shard"]
+    command += ["--workflow-profile", "profiles/slurm", "--configfile", "config.yaml", str(tmp_path / "few.yaml")]
+    run = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert run.returncode == 0, run.stdout[-3000:]
+    config["datasets"] = {name: told | few.get(name, {}) for name, told in config["datasets"].items()}
+    told = shlex.split(jobs.estimate(Study(config, ROOT)))
+    facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
+    shapes = costs.shapes_of(rows_of(ROOT / "resources/published/models.csv"))
+    rates = Rates(*(json.loads((ROOT / f"benchmarks/{name}.json").read_text()) for name in ("knockout", "full_size")), shapes)
+    expected = planned_jobs.planned(StudyCosts(json.loads(told[1]), shapes, facts, rates, 0.5))
+    seen = {name: count for name, count in workflow_runs.planned(run.stdout).items() if name in LOADING}
+    assert {found.name: found.jobs for found in planned_jobs.by_rule(expected)} == seen and seen.keys() == LOADING
+    profile = yaml.safe_load((ROOT / "profiles/by_shard/config.yaml").read_text())
+    groups = Counter(re.findall(r"Group job (\w+) ", run.stdout))
+    submitted = planned_jobs.submitted(expected, profile["groups"], profile["group-components"])
+    assert {found.name: found.jobs for found in submitted} == groups == {"shard": 60, "pruning": 20, "sufficiency": 8}
+    assert {rule for rule in profile["groups"]} == LOADING
 
 
 def unavailable() -> str:
@@ -85,4 +120,4 @@ def test_where_there_is_no_slurm_its_tests_are_skipped_and_say_so():
         run.returncode == 0
         and "no Slurm on this machine: its daemons are started by root, and this is another user" in run.stdout
     )
-    assert "6 skipped" in run.stdout and "passed" not in run.stdout
+    assert "7 skipped" in run.stdout and "passed" not in run.stdout
