@@ -16,7 +16,8 @@ workflow does, and calls these scripts with the options of config.yaml:
 * pruning: Table 4's layers, scaled to the model's depth.
 
 Seconds come from one run. Peaks are the memory that torch allocated on the device, with weights. The tokenizer is the tiny
-models'. For the committed file, each model was measured in its own process (`--models`), and the results were joined.
+models'. For the committed file, each model was measured in its own process (`--models`), and the results were joined. Afterwards,
+benchmarks/stages.py fits the rates of `estimate` to the file.
 """
 
 import argparse

@@ -7,6 +7,7 @@ of a group (profiles/by_shard) from using its GPU at once.
 
 kept = (lambda file: file) if study.keeps_features else temp
 READING = 10  # priority of jobs that read features
+MAKING = 1  # that of jobs that make them; those in another sampling come last, because their knockouts wait for answers
 
 
 rule extract_features:
@@ -21,6 +22,7 @@ rule extract_features:
         table=jobs.sampled_table(study, "{dataset}", "{model}", "{shard}"),
     log:
         "<logs>/extract_features/{model}/{dataset}/{shard}.log",
+    priority: MAKING
     conda:
         "../envs/models.yaml"
     threads: of_model("threads")
