@@ -48,7 +48,9 @@ WHEELS = {  # imports of the scripts of each stage
         "scipy",
     ],
 }
-FORGED = {"models": ["numpy", "pyarrow", "pyyaml", "safetensors", "tokenizers", "torch", "transformers"]}
+FORGED = {
+    "models": ["av", "librosa", "numpy", "pillow", "pyarrow", "pyyaml", "safetensors", "tokenizers", "torch", "transformers"]
+}
 FORGE_NAMES = {"torch": "pytorch-gpu"}  # packages that conda-forge names differently
 PYTHON, PIP = "3.11.13", "25.2"
 # Markers of the environments. All others, such as the platform, are those of this machine: run this on Linux.
