@@ -22,8 +22,8 @@ import torch
 from ..errors import InputError
 from ..models import Sequence, halving
 from .decoder import CleanRun, causal_mask, clean_run, last_logits, masked_run
-from .interventions import Knockout
-from .packs import Pack, alike, in_shared, same
+from .interventions import Edges, Knockout
+from .packs import Pack, alike
 from .readout import compare, unknown
 from .row_attention import Rows, ValueZero
 from .schedule import Job, schedule
@@ -238,8 +238,9 @@ def rows_of_pack(model, sequences: list[Sequence], knockouts: list[list], batche
     """
     pack, edges = Pack.of(sequences), [resolve(s, ks, seed) for s, ks in zip(sequences, knockouts)]
     single = len(sequences) == 1
-    in_pack = edges if single else [{t: pack.edges(i, e) for t, e in some.items()} for i, some in enumerate(edges)]
-    first = min(pack.place(i, first_row(s, some)) for i, (s, some) in enumerate(zip(sequences, edges)))
+    in_pack = edges if single else [{t: _moved(pack, i, e) for t, e in some.items()} for i, some in enumerate(edges)]
+    firsts = [torch.tensor([first_row(s, some)]) for s, some in zip(sequences, edges)]
+    first = int(min(pack.places(i, at) for i, at in enumerate(firsts)))
     every = [e for some in in_pack for e in some.values()]
     run = clean_run(model, sequences[0] if single else pack, first, batches and batches.home(model, len(pack), first), every)
     together = [] if single else [k for k in knockouts[0] if all(k in ks for ks in knockouts) and _shared(k, edges, pack.shared)]
@@ -255,10 +256,17 @@ def rows_of_pack(model, sequences: list[Sequence], knockouts: list[list], batche
     return tables
 
 
+def _moved(pack: Pack, number: int, edges: Edges) -> Edges:
+    """A sequence's edges, as tokens of the pack."""
+    return Edges(tuple(tuple(pack.places(number, at) for at in block) for block in edges.blocks), edges.own, len(pack))
+
+
 def _shared(k: Knockout, edges: list[dict], shared: int) -> bool:
     """Whether a knockout cuts the same tokens in all sequences, all of them shared."""
-    mine = edges[0][k.target]
-    return in_shared(mine, shared) and all(same(mine, others[k.target]) for others in edges[1:])
+    mine, *others = ([at for block in some[k.target].blocks for at in block] for some in edges)
+    if not edges[0][k.target].count or not all(int(at.max()) < shared for at in mine):
+        return False
+    return all(len(mine) == len(other) and all(map(torch.equal, mine, other)) for other in others)
 
 
 def _table(

@@ -12,7 +12,6 @@ import torch
 from ..models import Sequence, halving
 from .clean_attention import CleanAttention
 from .decoder import CleanRun, last_logits, ready, rotary
-from .interventions import Edges
 from .segments import put
 
 
@@ -51,14 +50,9 @@ class Pack:
         """Where a sequence's tokens are: the shared ones, then its own."""
         return slice(0, self.shared), slice(self.parts[number], self.parts[number + 1])
 
-    def place(self, number: int, row: int) -> int:
-        """Where a sequence's token is in the pack."""
-        return row if row < self.shared else row - self.shared + self.parts[number]
-
-    def edges(self, number: int, edges: Edges) -> Edges:
-        """A sequence's edges in the pack."""
-        moved = lambda at: torch.where(at < self.shared, at, at - self.shared + self.parts[number])  # noqa: E731
-        return Edges(tuple((moved(queries), moved(keys)) for queries, keys in edges.blocks), edges.own, len(self))
+    def places(self, number: int, rows: torch.Tensor) -> torch.Tensor:
+        """Where a sequence's tokens (n,) are in the pack (n,)."""
+        return torch.where(rows < self.shared, rows, rows - self.shared + self.parts[number])
 
     def run(self, number: int, run: CleanRun, removed: torch.Tensor | None = None) -> CleanRun:
         """A sequence's own clean run, from that of the pack. removed: its part of the shares."""
@@ -149,15 +143,3 @@ def _decoded(model, x, positions, mask) -> torch.Tensor:
     for layer in model.decoder.layers:
         x = layer(x, attention_mask=mask, position_embeddings=rotated)
     return x
-
-
-def in_shared(edges: Edges, shared: int) -> bool:
-    """Whether edges lie wholly among the first `shared` tokens, and cut something there."""
-    return edges.count > 0 and all(int(at.max()) < shared for block in edges.blocks for at in block)
-
-
-def same(one: Edges, other: Edges) -> bool:
-    """Whether two sequences' edges are the same tokens."""
-    return (one.own, len(one.blocks)) == (other.own, len(other.blocks)) and all(
-        torch.equal(a, b) for mine, theirs in zip(one.blocks, other.blocks) for a, b in zip(mine, theirs)
-    )
