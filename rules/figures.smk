@@ -38,6 +38,7 @@ rule figure:
     shell:
         "python {input.script:q} {input.notebook:q} {log.notebook:q} {params.told}"
         " -o pdf {output.pdf:q} -o png {output.png:q} > {log[0]:q} 2>&1"
+        " && echo drawn: {output.png:q} >&2"
 
 
 rule figure_with_csv:
@@ -70,6 +71,7 @@ rule figure_with_csv:
     shell:
         "python {input.script:q} {input.notebook:q} {log.notebook:q} {params.told}"
         " -o pdf {output.pdf:q} -o png {output.png:q} -o csv {output.csv:q} > {log[0]:q} 2>&1"
+        " && echo drawn: {output.png:q} >&2"
 
 
 rule fig1:
@@ -174,6 +176,7 @@ rule app_baseline:
     shell:
         "python {input.script:q} {input.notebook:q} {log.notebook:q} {params.told}"
         " -o pdf {output.pdf:q} -o png {output.png:q} -o csv {output.csv:q} -o drops {output.drops:q} > {log[0]:q} 2>&1"
+        " && echo drawn: {output.png:q} >&2"
 
 
 rule app_reliance:
@@ -205,6 +208,7 @@ rule app_reliance:
     shell:
         "python {input.script:q} {input.notebook:q} {log.notebook:q} {params.told}"
         " -o pdf {output.pdf:q} -o png {output.png:q} -o csv {output.csv:q} -o areas {output.areas:q} > {log[0]:q} 2>&1"
+        " && echo drawn: {output.png:q} >&2"
 
 
 rule app_answer_probability:
