@@ -1,7 +1,7 @@
 """What goes wrong in tests, put into jobs from outside: every Python whose PYTHONPATH holds this folder imports it at its start.
 
 FAULTS is a JSON list of {"in": words that the command line holds, and what happens in such a process}:
-  "until": [p, n]   it stays at its end until n files fit the pattern p, a minute at most
+  "until": [p, n]   it stays at its end until n files fit the pattern p, three minutes at most
   "slow": s         every record that it keeps takes s seconds
   "memory_mb": n    it seems to use n MB: pages of 100 MB mapped over and over, which Slurm counts every time
   "once": file      only to the first such process, which makes the file
@@ -17,7 +17,7 @@ import time
 
 
 def stay(pattern, count):
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while len(glob.glob(pattern)) < count and time.monotonic() < end:
         time.sleep(0.1)
 

@@ -33,20 +33,20 @@ class Job:
     def __init__(self, folder, monkeypatch, model):
         self.folder, self.out, self.patch, self.model = folder, folder / "k.parquet", monkeypatch, model
         self.asked, self.loads, self.stop_after = [], 0, None
-        engine = knockout.rows
+        engine = knockout.rows_of_questions
 
-        def spy(model, sequence, cuts, *rest):
+        def spy(model, sequences, cuts, *rest):
             if len(self.asked) == self.stop_after:
                 raise Killed
-            question = sequence.question
-            self.asked.append((question.question_id, question.layout_name, [str(k.route) for k in cuts], cuts))
-            return engine(model, sequence, cuts, *rest)
+            for question, here in zip((s.question for s in sequences), cuts):
+                self.asked.append((question.question_id, question.layout_name, [str(k.route) for k in here], here))
+            return engine(model, sequences, cuts, *rest)
 
         def load(_):
             self.loads += 1
             return model
 
-        monkeypatch.setattr(knockout, "rows", spy)
+        monkeypatch.setattr(knockout, "rows_of_questions", spy)
         monkeypatch.setattr(shard_job, "load_model", load)
 
     def options(self, *cuts, **more) -> list[str]:

@@ -393,11 +393,11 @@ def test_a_question_that_does_not_fit_is_one_line_and_what_was_finished_is_kept(
     monkeypatch.setattr(sys, "argv", ["evaluate.py", *options])
     original, fits = evaluate.ask, []
 
-    def scarce(model, question, features, arguments):
-        if len(fits) == 3:
+    def scarce(model, some, arguments):
+        if len(fits) + len(some) > 3:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        fits.append(question.question_id)
-        return original(model, question, features, arguments)
+        fits.extend(question.question_id for question, _ in some)
+        return original(model, some, arguments)
 
     monkeypatch.setattr(evaluate, "ask", scarce)
     monkeypatch.setattr(signal, "signal", lambda *_: None)

@@ -77,7 +77,7 @@ def test_the_small_run_shows_the_routes_that_the_world_plants(done):
         assert lowest[group, route] > -5
     for group in ("hear", "see", "while-hear", "while-see"):
         assert lowest[group, "question->last"] < -20
-        assert lowest[group, "audio->last"] > -5 and lowest[group, "video->last"] > -5
+        assert lowest[group, "audio->last"] > -15 and lowest[group, "video->last"] > -15
 
 
 def test_every_row_carries_what_the_interface_promises(done):
@@ -358,7 +358,7 @@ def test_verification_is_recorded_and_notices_a_wrong_row(done):
     shard = done / f"results/miniature/knockout/{MODEL}/mini-video/figure_4/0.parquet"
     facts = read_metadata(shard)
     assert facts["verified"] == 3 and facts["verified_difference"] < 1e-5 and facts["plan"]["engine"] == "sweep"
-    module = done / "workflow_scripts/avflow/tracing/knockout.py"
+    module = done / "workflow_scripts/avflow/tracing/schedule.py"
     before = edited(module, "now = [job.cuts(layer) is not None for job in jobs]", "now = [False for job in jobs]")
     try:
         run = snakemake(done, str(shard.relative_to(done)), "--cores", "2")

@@ -1,6 +1,7 @@
 """What scripts such as `evaluate` and `knockout` share: they ask a model one shard of questions, and keep rows over kills."""
 
 import argparse
+import contextlib
 import json
 import resource
 import sys
@@ -173,19 +174,25 @@ def run(
         ask = work if together else one_by_one(work)
         groups = _groups(waiting, together)
         store.follow([question for group in groups for question in group])
-        for group in groups:
-            model, _ = loaded(group[0])
-            with gpu_memory.holding(f"question {group[0].question_id} of {arguments.questions}"):
-                found = gpu_memory.halving(lambda some, m=model: ask(m, [(q, store.of(q)) for q in some], partial), group)
-            if len(group) > 1:
-                partial.remember(f"{TOGETHER} {group[0].question_id}", [q.question_id for q in group])
-            for question, rows in zip(group, found):
+
+        def answer(some):
+            """Ask some questions at once, and keep their rows. An error names the one that does not fit alone."""
+            alone = gpu_memory.holding(f"question {some[0].question_id} of {arguments.questions}")
+            with alone if len(some) == 1 else contextlib.nullcontext():
+                found = ask(loaded(some[0])[0], [(q, store.of(q)) for q in some], partial)
+            if len(some) > 1:
+                partial.remember(f"{TOGETHER} {some[0].question_id}", [q.question_id for q in some])
+            for question, rows in zip(some, found):
                 if isinstance(rows, Unusable):
                     left_out[question.question_id] = str(rows)
                     partial.remember(LEFT_OUT, {"asked": asked, "questions": left_out})
                 elif rows:
                     partial.add(question.question_id, rows)
                 progress.step()
+            return found
+
+        for group in groups:
+            gpu_memory.halving(answer, group)
         left_out = {q.question_id: left_out[q.question_id] for q in questions if q.question_id in left_out}
         _report(left_out, len(questions), arguments)
         questions = [q for q in questions if q.question_id not in left_out]
