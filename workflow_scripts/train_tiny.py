@@ -22,7 +22,8 @@ steps, and tiny-salmonn 624 s and 3,300 steps from the decoder of tiny-omni, as 
 scratch, tiny-salmonn hardly learns to look up a sound by a colour ("while-see"). The later ones taught the other tasks, on one
 H200: 823 s and 5,100 steps for tiny-omni, 460 s and 2,400 steps for tiny-salmonn, from the new decoder. From the shipped weights
 of the first sitting, tiny-omni learned all other tasks in 1,200 steps of stage 1 (10 steps per second; later stages 5 to 6).
-A third sitting, "blocked" and "open" from those weights, made the remaining routes of `NEEDED` carry: 2,200 and 3,000 steps more.
+A third sitting, "blocked" and "open" from those weights, made the remaining routes of `NEEDED` carry: 221 s and 1,300 steps for
+tiny-omni, 487 s and 2,100 steps for tiny-salmonn, whose "open" ran twice.
 
 `tiny_omni` and `tiny_salmonn` hold what differs between the families: tokenizer, model with decoder and head, layout, batched
 encoders, frame times and facts of a clip, the names of the encoders' parameters, and how a checkpoint is written.
