@@ -10,7 +10,10 @@ import yaml
 
 
 def test_snakemake_gives_each_gpu_job_its_own_device(copy, tmp_path):
-    """Two jobs of one rule at once, each kept from ending until both hold a device."""
+    """Two jobs of one rule at once, each kept from ending until both hold a device.
+
+    Both shards are decoded before, for a job that waits for the other one would wait for its frames, too.
+    """
     (copy / "two.yaml").write_text(yaml.safe_dump({"datasets": {"mini-video": {"shards": 2}}}))
     faults = [{"in": "extract_features.py", "until": [f"{tmp_path}/avflow-gpu-*.lock", 2]}]
     made = [f"results/miniature/features/tiny-salmonn/mini-video/{shard}.safetensors" for shard in range(2)]
@@ -18,6 +21,7 @@ def test_snakemake_gives_each_gpu_job_its_own_device(copy, tmp_path):
     environment |= {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(copy / "tests/faults")}
     command = [sys.executable, "-m", "snakemake", *made, "--cores", "all", "--resources", "gpu=2"]
     command += ["--configfile", "config.yaml", "tests/gpus.yaml", "two.yaml"]
+    subprocess.run([*command, "--until", "preprocess_media"], cwd=copy, capture_output=True, env=environment, check=True)
     run = subprocess.run(command, cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
     assert run.returncode == 0, run.stdout[-5000:]
     logs = [copy / f"logs/miniature/extract_features/tiny-salmonn/mini-video/{shard}.log" for shard in range(2)]
