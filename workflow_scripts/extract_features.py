@@ -4,7 +4,7 @@
         --frames results/miniature/frames/mini-video/omni-56px/0.safetensors \\
         --out results/miniature/features/tiny-omni/mini-video/0.safetensors
 
-With --decode in the place of --frames, media are decoded here, ahead of the encoders, and no frames are kept. Its value holds the
+With --decode instead of --frames, media are decoded here, ahead of the encoders, and no frames are kept. Its value holds the
 options of preprocess_media.py. --table then lists how each medium was sampled.
 """
 

@@ -39,9 +39,8 @@ class CleanAttention:
         self.calls = segments.close(packed, length - self.first, length)
         self.all = together([([Cut(None, 0, length, parts)], None)], packed) if parts else None
         packed.put(device)
-        means = torch.zeros(
-            len(edges), len(owners)
-        )  # of all queries in the calls, the mean of those that belong to each of the edges
+        # A row for each of the edges: its mean over all queries in the calls, of which only its own count.
+        means = torch.zeros(len(edges), len(owners))
         means[owners, np.arange(len(owners))] = torch.tensor(each)[owners]
         sizes = [sum(many * queries for many, queries, _ in call.runs) for call in self.calls]
         self.means, self.each = put(means, device).split(sizes, 1), put(torch.tensor(each), device)

@@ -58,19 +58,6 @@ def put(tensor: torch.Tensor, device) -> torch.Tensor:
     return tensor.pin_memory().to(device, non_blocking=True) if torch.device(device).type == "cuda" else tensor
 
 
-def index(positions: torch.Tensor, device):
-    """Sorted positions (n,) as a slice if they are consecutive, else as a tensor on the device."""
-    if not len(positions):
-        return slice(0, 0)
-    start, stop = int(positions[0]), int(positions[-1]) + 1
-    return slice(start, stop) if stop - start == len(positions) else put(positions, device)
-
-
-def pick(x, at, dim: int):
-    """x at an `index` along `dim`. A slice needs no copy."""
-    return x.narrow(dim, at.start, at.stop - at.start) if isinstance(at, slice) else x.index_select(dim, at)
-
-
 class Numbers:
     """A list of integers: `array` on the CPU and, after `Packed.put`, `tensor` on the device."""
 

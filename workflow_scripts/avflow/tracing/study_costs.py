@@ -17,7 +17,7 @@ class StudyCosts:
     def media(self, model: str, dataset: str, other: str | None = None) -> list[costs.Medium]:
         """The media of one question of a dataset: a clip; or four candidates and a reference, at average sizes.
 
-        other: a sampling in the place of the model's own.
+        other: a sampling instead of the model's own.
         """
         facts, family = self.facts[dataset], self.settings["models"][model]["family"]
         sampling = self.settings["sampling"][other or self.settings["models"][model]["sampling"]]
@@ -44,7 +44,7 @@ class StudyCosts:
         return facts.media / len(media) * self.rates.encode(alike, family, setting, tokens)
 
     def encoded(self, model: str, dataset: str, other: str | None = None) -> float:
-        """Seconds to encode all questions' media. other: a sampling in the place of the model's own."""
+        """Seconds to encode all questions' media. other: a sampling instead of the model's own."""
         return self.encoding(model, dataset, other) + self.starts(model, dataset, "features")
 
     def answered(self, model: str, dataset: str, times: int = 1) -> float:
