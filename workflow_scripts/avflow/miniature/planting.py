@@ -71,7 +71,14 @@ NEEDED = {  # route -> the first and the last layer in which it must not be cut
     "named": {"question->correct_option": (7, 9)},
     "repeated": {"cross_candidate": (4, 6), "question->last": (8, 10)},
 }
+NOT_TO_LAST = {"audio->last": None, "video->last": None}  # the question reads the clip, never the last token
 UNNEEDED = {  # route -> the first and the last layer in which it may be cut; None: from any layer to the last
+    "hear": NOT_TO_LAST,
+    "see": NOT_TO_LAST,
+    "while-hear": NOT_TO_LAST,
+    "while-see": NOT_TO_LAST,
+    "hear-before": NOT_TO_LAST,
+    "see-before": NOT_TO_LAST,
     "repeated": {"correct_option->last": None, "incorrect_options->last": None},
 }
 # The span at whose last token the answer's word is asked for, if not question_text. stated: none, since only

@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 
 from ..errors import InputError
@@ -95,17 +96,20 @@ class Edges:
         """
         if not self.blocks:
             return []
-        member = torch.zeros(len(self.blocks), self.length, dtype=torch.bool)
-        for row, (queries, _) in zip(member, self.blocks):
-            row[queries] = True
+        member = np.zeros((self.length, len(self.blocks)), bool)
+        for number, (queries, _) in enumerate(self.blocks):
+            member[queries.numpy(), number] = True
+        inside = np.flatnonzero(member.any(1))
+        signatures = np.packbits(member[inside], 1)  # the bytes of a token say in which blocks it is a query
+        names, own = np.unique(signatures.view(f"V{signatures.shape[1]}")[:, 0], return_inverse=True)
         found = []
-        for signature in member.unique(dim=1).T:
-            if signature.any():
-                queries = (member == signature[:, None]).all(0).nonzero()[:, 0]
-                keys = torch.cat([k for (_, k), here in zip(self.blocks, signature) if here]).unique()
-                queries = queries[self._lost(queries, keys) > 0]
-                if len(queries):
-                    found.append((queries, keys))
+        for number in range(len(names)):
+            queries = torch.from_numpy(inside[own == number])
+            here = [k for (_, k), named in zip(self.blocks, member[int(queries[0])]) if named]
+            keys = torch.cat(here).unique()
+            queries = queries[self._lost(queries, keys) > 0]
+            if len(queries):
+                found.append((queries, keys))
         return found
 
     def _lost(self, queries, keys) -> torch.Tensor:
