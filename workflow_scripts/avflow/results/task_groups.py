@@ -10,7 +10,7 @@ TITLES = {
     "hear-before": "Heard before",
     "see-before": "Seen before",
     "hear-faint-45": "Hear, faint sound",
-    "see-faint-67": "See, faint shape",
+    "see-faint-63": "See, faint shape",
     "visual_recognition": "Visual Recognition",
     "speech_attributes": "Speech Attributes",
     "speech_recognition": "Speech Recognition",

@@ -12,6 +12,7 @@ from .row_attention import Cut, together
 from .segments import Packed, Segments, attend, put, rows_of
 
 SCORES = 2**27  # attention scores per step: 512 MiB in fp32
+HELD = 2**26  # log sums that wait to be turned into shares: 256 MiB in fp32
 
 
 class CleanAttention:
@@ -23,7 +24,8 @@ class CleanAttention:
     """
 
     def __init__(self, edges: list, device, length: int, parts: tuple = ()):
-        self.first, self.found = min((int(e.queries()[0]) for e in edges if e.count), default=0), []
+        self.first = min((int(e.queries()[0]) for e in edges if e.count), default=0)
+        self.kept, self.found = [], []  # log sums of the layers that `_reduce` has not seen, and shares of those before
         segments, packed, owners, self.uneven = Segments(False), Packed(), [], []
         each = [1 / max(1, len(e.queries())) for e in edges]
         for number, e in enumerate(edges):
@@ -54,17 +56,28 @@ class CleanAttention:
         else:
             out, log_sums = causal(q, k, v, scale, self.first)
         q, k = (x[0].transpose(0, 1) for x in (q[:, :, self.first :], k))
-        found = log_sums.new_zeros(len(self.each), q.shape[1])  # (edges, heads)
-        for call, mean in zip(self.calls, self.means):  # the values do not matter here
-            shares = (call.run(q, k, k, scale)[1] - rows_of(log_sums, call.queries)).exp()
-            found += mean.to(shares.dtype) @ shares
-        for number, rows, keys, hidden in self.uneven:
-            found[number] += self.each[number] * _hiding(q[rows], k[keys], log_sums[rows], hidden, scale)
-        self.found.append(found.mean(-1))
+        calls = [call.run(q, k, k, scale)[1] for call in self.calls]  # the values do not matter here
+        uneven = [_hiding(q[rows], k[keys], log_sums[rows], hidden, scale) for _, rows, keys, hidden in self.uneven]
+        self.kept.append([log_sums, *calls, *uneven])
+        if len(self.kept) * sum(some.numel() for some in self.kept[0]) > HELD:
+            self._reduce()
         return out
 
+    def _reduce(self):
+        """Turn the log sums kept so far into shares: a few operations for many layers, instead of for each."""
+        totals, *others = (torch.stack(some, -2) for some in zip(*self.kept))  # (rows, layers, heads); `uneven`: (layers, heads)
+        found = totals.new_zeros(len(self.each), totals.shape[1])
+        for call, mean, some in zip(self.calls, self.means, others):
+            found += mean.to(some.dtype) @ (some - rows_of(totals, call.queries)).exp().mean(-1)
+        for (number, *_), some in zip(self.uneven, others[len(self.calls) :]):
+            found[number] += self.each[number] * some.mean(-1)
+        self.kept = []
+        self.found.append(found)
+
     def shares(self) -> torch.Tensor:
-        return torch.stack(self.found, 1).clamp(0, 1).float()
+        if self.kept:
+            self._reduce()
+        return torch.cat(self.found, 1).clamp(0, 1).float()
 
 
 def _hiding(q, k, log_sums, hidden, scale: float):

@@ -30,9 +30,10 @@ class Job:
     def start(self) -> int:
         return self.begin if self.begin is not None else self.covered.index(True) if any(self.covered) else 0
 
-    def cuts(self, layer: int):
-        """A key that is equal for jobs that cut the same in this layer; None if nothing is cut here, as in a null row."""
-        return (id(self.edges), self.zero) if self.edges is not None and self.covered[layer] else None
+    def cuts(self) -> list:
+        """For every layer, a key that is equal for jobs that cut the same there; None if nothing is cut, as in a null row."""
+        key = None if self.edges is None else (id(self.edges), self.zero)
+        return [key if covered else None for covered in self.covered]
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def schedule(members: list[Job], parts: tuple, device, cuts: dict) -> tuple[list
         return cuts[key]
 
     layers, nodes, steps, starting, packed = len(members[0].covered), {}, [], {}, Packed()
+    keys = [job.cuts() for job in members]
     firsts, begins, stacked = sorted({m.first for m in members}), {}, 0
     for m, job in enumerate(members):
         starting.setdefault((job.first, job.start), []).append(m)
@@ -77,18 +79,18 @@ def schedule(members: list[Job], parts: tuple, device, cuts: dict) -> tuple[list
             for i, node in enumerate(nodes.get(first, [])):
                 alike = {}
                 for m in node:
-                    alike.setdefault(members[m].cuts(layer), []).append(m)
+                    alike.setdefault(keys[m][layer], []).append(m)
                 parted += alike.values()
                 begin += [begins[first] + i * size] * len(alike)
             for m in starting.get((first, layer), []):
-                joining.setdefault(members[m].cuts(layer), []).append(m)
+                joining.setdefault(keys[m][layer], []).append(m)
             if joining:
                 begin += [stacked + first - joins] * len(joining)
             if not begin:
                 continue
             nodes[first] = [*parted, *joining.values()]
             jobs = [members[node[0]] for node in nodes[first]]
-            now = [job.cuts(layer) is not None for job in jobs]
+            now = [keys[node[0]][layer] is not None for node in nodes[first]]
             blocks.append(([cut(job, here) for job, here in zip(jobs, now)], [job.zero and here for job, here in zip(jobs, now)]))
             sources.append((np.array(begin)[:, None] + np.arange(size)).ravel())
             positions.append(np.tile(np.arange(first, length), len(begin)))

@@ -154,7 +154,8 @@ class Call:
 
     def run(self, q, k, v, scale: float):
         """q (N, heads, d); k, v (pool, kv heads, d) -> (all segments' queries, heads, d), and log sums (.., heads)."""
-        q, k, v = rows_of(q, self.queries), rows_of(k, self.keys), rows_of(v, self.keys)
+        same, q, k = v is k, rows_of(q, self.queries), rows_of(k, self.keys)
+        v = k if same else rows_of(v, self.keys)
         if self.bounds and takes_segments(q.device, q.dtype):
             return in_one_kernel(q, k, v, *(some.tensor for some in self.bounds), *self.longest, scale, self.causal)
         found, start, at = [], 0, 0
