@@ -22,7 +22,8 @@ ENCODERS = {  # family -> setting -> cases of benchmarks/encoders.json, and how 
     "qwen_omni": {
         "av_video": {("Qwen2.5-Omni, vision", "clip"): 1, ("Qwen2.5-Omni, sound", "sound of 15 s"): 1},
         "items": {("Qwen2.5-Omni, vision", "picture"): 4, ("Qwen2.5-Omni, sound", "sound of 15 s"): 1},
-    }
+    },
+    "video_salmonn": {"av_video": {("video-SALMONN 2+, vision", "clip"): 1}},
 }
 
 
