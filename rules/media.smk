@@ -38,7 +38,7 @@ rule preprocess_media:
         "<logs>/preprocess_media/{dataset}/{sampling}/{shard}.log",
     conda:
         "../envs/data.yaml"
-    threads: 4
+    threads: 1  # a job of several threads waits on a small machine while jobs of one thread take every core that gets free
     resources:
         mem_mb=per_thread(3000, 1000),  # each thread holds a file's frames and sound: an hour of sound takes 750 MB
         runtime=doubling(60),

@@ -45,18 +45,44 @@ def test_parameters_are_those_that_were_built():
     assert {case["model"]: case["parameters"] for case in STAGES} == {m: shape.parameters for m, shape in SHAPES.items()}
 
 
-@pytest.mark.parametrize("case", SWEEPS, ids=lambda case: case["case"])
-def test_the_rows_that_must_be_recomputed_are_those_of_the_benchmark(case):
+def benchmarked(case):
+    """The spans of a case of benchmarks/knockout.py, and its model's number of layers."""
     labels, parts = ["system"] * 20, {}
     for block in range((case["tokens"] - 105) // 50):
         kind, part = ("audio", "audio_segment") if block % 2 else ("video", "frame")
         parts[f"{part}_{block // 2}"] = list(range(len(labels), len(labels) + 50))
         labels += [kind] * 50
     labels += ["question_text"] * 80 + ["tail"] * 4 + ["last"]
-    spans = Spans(labels, parts, {"question": ["question_text", "tail"]})
-    layers = {"3B": 36, "7B": 28}[case["model"]]
+    return Spans(labels, parts, {"question": ["question_text", "tail"]}), {"3B": 36, "7B": 28}[case["model"]]
+
+
+@pytest.mark.parametrize("case", SWEEPS, ids=lambda case: case["case"])
+def test_the_rows_that_must_be_recomputed_are_those_of_the_benchmark(case):
+    spans, layers = benchmarked(case)
     ideal, count = costs.sweep(spans, layers, [{"routes": case["routes"]}], 7)
     assert count == case["interventions"] and ideal == pytest.approx(case["ideal"], rel=1e-9)
+
+
+def test_what_questions_about_a_clip_share_is_about_what_the_benchmark_saved():
+    for case in SWEEPS:
+        spans, layers = benchmarked(case)
+        budget = [{"routes": case["routes"]}]
+        (ideal, count), (once, alike) = (f(spans, layers, budget, 7) for f in (costs.sweep, costs.once_per_clip))
+        alone = ideal - once
+        assert alike == (count if "Figure 3" in case["case"] else 0) and 0 < alone < (2 if alike else ideal)
+        shape = next(s for s in SHAPES.values() if s.size == case["model"])
+        each = RATES.knockouts(shape, case["tokens"], ideal - once / 2, count - alike / 2)
+        assert 0.6 < each / case["pair_s"] < 1.6, case["case"]
+    items = costs.skeleton("items", None, costs.Medium(1, 1, 10, 0, 0), costs.Medium(0, 0, 0, 20, 0), {"question": ["question_text", "options"]})
+    assert costs.shared_tokens(items) == 0
+
+
+def test_questions_share_clips_if_there_are_more_of_them(settings):
+    facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
+    study = StudyCosts(settings, SHAPES, facts, RATES, 0.5)
+    assert study.clips("av_speakerbench", 3212) == pytest.approx(2051)
+    assert study.clips("av_speakerbench", 10) == pytest.approx(10, rel=0.01)
+    assert 900 < study.clips("av_speakerbench", 1140) < 1140
 
 
 def test_estimated_seconds_are_near_the_measured_ones():
@@ -137,7 +163,7 @@ def test_half_the_correct_answers_cost_half_the_knockouts(settings):
     (budget,), place = settings["cuts"]["figure_4"]["av_speakerbench"], ("qwen2.5-omni-3b", "av_speakerbench")
     starts = study(1).cuts(*place, [])[0]
     whole, half, none = (study(correct).cuts(*place, [budget])[0] for correct in (1, 0.5, 0))
-    assert none == starts > 0 and whole - starts == pytest.approx(2 * (half - starts)) and half > starts
+    assert none == starts > 0 and whole - starts < 2 * (half - starts) < 1.2 * (whole - starts), "more of all share a clip"
     assert study(0.5).cuts(*place, [{**budget, "questions": 10}])[1] == pytest.approx(10 * 9 * 36), "ten of each of nine tasks"
     done = estimate(settings, {"fig4": {"cuts": ["figure_4"], "reliance": False}})
     line = next(line for line in done.stdout.splitlines() if line.startswith("fig4"))

@@ -152,22 +152,48 @@ def sweep(spans: Spans, layers: int, budgets: list[dict], width: int) -> tuple[f
     for name, kind in {"video": "vision", "candidates": "vision", "audio": "audio", "reference": "audio"}.items():
         for token in spans[name].tolist() if name in spans else ():
             kinds[token] = kind
+    for budget, route, first, starts, _ in _cuts(spans, layers, budgets, width):
+        controls = {name: draws for name, draws in budget.get("controls", {}).items() if draws}
+        draws = sum(n for name, n in controls.items() if instead(route, spans, kinds, name, random.Random(0)).count)
+        copies = (1 + draws + bool(budget.get("value_zero"))) * orders_of(budget)
+        rows += copies * (spans.length - first) * sum(layers - start for start in starts)
+        count += copies * len(starts)
+    return 1 + rows / (spans.length * layers), count
+
+
+def once_per_clip(spans: Spans, layers: int, budgets: list[dict], width: int) -> tuple[float, int]:
+    """The part of `sweep` that further questions about the same clip do not repeat (see `packs`).
+
+    It is the clean run up to the question, and the knockouts whose tokens all stand before it. Random controls differ between
+    questions, and so do other orders of a prompt.
+    """
+    shared, rows, count = shared_tokens(spans), 0, 0
+    for budget, _, first, starts, last in _cuts(spans, layers, budgets, width):
+        if last < shared:
+            copies = 1 + bool(budget.get("value_zero"))
+            rows += copies * (shared - first) * sum(layers - start for start in starts)
+            count += copies * len(starts)
+    return (shared * layers + rows) / (spans.length * layers), count
+
+
+def shared_tokens(spans: Spans) -> int:
+    """How many first tokens a question has in common with others about the same clip; 0 for items."""
+    return int(spans["question_text"].min()) if "video" in spans else 0
+
+
+def _cuts(spans, layers, budgets, width):
+    """Yield for every budget and route that cuts something: both, the first row, the windows' first layers, the last token."""
     for budget in budgets:
         widths = [w for w in budget.get("widths", [width]) if w <= layers]
-        controls = {name: draws for name, draws in budget.get("controls", {}).items() if draws}
         shapes = [(style, w) for style in budget.get("styles", ["centred"]) for w in widths]
         cut = [w for style, k in shapes for w in windows(layers, k, style, budget.get("stride", 1))]
         for route in map(Route.parse, budget["routes"]):
-            draws = sum(n for name, n in controls.items() if instead(route, spans, kinds, name, random.Random(0)).count)
-            copies = (1 + draws + bool(budget.get("value_zero"))) * orders_of(budget)
-            losing = [queries[queries > keys.min()] for queries, keys in route.edges(spans).blocks]
-            losing = [queries for queries in losing if len(queries)]
+            losing = [(queries[queries > keys.min()], keys) for queries, keys in route.edges(spans).blocks]
+            losing = [pair for pair in losing if len(pair[0])]
             if losing:
-                first = min(int(queries.min()) for queries in losing)
-                starts = [0 if w.style == "inverse" else w.start for w in cut]
-                rows += copies * (spans.length - first) * sum(layers - start for start in starts)
-                count += copies * len(cut)
-    return 1 + rows / (spans.length * layers), count
+                first = min(int(queries.min()) for queries, _ in losing)
+                last = max(int(x.max()) for pair in losing for x in pair)
+                yield budget, route, first, [0 if w.style == "inverse" else w.start for w in cut], last
 
 
 def orders_of(budget: dict) -> int:

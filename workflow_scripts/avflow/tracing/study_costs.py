@@ -47,10 +47,20 @@ class StudyCosts:
         """Seconds to encode all questions' media. other: a sampling instead of the model's own."""
         return self.encoding(model, dataset, other) + self.starts(model, dataset, "features")
 
+    def clips(self, dataset: str, number: float) -> float:
+        """About how many clips `number` of a dataset's questions ask about, if they are drawn evenly. In items, each has its own."""
+        facts = self.facts[dataset]
+        if self.settings["datasets"][dataset]["setting"] != "av_video":
+            return number
+        return facts.media * (1 - (1 - min(1.0, number / facts.questions)) ** (facts.questions / facts.media))
+
     def answered(self, model: str, dataset: str, times: int = 1) -> float:
-        """Seconds to answer each question `times` times."""
-        answer = self.rates.answer(self.shapes[model], self.spans(model, dataset).length)
-        return times * self.facts[dataset].questions * answer + self.starts(model, dataset, "evaluate")
+        """Seconds to answer each question `times` times. What questions about a clip share runs once."""
+        number, spans = self.facts[dataset].questions, self.spans(model, dataset)
+        shared = costs.shared_tokens(spans) / spans.length
+        runs = number * (1 - shared) + self.clips(dataset, number) * shared
+        answer = self.rates.answer(self.shapes[model], spans.length)
+        return times * runs * answer + self.starts(model, dataset, "evaluate")
 
     def relied(self, model: str, dataset: str, variants: int) -> float:
         """Seconds to ask every question in each variant without a sense. Silence and grey are encoded at most once per medium."""
@@ -91,10 +101,12 @@ class StudyCosts:
                 if isinstance(most, int):
                     number = min(number, most * tasks)
             ideal, count = costs.sweep(spans, shape.layers, [budget], width)
+            once, alike = costs.once_per_clip(spans, shape.layers, [budget], width)
             if i:
                 base, real = costs.sweep(spans, shape.layers, [{**budget, "controls": {}}], width)
-                ideal, count = ideal - base, count - real
-            seconds += number * self.rates.knockouts(shape, spans.length, ideal, count)
+                ideal, count, once, alike = ideal - base, count - real, 0.0, 0
+            seconds += number * self.rates.knockouts(shape, spans.length, ideal - once, count - alike)
+            seconds += self.clips(dataset, number) * self.rates.knockouts(shape, spans.length, once, alike)
             rows += number * count
         zero = any(budget.get("value_zero") for budget in budgets)
         checks = self.settings["datasets"][dataset]["shards"] * self.rates.checks(shape, spans.length, zero)
