@@ -73,7 +73,9 @@ def test_what_questions_about_a_clip_share_is_about_what_the_benchmark_saved():
         shape = next(s for s in SHAPES.values() if s.size == case["model"])
         each = RATES.knockouts(shape, case["tokens"], ideal - once / 2, count - alike / 2)
         assert 0.6 < each / case["pair_s"] < 1.6, case["case"]
-    items = costs.skeleton("items", None, costs.Medium(1, 1, 10, 0, 0), costs.Medium(0, 0, 0, 20, 0), {"question": ["question_text", "options"]})
+    items = costs.skeleton(
+        "items", None, costs.Medium(1, 1, 10, 0, 0), costs.Medium(0, 0, 0, 20, 0), {"question": ["question_text", "options"]}
+    )
     assert costs.shared_tokens(items) == 0
 
 

@@ -48,7 +48,7 @@ class StudyCosts:
         return self.encoding(model, dataset, other) + self.starts(model, dataset, "features")
 
     def clips(self, dataset: str, number: float) -> float:
-        """About how many clips `number` of a dataset's questions ask about, if they are drawn evenly. In items, each has its own."""
+        """About how many clips `number` of a dataset's questions ask about, if drawn evenly. In items, each has its own."""
         facts = self.facts[dataset]
         if self.settings["datasets"][dataset]["setting"] != "av_video":
             return number
