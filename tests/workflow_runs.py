@@ -11,7 +11,8 @@ def snakemake(where, *arguments, small=True):
     extra = ["--configfile", "config.yaml", "tests/small.yaml"] if small else []
     environment = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
     environment["PATH"] = "/usr/bin:/bin"
-    command = [sys.executable, "-m", "snakemake", *arguments, *extra]
+    ending = ["--max-jobs-per-timespan", "500/1s"]  # Snakemake ends at most so much later than its last job
+    command = [sys.executable, "-m", "snakemake", *arguments, *extra, *ending]
     return subprocess.run(command, cwd=where, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
 
