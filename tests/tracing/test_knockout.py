@@ -9,7 +9,7 @@ import math
 
 import pytest
 import torch
-from tracing_cases import one_kernel
+from tracing_cases import in_dtype, one_kernel
 
 from avflow.errors import InputError
 from avflow.tracing import decoder, knockout, readout, row_attention, segments
@@ -310,14 +310,6 @@ def test_a_control_needs_half_as_many_keys_again_as_it_hides(sequences):
 def exact(model):
     """The tiny model in fp64."""
     return in_dtype(model, torch.float64)
-
-
-def in_dtype(model, dtype):
-    other = copy.copy(model)
-    other.model = copy.deepcopy(model.model).to(dtype)
-    other.decoder, other.head = other.model.get_decoder(), other.model.lm_head
-    other.dtype = dtype
-    return other
 
 
 @pytest.mark.slow

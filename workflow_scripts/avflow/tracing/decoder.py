@@ -47,7 +47,8 @@ class CleanRun:
 
     keys, values: of every layer, L x (S, kv heads, head_dim). inputs: of every layer, for the rows from `first` on,
     L x (S - first, D). These three lie on the `home` of `clean_run`, and all else on the model's `device`. final
-    (S - first, D): the states after the last layer. cos, sin (1, S, head_dim). removed (edges, L): see `CleanAttention`.
+    (S - first, D): the states after the last layer. cos, sin (1, S, head_dim). removed (edges, L), or (edges, L, heads): see
+    `CleanAttention`.
     """
 
     inputs: list
@@ -80,11 +81,11 @@ def ready(model) -> None:
 
 
 @torch.inference_mode()
-def clean_run(model, sequence, first: int = 0, home=None, edges=()) -> CleanRun:
+def clean_run(model, sequence, first: int = 0, home=None, edges=(), by_head: bool = False) -> CleanRun:
     """Run a Sequence, or a Pack, once with nothing cut, and keep what interventions on the rows from `first` on start from.
 
     home: the device that keeps it, by default the model's. "cpu" saves GPU memory. edges: measure what share of the attention
-    each of these `Edges` would remove.
+    each of these `Edges` would remove. by_head: measure it for each head.
     """
     ready(model)
     x = sequence.embeds[None]  # (1, S, D)
@@ -92,7 +93,7 @@ def clean_run(model, sequence, first: int = 0, home=None, edges=()) -> CleanRun:
     cos, sin = rotary(model, sequence.positions[:, None], x)
     recorder, inputs = _Recorder(home), []
     parts = getattr(sequence, "parts", ())
-    attention = CleanAttention(list(edges), x.device, x.shape[1], parts) if edges or parts else None
+    attention = CleanAttention(list(edges), x.device, x.shape[1], parts, by_head) if edges or parts else None
     for layer in model.decoder.layers:
         inputs.append(x[0, first:].to(home))
         x = layer(x, attention_mask=attention, position_embeddings=(cos, sin), past_key_values=recorder)
@@ -104,14 +105,14 @@ def clean_run(model, sequence, first: int = 0, home=None, edges=()) -> CleanRun:
 def masked_run(model, sequence: Sequence, masks) -> torch.Tensor:
     """Run a sequence once per variant, with a mask for every layer: the last token's logits (n, V) fp32.
 
-    masks: a function from the layer's number to (n, S, S) bool, or to a `ValueZero`.
+    masks: a function from the layer's number to (n, S, S) or (n, heads, S, S) bool, or to a `ValueZero`.
     """
     ready(model)
     x = sequence.embeds[None]  # (1, S, D)
     rotated = rotary(model, sequence.positions[:, None], x)
     for number, layer in enumerate(model.decoder.layers):
         mask = masks(number)
-        if not isinstance(mask, ValueZero):
+        if not isinstance(mask, ValueZero) and mask.dim() == 3:
             mask = mask[:, None]
         x = x.expand(len(mask.kept if isinstance(mask, ValueZero) else mask), -1, -1)
         x = layer(x, attention_mask=mask, position_embeddings=rotated)

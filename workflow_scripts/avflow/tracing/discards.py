@@ -23,7 +23,7 @@ from ..errors import InputError
 from ..models import Sequence
 from .decoder import CleanRun, causal_mask, last_logits, last_row_attention, masked_run, ready, rotary
 from .interventions import modalities
-from .row_attention import Cut, Rows, together
+from .row_attention import Block, Cut, Rows, together
 from .segments import Packed, put
 
 VISION = "vision"  # a name beside those of spans: all tokens of videos and images
@@ -321,7 +321,7 @@ def continued(model, run: CleanRun, rows: torch.Tensor, before: int, after: list
     rotated = [table[:, place] for table in (run.cos, run.sin)]
     cut, packed = Cut(None, before, length), Packed()
     many = max(1, most_rows // len(rows))
-    attention = {n: together([([cut] * n, None)], packed) for n in range(1, min(many, len(after)) + 1)}
+    attention = {n: together([Block([cut] * n)], packed) for n in range(1, min(many, len(after)) + 1)}
     packed.put(run.device)
     for start in range(0, len(after), many):
         batch = after[start : start + many]

@@ -1,7 +1,7 @@
 """What can be cut: a route between two spans, in a window of layers. Plain data, and the edges that it stands for.
 
-An edge is a pair of tokens (query, key). A cut edge is masked in every head of the window's layers (paper, section 2.1). Routes
-are written as
+An edge is a pair of tokens (query, key). A cut edge is masked in every head of the window's layers (paper, section 2.1), or only
+in the heads that a `Knockout` names. Routes are written as
     source->target      keys of `source` are hidden from queries of `target`
     source<->target     both directions at once
     cross_frame, cross_audio_segment, cross_candidate
@@ -186,7 +186,8 @@ class Knockout:
     cut: "mask" hides keys before the softmax, so the remaining keys gain their weight. "value_zero" keeps the weights and drops
     the values of the cut keys, so nothing is renormalised. control: "none" cuts the route itself. "random_same" and
     "random_other" are size-matched random controls: random_same draws keys of the source's modality outside the source,
-    random_other draws keys of other modalities. draw: the number of the control's random draw.
+    random_other draws keys of other modalities. draw: the number of the control's random draw. heads: the (layer, head) pairs in
+    which the route is cut; empty for all heads of the window's layers.
     """
 
     route: Route
@@ -194,6 +195,7 @@ class Knockout:
     cut: str = "mask"
     control: str = "none"
     draw: int = 0
+    heads: tuple[tuple[int, int], ...] = ()
 
     @property
     def target(self) -> tuple:
@@ -214,7 +216,24 @@ class Knockout:
             "cut": self.cut,
             "control": self.control,
             "draw": self.draw,
+            "heads": ",".join(str(head) for head in sorted({head for _, head in self.heads})) or "all",
         }
+
+    def heads_in(self, layer: int) -> list[int]:
+        """The heads that it names in a layer of its window."""
+        return [head for at, head in self.heads if at == layer] if self.window.covers(layer) else []
+
+    def covers(self, layer: int) -> bool:
+        """Whether it cuts anything in a layer."""
+        return bool(self.heads_in(layer)) if self.heads else self.window.covers(layer)
+
+    def cut_heads(self, layers: int, heads: int) -> tuple[tuple[bool, ...], ...]:
+        """For each layer, which of a model's heads are cut (layers, heads); empty if all are. InputError for an unknown head."""
+        unknown = [pair for pair in self.heads if not (0 <= pair[0] < layers and 0 <= pair[1] < heads)]
+        if unknown:
+            raise InputError(f"layer {unknown[0][0]}, head {unknown[0][1]}: the model has {layers} layers with {heads} heads each")
+        named = [self.heads_in(layer) for layer in range(layers)] if self.heads else []
+        return tuple(tuple(head in some for head in range(heads)) for some in named)
 
     def edges(self, sequence, seed: int) -> Edges:
         """The visible edges that it cuts in a Sequence. For a control, `instead` draws them; `seed` decides the draws."""

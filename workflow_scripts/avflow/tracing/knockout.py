@@ -31,7 +31,7 @@ from .segments import put, rows_of
 
 CPU_ROWS = 8192  # rows per pass on a CPU; a larger pass is no faster there
 NULL = dict(  # the null row's values for Knockout.columns
-    route="none", style="centred", width=0, window_start=0, window_stop=0, centre=-1, cut="mask", control="null", draw=0
+    route="none", style="centred", width=0, window_start=0, window_stop=0, centre=-1, cut="mask", control="null", draw=0, heads="all"
 )
 
 
@@ -68,7 +68,7 @@ def naive(model, sequence: Sequence, knockouts: list[Knockout], edges: dict, bat
     InputError for a route with no visible edge (it is not applicable, so leave it out) and for a row left without any key.
     """
     length, device = len(sequence), sequence.embeds.device
-    open_mask = causal_mask(length, device)
+    open_mask, layers, heads = causal_mask(length, device), len(model.decoder.layers), model.decoder.config.num_attention_heads
     _check(sequence.question.question_id, knockouts, edges)
     found, bases = [None] * len(knockouts), [None] * len(knockouts)
 
@@ -76,15 +76,24 @@ def naive(model, sequence: Sequence, knockouts: list[Knockout], edges: dict, bat
         here = [knockouts[i] for i in stack]
         closed = {t: open_mask & ~edges[t].cut(torch.arange(length), length).to(device) for t in {k.target for k in here}}
 
+        cut_heads = [torch.tensor(k.cut_heads(layers, heads), device=device) for k in here]
+
+        def mask(k, some, number):  # (S, S), or (heads, S, S) for cuts in some heads
+            if not k.heads:
+                return closed[k.target] if k.covers(number) else open_mask
+            return torch.where(some[number, :, None, None], closed[k.target], open_mask)
+
         def layer_masks(number):
-            masks = torch.stack([open_mask, *(closed[k.target] if k.window.covers(number) else open_mask for k in here)])
-            return ValueZero(open_mask, masks[:, None]) if here[0].cut == "value_zero" else masks
+            masks = [mask(k, some, number) for k, some in zip(here, cut_heads)]
+            masks = torch.stack([open_mask.expand_as(masks[0]), *masks])  # (1 + n, S, S), or (1 + n, heads, S, S)
+            masks = masks if here[0].heads else masks[:, None]
+            return ValueZero(open_mask, masks) if here[0].cut == "value_zero" else masks
 
         logits = masked_run(model, sequence, layer_masks)  # (1 + n, V), the null row first
         return [(one, logits[0]) for one in logits[1:]]
 
-    for kind in {k.cut for k in knockouts}:
-        mine = [i for i, k in enumerate(knockouts) if k.cut == kind]
+    for kind in {(k.cut, bool(k.heads)) for k in knockouts}:
+        mine = [i for i, k in enumerate(knockouts) if (k.cut, bool(k.heads)) == kind]
         for start in range(0, len(mine), batch):
             stack = mine[start : start + batch]
             for i, (one, base) in zip(stack, halving(run, stack)):
@@ -150,7 +159,7 @@ def sweep_pack(model, pack: Pack, run: CleanRun, knockouts: list[Knockout], edge
     parts = pack.parts if len(pack.sequences) > 1 else (len(pack),)
     question = pack.sequences[0].question.question_id
     _check(question, knockouts, edges)
-    length, layers = len(pack), range(len(run.inputs))
+    length, layers, heads = len(pack), range(len(run.inputs)), model.decoder.config.num_attention_heads
     order = {target: number for number, target in enumerate(edges)}
     firsts = {target: int(e.queries()[0]) for target, e in edges.items() if e.count}
     # Interventions that recompute at least half of the rows all start at the same row, so that they share one null row.
@@ -158,8 +167,9 @@ def sweep_pack(model, pack: Pack, run: CleanRun, knockouts: list[Knockout], edge
     asked, found = {}, [None] * len(knockouts)
     for i, k in enumerate(knockouts):
         first = many if 2 * firsts[k.target] <= length else firsts[k.target]
-        job = Job(first, edges[k.target], k.cut == "value_zero", tuple(k.window.covers(layer) for layer in layers))
-        asked.setdefault((first, job.start, order[k.target], job.zero, job.covered), (job, []))[1].append(i)
+        covered, cut_heads = tuple(k.covers(layer) for layer in layers), k.cut_heads(len(layers), heads)
+        job = Job(first, edges[k.target], k.cut == "value_zero", covered, heads=cut_heads)
+        asked.setdefault((first, job.start, order[k.target], job.zero, job.covered, job.heads), (job, []))[1].append(i)
     waiting = [asked[key] for key in sorted(asked)]
     cuts = {}
     while waiting:
@@ -215,8 +225,8 @@ def rows(model, sequence: Sequence, knockouts: list[Knockout], batches: Plan | N
 
     The table's null row is the clean run itself, so it does not depend on the knockouts. The base of a row (`p_base_clean`,
     `margin_clean`) is the null row of its own batch, which differs from the clean run by rounding. removed_mass: the share of
-    the cut queries' clean attention that the cut removes, as a mean over queries, heads and window layers. batches: the plan for
-    `sweep`; None runs `naive` instead.
+    the cut queries' clean attention that the cut removes, as a mean over queries, cut heads and window layers. batches: the plan
+    for `sweep`; None runs `naive` instead.
     """
     return rows_of_pack(model, [sequence], [knockouts], batches, seed)[0]
 
@@ -242,7 +252,8 @@ def rows_of_pack(model, sequences: list[Sequence], knockouts: list[list], batche
     firsts = [torch.tensor([first_row(s, some)]) for s, some in zip(sequences, edges)]
     first = int(min(pack.places(i, at) for i, at in enumerate(firsts)))
     every = [e for some in in_pack for e in some.values()]
-    run = clean_run(model, sequences[0] if single else pack, first, batches and batches.home(model, len(pack), first), every)
+    home, by_head = batches and batches.home(model, len(pack), first), any(k.heads for ks in knockouts for k in ks)
+    run = clean_run(model, sequences[0] if single else pack, first, home, every, by_head)
     together = [] if single else [k for k in knockouts[0] if all(k in ks for ks in knockouts) and _shared(k, edges, pack.shared)]
     if together:
         cuts = {k.target: in_pack[0][k.target] for k in together}
@@ -293,14 +304,23 @@ def _table(
     not_applicable = unknown(uncut)
     for k in knockouts:
         count = edges[k.target].count
-        covered = [m for layer, m in enumerate(mass[k.target]) if k.window.covers(layer)]
         table.append(
             {
                 **k.columns,
                 "n_blocked_edges": count,
-                "removed_mass": sum(covered) / len(covered) if count and covered else math.nan,
+                "removed_mass": _removed_mass(k, mass[k.target]) if count else math.nan,
                 **(next(values) if count else not_applicable),
                 "applicable": count > 0,
             }
         )
     return table
+
+
+def _removed_mass(k: Knockout, shares: list) -> float:
+    """The mean share of attention that a knockout removes; NaN if it cuts in no layer. shares: by layer, or by layer and head."""
+    covered = []
+    for layer in filter(k.covers, range(len(shares))):
+        by_head = shares[layer] if isinstance(shares[layer], list) else [shares[layer]]
+        some = [by_head[head] for head in k.heads_in(layer)] or by_head
+        covered.append(sum(some) / len(some))
+    return sum(covered) / len(covered) if covered else math.nan

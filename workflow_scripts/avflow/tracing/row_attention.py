@@ -7,6 +7,7 @@ A variant is one set of recomputed rows: interventions that have been cut alike 
        from the clean run, and all variants share them. If these rows are at most half of all, each variant gets a copy instead.
     4. Attention to shared keys and attention to own keys are computed separately, and then `joined`.
     5. All variants' groups go into one call, or two if some are not causal (`together`).
+    6. If only some heads are cut, the variant's rows attend once more with nothing cut, and the other heads take that result.
 
 `Rows` and `ValueZero` are handed to a Hugging Face layer in place of a mask, and so is `CleanAttention`. `install`
 makes the layer understand them.
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 
 from ..models import light_transformers
-from .segments import Call, Numbers, Packed, Segments, joined, rows_of
+from .segments import Call, Numbers, Packed, Segments, joined, places, rows_of
 
 SCORES = 2**27  # attention scores per step of the value_zero reference: 512 MiB in fp32, with a few such tensors at a time
 KERNEL = "avflow"  # name of the attention implementation that accepts the objects below as masks
@@ -111,13 +112,36 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class Block:
+    """Variants that stand together in a stack, all from the same first row: each one's `Cut`.
+
+    zeros: whether value_zero cuts it. heads: which heads are cut (heads,), empty if all are. By default neither for any of them.
+    """
+
+    cuts: list[Cut]
+    zeros: list = ()
+    heads: list = ()
+
+    def rows(self, start: int, chosen: list[int]) -> np.ndarray:
+        """The rows of some of the variants in a stack in which the block begins at `start`."""
+        size = self.cuts[0].length - self.cuts[0].first
+        return (start + size * np.array(chosen)[:, None] + np.arange(size)).ravel()
+
+    def uncut(self, count: int) -> "Block":
+        """As many variants with the same first row in which nothing is cut."""
+        one = self.cuts[0]
+        return Block([Cut(None, one.first, one.length, one.parts)] * count)
+
+
+@dataclass(frozen=True)
 class Together:
     """How all stacked rows attend in one layer; made by `together`. Row numbers are as in `Packed.rows`.
 
     own: calls over own keys. take: where each row's result is among theirs, and one more if a row keeps no own key (`gap`).
     pooled: None if own keys are rows of the stack; else how many clean rows stand before the stack in their place. alone: rows
     that also keep their own key. shared, take_shared, gap_shared: the same over shared keys, if any. zero: the rows cut by
-    value_zero, whose weights stay as if nothing were cut, and how they attend uncut; or None.
+    value_zero, whose weights stay as if nothing were cut, and how they attend uncut; or None. heads: the rows that are cut in some
+    heads only, each row's entry in a list of cut heads, this list, and how the rows attend uncut; or None.
     """
 
     own: list[Call]
@@ -129,6 +153,7 @@ class Together:
     take_shared: object
     gap_shared: bool
     zero: tuple | None = None
+    heads: tuple | None = None
 
     def attend(self, q, k, v, clean_k, clean_v, scale: float):
         """q (N, heads, d); k, v (N, kv heads, d); the clean run's keys and values (S, kv heads, d) -> (N, heads, d), log sums."""
@@ -152,9 +177,13 @@ class Together:
             mine = (rows_of(x, rows) for x in (q, k, v))
             total = uncut.attend(*mine, clean_k, clean_v, scale)[1]
             weight = (rows_of(log_sums, rows) - total).exp()[..., None]
-            out[slice(None) if rows is None else rows if isinstance(rows, slice) else rows.tensor] = (
-                rows_of(out, rows) * weight
-            ).to(out.dtype)
+            out[places(rows)] = (rows_of(out, rows) * weight).to(out.dtype)
+        if self.heads is not None:
+            rows, entry, listed, uncut = self.heads
+            mine = (rows_of(x, rows) for x in (q, k, v))
+            whole = uncut.attend(*mine, clean_k, clean_v, scale)[0]
+            cut = listed.tensor.view(-1, q.shape[1]).index_select(0, entry.tensor) > 0  # (rows, heads)
+            out[places(rows)] = torch.where(cut[..., None], rows_of(out, rows), whole)
         return out, log_sums
 
 
@@ -167,14 +196,12 @@ def _results(found: list, take, gap: bool):
 
 
 def together(blocks: list, packed: Packed) -> Together:
-    """Plan how the rows of many variants attend, stacked block by block and variant by variant.
-
-    blocks: [(cuts, zeros)]: each variant's `Cut`, all from the same first row, and whether value_zero cuts it (or None).
-    """
-    number, start = sum(len(cuts) * (cuts[0].length - cuts[0].first) for cuts, _ in blocks), 0
-    own, shared, alone, zero_rows, zero_blocks = {True: Segments(True), False: Segments(False)}, {}, [], [], []
+    """Plan how the rows of many variants attend, stacked block by block and variant by variant."""
+    number, start = sum(len(block.cuts) * (block.cuts[0].length - block.cuts[0].first) for block in blocks), 0
+    own, shared, alone = {True: Segments(True), False: Segments(False)}, {}, []
+    zero, partly, cut_heads = ([], []), ([], []), []  # rows and uncut blocks of what value_zero cuts, and of cuts in some heads
     take, plain = np.full(number, -1), np.zeros(number, bool)
-    heads = [cuts[0].first for cuts, _ in blocks if cuts[0].base < cuts[0].first]
+    heads = [block.cuts[0].first for block in blocks if block.cuts[0].base < block.cuts[0].first]
     pooled = max(heads) if heads else None
 
     def add(offsets, piece):
@@ -185,7 +212,8 @@ def together(blocks: list, packed: Packed) -> Together:
             keys = np.where(piece.keys < first, piece.keys, pooled + keys)
         take[rows], plain[rows] = own[piece.causal].add(queries, keys)[:, piece.take], not piece.causal
 
-    for cuts, zeros in blocks:
+    for block in blocks:
+        cuts = block.cuts
         first, base, length = cuts[0].first, cuts[0].base, cuts[0].length
         size, alike = length - first, {}
         for i, cut in enumerate(cuts):
@@ -203,10 +231,11 @@ def together(blocks: list, packed: Packed) -> Together:
             for rows, kept, key in cut.shared:
                 if len(kept):
                     shared.setdefault(key, (kept, []))[1].append((offsets[:, None] + rows).ravel())
-        if zeros and any(zeros):
-            these = [start + i * size for i, zero in enumerate(zeros) if zero]
-            zero_rows.append((np.array(these)[:, None] + np.arange(size)).ravel())
-            zero_blocks.append(([Cut(None, first, length, cuts[0].parts)] * len(these), None))
+        for (rows, uncut_blocks), flags in ((zero, block.zeros), (partly, block.heads)):
+            if chosen := [i for i, flag in enumerate(flags) if flag]:
+                rows.append(block.rows(start, chosen))
+                uncut_blocks.append(block.uncut(len(chosen)))
+        cut_heads += [(some, size) for some in block.heads if some]
         start += len(cuts) * size
     calls = [call for causal in (True, False) for call in own[causal].close(packed, number, number + (pooled or 0))]
     take[plain] += own[True].total
@@ -221,8 +250,16 @@ def together(blocks: list, packed: Packed) -> Together:
         packed.add(np.concatenate(alone)) if alone else None,
         over_shared,
         *take_shared,
-        (packed.rows(np.concatenate(zero_rows), number), together(zero_blocks, packed)) if zero_rows else None,
+        (packed.rows(np.concatenate(zero[0]), number), together(zero[1], packed)) if zero[0] else None,
+        _partly(*partly, cut_heads, number, packed) if cut_heads else None,
     )
+
+
+def _partly(rows: list, uncut: list, cut_heads: list, number: int, packed: Packed) -> tuple:
+    """`Together.heads`. cut_heads: [(which heads are cut, number of rows)] of the variants that stand at `rows`."""
+    listed = np.array([some for some, _ in cut_heads], np.int64).ravel()
+    entry = np.repeat(np.arange(len(cut_heads)), [size for _, size in cut_heads])
+    return packed.rows(np.concatenate(rows), number), packed.add(entry), packed.add(listed), together(uncut, packed)
 
 
 def _shared(groups: dict, number: int, length: int, packed: Packed):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .interventions import Edges
-from .row_attention import Cut, Together, together
+from .row_attention import Block, Cut, Together, together
 from .segments import Numbers, Packed
 
 
@@ -17,7 +17,8 @@ from .segments import Numbers, Packed
 class Job:
     """One distinct intervention: the rows from `first` on, with `edges` cut in the layers that `covered` marks.
 
-    edges None cuts nothing: a null row. begin: the first layer to compute; if None, the first covered layer.
+    edges None cuts nothing: a null row. begin: the first layer to compute; if None, the first covered layer. heads: for every
+    layer, which heads are cut (heads,); empty if all are.
     """
 
     first: int
@@ -25,6 +26,7 @@ class Job:
     zero: bool
     covered: tuple
     begin: int | None = None
+    heads: tuple = ()
 
     @property
     def start(self) -> int:
@@ -32,8 +34,10 @@ class Job:
 
     def cuts(self) -> list:
         """For every layer, a key that is equal for jobs that cut the same there; None if nothing is cut, as in a null row."""
-        key = None if self.edges is None else (id(self.edges), self.zero)
-        return [key if covered else None for covered in self.covered]
+        if self.edges is None:
+            return [None] * len(self.covered)
+        heads = self.heads or [()] * len(self.covered)
+        return [(id(self.edges), self.zero, some) if covered else None for covered, some in zip(self.covered, heads)]
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,9 @@ def schedule(members: list[Job], parts: tuple, device, cuts: dict) -> tuple[list
             nodes[first] = [*parted, *joining.values()]
             jobs = [members[node[0]] for node in nodes[first]]
             now = [keys[node[0]][layer] is not None for node in nodes[first]]
-            blocks.append(([cut(job, here) for job, here in zip(jobs, now)], [job.zero and here for job, here in zip(jobs, now)]))
+            zeros = [job.zero and here for job, here in zip(jobs, now)]
+            heads = [job.heads[layer] if job.heads and here else () for job, here in zip(jobs, now)]
+            blocks.append(Block([cut(job, here) for job, here in zip(jobs, now)], zeros, heads))
             sources.append((np.array(begin)[:, None] + np.arange(size)).ravel())
             positions.append(np.tile(np.arange(first, length), len(begin)))
             sets[first], places[first] = len(begin), number
