@@ -274,6 +274,13 @@ rule app_sensitivity:
     localrule: True
 
 
+rule app_heads:
+    """Which heads carry a route: the effect of a cut in each head alone, and in the strongest heads together."""
+    input:
+        multiext("<results>/figures/app_heads", ".pdf", ".png"),
+    localrule: True
+
+
 rule app_training:
     """Accuracy by task while the tiny models were trained, from the logs beside their checkpoints."""
     input:

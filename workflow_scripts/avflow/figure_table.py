@@ -242,6 +242,13 @@ def sensitivity(study: Study) -> dict:
     }
 
 
+def heads(study: Study) -> dict:
+    """Parameters of app_heads. together: the table of cuts of the strongest heads."""
+    tables = {"table": knockouts(study, "heads"), "together": knockouts(study, "head_sets")}
+    shown = {"models": study.models, "dataset": study.video, "routes": study.drawn_routes("heads")}
+    return {**tables, **shown, **drawing(study)}
+
+
 def training(study: Study) -> dict:
     """Parameters of app_training: the training logs that lie beside the tiny models' checkpoints."""
     logs = {model: File(f"{study.checkpoint_folder(model)}/training.jsonl") for model in study.models}
@@ -263,6 +270,10 @@ WORLD = {
 CHOICES = {
     "available": lambda study: open_choices.parts(study) and not study.shipped,
     "otherwise": "has no open choice (sensitivity/choices), or tables is 'shipped', which holds no table of them",
+}
+HEADS = {
+    "available": lambda study: not study.shipped and all(study.video in study.cut_in(name) for name in ("heads", "head_sets")),
+    "otherwise": "does not cut single heads (knockout/cuts/head_sets), or tables is 'shipped', which holds no table of them",
 }
 CSV = ("csv",)
 
@@ -288,6 +299,7 @@ FIGURES = {
     "app_discard_layers": Figure("discard layers", discards("discard_sweep"), writes=CSV, **SWEPT),
     "app_pareto": Figure("pareto", discards("pruning"), writes=CSV, **SWEPT),
     "app_sensitivity": Figure("sensitivity", sensitivity, writes=CSV, **CHOICES),
+    "app_heads": Figure("heads", heads, ("heads", "head_sets"), CSV, **HEADS),
     "app_training": Figure("training", training, **LOGS),
     "app_world": Figure("world", world, **WORLD),
 }
@@ -312,6 +324,14 @@ def drawn_by_default(study: Study) -> list[str]:
     if unknown := [name for name in on_request if name not in FIGURES]:
         raise InputError(f"config.yaml: studies/{study.name}/on_request names {unknown[0]!r}; known: {', '.join(FIGURES)}")
     return [name for name in drawable(study) if name not in on_request]
+
+
+def analyses_by_default(study: Study) -> list[str]:
+    """The study's analyses, without those that only figures on request read."""
+    on_request = [FIGURES[name] for name in study.chosen.get("on_request", []) if name in FIGURES]
+    read = {name for figure in FIGURES.values() if figure not in on_request for name in figure.analyses}
+    left_out = {name for figure in on_request for name in figure.analyses} - read
+    return [name for name in study.analyses if name not in left_out]
 
 
 def parameters(study: Study, name: str) -> dict:
@@ -348,7 +368,8 @@ def tables(study: Study) -> list[str]:
     if study.swept:
         found += [*table_4(study, "csv"), *table_4(study, "tex")]
         found += [study.table("pruning.parquet"), study.table("discard_sweep.parquet")]
-    found += [study.table("evaluate.parquet"), study.table("reliance.parquet"), *study.knockout_tables(*study.analyses)]
+    found += [study.table("evaluate.parquet"), study.table("reliance.parquet")]
+    found += study.knockout_tables(*analyses_by_default(study))
     found += [study.table("attention.parquet")] if study.attended else []
     found += [study.table("sufficiency.parquet")] if study.kept_open else []
     found.append(study.table("sampled_media.csv"))

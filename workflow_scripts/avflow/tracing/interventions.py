@@ -187,7 +187,8 @@ class Knockout:
     the values of the cut keys, so nothing is renormalised. control: "none" cuts the route itself. "random_same" and
     "random_other" are size-matched random controls: random_same draws keys of the source's modality outside the source,
     random_other draws keys of other modalities. draw: the number of the control's random draw. heads: the (layer, head) pairs in
-    which the route is cut; empty for all heads of the window's layers.
+    which the route is cut; empty for all heads of the window's layers. Any other control, such as random heads, cuts the route's
+    own keys.
     """
 
     route: Route
@@ -199,8 +200,8 @@ class Knockout:
 
     @property
     def target(self) -> tuple:
-        """What determines the edges. Knockouts that differ only in window or cut share it."""
-        return self.route, self.control, self.draw
+        """What determines the edges. Knockouts that differ only in window, cut or heads share it."""
+        return (self.route, self.control, self.draw) if self.control in CONTROLS else (self.route, "none", 0)
 
     @property
     def columns(self) -> dict:
@@ -216,8 +217,16 @@ class Knockout:
             "cut": self.cut,
             "control": self.control,
             "draw": self.draw,
-            "heads": ",".join(str(head) for head in sorted({head for _, head in self.heads})) or "all",
+            "heads": self._named_heads(),
         }
+
+    def _named_heads(self) -> str:
+        """The heads as text: all; "0,2" for these in every layer of the window; or "4:0,2 5:1" for others in layers 4 and 5."""
+        layers = dict.fromkeys(sorted(layer for layer, _ in self.heads))
+        named = {layer: ",".join(str(head) for at, head in sorted(self.heads) if at == layer) for layer in layers}
+        if list(layers) == list(range(self.window.start, self.window.stop)) and len(set(named.values())) == 1:
+            return named[self.window.start]
+        return " ".join(f"{layer}:{heads}" for layer, heads in named.items()) or "all"
 
     def heads_in(self, layer: int) -> list[int]:
         """The heads that it names in a layer of its window."""
@@ -231,13 +240,15 @@ class Knockout:
         """For each layer, which of a model's heads are cut (layers, heads); empty if all are. InputError for an unknown head."""
         unknown = [pair for pair in self.heads if not (0 <= pair[0] < layers and 0 <= pair[1] < heads)]
         if unknown:
-            raise InputError(f"layer {unknown[0][0]}, head {unknown[0][1]}: the model has {layers} layers with {heads} heads each")
+            raise InputError(
+                f"layer {unknown[0][0]}, head {unknown[0][1]}: the model has {layers} layers with {heads} heads each"
+            )
         named = [self.heads_in(layer) for layer in range(layers)] if self.heads else []
         return tuple(tuple(head in some for head in range(heads)) for some in named)
 
     def edges(self, sequence, seed: int) -> Edges:
         """The visible edges that it cuts in a Sequence. For a control, `instead` draws them; `seed` decides the draws."""
-        if self.control == "none":
+        if self.control not in CONTROLS:
             return self.route.edges(sequence.spans)
         rng = random.Random(f"{seed}/{sequence.question.question_id}/{self.route}/{self.control}/{self.draw}")
         return instead(self.route, sequence.spans, modalities(sequence), self.control, rng)

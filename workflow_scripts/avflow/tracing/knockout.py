@@ -31,7 +31,16 @@ from .segments import put, rows_of
 
 CPU_ROWS = 8192  # rows per pass on a CPU; a larger pass is no faster there
 NULL = dict(  # the null row's values for Knockout.columns
-    route="none", style="centred", width=0, window_start=0, window_stop=0, centre=-1, cut="mask", control="null", draw=0, heads="all"
+    route="none",
+    style="centred",
+    width=0,
+    window_start=0,
+    window_stop=0,
+    centre=-1,
+    cut="mask",
+    control="null",
+    draw=0,
+    heads="all",
 )
 
 

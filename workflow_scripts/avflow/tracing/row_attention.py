@@ -140,8 +140,8 @@ class Together:
     own: calls over own keys. take: where each row's result is among theirs, and one more if a row keeps no own key (`gap`).
     pooled: None if own keys are rows of the stack; else how many clean rows stand before the stack in their place. alone: rows
     that also keep their own key. shared, take_shared, gap_shared: the same over shared keys, if any. zero: the rows cut by
-    value_zero, whose weights stay as if nothing were cut, and how they attend uncut; or None. heads: the rows that are cut in some
-    heads only, each row's entry in a list of cut heads, this list, and how the rows attend uncut; or None.
+    value_zero, whose weights stay as if nothing were cut, and how they attend uncut; or None. heads: the rows cut in some
+    heads only, the entry of each in a list of cut heads, this list, and how the rows attend uncut; or None.
     """
 
     own: list[Call]

@@ -127,19 +127,6 @@ SUFFICIENCY = partial_rows.schema(
     p_base_clean="float32",
     correct_clean="bool",
 )
-HEAD_SETS = partial_rows.schema(
-    **QUESTION,
-    route="string",
-    kind="string",
-    half="string",
-    draw="int32",
-    n_heads="int32",
-    share="float32",
-    answer="string",
-    logp_base="float32",
-    p_base_clean="float32",
-    correct_clean="bool",
-)
 
 
 def answer_row(sequence, logits, model: str) -> dict:

@@ -55,9 +55,11 @@ def checkpoint_files(folder: Path) -> list[Path]:
 
 
 def remember_model(partial: partial_rows.PartialRows, model) -> None:
-    """Keep the device's name and the number of layers beside the rows, because a run with all rows finished loads no model."""
+    """Keep the device's name and the decoder's size beside the rows, because a run with all rows finished loads no model."""
     device = torch.cuda.get_device_name() if model.device.type == "cuda" else "cpu"
-    for name, fact in (("device", device), ("layers", len(model.decoder.layers))):
+    config = model.decoder.config
+    heads = [config.num_attention_heads, config.num_key_value_heads]
+    for name, fact in (("device", device), ("layers", len(model.decoder.layers)), ("heads", heads)):
         if partial.recall(name) != fact:
             partial.remember(name, fact)
 
