@@ -15,6 +15,8 @@ Every case runs in one process. Times are medians after a warm-up:
     rows_s          what the workflow needs per question: the sweep, the share of attention that each cut removes, and the readout
     pair_s          rows_s for two questions about one clip that are asked together, per question
 
+Cases whose name ends in "heads" cut each head of every layer alone, in windows of one layer.
+
 Full forwards are timed on one knockout and multiplied by the number of knockouts (`extrapolated`); if layers are skipped, on one
 knockout for every sixth window. `ideal` counts the rows that
 must be recomputed in any case, in clean forwards, with the clean run. Errors are relative to the largest logit. Errors with fp32
@@ -45,10 +47,12 @@ SHAPES = {  # hidden, layers, heads, kv heads, intermediate, vocabulary (from th
 }
 SIX = ["audio->last", "video->last", "question->last", "tail->last", "audio->question", "video->question"]
 FIGURE_3 = ["cross_frame", "cross_audio_segment", "audio<->video"]
+LAST = ["question->last"]
 CASES = [
     ("7B, 6 routes", "7B", 3000, SIX),
     ("3B, 6 routes", "3B", 3000, SIX),
     ("7B, Figure 3", "7B", 3000, FIGURE_3),
+    ("7B, each of 784 heads", "7B", 3000, LAST),
     ("7B, 6 routes, 8k", "7B", 8000, SIX),
     ("7B, 6 routes, 11k", "7B", 11000, SIX),
     ("7B, 6 routes, 16k", "7B", 16000, SIX),
@@ -141,12 +145,12 @@ def full_forwards(model, seq, knockouts, edges, kind: str):
     k = knockouts[len(knockouts) // 2]
     length, layers = len(seq), len(model.decoder.layers)
     open_mask = decoder.causal_mask(length, model.device)
-    cut = open_mask & ~edges[k.target].cut(torch.arange(length), length).to(model.device)
+    cut = closed_mask(model, open_mask, k, edges)
     inside = [k.window.covers(layer) for layer in range(layers)]
     if kind == "sdpa":
-        masks = [(cut if here else open_mask)[None, None] for here in inside]
+        masks = [cut if here else open_mask[None, None] for here in inside]
     elif kind == "window":
-        masks = [cut[None, None] if here else None for here in inside]
+        masks = [cut if here else None for here in inside]
     else:
         heads = model.decoder.config.num_attention_heads
         lowest = torch.finfo(model.dtype).min
@@ -167,18 +171,28 @@ def full_forwards(model, seq, knockouts, edges, kind: str):
     return run
 
 
+def closed_mask(model, open_mask, k, edges):
+    """A knockout's mask inside its window: (1, 1, S, S), or (1, heads, S, S) if it cuts some heads only."""
+    closed = open_mask & ~edges[k.target].cut(torch.arange(len(open_mask)), len(open_mask)).to(model.device)
+    if not k.heads:
+        return closed[None, None]
+    heads = torch.zeros(model.decoder.config.num_attention_heads, dtype=torch.bool, device=model.device)
+    heads[k.heads_in(k.window.start)] = True
+    return torch.where(heads[:, None, None], closed, open_mask)[None]
+
+
 def skipping(model, seq, knockouts, edges):
     """A function that runs each of the knockouts by masked forwards from its window's first layer on, one after another."""
     length, clean = len(seq), decoder.clean_run(model, seq)
     open_mask = decoder.causal_mask(length, model.device)
-    closed = {k.target: open_mask & ~edges[k.target].cut(torch.arange(length), length).to(model.device) for k in knockouts}
+    closed = {(k.target, k.heads): closed_mask(model, open_mask, k, edges) for k in knockouts}
 
     @torch.inference_mode()
     def run():
         for k in knockouts:
             x = clean.inputs[k.window.start][None]
             for number in range(k.window.start, len(clean.inputs)):
-                mask = closed[k.target][None, None] if k.window.covers(number) else None
+                mask = closed[k.target, k.heads] if k.window.covers(number) else None
                 x = model.decoder.layers[number](x, attention_mask=mask, position_embeddings=(clean.cos, clean.sin))
             decoder.last_logits(model, x[:, -1])
 
@@ -188,7 +202,12 @@ def skipping(model, seq, knockouts, edges):
 def measure(name, model, tokens: int, routes, width: int, repeats: int, wide=None) -> dict:
     """The results of one case. wide: the same model in fp32, the reference for errors."""
     seq, device, layers = sequence(model, tokens), model.device, len(model.decoder.layers)
-    knockouts = [Knockout(Route.parse(r), w) for r in routes for w in windows(layers, width)]
+    if name.endswith("heads"):
+        heads = range(model.decoder.config.num_attention_heads)
+        alone = [(w, ((w.start, head),)) for w in windows(layers, 1) for head in heads]
+        knockouts = [Knockout(Route.parse(r), w, heads=pairs) for r in routes for w, pairs in alone]
+    else:
+        knockouts = [Knockout(Route.parse(r), w) for r in routes for w in windows(layers, width)]
     edges = knockout.resolve(seq, knockouts)
     first, length = knockout.first_row(seq, edges), len(seq)
     packs.uncut_logits(model, [seq])
@@ -225,8 +244,8 @@ def measure(name, model, tokens: int, routes, width: int, repeats: int, wide=Non
             if device.type == "cuda":
                 torch.cuda.empty_cache()
     case["extrapolated"] = True
-    jobs = {(k.target, k.window.start, k.window.stop) for k in knockouts}
-    recomputed = sum((length - int(edges[t].queries()[0])) * (layers - start) for t, start, _ in jobs)
+    jobs = {(k.target, k.window.start, k.window.stop, k.heads) for k in knockouts}
+    recomputed = sum((length - int(edges[t].queries()[0])) * (layers - start) for t, start, *_ in jobs)
     clean = case["clean_ms"] / 1000
     case |= {"ideal": 1 + recomputed / (length * layers), "clean_forwards": case["sweep_s"] / clean, "plan": batches.as_dict()}
     for key in ("sdpa_s", "sdpa_window_s", "sdpa_skip_s", "eager_s"):
@@ -268,7 +287,8 @@ def main():
     arguments = parser.parse_args()
     cuda = torch.cuda.is_available() and not arguments.smoke
     device, dtype = ("cuda", torch.bfloat16) if cuda else ("cpu", torch.float32)
-    cases = [("tiny, 6 routes", "tiny", 200, SIX), ("tiny, Figure 3", "tiny", 200, FIGURE_3)] if arguments.smoke else CASES
+    small = [("tiny, 6 routes", SIX), ("tiny, Figure 3", FIGURE_3), ("tiny, each of 24 heads", LAST)]
+    cases = [(name, "tiny", 200, routes) for name, routes in small] if arguments.smoke else CASES
     if arguments.cases:
         cases = [c for c in cases if any(word in c[0] for word in arguments.cases)]
     found = json.loads(arguments.out.read_text()) if arguments.cases and arguments.out.exists() else []
@@ -279,7 +299,7 @@ def main():
             model = build(shape, device, dtype)
         found = [case for case in found if case["case"] != name]
         found.append(measure(name, model, tokens, routes, 3 if arguments.smoke else 7, arguments.repeats))
-        if cuda and tokens <= 4000 and routes is SIX:
+        if cuda and tokens <= 4000 and routes in (SIX, LAST):
             wide = widened(model)
             found[-1] |= {
                 k: v for k, v in measure(name, model, tokens, routes, 7, 1, wide).items() if "fp32" in k or "effect" in k

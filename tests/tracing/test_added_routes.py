@@ -226,9 +226,7 @@ def test_the_strongest_heads_are_cut_in_the_questions_that_did_not_rank_them(job
     assert job.run(budget, ranked=ranked) == rows and job.asked == []
     job.run(budget, ranked=ranked, seed=1)
     assert job.asked, "another seed draws other heads"
-    with pytest.raises(
-        argparse.ArgumentTypeError, match="strongest is .*; it must be shares of the heads, from 0 to 1"
-    ):
+    with pytest.raises(argparse.ArgumentTypeError, match="strongest is .*; it must be shares of the heads, from 0 to 1"):
         knockout_script.cuts(json.dumps([{**budget, "strongest": {"shares": [2]}}]))
 
 
