@@ -523,6 +523,14 @@ def test_the_estimate_knows_what_every_figure_needs():
     assert not {"app_training", "app_world"} & set(jobs.estimated_targets(MINIATURE)), "they need no model"
 
 
+def test_routes_are_patched_in_the_shards_that_the_study_names():
+    assert MINIATURE.patched == ["mini-video"] and PAPER.patched == ["av_speakerbench"]
+    assert len(jobs.resample_shards(PAPER)) == 4 * 5 and len(jobs.resample_shards(MINIATURE)) == 2
+    told = options(jobs.resample(MINIATURE, "mini-video"))
+    assert told["routes"] == ["video->question", "audio->question", "question->last"] and told["first"] == "6"
+    assert not any("resample" in path for path in figure_table.tables(MINIATURE))
+
+
 def test_single_heads_are_cut_on_request_and_the_strongest_wait_for_their_ranking():
     for study in (MINIATURE, PAPER):
         assert "app_heads" in figure_table.drawable(study) and "app_heads" not in figure_table.drawn_by_default(study)
@@ -592,6 +600,7 @@ def test_single_heads_are_cut_on_request_and_the_strongest_wait_for_their_rankin
             {"knockout": {"cuts": {"graded": {"routes": [{"route": "audio->last", "drawn": True}]}}}},
             "knockout/cuts/graded/routes/0/drawn: False was expected",
         ),
+        ({"resample": {"datasets": {"mine": {}}}}, "resample/datasets names 'mine'"),
         (
             {"knockout": {"cuts": {"head_sets": {"strongest": {"of": "head"}}}}},
             "knockout/cuts/head_sets/strongest/of names 'head', which is not defined",

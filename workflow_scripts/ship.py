@@ -24,7 +24,7 @@ from avflow.storage import FeatureStore, ShardWriter, room_for
 UNREAD = ["study_split", "setting", "n_blocked_edges", "removed_mass", "base_token", "logp_gold", "kl"]  # of knockout tables
 UNREAD += [*(f"logit_{letter}" for letter in "ABCD"), "option_logits"]
 EXACT = ["p_base_clean", "margin_clean"]  # of uncut runs
-UNDRAWN = ["sensitivity", "knockout_heads", "knockout_head_sets"]  # what only a figure on request reads
+UNDRAWN = ["sensitivity", "resample", "knockout_heads", "knockout_head_sets"]  # what only a figure on request reads
 
 
 def rounded(values: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Knockouts: exact masks in exact layers, a paired base, and no change where nothing is cut.
 
-Also tests avflow.tracing.row_attention and avflow.tracing.schedule.
+Also tests avflow.tracing.kept_keys, avflow.tracing.row_attention and avflow.tracing.schedule.
 """
 
 import copy
@@ -12,7 +12,7 @@ import torch
 from tracing_cases import in_dtype, one_kernel
 
 from avflow.errors import InputError
-from avflow.tracing import decoder, knockout, readout, row_attention, segments
+from avflow.tracing import decoder, kept_keys, knockout, readout, row_attention, segments
 from avflow.tracing.decoder import causal_mask, clean_run, masked_run
 from avflow.tracing.interventions import Edges, Knockout, Route, Window, modalities, windows
 
@@ -356,8 +356,8 @@ def test_the_comparison_notices_mistakes(model, sequences, monkeypatch, mistake)
         classes = Edges.classes.func
         monkeypatch.setattr(Edges, "classes", property(lambda self: [(queries[1:], keys) for queries, keys in classes(self)]))
     else:
-        made = row_attention.Cut.__init__
-        monkeypatch.setattr(row_attention.Cut, "__init__", lambda self, edges, *rest: made(self, None, *rest))
+        made = kept_keys.Cut.__init__
+        monkeypatch.setattr(kept_keys.Cut, "__init__", lambda self, edges, *rest: made(self, None, *rest))
     swept, _ = sweep(model, sequence, ks)
     assert relative(swept, full) > 1e-4
 

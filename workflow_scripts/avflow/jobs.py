@@ -149,6 +149,24 @@ def sufficiency_shards(study: Study) -> list[str]:
     ]
 
 
+def resample_shards(study: Study) -> list[str]:
+    """The shards in which routes are patched: all of a dataset, or the first `shards`."""
+    return [
+        f"{study.paths['results']}/resample/{model}/{dataset}/{n}.parquet"
+        for dataset in study.patched
+        for model in study.models
+        for n in range(min(study.dataset(dataset)["shards"], study.asked("resample", dataset).get("shards", MANY)))
+    ]
+
+
+def resample(study: Study, dataset: str) -> str:
+    """Options of resample.py: the routes to patch, and the questions of a dataset to ask."""
+    settings = study.config["resample"]
+    asked = {key: value for key, value in study.asked("resample", dataset).items() if key != "shards"}
+    options = as_options({"stride": settings.get("stride", 1), **asked})
+    return f"--routes {shlex.join(settings['routes'][study.setting(dataset)])} {options}"
+
+
 def sufficiency_tables(study: Study, dataset: str) -> list[str]:
     """The tables that say which routes matter in a dataset."""
     names = study.config["sufficiency"]["analyses"]

@@ -50,6 +50,7 @@ class Study:
         self._check_orders()
         self._check_strongest()
         self.attended: list[str] = [d for d in self.datasets if self.asked("attention", d) is not None]
+        self.patched: list[str] = [d for d in self.datasets if "resample" in config and self.asked("resample", d) is not None]
         self.kept_open: list[str] = [  # datasets that are also answered with only the found routes open
             d
             for d in self.datasets
@@ -237,7 +238,7 @@ class Study:
         check_names("pruning/kinds (for discards)", map(self.setting, self.tried), config["pruning"]["kinds"])
         for name, analysis in config["knockout"]["cuts"].items():
             check_names(f"knockout/cuts/{name}/datasets", analysis["datasets"], datasets)
-        for part in ("attention", "sufficiency"):
+        for part in ("attention", "sufficiency", *(["resample"] if "resample" in config else [])):
             check_names(f"{part}/datasets", config[part]["datasets"], datasets)
         check_names("sufficiency/analyses", config["sufficiency"]["analyses"], config["knockout"]["cuts"])
         for name, model in config["models"].items():

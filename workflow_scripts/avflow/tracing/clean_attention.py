@@ -8,7 +8,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .row_attention import Block, Cut, together
+from .kept_keys import Block, Cut
+from .row_attention import together
 from .segments import Packed, Segments, attend, put, rows_of
 
 SCORES = 2**27  # attention scores per step: 512 MiB in fp32

@@ -18,6 +18,8 @@ from ..models import Sequence
 from .clean_attention import CleanAttention
 from .row_attention import KERNEL, ValueZero, install
 
+KEPT = ("keys", "values")
+
 
 def causal_mask(length: int, device="cpu") -> torch.Tensor:
     """(length, length) bool: True if the row may attend to the column."""
@@ -48,7 +50,7 @@ class CleanRun:
     keys, values: of every layer, L x (S, kv heads, head_dim). inputs: of every layer, for the rows from `first` on,
     L x (S - first, D). These three lie on the `home` of `clean_run`, and all else on the model's `device`. final
     (S - first, D): the states after the last layer. cos, sin (1, S, head_dim). removed (edges, L), or (edges, L, heads): see
-    `CleanAttention`.
+    `CleanAttention`. other: the run whose keys and values patches take.
     """
 
     inputs: list
@@ -59,10 +61,25 @@ class CleanRun:
     cos: torch.Tensor
     sin: torch.Tensor
     removed: torch.Tensor | None = None
+    other: "CleanRun | None" = None
 
     @property
     def device(self):
         return self.cos.device
+
+    def differs(self, tokens: torch.Tensor) -> bool:
+        """Whether any of these tokens (n,) has other keys or values in the other run than in this one, in any layer."""
+        at, found = tokens.to(self.keys[0].device), []
+        for name in KEPT:
+            for mine, theirs in zip(getattr(self, name), getattr(self.other, name)):
+                found.append((mine[at] != theirs[at]).any())
+        return bool(torch.stack(found).any())
+
+    def keys_and_values(self, layer: int):
+        """A layer's keys and values on the model's device; those of the other run, if there is one, stand behind its own."""
+        runs = [self, *([self.other] if self.other else [])]
+        found = ([getattr(run, name)[layer].to(self.device, non_blocking=True) for run in runs] for name in KEPT)
+        return tuple(some[0] if len(some) == 1 else torch.cat(some) for some in found)
 
     def states(self, layer: int, first: int) -> torch.Tensor:
         """A layer's input, rows from `first` on (R, D), on the model's device. Raises IndexError for rows that were not kept."""

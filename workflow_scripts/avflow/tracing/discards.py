@@ -23,7 +23,8 @@ from ..errors import InputError
 from ..models import Sequence
 from .decoder import CleanRun, causal_mask, last_logits, last_row_attention, masked_run, ready, rotary
 from .interventions import modalities
-from .row_attention import Block, Cut, Rows, together
+from .kept_keys import Block, Cut
+from .row_attention import Rows, together
 from .segments import Packed, put
 
 VISION = "vision"  # a name beside those of spans: all tokens of videos and images

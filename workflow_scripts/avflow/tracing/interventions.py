@@ -12,6 +12,7 @@ a route from one token to itself, such as last->last, which cuts exactly that ke
 A size-matched random control (`instead`) cuts the same number of randomly chosen keys before each query, instead of the route's.
 """
 
+import math
 import random
 import re
 from dataclasses import dataclass
@@ -184,11 +185,12 @@ class Knockout:
     """One intervention: `route` is cut in the layers of `window`.
 
     cut: "mask" hides keys before the softmax, so the remaining keys gain their weight. "value_zero" keeps the weights and drops
-    the values of the cut keys, so nothing is renormalised. control: "none" cuts the route itself. "random_same" and
-    "random_other" are size-matched random controls: random_same draws keys of the source's modality outside the source,
-    random_other draws keys of other modalities. draw: the number of the control's random draw. heads: the (layer, head) pairs in
-    which the route is cut; empty for all heads of the window's layers. Any other control, such as random heads, cuts the route's
-    own keys.
+    the values of the cut keys, so nothing is renormalised. "resample" puts the keys and values of the same tokens in another
+    clip's clean run in their place (see `resampling`), so nothing is renormalised either. control: "none" cuts the route itself.
+    "random_same" and "random_other" are size-matched random controls: random_same draws keys of the source's modality outside the
+    source, random_other draws keys of other modalities. Any other control, such as random heads, cuts the route's own keys. draw:
+    the number of the control's random draw. heads: the (layer, head) pairs in which the route is cut; empty for all heads of the
+    window's layers.
     """
 
     route: Route
@@ -235,6 +237,15 @@ class Knockout:
     def covers(self, layer: int) -> bool:
         """Whether it cuts anything in a layer."""
         return bool(self.heads_in(layer)) if self.heads else self.window.covers(layer)
+
+    def mean_share(self, shares: list) -> float:
+        """The mean of shares of attention, by layer or by layer and head, over what it cuts. NaN if it cuts in no layer."""
+        found = []
+        for layer in filter(self.covers, range(len(shares))):
+            by_head = shares[layer] if isinstance(shares[layer], list) else [shares[layer]]
+            some = [by_head[head] for head in self.heads_in(layer)] or by_head
+            found.append(sum(some) / len(some))
+        return sum(found) / len(found) if found else math.nan
 
     def cut_heads(self, layers: int, heads: int) -> tuple[tuple[bool, ...], ...]:
         """For each layer, which of a model's heads are cut (layers, heads); empty if all are. InputError for an unknown head."""

@@ -15,12 +15,13 @@ In both, every batch holds a null row, in which nothing is cut. A knockout is co
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 
 from ..errors import InputError
 from ..models import Sequence, halving
+from . import resampling
 from .decoder import CleanRun, causal_mask, clean_run, last_logits, masked_run
 from .interventions import Edges, Knockout
 from .packs import Pack, alike
@@ -60,6 +61,9 @@ def _check(question: str, knockouts, edges: dict) -> None:
 
     Attention without keys is undefined, and kernels disagree: some give zeros, others the mean of all values, even of later rows.
     """
+    for k in knockouts:
+        if k.cut == "resample":
+            resampling.check_edges(k.route, edges[k.target])
     for route, control, draw in dict.fromkeys(k.target for k in knockouts):
         here = edges[route, control, draw]
         if not here.count:
@@ -70,11 +74,12 @@ def _check(question: str, knockouts, edges: dict) -> None:
             )
 
 
-def naive(model, sequence: Sequence, knockouts: list[Knockout], edges: dict, batch: int = 16):
+def naive(model, sequence: Sequence, knockouts: list[Knockout], edges: dict, batch: int = 16, other: Sequence | None = None):
     """The last token's logits for every knockout (n, V), and for the null row of its batch (n, V), both fp32.
 
-    edges: from `resolve`. batch: how many knockouts run at once; a batch that does not fit into memory is halved. Raises
-    InputError for a route with no visible edge (it is not applicable, so leave it out) and for a row left without any key.
+    edges: from `resolve`. batch: how many knockouts run at once; a batch that does not fit into memory is halved. other: another
+    clip's sequence, for `resample`. Raises InputError for a route with no visible edge (it is not applicable, so leave it out),
+    for a row left without any key, and if the other clip is missing or has other tokens.
     """
     length, device = len(sequence), sequence.embeds.device
     open_mask, layers, heads = causal_mask(length, device), len(model.decoder.layers), model.decoder.config.num_attention_heads
@@ -83,6 +88,10 @@ def naive(model, sequence: Sequence, knockouts: list[Knockout], edges: dict, bat
 
     def run(stack):
         here = [knockouts[i] for i in stack]
+        if here[0].cut == "resample":
+            resampling.check(sequence, other)
+            base, *found = resampling.patched_run(model, sequence, other, here, edges)
+            return [(one, base) for one in found]
         closed = {t: open_mask & ~edges[t].cut(torch.arange(length), length).to(device) for t in {k.target for k in here}}
 
         cut_heads = [torch.tensor(k.cut_heads(layers, heads), device=device) for k in here]
@@ -153,9 +162,9 @@ def plan(model) -> Plan:
 def sweep(model, sequence: Sequence, run: CleanRun, knockouts: list[Knockout], edges: dict, batches: Plan):
     """The same result as `naive`, computed incrementally from a clean run.
 
-    run: from `clean_run`, which must keep the rows from `first_row` on. batches: from `plan`. If a batch does not fit into
-    memory, `batches.rows` is halved and the batch is tried again. Raises InputError as `naive` does, and if one intervention
-    alone does not fit.
+    run: from `clean_run`, which must keep the rows from `first_row` on; for `resample`, its `other` is another clip's run.
+    batches: from `plan`. If a batch does not fit into memory, `batches.rows` is halved and the batch is tried again. Raises
+    InputError as `naive` does, and if one intervention alone does not fit.
     """
     return [x[:, 0] for x in sweep_pack(model, Pack.of([sequence]), run, knockouts, edges, batches)]
 
@@ -168,8 +177,13 @@ def sweep_pack(model, pack: Pack, run: CleanRun, knockouts: list[Knockout], edge
     parts = pack.parts if len(pack.sequences) > 1 else (len(pack),)
     question = pack.sequences[0].question.question_id
     _check(question, knockouts, edges)
+    if run.other is None and any(k.cut == "resample" for k in knockouts):
+        resampling.check(pack.sequences[0], None)
     length, layers, heads = len(pack), range(len(run.inputs)), model.decoder.config.num_attention_heads
     order = {target: number for number, target in enumerate(edges)}
+    # A patch with keys and values that are this run's own changes nothing, so it shares the null row.
+    patched = {k.target for k in knockouts if k.cut == "resample"}
+    same = {t for t in patched if not run.differs(torch.cat([keys for _, keys in edges[t].classes]).unique())}
     firsts = {target: int(e.queries()[0]) for target, e in edges.items() if e.count}
     # Interventions that recompute at least half of the rows all start at the same row, so that they share one null row.
     many = min((f for f in firsts.values() if 2 * f <= length), default=0)
@@ -177,8 +191,11 @@ def sweep_pack(model, pack: Pack, run: CleanRun, knockouts: list[Knockout], edge
     for i, k in enumerate(knockouts):
         first = many if 2 * firsts[k.target] <= length else firsts[k.target]
         covered, cut_heads = tuple(k.covers(layer) for layer in layers), k.cut_heads(len(layers), heads)
-        job = Job(first, edges[k.target], k.cut == "value_zero", covered, heads=cut_heads)
-        asked.setdefault((first, job.start, order[k.target], job.zero, job.covered, job.heads), (job, []))[1].append(i)
+        if k.cut == "resample" and k.target in same:
+            covered = (False,) * len(layers)
+        job = Job(first, edges[k.target], k.cut == "value_zero", covered, heads=cut_heads, patched=k.cut == "resample")
+        key = first, job.start, order[k.target], job.zero, job.patched, job.covered, job.heads
+        asked.setdefault(key, (job, []))[1].append(i)
     waiting = [asked[key] for key in sorted(asked)]
     cuts = {}
     while waiting:
@@ -223,21 +240,23 @@ def _pass(model, parts: tuple, run: CleanRun, jobs: list[Job], cuts: dict):
             x = torch.cat([x, joining]) if len(x) else joining
         x = rows_of(x, step.source)[None]
         rotated = tuple(rows_of(table[0], step.positions)[None] for table in (run.cos, run.sin))
-        clean = (kept[step.layer].to(run.device, non_blocking=True) for kept in (run.keys, run.values))
-        x = model.decoder.layers[step.layer](x, attention_mask=Rows(step.attention, *clean), position_embeddings=rotated)[0]
+        attention = Rows(step.attention, *run.keys_and_values(step.layer))
+        x = model.decoder.layers[step.layer](x, attention_mask=attention, position_embeddings=rotated)[0]
     logits = last_logits(model, x[put(torch.tensor(ends), run.device)])
     return logits[len(nulls) :], dict(zip(begin, logits))
 
 
-def rows(model, sequence: Sequence, knockouts: list[Knockout], batches: Plan | None, seed: int = 0) -> list[dict]:
+def rows(
+    model, sequence: Sequence, knockouts: list[Knockout], batches: Plan | None, seed: int = 0, other: Sequence | None = None
+) -> list[dict]:
     """One question's table rows: the null row, then one row per knockout. Knockouts that are not applicable hold NaN.
 
     The table's null row is the clean run itself, so it does not depend on the knockouts. The base of a row (`p_base_clean`,
     `margin_clean`) is the null row of its own batch, which differs from the clean run by rounding. removed_mass: the share of
     the cut queries' clean attention that the cut removes, as a mean over queries, cut heads and window layers. batches: the plan
-    for `sweep`; None runs `naive` instead.
+    for `sweep`; None runs `naive` instead. other: another clip's sequence, for `resample`.
     """
-    return rows_of_pack(model, [sequence], [knockouts], batches, seed)[0]
+    return rows_of_pack(model, [sequence], [knockouts], batches, seed, other)[0]
 
 
 def rows_of_questions(model, sequences, knockouts, batches: Plan | None, seed: int = 0) -> list[list[dict]]:
@@ -250,10 +269,13 @@ def rows_of_questions(model, sequences, knockouts, batches: Plan | None, seed: i
     return found
 
 
-def rows_of_pack(model, sequences: list[Sequence], knockouts: list[list], batches: Plan | None, seed: int = 0) -> list[list]:
+def rows_of_pack(
+    model, sequences: list[Sequence], knockouts: list[list], batches: Plan | None, seed: int = 0, other: Sequence | None = None
+) -> list[list]:
     """The rows of questions whose prompts begin alike, with the knockouts of each. What they share is computed once.
 
-    That is the clean run up to where they part, and the cuts among the shared tokens that all of them ask for.
+    That is the clean run up to where they part, and the cuts among the shared tokens that all of them ask for. other: another
+    clip's sequence, for `resample` in a single question.
     """
     pack, edges = Pack.of(sequences), [resolve(s, ks, seed) for s, ks in zip(sequences, knockouts)]
     single = len(sequences) == 1
@@ -263,6 +285,9 @@ def rows_of_pack(model, sequences: list[Sequence], knockouts: list[list], batche
     every = [e for some in in_pack for e in some.values()]
     home, by_head = batches and batches.home(model, len(pack), first), any(k.heads for ks in knockouts for k in ks)
     run = clean_run(model, sequences[0] if single else pack, first, home, every, by_head)
+    if other is not None:
+        resampling.check(sequences[0], other)
+        run = replace(run, other=clean_run(model, other, len(other) - 1, home))
     together = [] if single else [k for k in knockouts[0] if all(k in ks for ks in knockouts) and _shared(k, edges, pack.shared)]
     if together:
         cuts = {k.target: in_pack[0][k.target] for k in together}
@@ -271,7 +296,7 @@ def rows_of_pack(model, sequences: list[Sequence], knockouts: list[list], batche
     for i, (sequence, ks, some) in enumerate(zip(sequences, knockouts, edges)):
         mine = run if single else pack.run(i, run, run.removed[start : start + len(some)] if every else None)
         known = {k: (logits[n, i], bases[n, i]) for n, k in enumerate(together)}
-        tables.append(_table(model, sequence, mine, ks, some, batches, known))
+        tables.append(_table(model, sequence, mine, ks, some, batches, known, other))
         start += len(some)
     return tables
 
@@ -290,14 +315,14 @@ def _shared(k: Knockout, edges: list[dict], shared: int) -> bool:
 
 
 def _table(
-    model, sequence: Sequence, run: CleanRun, knockouts: list, edges: dict, batches: Plan | None, known: dict
+    model, sequence: Sequence, run: CleanRun, knockouts: list, edges: dict, batches: Plan | None, known: dict, other=None
 ) -> list[dict]:
     """The rows of one question. known: {knockout: its logits and its base (V,)}, for those that are computed already."""
     applicable = [k for k in knockouts if edges[k.target].count]
     logits = base = last_logits(model, run.final[-1:])
     if waiting := [k for k in applicable if k not in known]:
         if batches is None:
-            found = naive(model, sequence, waiting, edges)
+            found = naive(model, sequence, waiting, edges, other=other)
         else:
             found = sweep(model, sequence, run, waiting, {k.target: edges[k.target] for k in waiting}, batches)
         known = known | dict(zip(waiting, zip(*found)))
@@ -317,19 +342,9 @@ def _table(
             {
                 **k.columns,
                 "n_blocked_edges": count,
-                "removed_mass": _removed_mass(k, mass[k.target]) if count else math.nan,
+                "removed_mass": k.mean_share(mass[k.target]) if count else math.nan,
                 **(next(values) if count else not_applicable),
                 "applicable": count > 0,
             }
         )
     return table
-
-
-def _removed_mass(k: Knockout, shares: list) -> float:
-    """The mean share of attention that a knockout removes; NaN if it cuts in no layer. shares: by layer, or by layer and head."""
-    covered = []
-    for layer in filter(k.covers, range(len(shares))):
-        by_head = shares[layer] if isinstance(shares[layer], list) else [shares[layer]]
-        some = [by_head[head] for head in k.heads_in(layer)] or by_head
-        covered.append(sum(some) / len(some))
-    return sum(covered) / len(covered) if covered else math.nan

@@ -63,6 +63,19 @@ KNOCKOUT = partial_rows.schema(
     correct_clean="bool",
     applicable="bool",
 ).append(OPTION_LOGITS)
+RESAMPLE = pa.schema(
+    [
+        *KNOCKOUT,
+        *partial_rows.schema(
+            direction="string",
+            partner="string",
+            partner_answer="string",
+            logp_gold_clean="float32",
+            logp_partner="float32",
+            logp_partner_clean="float32",
+        ),
+    ]
+)
 DISCARDED = dict(  # the answer after a discard, compared with the same question without one
     logp_base="float32",
     logp_gold="float32",

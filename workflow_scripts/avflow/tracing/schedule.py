@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .interventions import Edges
-from .row_attention import Block, Cut, Together, together
+from .kept_keys import Block, Cut
+from .row_attention import Together, together
 from .segments import Numbers, Packed
 
 
@@ -18,7 +19,7 @@ class Job:
     """One distinct intervention: the rows from `first` on, with `edges` cut in the layers that `covered` marks.
 
     edges None cuts nothing: a null row. begin: the first layer to compute; if None, the first covered layer. heads: for every
-    layer, which heads are cut (heads,); empty if all are.
+    layer, which heads are cut (heads,); empty if all are. patched: another run's keys and values take the place of the cut ones.
     """
 
     first: int
@@ -27,6 +28,7 @@ class Job:
     covered: tuple
     begin: int | None = None
     heads: tuple = ()
+    patched: bool = False
 
     @property
     def start(self) -> int:
@@ -37,7 +39,8 @@ class Job:
         if self.edges is None:
             return [None] * len(self.covered)
         heads = self.heads or [()] * len(self.covered)
-        return [(id(self.edges), self.zero, some) if covered else None for covered, some in zip(self.covered, heads)]
+        same = id(self.edges), self.zero, self.patched
+        return [(*same, some) if covered else None for covered, some in zip(self.covered, heads)]
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,13 @@ def schedule(members: list[Job], parts: tuple, device, cuts: dict) -> tuple[list
     parts: see `Cut`; a single prompt is one part. cuts: as in `knockout._pass`.
     """
     length, last = parts[-1], [stop - 1 for stop in parts[1:] or parts]
+    sharing = not any(job.patched for job in members)  # patched keys lie among a variant's own, and so do its null row's
 
     def cut(job, now):
-        key = job.first, id(job.edges) if now else None
+        edges = job.edges if now and not job.patched else None
+        key = job.first, id(edges) if edges else None, sharing
         if key not in cuts:
-            cuts[key] = Cut(job.edges if now else None, job.first, length, parts)
+            cuts[key] = Cut(edges, job.first, length, parts, sharing)
         return cuts[key]
 
     layers, nodes, steps, starting, packed = len(members[0].covered), {}, [], {}, Packed()
@@ -97,7 +102,8 @@ def schedule(members: list[Job], parts: tuple, device, cuts: dict) -> tuple[list
             now = [keys[node[0]][layer] is not None for node in nodes[first]]
             zeros = [job.zero and here for job, here in zip(jobs, now)]
             heads = [job.heads[layer] if job.heads and here else () for job, here in zip(jobs, now)]
-            blocks.append(Block([cut(job, here) for job, here in zip(jobs, now)], zeros, heads))
+            patches = [job.edges if job.patched and here else None for job, here in zip(jobs, now)]
+            blocks.append(Block([cut(job, here) for job, here in zip(jobs, now)], zeros, heads, patches))
             sources.append((np.array(begin)[:, None] + np.arange(size)).ravel())
             positions.append(np.tile(np.arange(first, length), len(begin)))
             sets[first], places[first] = len(begin), number

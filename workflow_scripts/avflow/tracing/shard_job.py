@@ -64,7 +64,7 @@ def remember_model(partial: partial_rows.PartialRows, model) -> None:
             partial.remember(name, fact)
 
 
-def _store(arguments):
+def store_of(arguments):
     """What the questions' media are read from: a file, or what `decoder` made."""
     if isinstance(arguments.features, Path):
         return FeatureStore(arguments.features)
@@ -139,7 +139,7 @@ def run(
     began = time.time()
     if not Path(arguments.checkpoint).is_dir():
         raise InputError(f"{arguments.checkpoint} does not exist; {manifest.remedy('download_weights', arguments.checkpoint)}")
-    store = _store(arguments)
+    store = store_of(arguments)
     of_shard = read_questions(arguments.questions, arguments.shard, arguments.shards)
     questions = choose(of_shard)
     header = {
