@@ -544,7 +544,10 @@ def test_single_heads_are_cut_on_request_and_the_strongest_wait_for_their_rankin
     (told,) = json.loads(jobs.knockout_cuts(PAPER, "head_sets", "av_speakerbench"))
     assert set(told) == {"routes", "strongest"} and set(told["strongest"]) == {"shares", "draws"}
     settings = json.loads(options(jobs.estimate(PAPER))["settings"])
-    assert settings["on_request"] == ["heads", "head_sets"] and settings["cuts"]["head_sets"]["av_speakerbench"][0]["shards"] == 5
+    assert (
+        settings["on_request"] == ["heads", "head_sets", "resample"]
+        and settings["cuts"]["head_sets"]["av_speakerbench"][0]["shards"] == 5
+    )
     shipped = Study({**copy.deepcopy(MINIATURE.config), "tables": "shipped"}, ROOT)
     assert "tables is 'shipped', which holds no table" in figure_table.FIGURES["app_heads"].missing(shipped)
 

@@ -376,6 +376,10 @@ def estimate(study: Study) -> str:
     config, cuts = study.config, {}
     for name in study.analyses:
         cuts[name] = {dataset: study.budgets(name, dataset) for dataset in study.cut_in(name)}
+    for dataset in study.patched:
+        wanted = {"routes": config["resample"]["routes"][study.setting(dataset)], "stride": config["resample"].get("stride", 1)}
+        patched = {**wanted, **study.asked("resample", dataset), "questions": "all", "directions": 2}
+        cuts.setdefault("resample", {})[dataset] = [patched]
     discards = {key: config["pruning"][key] for key in ("random", "sweep")} | {"swept": study.swept, "tried": study.tried}
     discards["kinds"] = {of: [kind["tokens"] for kind in kinds.values()] for of, kinds in config["pruning"]["kinds"].items()}
     discards["ranked"] = len(config["pruning"]["fastv"]["keep"])
@@ -397,7 +401,7 @@ def estimate(study: Study) -> str:
         "sampling": config["sampling"],
         "spans": config["spans"],
         "cuts": cuts,
-        "on_request": [name for name in study.analyses if name not in analyses_by_default(study)],
+        "on_request": [name for name in cuts if name not in analyses_by_default(study)],
         "keep_frames": study.keeps_frames,
         "keep_features": study.keeps_features,
         "variants": 4 + config["reliance"]["shuffles"],
@@ -436,5 +440,7 @@ def estimated_targets(study: Study) -> dict[str, dict]:
         needs["app_discard_layers"] = {"cuts": [], "reliance": False, "discards": ["discards"]}
         needs["tab4, app_pareto"] = chosen | {"discards": ["discards", "table_4"]}
         needs.pop("app_pareto")
+    if study.patched:
+        needs["resample.parquet"] = {"cuts": ["resample"], "reliance": False}
     needs["tables"] = {"cuts": analyses_by_default(study), "looks": ["attention", "sufficiency"], "reliance": True}
     return needs

@@ -103,6 +103,9 @@ class StudyCosts:
                 if isinstance(most, int):
                     number = min(number, most * tasks)
             number *= shards / every * (0.5 if "strongest" in budget else 1)  # the other half of the questions ranks the heads
+            if "directions" in budget:  # patches need both clips of a pair encoded, and both runs
+                number *= budget["directions"]
+                seconds += number * self.encoding(model, dataset) / facts.questions
             ideal, count = costs.sweep(spans, shape.layers, [budget], width, (shape.heads, shape.kv_heads))
             once, alike = costs.once_per_clip(spans, shape.layers, [budget], width)
             if i:
