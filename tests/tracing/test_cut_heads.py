@@ -106,8 +106,8 @@ def test_in_fp64_the_sweep_of_heads_equals_full_forwards_to_ten_digits(exact, se
     ks += [Knockout(Route.parse(route), ALL, heads=SOME), Knockout(Route.parse(route), windows(LAYERS, 3)[4])]
     ks += [in_heads(route, windows(LAYERS, 3)[6], 0, 2)]
     full, base = naive(exact, sequence, ks)
-    for rows in (300, 100000):
-        assert relative(sweep(exact, sequence, ks, rows)[0], full) < 1e-10
+    rows = 300 if route == "audio->question" else 100000  # several passes, or one
+    assert relative(sweep(exact, sequence, ks, rows)[0], full) < 1e-10
     assert relative(full, base) > 1e-3, "some cut must matter"
     assert min(relative(a, b) for a, b in itertools.combinations(full[:HEADS], 2)) > 1e-8, "heads differ"
 
@@ -124,13 +124,14 @@ def test_all_heads_together_are_the_whole_cut(exact, sequences, wide, route):
 
 @pytest.mark.slow
 def test_in_bf16_the_sweep_of_heads_is_no_further_from_fp32_than_full_forwards(model, sequences):
+    """By its logits: the effects of single heads are hardly larger than rounding."""
     half, errors = in_dtype(model, torch.bfloat16), {"naive": [], "sweep": []}
     for name, route in ((HEAR, "question->last"), (HEAR, "audio->question"), (MATCH, "candidates->reference")):
         sequence = dataclasses.replace(sequences[name], embeds=sequences[name].embeds.bfloat16())
         ks = each(route, 6)
-        true = torch.sub(*naive(model, sequences[name], ks))
+        true, _ = naive(model, sequences[name], ks)
         for engine in (naive, sweep):
-            errors[engine.__name__].append((torch.sub(*engine(half, sequence, ks)) - true).abs())
+            errors[engine.__name__].append((engine(half, sequence, ks)[0] - true).abs())
     mean = {name: torch.cat(found).mean().item() for name, found in errors.items()}
     assert mean["sweep"] < 1.1 * mean["naive"] and mean["naive"] > 1e-4
 

@@ -133,7 +133,7 @@ def patched(model, questions, world_files):
             return found
 
     def rows(asked, other, **changes):
-        given = dict(width=3, stride=4, routes=[Route.parse("audio->question")], engine="sweep", seed=0, model="m", spans=UNIONS)
+        given = dict(width=3, stride=5, routes=[Route.parse("audio->question")], engine="sweep", seed=0, model="m", spans=UNIONS)
         partial = SimpleNamespace(recall=lambda name: None, remember=lambda *_: None)
         media = resample.arrays_of(Store(), asked)
         return resample.patch(model, asked, other, Store(), media, SimpleNamespace(**given | changes), partial)
