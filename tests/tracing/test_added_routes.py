@@ -17,7 +17,7 @@ import discard_sweep
 import knockout as knockout_script
 from avflow.questions import read_questions, split_for_knockout, write_questions
 from avflow.storage import ShardWriter, partial_rows
-from avflow.tracing import knockout, row_schemas, shard_job
+from avflow.tracing import batch_plan, knockout, row_schemas, shard_job
 
 IDS = [f"mini_video__hear_000{n}" for n in (1, 2, 3)]
 TWO = {"routes": ["audio->question", "question->last"], "questions": 2, "stride": 4}  # 3 centres of 12 layers
@@ -310,7 +310,7 @@ def test_a_change_of_a_rows_inputs_discards_its_rows(job):
 
 def test_added_rows_are_verified_like_all_others_and_keep_the_batch_plan(job):
     job.run(TWO)
-    job.patch.setattr(knockout, "CPU_ROWS", 100)
+    job.patch.setattr(batch_plan, "CPU_ROWS", 100)
     job.run(THREE, verify=5)
     facts = partial_rows.read_metadata(job.out)
     assert facts["verified"] == 5 and facts["verified_difference"] < 1e-5

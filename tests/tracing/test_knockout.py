@@ -1,6 +1,6 @@
 """Knockouts: exact masks in exact layers, a paired base, and no change where nothing is cut.
 
-Also tests avflow.tracing.kept_keys, avflow.tracing.row_attention and avflow.tracing.schedule.
+Also tests avflow.tracing.batch_plan, avflow.tracing.kept_keys, avflow.tracing.row_attention and avflow.tracing.schedule.
 """
 
 import copy

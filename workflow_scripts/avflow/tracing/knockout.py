@@ -15,13 +15,15 @@ In both, every batch holds a null row, in which nothing is cut. A knockout is co
 """
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 
 import torch
 
 from ..errors import InputError
 from ..models import Sequence, halving
 from . import resampling
+from .batch_plan import Plan
+from .batch_plan import plan as plan  # callers sweep with it
 from .decoder import CleanRun, causal_mask, clean_run, last_logits, masked_run
 from .interventions import Edges, Knockout
 from .packs import Pack, alike
@@ -30,7 +32,6 @@ from .row_attention import Rows, ValueZero
 from .schedule import Job, schedule
 from .segments import put, rows_of
 
-CPU_ROWS = 8192  # rows per pass on a CPU; a larger pass is no faster there
 NULL = dict(  # the null row's values for Knockout.columns
     route="none",
     style="centred",
@@ -117,46 +118,6 @@ def naive(model, sequence: Sequence, knockouts: list[Knockout], edges: dict, bat
             for i, (one, base) in zip(stack, halving(run, stack)):
                 found[i], bases[i] = one, base
     return torch.stack(found), torch.stack(bases)
-
-
-@dataclass
-class Plan:
-    """How many rows go through a layer at once. made: the measurement behind it. halved: how often memory ran out since."""
-
-    rows: int
-    made: dict
-    halved: int = 0
-
-    def as_dict(self) -> dict:
-        return asdict(self)
-
-    def home(self, model, length: int, first: int) -> str | None:
-        """Where to keep a clean run: "cpu" if it needs over 30 % of the GPU's free memory, else None (the model's device)."""
-        config = model.decoder.config
-        kept = 2 * length * config.num_key_value_heads * model.decoder.layers[0].self_attn.head_dim
-        kept += (length - first) * config.hidden_size
-        too_much = kept * config.num_hidden_layers * model.dtype.itemsize > 0.3 * self.made.get("free_bytes", math.inf)
-        return "cpu" if too_much else None
-
-
-@torch.inference_mode()
-def plan(model) -> Plan:
-    """Measure the memory that one row needs in a layer, and plan for 60 % of the free memory. 30 % is for the clean run."""
-    if model.device.type != "cuda":
-        return Plan(CPU_ROWS, {"device": "cpu"})
-    config, probe = model.decoder.config, 4096
-    x = torch.zeros(1, probe, config.hidden_size, device=model.device, dtype=model.dtype)
-    rotated = model.decoder.rotary_emb(x, torch.zeros(3, 1, probe, dtype=torch.int64, device=model.device))
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    model.decoder.layers[0](x, attention_mask=None, position_embeddings=tuple(rotated))
-    # The margin covers copies outside the layer: gathered queries, keys and values, and the old states beside the new ones.
-    bytes_per_row = 1.25 * (torch.cuda.max_memory_allocated() - before) / probe + 4 * x.element_size() * config.hidden_size
-    free = torch.cuda.mem_get_info()[0]
-    indexable = 2**31 // config.intermediate_size  # tensors with more elements fall back to slow kernels
-    rows = max(1, min(int(0.6 * free / bytes_per_row), indexable))
-    return Plan(rows, {"bytes_per_row": int(bytes_per_row), "free_bytes": free})
 
 
 def sweep(model, sequence: Sequence, run: CleanRun, knockouts: list[Knockout], edges: dict, batches: Plan):
