@@ -48,6 +48,7 @@ def _map(figure, axis, table: pd.DataFrame, heading: str) -> None:
     axis.set_xticklabels(wide.columns[:: max(1, len(wide.columns) // 6)])
     axis.set_yticks(range(len(order)), order, fontsize=max(3.5, min(8, 60 / len(order))))
     axis.set(xlabel="Layer", ylabel="Head")
+    axis.grid(False)
     figure.colorbar(drawn, ax=axis, label="% Change in Probability")
     axis.text(0.99, 1.02, f"n = {table['n'].max()}", transform=axis.transAxes, ha="right", fontsize=7, color=palette.NOTE)
 

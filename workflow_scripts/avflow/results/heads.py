@@ -35,7 +35,7 @@ def alone(path, models, dataset: str, draws: int, seed: int) -> pd.DataFrame:
         for (layer, heads), mean, low, high in zip(units.columns, *numbers):
             entry = dict(model=model, route=route, kind="alone", layer=layer, heads=heads, n=len(units))
             found.append(entry | dict(change=mean, ci_low=low, ci_high=high))
-    return pd.DataFrame(found, columns=COLUMNS)
+    return pd.DataFrame(found, columns=COLUMNS).astype({"layer": "Int64", "n_heads": "Int64"})
 
 
 def together(path, models, dataset: str, draws: int, seed: int) -> pd.DataFrame:
@@ -54,7 +54,7 @@ def together(path, models, dataset: str, draws: int, seed: int) -> pd.DataFrame:
         for n_heads, mean, low, high in zip(sets.columns, *numbers):
             entry = dict(model=model, route=route, kind=kind, n_heads=n_heads, share=n_heads / here["most"].iloc[0], n=len(sets))
             found.append(entry | dict(change=mean, ci_low=low, ci_high=high))
-    return pd.DataFrame(found, columns=COLUMNS)
+    return pd.DataFrame(found, columns=COLUMNS).astype({"layer": "Int64", "n_heads": "Int64"})
 
 
 def count(heads: str, layers: int) -> int:
