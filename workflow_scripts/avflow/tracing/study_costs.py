@@ -102,7 +102,9 @@ class StudyCosts:
             for most in (asked, budget.get("first")):
                 if isinstance(most, int):
                     number = min(number, most * tasks)
-            number *= shards / every * (0.5 if "strongest" in budget else 1)  # the other half of the questions ranks the heads
+            clips, share = self.clips(dataset, number), shards / every
+            share *= 0.5 if "strongest" in budget else 1  # the other half of the questions ranks the heads
+            number, clips = share * number, share * clips
             if "directions" in budget:  # patches need both clips of a pair encoded, and both runs
                 number *= budget["directions"]
                 seconds += number * self.encoding(model, dataset) / facts.questions
@@ -112,7 +114,7 @@ class StudyCosts:
                 base, real = costs.sweep(spans, shape.layers, [{**budget, "controls": {}}], width)
                 ideal, count, once, alike = ideal - base, count - real, 0.0, 0
             seconds += number * self.rates.knockouts(shape, spans.length, ideal - once, count - alike)
-            seconds += self.clips(dataset, number) * self.rates.knockouts(shape, spans.length, once, alike)
+            seconds += clips * self.rates.knockouts(shape, spans.length, once, alike)
             rows += number * count
         zero = any(budget.get("value_zero") for budget in budgets)
         return seconds + shards * (self.rates.checks(shape, spans.length, zero) + self.rates.start(model)), rows
