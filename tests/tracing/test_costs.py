@@ -185,9 +185,11 @@ def test_cuts_in_single_heads_cost_a_cut_for_each_and_those_on_request_stay_out_
     few = study.cuts(*place, [{**budget, "shards": 5}])
     assert [16 * x for x in few] == pytest.approx(study.cuts(*place, [budget])), "5 of 80 shards"
     patched = study.cuts(*place, [{**budget, "questions": "all", "directions": 2, "shards": 80}])
-    twice, one = study.cuts(*place, [{**budget, "questions": "all"}]), study.cuts(*place, [])[0]
-    both = 2 * facts["av_speakerbench"].knockout_questions * study.encoding(*place) / facts["av_speakerbench"].questions
-    assert patched == pytest.approx((2 * (twice[0] - one) + one + both, 2 * twice[1])), "both runs of a pair, and both clips"
+    number, shape, clip = facts["av_speakerbench"].knockout_questions, SHAPES[place[0]], study.spans(*place)
+    ideal, cuts = costs.sweep(clip, shape.layers, [budget], settings["models"][place[0]]["window"])
+    each = RATES.knockouts(shape, clip.length, ideal, cuts) + study.encoding(*place) / facts["av_speakerbench"].questions
+    whole = 2 * number * each + study.cuts(*place, [])[0], 2 * number * cuts
+    assert patched == pytest.approx(whole), "both runs of a pair, and both clips"
     settings["cuts"]["heads"] = {"av_speakerbench": [{**budget, "heads": "each"}]}
     targets = {name: {"cuts": [name], "reliance": False} for name in ("figure_4", "heads")}
     lines = [estimate({**settings, "on_request": rare}, targets).stdout.splitlines() for rare in ([], ["heads"])]

@@ -105,8 +105,9 @@ class StudyCosts:
             clips, share = self.clips(dataset, number), shards / every
             share *= 0.5 if "strongest" in budget else 1  # the other half of the questions ranks the heads
             number, clips = share * number, share * clips
-            if "directions" in budget:  # patches need both clips of a pair encoded, and both runs
+            if "directions" in budget:  # patches need both clips of a pair encoded, and both runs; questions share nothing
                 number *= budget["directions"]
+                clips = number
                 seconds += number * self.encoding(model, dataset) / facts.questions
             ideal, count = costs.sweep(spans, shape.layers, [budget], width, (shape.heads, shape.kv_heads))
             once, alike = costs.once_per_clip(spans, shape.layers, [budget], width)
