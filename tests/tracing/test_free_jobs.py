@@ -107,7 +107,8 @@ def test_another_limit_keeps_the_rows_of_a_shard_without_replies_of_the_models_o
     write_questions(pool, job.folder / "q.jsonl")
     before, _ = job(evaluate, "evaluate", reply_tokens=3)
     monkeypatch.setattr(shard_job, "load_model", lambda _: pytest.fail("a question is asked again"))
-    assert job(evaluate, "evaluate", reply_tokens=5)[0] == before
+    again, _ = job(evaluate, "evaluate", reply_tokens=5)
+    assert str(again) == str(before) and len(before) == 3
 
 
 @pytest.mark.parametrize(
