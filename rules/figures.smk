@@ -246,6 +246,13 @@ rule app_sufficiency:
     localrule: True
 
 
+rule app_free:
+    """Answers in free words: what the whole reply loses when a route into the question, the last token or the reply is cut."""
+    input:
+        multiext("<results>/figures/app_free", ".pdf", ".png"),
+    localrule: True
+
+
 rule app_failed:
     """Where wrong answers come from: the wrong answer's own probability when a route is cut."""
     input:

@@ -88,6 +88,7 @@ def test_datasets_have_roles_and_settings():
         "mini-video",
         "mini-items",
         "mini-graded",
+        "mini-free",
         "mini-fresh",
         "mini-items-fresh",
     ]
@@ -161,7 +162,7 @@ def test_the_logit_difference_asks_for_all_questions():
 
 def test_analyses_are_those_for_datasets_of_the_study():
     assert MINIATURE.analyses == [
-        *("figure_3", "figure_4", "figure_5", "figure_6", "windows", "graded", "order_items", "order_video", "options"),
+        *("figure_3", "figure_4", "figure_5", "figure_6", "windows", "graded", "order_items", "order_video", "free", "options"),
         *("cumulative", "failed", "value_zero", "heads", "head_sets"),
     ]
     assert alone(ITEMS).analyses == ["figure_5", "figure_6", "order_items"]
@@ -278,13 +279,14 @@ def test_the_table_of_figures_lists_what_a_study_computes():
 def test_each_study_has_the_figures_of_its_datasets():
     everything = set(figure_table.FIGURES)
     assert set(figure_table.drawable(MINIATURE)) == everything
-    assert set(figure_table.drawable(PAPER)) == everything - {"app_training", "app_world"}
+    assert set(figure_table.drawable(PAPER)) == everything - {"app_training", "app_world", "app_free"}
     assert everything - set(figure_table.drawable(alone(CLIPS))) == {
         "fig5",
         "fig6",
         "app_discard_layers",
         "app_pareto",
         "app_world",
+        "app_free",
     }
     assert set(figure_table.drawable(alone(ITEMS))) == {
         *("fig5", "fig6", "app_order", "app_baseline", "app_answer_probability", "app_tasks", "app_models", "app_training"),
@@ -353,7 +355,7 @@ def test_figures_are_told_of_the_studys_own_datasets_and_models():
     assert told["app_world"]["shards"] == told["app_world"]["item_shards"] == 1
     assert told["app_world"]["video_frames"] == "results/miniature/frames/mini-video/omni-56px/0.safetensors"
     assert told["app_training"]["logs"]["tiny-omni"] == "resources/tiny-omni/training.jsonl"
-    assert len(told["app_baseline"]["dropped"]) == 3 and told["app_cumulative"]["draws"] == 2000
+    assert len(told["app_baseline"]["dropped"]) == 4 and told["app_cumulative"]["draws"] == 2000
     assert figure_table.parameters(PAPER, "fig1")["layers"] == {"qwen2.5-omni-3b": [30, 31]}
     few = alone(ITEMS)
     assert figure_table.parameters(few, "app_order")["clips_table"] == ""

@@ -42,6 +42,7 @@ import pyarrow.parquet as pq
 
 from avflow import cli
 from avflow.errors import InputError, Unusable
+from avflow.models import with_reply
 from avflow.questions import layouts, read_questions
 from avflow.storage import provenance
 from avflow.tracing import CONTROLS, STYLES, Knockout, Route, knockout, readout, row_schemas, shard_job, strongest_heads, windows
@@ -104,8 +105,11 @@ class Asked:
         for q in questions:
             if q.study_split == "knockout" or q.task not in self.inside:
                 self.rank[q.question_id] = counts[q.task] = counts.get(q.task, 0) + 1
-        table = pq.read_table(arguments.evaluate, columns=["question_id", "correct"])
-        self.correct = dict(zip(*(table[n].to_pylist() for n in ("question_id", "correct"))))
+        free = any(q.free for q in questions)
+        names = ["question_id", "correct", *(["reply_ids"] if free else [])]
+        answers = pq.read_table(arguments.evaluate, columns=names).to_pylist()
+        self.correct = {row["question_id"]: row["correct"] is not False for row in answers}  # a model's own reply counts as right
+        self.replies = {row["question_id"]: row["reply_ids"] for row in answers if row.get("reply_ids")}
         ranked = arguments.ranked if any("strongest" in cut for cut in self.cuts) else []
         self.ranking = strongest_heads.ranking(ranked, arguments.seed) if ranked else strongest_heads.Ranking()
 
@@ -147,6 +151,15 @@ class Asked:
                 except Unusable as error:
                     found.setdefault(name, {})[question.question_id] = str(error)
         return found
+
+    def sequence(self, model, question, features):
+        """A question as the model reads it, with the reply of `evaluate` if it is free. Raises Unusable if that has none."""
+        sequence = model.sequence(question, features, self.arguments.spans.get(question.setting))
+        if not question.free:
+            return sequence
+        if question.question_id not in self.replies:
+            raise Unusable("no_reply", f"question {question.question_id}: it has no reply; the log of evaluate says why")
+        return with_reply(model, sequence, self.replies[question.question_id])
 
     def choose(self, questions):
         """The questions that any budget includes."""
@@ -228,7 +241,7 @@ def cut_missing(model, some, partial, asked) -> list:
                     missing.setdefault(order, []).extend([cut] if cut else [])
             for order, cuts in missing.items():
                 arranged = layouts.arrange(question, order)
-                sequence = model.sequence(arranged, features, arguments.spans.get(question.setting))
+                sequence = asked.sequence(model, arranged, features)
                 waiting.setdefault(order, []).append((number, arranged, sequence, cuts))
         except Unusable as error:
             found[number] = error
@@ -259,6 +272,8 @@ def cut_rows(partial, question, asked) -> list[tuple]:
 def verify(loaded, questions, partial, asked) -> dict:
     """Recompute some finished rows by full forwards. Returns their number and the largest difference of their option logits.
 
+    For a reply, it is that of its tokens' log-probabilities.
+
     Raises InputError if the difference, relative to the largest logit, exceeds the tolerance of the dtype.
     """
     arguments, batches = asked.arguments, partial.recall("batch plan")
@@ -271,9 +286,9 @@ def verify(loaded, questions, partial, asked) -> dict:
         question = rng.choice(cuttable)
         model, features = loaded(question)
         order, cut, row = rng.choice(cut_rows(partial, question, asked))
-        sequence = model.sequence(layouts.arrange(question, order), features, arguments.spans.get(question.setting))
+        sequence = asked.sequence(model, layouts.arrange(question, order), features)
         logits, _ = knockout.naive(model, sequence, [cut], knockout.resolve(sequence, [cut], arguments.seed))
-        full = {name: values[0] for name, values in readout.option_logits(sequence, logits).items()}
+        full = {name: values[0] for name, values in readout.read(sequence, logits).items()}
         pairs = zip(readout.logits_of(question, full), readout.logits_of(question, row))
         difference = max(abs(one - other) for one, other in pairs) / logits.abs().max().item()
         worst = max(worst, difference)
@@ -304,10 +319,13 @@ def main():
     plan, budgets = {"engine": arguments.engine}, {"cuts": arguments.cuts, "width": arguments.width}
     plan |= {"ranked": provenance.file_hash(*arguments.ranked)} if arguments.ranked else {}
     asked = Asked(arguments)
+    if asked.replies:  # scored as they are in `evaluate`
+        plan["replies"] = provenance.text_hash(json.dumps(asked.replies, sort_keys=True))
     work = lambda model, some, partial: cut_missing(model, some, partial, asked)
     check = lambda loaded, questions, partial: verify(loaded, questions, partial, asked) | told(asked.left_out())
+    together = shard_job.same_media
     shard_job.run(
-        __file__, arguments, row_schemas.KNOCKOUT, asked.choose, work, plan, check, budgets, asked.pick, shard_job.same_media
+        __file__, arguments, row_schemas.KNOCKOUT, asked.choose, work, plan, check, budgets, asked.pick, together, free=True
     )
 
 

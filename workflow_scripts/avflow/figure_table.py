@@ -144,6 +144,14 @@ def of_video(name: str) -> Callable[[Study], dict]:
     return lambda study: {"table": table(study, name), "models": study.windows, "dataset": study.video, **drawing(study)}
 
 
+def free_answers(study: Study) -> dict:
+    """Parameters of app_free: the routes of the analysis `free`, in the first dataset in which it cuts."""
+    dataset = study.cut_in("free")[0]
+    evaluated = answers(study) or [table(study, f"evaluate/{dataset}")]
+    shown = {"table": knockouts(study, "free"), "models": study.windows, "dataset": dataset}
+    return {**shown, "routes": study.drawn_routes("free"), "reading": {**reading(study), "evaluated": evaluated}}
+
+
 def widths(study: Study) -> dict:
     return {**routes("windows", "video")(study), "models": study.models}
 
@@ -275,6 +283,10 @@ HEADS = {
     "available": lambda study: not study.shipped and all(study.video in study.cut_in(name) for name in ("heads", "head_sets")),
     "otherwise": "does not cut single heads (knockout/cuts/head_sets), or tables is 'shipped', which holds no table of them",
 }
+REPLIES = {
+    "available": lambda study: not study.shipped or (study.folder / knockouts(study, "free")).is_file(),
+    "otherwise": "has tables: 'shipped', which holds no knockouts of free answers",
+}
 CSV = ("csv",)
 
 FIGURES = {
@@ -294,6 +306,7 @@ FIGURES = {
     "app_cumulative": Figure("cumulative", cumulative, ("cumulative",), CSV),
     "app_sufficiency": Figure("sufficiency", of_video("sufficiency"), writes=CSV, **OPEN),
     "app_failed": Figure("failed", routes("failed", "video"), ("failed",)),
+    "app_free": Figure("free answers", free_answers, ("free",), **REPLIES),
     "app_tasks": Figure("tasks", by_task, MAIN, **ATTENTION),
     "app_models": Figure("models", overview, MAIN, CSV, **ATTENTION),
     "app_discard_layers": Figure("discard layers", discards("discard_sweep"), writes=CSV, **SWEPT),

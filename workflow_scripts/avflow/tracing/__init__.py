@@ -7,6 +7,7 @@ The modules, in the order in which to read them:
     schedule, kept_keys, row_attention, segments    what a sweep computes in which layer, and attention under cuts
     resampling, strongest_heads           patch another clip's keys; rank heads and cut the strongest
     discards, sufficiency                 remove tokens; keep only the routes that were found
+    generation                            the reply to a free question
     last_token, pooled_maps, sinks, token_classes, late_layers    where attention goes
     row_schemas, shard_job, costs, timing                         table columns, resumable jobs, estimates, clocks
 """
@@ -18,9 +19,10 @@ __getattr__, __dir__, __all__ = attach(
     {
         "decoder": ["causal_mask", "clean_run", "last_logits", "masked_run"],
         "discards": ["Discard", "VISION"],
+        "generation": ["answered"],
         "interventions": ["CONTROLS", "Knockout", "Route", "STYLES", "Window", "windows"],
         "knockout": ["naive", "sweep"],
-        "packs": ["uncut_logits"],
+        "packs": ["uncut_answers", "uncut_logits"],
         "pooled_maps": ["as_range", "attention_maps", "bin_classes"],
         "token_classes": ["first_tokens"],
     },

@@ -120,7 +120,7 @@ def clean_run(model, sequence, first: int = 0, home=None, edges=(), by_head: boo
 
 @torch.inference_mode()
 def masked_run(model, sequence: Sequence, masks) -> torch.Tensor:
-    """Run a sequence once per variant, with a mask for every layer: the last token's logits (n, V) fp32.
+    """Run a sequence once per variant, with a mask for every layer: `answer_logits` of each.
 
     masks: a function from the layer's number to (n, S, S) or (n, heads, S, S) bool, or to a `ValueZero`.
     """
@@ -133,11 +133,20 @@ def masked_run(model, sequence: Sequence, masks) -> torch.Tensor:
             mask = mask[:, None]
         x = x.expand(len(mask.kept if isinstance(mask, ValueZero) else mask), -1, -1)
         x = layer(x, attention_mask=mask, position_embeddings=rotated)
-    return last_logits(model, x[:, -1])
+    return answer_logits(model, sequence, x)
+
+
+def answer_logits(model, sequence: Sequence, states: torch.Tensor) -> torch.Tensor:
+    """Logits fp32 at the rows that predict a sequence's answer, from states (n, rows, D) that end with its last row.
+
+    (n, V) at the last row; for a reply of R tokens (n, R, V), at the last R rows.
+    """
+    count = len(sequence.reply_ids)
+    return last_logits(model, states[:, -count:] if count else states[:, -1])
 
 
 def last_logits(model, states: torch.Tensor) -> torch.Tensor:
-    """Final norm and head: states (n, D) -> logits (n, V) fp32."""
+    """Final norm and head: states (.., D) -> logits (.., V) fp32."""
     return model.head(model.decoder.norm(states)).float()
 
 

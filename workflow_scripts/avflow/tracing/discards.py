@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 
 from ..errors import InputError
-from ..models import Sequence
+from ..models import Sequence, following
 from .decoder import CleanRun, causal_mask, last_logits, last_row_attention, masked_run, ready, rotary
 from .interventions import modalities
 from .kept_keys import Block, Cut
@@ -226,11 +226,6 @@ def _prefilled(model, sequence: Sequence, steps: list[dict]):
                     stay = torch.cat([stay, step.ranked[weights[step.ranked].topk(step.kept).indices]]).sort().values
                 kept = [t.index_select(1, stay) for t in kept]
             waiting.append((number + 1, *kept, cache.copy() if len(alike) > 1 else cache, rows, some))
-
-
-def following(sequence: Sequence) -> int:
-    """The position id of the first generated token: one after the largest in the prompt, as in the official code."""
-    return int(sequence.positions.max()) + 1
 
 
 @torch.inference_mode()

@@ -24,7 +24,7 @@ from ..models import Sequence, halving
 from . import resampling
 from .batch_plan import Plan
 from .batch_plan import plan as plan  # callers sweep with it
-from .decoder import CleanRun, causal_mask, clean_run, last_logits, masked_run
+from .decoder import CleanRun, answer_logits, causal_mask, clean_run, last_logits, masked_run
 from .interventions import Edges, Knockout
 from .packs import Pack, alike
 from .readout import compare, unknown
@@ -32,6 +32,7 @@ from .row_attention import Rows, ValueZero
 from .schedule import Job, schedule
 from .segments import put, rows_of
 
+MOST_LOGITS = 2**28  # logits that a question holds at once: 1 GiB in fp32
 NULL = dict(  # the null row's values for Knockout.columns
     route="none",
     style="centred",
@@ -52,9 +53,9 @@ def resolve(sequence: Sequence, knockouts: list[Knockout], seed: int = 0) -> dic
 
 
 def first_row(sequence: Sequence, edges: dict) -> int:
-    """The first row that any of the resolved edges changes. If they change no row, the last row."""
+    """The first row that any of the resolved edges changes, but at most the first that predicts the answer."""
     queries = [e.queries() for e in edges.values()]
-    return min((int(q[0]) for q in queries if len(q)), default=len(sequence) - 1)
+    return min([sequence.answered_at, *(int(q[0]) for q in queries if len(q))])
 
 
 def _check(question: str, knockouts, edges: dict) -> None:
@@ -76,7 +77,9 @@ def _check(question: str, knockouts, edges: dict) -> None:
 
 
 def naive(model, sequence: Sequence, knockouts: list[Knockout], edges: dict, batch: int = 16, other: Sequence | None = None):
-    """The last token's logits for every knockout (n, V), and for the null row of its batch (n, V), both fp32.
+    """The answer's logits for every knockout (n, V), and for the null row of its batch (n, V), both fp32.
+
+    For a reply of R tokens both are (n, R, V); see `decoder.answer_logits`.
 
     edges: from `resolve`. batch: how many knockouts run at once; a batch that does not fit into memory is halved. other: another
     clip's sequence, for `resample`. Raises InputError for a route with no visible edge (it is not applicable, so leave it out),
@@ -127,15 +130,16 @@ def sweep(model, sequence: Sequence, run: CleanRun, knockouts: list[Knockout], e
     batches: from `plan`. If a batch does not fit into memory, `batches.rows` is halved and the batch is tried again. Raises
     InputError as `naive` does, and if one intervention alone does not fit.
     """
-    return [x[:, 0] for x in sweep_pack(model, Pack.of([sequence]), run, knockouts, edges, batches)]
+    pack = Pack.of([sequence])
+    return [x[:, pack.answers[0]] for x in sweep_pack(model, pack, run, knockouts, edges, batches)]
 
 
 def sweep_pack(model, pack: Pack, run: CleanRun, knockouts: list[Knockout], edges: dict, batches: Plan):
-    """The same for all sequences of a pack at once: logits (n, sequences, V), and those of the null rows.
+    """The same for all sequences of a pack at once: logits (n, rows, V) at the rows `Pack.read`, and those of the null rows.
 
-    run: of the pack. edges: in the pack, and all among its shared tokens.
+    run: of the pack. edges: in the pack, and all among its shared tokens. Rows that predict an answer are always recomputed.
     """
-    parts = pack.parts if len(pack.sequences) > 1 else (len(pack),)
+    parts, read = pack.parts if len(pack.sequences) > 1 else (len(pack),), pack.read
     question = pack.sequences[0].question.question_id
     _check(question, knockouts, edges)
     if run.other is None and any(k.cut == "resample" for k in knockouts):
@@ -145,7 +149,7 @@ def sweep_pack(model, pack: Pack, run: CleanRun, knockouts: list[Knockout], edge
     # A patch with keys and values that are this run's own changes nothing, so it shares the null row.
     patched = {k.target for k in knockouts if k.cut == "resample"}
     same = {t for t in patched if not run.differs(torch.cat([keys for _, keys in edges[t].classes]).unique())}
-    firsts = {target: int(e.queries()[0]) for target, e in edges.items() if e.count}
+    firsts = {target: min(read[0], int(e.queries()[0])) for target, e in edges.items() if e.count}
     # Interventions that recompute at least half of the rows all start at the same row, so that they share one null row.
     many = min((f for f in firsts.values() if 2 * f <= length), default=0)
     asked, found = {}, [None] * len(knockouts)
@@ -168,7 +172,7 @@ def sweep_pack(model, pack: Pack, run: CleanRun, knockouts: list[Knockout], edge
                 break
             batch.append((job, members))
         try:
-            logits, nulls = _pass(model, parts, run, [job for job, _ in batch], cuts)
+            logits, nulls = _pass(model, parts, run, [job for job, _ in batch], cuts, read)
         except torch.cuda.OutOfMemoryError:
             if len(batch) == 1:
                 raise InputError(
@@ -186,14 +190,14 @@ def sweep_pack(model, pack: Pack, run: CleanRun, knockouts: list[Knockout], edge
 
 
 @torch.inference_mode()
-def _pass(model, parts: tuple, run: CleanRun, jobs: list[Job], cuts: dict):
-    """Run n jobs as one stack: their logits (n, prompts, V) fp32, and the null row's for each first row, {first: (prompts, V)}.
+def _pass(model, parts: tuple, run: CleanRun, jobs: list[Job], cuts: dict, read: list[int]):
+    """Run n jobs as one stack: their logits (n, rows, V) fp32 at the rows `read`, and {first row: its null row's (rows, V)}.
 
     parts: see `Cut`. cuts: the `Cut` of each first row and edges, kept between passes. It is filled here.
     """
     begin = {f: min(j.start for j in jobs if j.first == f) for f in sorted({j.first for j in jobs})}
     nulls = [Job(f, None, False, (False,) * len(run.inputs), start) for f, start in begin.items()]
-    steps, ends = schedule([*nulls, *jobs], parts, run.device, cuts)
+    steps, ends = schedule([*nulls, *jobs], parts, run.device, cuts, read)
     x = torch.empty(0)  # (N, D)
     for step in steps:
         if step.joins is not None:
@@ -250,14 +254,16 @@ def rows_of_pack(
         resampling.check(sequences[0], other)
         run = replace(run, other=clean_run(model, other, len(other) - 1, home))
     together = [] if single else [k for k in knockouts[0] if all(k in ks for ks in knockouts) and _shared(k, edges, pack.shared)]
-    if together:
-        cuts = {k.target: in_pack[0][k.target] for k in together}
-        logits, bases = sweep_pack(model, pack, run, together, cuts, batches)
+    known = [{} for _ in sequences]
+    for some in _pieces(together, model, len(pack.read)):
+        cuts = {k.target: in_pack[0][k.target] for k in some}
+        logits, bases = sweep_pack(model, pack, run, some, cuts, batches)
+        for i, at in enumerate(pack.answers):
+            known[i] |= dict(zip(some, _compared(sequences[i], logits[:, at], bases[:, at])))
     tables, start = [], 0
     for i, (sequence, ks, some) in enumerate(zip(sequences, knockouts, edges)):
         mine = run if single else pack.run(i, run, run.removed[start : start + len(some)] if every else None)
-        known = {k: (logits[n, i], bases[n, i]) for n, k in enumerate(together)}
-        tables.append(_table(model, sequence, mine, ks, some, batches, known, other))
+        tables.append(_table(model, sequence, mine, ks, some, batches, known[i], other))
         start += len(some)
     return tables
 
@@ -275,26 +281,32 @@ def _shared(k: Knockout, edges: list[dict], shared: int) -> bool:
     return all(len(mine) == len(other) and all(map(torch.equal, mine, other)) for other in others)
 
 
+def _pieces(knockouts: list, model, rows: int) -> list[list]:
+    """The knockouts in parts whose logits, of so many rows each, are at most MOST_LOGITS."""
+    step = max(1, MOST_LOGITS // (rows * model.head.out_features))
+    return [knockouts[start : start + step] for start in range(0, len(knockouts), step)]
+
+
+def _compared(sequence: Sequence, logits: torch.Tensor, base: torch.Tensor) -> list[dict]:
+    """The columns of `compare`, as one dict for each knockout."""
+    columns = compare(sequence, logits, base)
+    return [dict(zip(columns, row)) for row in zip(*columns.values())]
+
+
 def _table(
     model, sequence: Sequence, run: CleanRun, knockouts: list, edges: dict, batches: Plan | None, known: dict, other=None
 ) -> list[dict]:
-    """The rows of one question. known: {knockout: its logits and its base (V,)}, for those that are computed already."""
-    applicable = [k for k in knockouts if edges[k.target].count]
-    logits = base = last_logits(model, run.final[-1:])
-    if waiting := [k for k in applicable if k not in known]:
+    """The rows of one question. known: {knockout: its columns}, for those that are computed already."""
+    waiting = [k for k in knockouts if edges[k.target].count and k not in known]
+    for some in _pieces(waiting, model, max(1, len(sequence.reply_ids))):
         if batches is None:
-            found = naive(model, sequence, waiting, edges, other=other)
+            found = naive(model, sequence, some, edges, other=other)
         else:
-            found = sweep(model, sequence, run, waiting, {k.target: edges[k.target] for k in waiting}, batches)
-        known = known | dict(zip(waiting, zip(*found)))
-    if applicable:
-        cut, bases = (torch.stack(some) for some in zip(*(known[k] for k in applicable)))
-        logits, base = torch.cat([logits, cut]), torch.cat([base, bases])
-    compared = compare(sequence, logits, base)
+            found = sweep(model, sequence, run, some, {k.target: edges[k.target] for k in some}, batches)
+        known = known | dict(zip(some, _compared(sequence, *found)))
     mass = dict(zip(edges, run.removed.tolist())) if edges else {}
-    values = iter([dict(zip(compared, row)) for row in zip(*compared.values())])
-
-    uncut = next(values)
+    clean = answer_logits(model, sequence, run.final[None])
+    (uncut,) = _compared(sequence, clean, clean)
     table = [{**NULL, "n_blocked_edges": 0, "removed_mass": 0.0, **uncut, "applicable": True}]
     not_applicable = unknown(uncut)
     for k in knockouts:
@@ -304,7 +316,7 @@ def _table(
                 **k.columns,
                 "n_blocked_edges": count,
                 "removed_mass": k.mean_share(mass[k.target]) if count else math.nan,
-                **(next(values) if count else not_applicable),
+                **(known[k] if count else not_applicable),
                 "applicable": count > 0,
             }
         )

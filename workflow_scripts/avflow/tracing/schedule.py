@@ -60,12 +60,12 @@ class Step:
     attention: Together
 
 
-def schedule(members: list[Job], parts: tuple, device, cuts: dict) -> tuple[list[Step], list[list[int]]]:
-    """The steps of a pass, and where each member's last rows are in the stack behind the last layer, one for each prompt.
+def schedule(members: list[Job], parts: tuple, device, cuts: dict, read: list[int]) -> tuple[list[Step], list[list[int]]]:
+    """The steps of a pass, and where each member's rows `read` are in the stack behind the last layer.
 
-    parts: see `Cut`; a single prompt is one part. cuts: as in `knockout._pass`.
+    parts: see `Cut`; a single prompt is one part. cuts: as in `knockout._pass`. read: rows that predict answers.
     """
-    length, last = parts[-1], [stop - 1 for stop in parts[1:] or parts]
+    length = parts[-1]
     sharing = not any(job.patched for job in members)  # patched keys lie among a variant's own, and so do its null row's
 
     def cut(job, now):
@@ -115,4 +115,4 @@ def schedule(members: list[Job], parts: tuple, device, cuts: dict) -> tuple[list
         begins, stacked = places, number
     packed.put(device)
     ends = {m: begins[f] + i * (length - f) - f for f, found in nodes.items() for i, node in enumerate(found) for m in node}
-    return steps, [[ends[m] + row for row in last] for m in range(len(members))]
+    return steps, [[ends[m] + row for row in read] for m in range(len(members))]
