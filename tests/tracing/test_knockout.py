@@ -417,10 +417,10 @@ def test_running_out_of_memory_halves_the_plan_and_goes_on(model, sequences, mon
     run, whole = clean_run(model, sequence), sweep(model, sequence, ks)[0]
     original, room = knockout._pass, 400
 
-    def scarce(model, parts, run, jobs, cuts):
+    def scarce(model, parts, run, jobs, *rest):
         if sum(parts[-1] - j.first for j in jobs) > room:
             raise torch.cuda.OutOfMemoryError("out of memory")
-        return original(model, parts, run, jobs, cuts)
+        return original(model, parts, run, jobs, *rest)
 
     monkeypatch.setattr(knockout, "_pass", scarce)
     batches = knockout.Plan(100000, {})

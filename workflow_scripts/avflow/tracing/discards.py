@@ -22,6 +22,7 @@ import torch
 from ..errors import InputError
 from ..models import Sequence, following
 from .decoder import CleanRun, causal_mask, last_logits, last_row_attention, masked_run, ready, rotary
+from .generation import Cache, decode
 from .interventions import modalities
 from .kept_keys import Block, Cut
 from .row_attention import Rows, together
@@ -113,30 +114,6 @@ def random_drops(sequence: Sequence, drops: dict[int, Drop], seed: int, draw: in
     return found
 
 
-class Cache:
-    """Keys (after rotary embedding) and values of every layer: (1, kv heads, rows, head_dim). Layers may differ in rows."""
-
-    def __init__(self):
-        self.layers: dict[int, tuple] = {}
-
-    def update(self, keys, values, layer, *_, **__):
-        """Append new keys and values, and return all. A layer's attention calls this."""
-        if layer in self.layers:
-            keys, values = (torch.cat([old, new], 2) for old, new in zip(self.layers[layer], (keys, values)))
-        self.layers[layer] = keys, values
-        return keys, values
-
-    def copy(self) -> "Cache":
-        """A second cache that starts from the same tensors. Appending to one leaves the other unchanged."""
-        found = Cache()
-        found.layers = dict(self.layers)
-        return found
-
-    @property
-    def bytes(self) -> int:
-        return sum(x.nbytes for pair in self.layers.values() for x in pair)
-
-
 @dataclass(frozen=True)
 class Prefilled:
     """The state after the prompt: the last token's logits (V,) fp32, the cache, and how many rows each layer computed."""
@@ -226,16 +203,6 @@ def _prefilled(model, sequence: Sequence, steps: list[dict]):
                     stay = torch.cat([stay, step.ranked[weights[step.ranked].topk(step.kept).indices]]).sort().values
                 kept = [t.index_select(1, stay) for t in kept]
             waiting.append((number + 1, *kept, cache.copy() if len(alike) > 1 else cache, rows, some))
-
-
-@torch.inference_mode()
-def decode(model, cache: Cache, token: torch.Tensor, position: int) -> torch.Tensor:
-    """Append one token (1,) at a position id to the cache. Returns the logits (V,) fp32 of the next token."""
-    x = model.decoder.get_input_embeddings()(token)[None]  # (1, 1, D)
-    rotated = rotary(model, torch.full((3, 1, 1), position), x)
-    for layer in model.decoder.layers:
-        x = layer(x, attention_mask=None, position_embeddings=rotated, past_key_values=cache)
-    return last_logits(model, x[:, -1])[0]
 
 
 def generate(model, sequence: Sequence, drops: dict[int, Drop], tokens: int) -> tuple[list[int], torch.Tensor]:

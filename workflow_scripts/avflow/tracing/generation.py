@@ -1,4 +1,4 @@
-"""The reply to a free question: the answer that it brings, or else the model's own, by greedy decoding.
+"""The reply to a free question: the answer that it brings, or else the model's own, by greedy decoding from a cache.
 
     answered(model, prompt, 32)    -> the prompt with its reply, and whether the reply is whole
 
@@ -9,7 +9,41 @@ import torch
 
 from ..errors import Unusable
 from ..models import Sequence, end_ids, following, given_ids, with_reply
-from .discards import decode, prefill
+from .decoder import last_logits, ready, rotary
+
+
+class Cache:
+    """Keys (after rotary embedding) and values of every layer: (1, kv heads, rows, head_dim). Layers may differ in rows."""
+
+    def __init__(self):
+        self.layers: dict[int, tuple] = {}
+
+    def update(self, keys, values, layer, *_, **__):
+        """Append new keys and values, and return all. A layer's attention calls this."""
+        if layer in self.layers:
+            keys, values = (torch.cat([old, new], 2) for old, new in zip(self.layers[layer], (keys, values)))
+        self.layers[layer] = keys, values
+        return keys, values
+
+    def copy(self) -> "Cache":
+        """A second cache that starts from the same tensors. Appending to one leaves the other unchanged."""
+        found = Cache()
+        found.layers = dict(self.layers)
+        return found
+
+    @property
+    def bytes(self) -> int:
+        return sum(x.nbytes for pair in self.layers.values() for x in pair)
+
+
+@torch.inference_mode()
+def decode(model, cache: Cache, token: torch.Tensor, position: int) -> torch.Tensor:
+    """Append one token (1,) at a position id to the cache. Returns the logits (V,) fp32 of the next token."""
+    x = model.decoder.get_input_embeddings()(token)[None]  # (1, 1, D)
+    rotated = rotary(model, torch.full((3, 1, 1), position), x)
+    for layer in model.decoder.layers:
+        x = layer(x, attention_mask=None, position_embeddings=rotated, past_key_values=cache)
+    return last_logits(model, x[:, -1])[0]
 
 
 def answered(model, sequence: Sequence, most: int) -> tuple[Sequence, bool]:
@@ -29,11 +63,15 @@ def answered(model, sequence: Sequence, most: int) -> tuple[Sequence, bool]:
 @torch.inference_mode()
 def greedy(model, sequence: Sequence, most: int) -> tuple[list[int], bool]:
     """The ids of at most `most` tokens of greedy decoding after a prompt, and whether the next one would end the turn."""
-    ends, position, state, ids = end_ids(model.tokenizer), following(sequence), prefill(model, sequence, {}), []
-    token = state.logits.argmax()
+    ready(model)
+    ends, position, cache, ids = end_ids(model.tokenizer), following(sequence), Cache(), []
+    x, rotated = sequence.embeds[None], rotary(model, sequence.positions[:, None], sequence.embeds[None])  # (1, S, D)
+    for layer in model.decoder.layers:
+        x = layer(x, attention_mask=None, position_embeddings=rotated, past_key_values=cache)
+    token = last_logits(model, x[:, -1])[0].argmax()
     while int(token) not in ends:
         if len(ids) == most:
             return ids, False
         ids.append(int(token))
-        token = decode(model, state.cache, token[None], position + len(ids) - 1).argmax()
+        token = decode(model, cache, token[None], position + len(ids) - 1).argmax()
     return ids, True
