@@ -15,6 +15,9 @@ Every case runs in one process. Times are medians after a warm-up:
     rows_s          what the workflow needs per question: the sweep, the share of attention that each cut removes, and the readout
     pair_s          rows_s for two questions about one clip that are asked together, per question
 
+Cases whose name ends in "heads" cut each head of every layer alone, in windows of one layer. A case with `reply` scores a free
+answer of that many tokens, of which all but the last are rows.
+
 Full forwards are timed on one knockout and multiplied by the number of knockouts (`extrapolated`); if layers are skipped, on one
 knockout for every sixth window. `ideal` counts the rows that
 must be recomputed in any case, in clean forwards, with the clean run. Errors are relative to the largest logit. Errors with fp32
@@ -34,7 +37,7 @@ from transformers.models.qwen2_5_omni.configuration_qwen2_5_omni import Qwen2_5O
 from transformers.models.qwen2_5_omni.modeling_qwen2_5_omni import Qwen2_5OmniThinkerTextModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts"))
-from avflow.models import Sequence, Spans
+from avflow.models import Sequence, Spans, with_reply
 from avflow.questions import MediaItem, Option, Question
 from avflow.tracing import Knockout, Route, decoder, knockout, packs, windows
 
@@ -45,10 +48,15 @@ SHAPES = {  # hidden, layers, heads, kv heads, intermediate, vocabulary (from th
 }
 SIX = ["audio->last", "video->last", "question->last", "tail->last", "audio->question", "video->question"]
 FIGURE_3 = ["cross_frame", "cross_audio_segment", "audio<->video"]
+LAST = ["question->last"]
+INTO_REPLY = ["audio->question", "video->question", "question->last", "video->reply", "question->reply", "reply->reply"]
+REPLY = 20  # tokens
 CASES = [
     ("7B, 6 routes", "7B", 3000, SIX),
+    ("7B, reply", "7B", 3000, INTO_REPLY),
     ("3B, 6 routes", "3B", 3000, SIX),
     ("7B, Figure 3", "7B", 3000, FIGURE_3),
+    ("7B, each of 784 heads", "7B", 3000, LAST),
     ("7B, 6 routes, 8k", "7B", 8000, SIX),
     ("7B, 6 routes, 11k", "7B", 11000, SIX),
     ("7B, 6 routes, 16k", "7B", 16000, SIX),
@@ -86,13 +94,13 @@ def build(shape: str, device, dtype):
         else:
             p.data.normal_(0, (1.5 if "q_proj" in name or "k_proj" in name else 1.0) * p.shape[1] ** -0.5, generator=g)
     made.eval().requires_grad_(False)
-    return SimpleNamespace(decoder=made, head=out, device=torch.device(device), dtype=dtype, folder=shape)
+    return SimpleNamespace(decoder=made, head=out, device=torch.device(device), dtype=dtype, folder=shape, max_tokens=None)
 
 
-def sequence(model, tokens: int, question_seed: int = 1) -> Sequence:
+def sequence(model, tokens: int, question_seed: int = 1, reply: int = 0) -> Sequence:
     """A sequence: 20 system tokens, `tokens` in alternating blocks of 50 video and 50 audio, 80 question, 4 tail, 1 last.
 
-    question_seed: another one gives another question about the same clip.
+    question_seed: another one gives another question about the same clip. reply: tokens of a free answer.
     """
     labels, parts = ["system"] * 20, {}
     for block in range(tokens // 50):
@@ -106,14 +114,16 @@ def sequence(model, tokens: int, question_seed: int = 1) -> Sequence:
     g.manual_seed(question_seed)
     embeds[-85:] = torch.randn(85, embeds.shape[1], generator=g, device=model.device).to(model.dtype)
     positions = torch.arange(len(labels)).expand(3, -1)
-    options = tuple(Option(x, x) for x in "ABCD")
+    options = () if reply else tuple(Option(x, x) for x in "ABCD")
     media = (MediaItem("v1", "clip", "video", "video", "clip.mp4", 1),)
-    layout = ({"seg": "media", "id": "v1"}, {"seg": "question", "text": "?"}, {"seg": "options"})
+    layout = ({"seg": "media", "id": "v1"}, {"seg": "question", "text": "?"}, *([] if reply else [{"seg": "options"}]))
+    answer = "words" if reply else "A"
     question = Question(
-        "q", "bench", "av_video", "paper_eq1", "t", "t", "AV", "?", options, "A", media, layout, None, "knockout", ()
+        "q", "bench", "av_video", "paper_eq1", "t", "t", "AV", "?", options, answer, media, layout, None, "knockout", ()
     )
-    ids, letters = torch.zeros(len(labels), dtype=torch.int64), torch.tensor([32, 33, 34, 35])
-    return Sequence(question, ids, embeds, positions, spans, letters, torch.empty(0, dtype=torch.int64))
+    ids, letters = torch.zeros(len(labels), dtype=torch.int64), torch.tensor([] if reply else [32, 33, 34, 35]).long()
+    made = Sequence(question, ids, embeds, positions, spans, letters, torch.empty(0, dtype=torch.int64))
+    return with_reply(model, made, list(range(100, 100 + reply))) if reply else made
 
 
 def seconds(work, repeats: int, device) -> float:
@@ -141,12 +151,12 @@ def full_forwards(model, seq, knockouts, edges, kind: str):
     k = knockouts[len(knockouts) // 2]
     length, layers = len(seq), len(model.decoder.layers)
     open_mask = decoder.causal_mask(length, model.device)
-    cut = open_mask & ~edges[k.target].cut(torch.arange(length), length).to(model.device)
+    cut = closed_mask(model, open_mask, k, edges)
     inside = [k.window.covers(layer) for layer in range(layers)]
     if kind == "sdpa":
-        masks = [(cut if here else open_mask)[None, None] for here in inside]
+        masks = [cut if here else open_mask[None, None] for here in inside]
     elif kind == "window":
-        masks = [cut[None, None] if here else None for here in inside]
+        masks = [cut if here else None for here in inside]
     else:
         heads = model.decoder.config.num_attention_heads
         lowest = torch.finfo(model.dtype).min
@@ -162,51 +172,68 @@ def full_forwards(model, seq, knockouts, edges, kind: str):
         rotated = decoder.rotary(model, seq.positions[:, None], x)
         for layer, mask in zip(model.decoder.layers, masks):
             x = layer(x, attention_mask=mask, position_embeddings=rotated)
-        return decoder.last_logits(model, x[:, -1])
+        return decoder.answer_logits(model, seq, x)
 
     return run
+
+
+def closed_mask(model, open_mask, k, edges):
+    """A knockout's mask inside its window: (1, 1, S, S), or (1, heads, S, S) if it cuts some heads only."""
+    closed = open_mask & ~edges[k.target].cut(torch.arange(len(open_mask)), len(open_mask)).to(model.device)
+    if not k.heads:
+        return closed[None, None]
+    heads = torch.zeros(model.decoder.config.num_attention_heads, dtype=torch.bool, device=model.device)
+    heads[k.heads_in(k.window.start)] = True
+    return torch.where(heads[:, None, None], closed, open_mask)[None]
 
 
 def skipping(model, seq, knockouts, edges):
     """A function that runs each of the knockouts by masked forwards from its window's first layer on, one after another."""
     length, clean = len(seq), decoder.clean_run(model, seq)
     open_mask = decoder.causal_mask(length, model.device)
-    closed = {k.target: open_mask & ~edges[k.target].cut(torch.arange(length), length).to(model.device) for k in knockouts}
+    closed = {(k.target, k.heads): closed_mask(model, open_mask, k, edges) for k in knockouts}
 
     @torch.inference_mode()
     def run():
         for k in knockouts:
             x = clean.inputs[k.window.start][None]
             for number in range(k.window.start, len(clean.inputs)):
-                mask = closed[k.target][None, None] if k.window.covers(number) else None
+                mask = closed[k.target, k.heads] if k.window.covers(number) else None
                 x = model.decoder.layers[number](x, attention_mask=mask, position_embeddings=(clean.cos, clean.sin))
-            decoder.last_logits(model, x[:, -1])
+            decoder.answer_logits(model, seq, x)
 
     return run
 
 
 def measure(name, model, tokens: int, routes, width: int, repeats: int, wide=None) -> dict:
     """The results of one case. wide: the same model in fp32, the reference for errors."""
-    seq, device, layers = sequence(model, tokens), model.device, len(model.decoder.layers)
-    knockouts = [Knockout(Route.parse(r), w) for r in routes for w in windows(layers, width)]
+    reply = REPLY if routes is INTO_REPLY else 0
+    seq, device, layers = sequence(model, tokens, reply=reply), model.device, len(model.decoder.layers)
+    if name.endswith("heads"):
+        heads = range(model.decoder.config.num_attention_heads)
+        alone = [(w, ((w.start, head),)) for w in windows(layers, 1) for head in heads]
+        knockouts = [Knockout(Route.parse(r), w, heads=pairs) for r in routes for w, pairs in alone]
+    else:
+        knockouts = [Knockout(Route.parse(r), w) for r in routes for w in windows(layers, width)]
     edges = knockout.resolve(seq, knockouts)
     first, length = knockout.first_row(seq, edges), len(seq)
-    packs.uncut_logits(model, [seq])
+    packs.uncut_answers(model, [seq])
     batches = knockout.plan(model)
 
     def sweep():
         return knockout.sweep(model, seq, decoder.clean_run(model, seq, first), knockouts, edges, batches)
 
     case = {"case": name, "model": model.folder, "tokens": length, "routes": routes, "interventions": len(knockouts)}
+    case |= {"reply": reply} if reply else {}
     case["device"] = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
     case |= {"dtype": str(model.dtype).removeprefix("torch."), "torch": torch.__version__}
-    case["clean_ms"] = 1000 * seconds(lambda: packs.uncut_logits(model, [seq]), 2 * repeats, device)
+    case["clean_ms"] = 1000 * seconds(lambda: packs.uncut_answers(model, [seq]), 2 * repeats, device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     case["sweep_s"] = seconds(sweep, repeats, device)
     case["peak_gb"] = torch.cuda.max_memory_allocated() / 1e9 if device.type == "cuda" else None
     case["rows_s"] = seconds(lambda: knockout.rows(model, seq, knockouts, batches), repeats, device)
-    pair = [seq, sequence(model, tokens, 2)]
+    pair = [seq, sequence(model, tokens, 2, reply)]
     both = seconds(lambda: knockout.rows_of_questions(model, pair, [knockouts] * 2, batches), repeats, device)
     case["pair_s"] = both / 2
     for kind in ("sdpa", "window", "skip", "eager"):
@@ -225,8 +252,8 @@ def measure(name, model, tokens: int, routes, width: int, repeats: int, wide=Non
             if device.type == "cuda":
                 torch.cuda.empty_cache()
     case["extrapolated"] = True
-    jobs = {(k.target, k.window.start, k.window.stop) for k in knockouts}
-    recomputed = sum((length - int(edges[t].queries()[0])) * (layers - start) for t, start, _ in jobs)
+    jobs = {(k.target, k.window.start, k.window.stop, k.heads) for k in knockouts}
+    recomputed = sum((length - int(edges[t].queries()[0])) * (layers - start) for t, start, *_ in jobs)
     clean = case["clean_ms"] / 1000
     case |= {"ideal": 1 + recomputed / (length * layers), "clean_forwards": case["sweep_s"] / clean, "plan": batches.as_dict()}
     for key in ("sdpa_s", "sdpa_window_s", "sdpa_skip_s", "eager_s"):
@@ -268,7 +295,8 @@ def main():
     arguments = parser.parse_args()
     cuda = torch.cuda.is_available() and not arguments.smoke
     device, dtype = ("cuda", torch.bfloat16) if cuda else ("cpu", torch.float32)
-    cases = [("tiny, 6 routes", "tiny", 200, SIX), ("tiny, Figure 3", "tiny", 200, FIGURE_3)] if arguments.smoke else CASES
+    small = {"6 routes": SIX, "Figure 3": FIGURE_3, "each of 24 heads": LAST, "reply": INTO_REPLY}
+    cases = [(f"tiny, {name}", "tiny", 200, routes) for name, routes in small.items()] if arguments.smoke else CASES
     if arguments.cases:
         cases = [c for c in cases if any(word in c[0] for word in arguments.cases)]
     found = json.loads(arguments.out.read_text()) if arguments.cases and arguments.out.exists() else []
@@ -279,7 +307,7 @@ def main():
             model = build(shape, device, dtype)
         found = [case for case in found if case["case"] != name]
         found.append(measure(name, model, tokens, routes, 3 if arguments.smoke else 7, arguments.repeats))
-        if cuda and tokens <= 4000 and routes is SIX:
+        if cuda and tokens <= 4000 and routes in (SIX, LAST):
             wide = widened(model)
             found[-1] |= {
                 k: v for k, v in measure(name, model, tokens, routes, 7, 1, wide).items() if "fp32" in k or "effect" in k

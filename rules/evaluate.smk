@@ -27,10 +27,11 @@ rule evaluate:
         shards=of_dataset("shards"),
         spans=ask(jobs.spans, "dataset"),
         seed=lookup("seed", within=config),
+        reply_tokens=lookup("max_reply_tokens", within=config),
     shell:
         "python {input.script:q} --model {wildcards.model:q} {params.model} --threads {threads} --questions {input.questions:q}"
         " --shard {wildcards.shard} --shards {params.shards} --features {input.features:q}"
-        " --spans {params.spans:q} --seed {params.seed} --out {output:q} 2>&1 | tee {log:q}"
+        " --spans {params.spans:q} --seed {params.seed} --reply-tokens {params.reply_tokens} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule gather_answers:

@@ -246,6 +246,13 @@ rule app_sufficiency:
     localrule: True
 
 
+rule app_free:
+    """Answers in free words: what the whole reply loses when a route into the question, the last token or the reply is cut."""
+    input:
+        multiext("<results>/figures/app_free", ".pdf", ".png"),
+    localrule: True
+
+
 rule app_failed:
     """Where wrong answers come from: the wrong answer's own probability when a route is cut."""
     input:
@@ -271,6 +278,13 @@ rule app_sensitivity:
     """What the paper leaves open: the main routes under other choices, and how far their peaks move."""
     input:
         multiext("<results>/figures/app_sensitivity", ".pdf", ".png"),
+    localrule: True
+
+
+rule app_heads:
+    """Which heads carry a route: the effect of a cut in each head alone, and in the strongest heads together."""
+    input:
+        multiext("<results>/figures/app_heads", ".pdf", ".png"),
     localrule: True
 
 

@@ -10,6 +10,7 @@ rule knockout:
         questions=asked,
         features=ask(jobs.features, "model", "dataset", "analysis", "shard"),
         evaluate="<results>/evaluate/{model}/{dataset}/{shard}.parquet",
+        ranked=ask(jobs.ranked_heads, "analysis", "model", "dataset"),
     output:
         ensure("<results>/knockout/{model}/{dataset}/{analysis}/{shard}.parquet", non_empty=True),
     log:
@@ -36,7 +37,7 @@ rule knockout:
         "python {input.script:q} --model {wildcards.model:q} {params.model} --threads {threads} --questions {input.questions:q}"
         " --shard {wildcards.shard} --shards {params.shards} --features {input.features:q} --evaluate {input.evaluate:q}"
         " --spans {params.spans:q} --seed {params.seed} --cuts {params.cuts:q} --width {params.width}"
-        " --engine {params.engine} --verify {params.verify} --out {output:q} 2>&1 | tee {log:q}"
+        " --engine {params.engine} --verify {params.verify} --ranked {input.ranked:q} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule gather_knockout:

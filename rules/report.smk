@@ -8,7 +8,7 @@ rule explorer:
         lib=code("explorer"),
         template="<repo>report/explorer.html",
         library="<repo>resources/plotly/plotly-basic.min.js.gz",
-        tables=study.knockout_tables(*study.analyses),
+        tables=study.knockout_tables(*figure_table.analyses_by_default(study)),
         evaluated="<tables>/evaluate.parquet",
         questions=lambda wildcards: settled([study.questions_made(dataset) for dataset in study.datasets]),
     output:

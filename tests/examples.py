@@ -1,5 +1,7 @@
 """Small questions, clips and encoded media that tests of several rooms ask for."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -53,6 +55,14 @@ def tone(seconds, rate=RATE, hertz=440):
 def video_question(task="while-see"):
     row = datasets.video_row(task, 1, "c", [0, 1, 2, 3], 0, 0 if world.VIDEO_TASKS[task].cues else None)
     return benchmark_rows.video_question(row, datasets.VIDEO, *datasets.INSTRUCTIONS["av_video"])
+
+
+def free_question(answer="tone and circle", **changes):
+    """The free question of the world about a clip."""
+    layout = ({"seg": "media", "id": "v1"}, {"seg": "instruction", "text": world.FREE_INSTRUCTION})
+    layout += ({"seg": "question", "text": world.FREE_TASK.asked()},)
+    about = dict(question_id="mini_video__free", question=world.FREE_TASK.asked(), options=(), answer=answer, layout=layout)
+    return replace(video_question("see"), **about | changes)
 
 
 def items_question(task):

@@ -1,5 +1,7 @@
 """Sequences of both adapters and both settings, and the attention weights of the official code."""
 
+import copy
+
 import torch
 
 from avflow.tracing.decoder import causal_mask
@@ -33,3 +35,12 @@ def one_kernel(q, k, v, of_queries, of_keys, most_queries, most_keys, scale, cau
     cut = zip(*(x.split(torch.diff(some).tolist()) for x, some in ((q, of_queries), (k, of_keys), (v, of_keys))))
     found = [attend(*(x[None] for x in part), scale, causal) for part in cut]
     return [torch.cat([x[0] for x in some]) for some in zip(*found)]
+
+
+def in_dtype(model, dtype):
+    """A copy of a model in another dtype."""
+    other = copy.copy(model)
+    other.model = copy.deepcopy(model.model).to(dtype)
+    other.decoder, other.head = other.model.get_decoder(), other.model.lm_head
+    other.dtype = dtype
+    return other

@@ -52,8 +52,8 @@ def datasets_of(study: StudyCosts, needs: dict) -> list[str]:
 def gpu_table(study: StudyCosts, targets: dict[str, dict], pins: Path) -> list[list[str]]:
     """One line per target: GPU-hours of each model from nothing, then downloads.
 
-    Work that targets share counts in each of them, and once in the last line. ">" means that a size is a lower bound, because a
-    download is not pinned.
+    Work that targets share counts in each of them, and once in the last line, which leaves out what is only done on request. ">"
+    means that a size is a lower bound, because a download is not pinned.
     """
     models, once, everything = list(study.settings["models"]), {}, []
     table = [["target", *models, "download"]]
@@ -94,7 +94,12 @@ def gpu_table(study: StudyCosts, targets: dict[str, dict], pins: Path) -> list[l
             known |= {part: call(*arguments) for part, (call, *arguments) in work.items() if part not in known}
             line.append(hours(sum(known[part] for part in work)))
         table.append([target, *line, *sizes(datasets)])
-    total = lambda known: sum(seconds for part, seconds in known.items() if part[0] != FEW or ("answers", part[1]) not in known)  # noqa: E731
+    rare = study.settings.get("on_request", [])
+
+    def total(known):
+        repeated = lambda part: part[0] == FEW and ("answers", part[1]) in known
+        return sum(seconds for part, seconds in known.items() if part[0] not in rare and not repeated(part))
+
     return [*table, ["all of them", *(hours(total(once[m])) for m in models), *sizes(everything)]]
 
 

@@ -34,7 +34,7 @@ def analysis_of(path: Path) -> str:
 
 def accuracies(path) -> dict:
     """model -> dataset -> task -> [questions answered correctly, questions asked], without any cut."""
-    rows, found = pq.read_table(path, columns=["model", "dataset", "task", "correct"]).to_pandas(), {}
+    rows, found = pq.read_table(path, columns=["model", "dataset", "task", "correct"]).to_pandas().dropna(subset="correct"), {}
     for (model, dataset, task), here in rows.groupby(["model", "dataset", "task"])["correct"]:
         found.setdefault(model, {}).setdefault(dataset, {})[task] = [int(here.sum()), len(here)]
     return found

@@ -20,6 +20,9 @@
     widths      window widths; those wider than the model has layers are left out
     controls    {"random_same": n, "random_other": n}: draws of size-matched random controls
     value_zero  true: also drop the values of the cut keys, without renormalising the other weights
+    heads       "each": also cut in each head alone; "groups": in each group of heads that share a key-value head
+    strongest   {"shares": [..], "draws": n}: instead, cut the strongest heads of all layers together, and as many random ones, in
+                those questions that did not rank them; see avflow/tracing/strongest_heads.py. They are ranked by `--ranked`
 
 Cuts that several budgets ask for are computed once. Which questions are correct is read from `evaluate` (the default layout).
 
@@ -33,13 +36,16 @@ import fnmatch
 import json
 import random
 import sys
+from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from avflow import cli
 from avflow.errors import InputError, Unusable
+from avflow.models import with_reply
 from avflow.questions import layouts, read_questions
-from avflow.tracing import CONTROLS, STYLES, Knockout, Route, knockout, readout, row_schemas, shard_job, windows
+from avflow.storage import provenance
+from avflow.tracing import CONTROLS, STYLES, Knockout, Route, knockout, readout, row_schemas, shard_job, strongest_heads, windows
 
 KEY = ["layout", *knockout.NULL]  # columns that identify a row within a question
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5, "bfloat16": 5e-2, "float16": 1e-2}  # against naive, relative to the largest logit
@@ -63,6 +69,11 @@ def cuts(text: str) -> list[dict]:
             f"draws of {' and '.join(CONTROLS)}",
         ),
         "value_zero": (lambda x: isinstance(x, bool), "true or false"),
+        "heads": (lambda x: x in ("each", "groups"), "each or groups"),
+        "strongest": (
+            lambda x: isinstance(x, dict) and set(x) == {"shares", "draws"} and many(lambda share: 0 < share <= 1)(x["shares"]),
+            "shares of the heads, from 0 to 1, and draws",
+        ),
     }
     try:
         found = json.loads(text)
@@ -94,8 +105,13 @@ class Asked:
         for q in questions:
             if q.study_split == "knockout" or q.task not in self.inside:
                 self.rank[q.question_id] = counts[q.task] = counts.get(q.task, 0) + 1
-        table = pq.read_table(arguments.evaluate, columns=["question_id", "correct"])
-        self.correct = dict(zip(*(table[n].to_pylist() for n in ("question_id", "correct"))))
+        free = any(q.free for q in questions)
+        names = ["question_id", "correct", *(["reply_ids"] if free else [])]
+        answers = pq.read_table(arguments.evaluate, columns=names).to_pylist()
+        self.correct = {row["question_id"]: row["correct"] is not False for row in answers}  # a model's own reply counts as right
+        self.replies = {row["question_id"]: row["reply_ids"] for row in answers if row.get("reply_ids")}
+        ranked = arguments.ranked if any("strongest" in cut for cut in self.cuts) else []
+        self.ranking = strongest_heads.ranking(ranked, arguments.seed) if ranked else strongest_heads.Ranking()
 
     def of(self, question) -> list[dict]:
         """The budgets that include a question, in an order in which it can be asked."""
@@ -109,6 +125,8 @@ class Asked:
         def falls(cut):
             named = any(fnmatch.fnmatchcase(question.task, task) for task in cut.get("tasks", []))
             if not (named if "tasks" in cut else question.task in self.inside):
+                return False
+            if "strongest" in cut and question.question_id not in self.ranking.held_out:
                 return False
             which = cut.get("questions", "correct")
             enough = rank <= min(cut.get("first", rank), rank if isinstance(which, str) else which)
@@ -134,20 +152,32 @@ class Asked:
                     found.setdefault(name, {})[question.question_id] = str(error)
         return found
 
+    def sequence(self, model, question, features):
+        """A question as the model reads it, with the reply of `evaluate` if it is free. Raises Unusable if that has none."""
+        sequence = model.sequence(question, features, self.arguments.spans.get(question.setting))
+        if not question.free:
+            return sequence
+        if question.question_id not in self.replies:
+            raise Unusable("no_reply", f"question {question.question_id}: it has no reply; the log of evaluate says why")
+        return with_reply(model, sequence, self.replies[question.question_id])
+
     def choose(self, questions):
         """The questions that any budget includes."""
         return [q for q in questions if self.of(q)]
 
-    def knockouts(self, layers: int, question) -> dict[str, list[Knockout]]:
-        """A question's knockouts by layout, in the order of its rows, without duplicates. layers: of the model."""
+    def knockouts(self, layers: int, question, heads=(0, 0)) -> dict[str, list[Knockout]]:
+        """A question's knockouts by layout, in the order of its rows, without duplicates.
+
+        layers, heads: of the model; heads are the number of query heads and of key-value heads.
+        """
         budgets = self.of(question)
         chosen = {n: [cut for cut in budgets if n in self.orders(question, cut)] for n in layouts.NAMES}
-        return {name: self._cuts(layers, some) for name, some in chosen.items() if some}
+        return {name: self._cuts(layers, heads, question, some) for name, some in chosen.items() if some}
 
-    def rows(self, layers: int, question) -> dict[tuple, tuple]:
+    def rows(self, layers: int, question, heads) -> dict[tuple, tuple]:
         """A question's rows in their order: {values of KEY: (layout, Knockout)}, with None for a layout's null row."""
         found = {}
-        for name, cuts in self.knockouts(layers, question).items():
+        for name, cuts in self.knockouts(layers, question, heads).items():
             shown = layouts.arrange(question, name).layout_name
             found[shown, *knockout.NULL.values()] = name, None
             found.update({(shown, *cut.columns.values()): (name, cut) for cut in cuts})
@@ -159,17 +189,25 @@ class Asked:
         if layers is None:
             return None
         places = places_of(partial, question)
-        picked = [places.get(key) for key in self.rows(layers, question)]
+        picked = [places.get(key) for key in self.rows(layers, question, partial.recall("heads"))]
         return None if None in picked else picked
 
-    def _cuts(self, layers: int, budgets) -> list[Knockout]:
+    def _cuts(self, layers: int, heads, question, budgets) -> list[Knockout]:
         found = {}
         for cut in budgets:
+            routes = [Route.parse(text) for text in cut["routes"]]
+            if "strongest" in cut:
+                given = layers, *(cut["strongest"][key] for key in ("shares", "draws")), question.question_id, self.arguments.seed
+                found.update((k, None) for r in routes for k in self.ranking.knockouts(r, *given))
+                continue
             widths = [w for w in cut["widths"] if w <= layers] if "widths" in cut else [self.arguments.width]
             shapes = [(s, w) for s in cut.get("styles", ["centred"]) for w in widths]
             asked = [w for style, width in shapes for w in windows(layers, width, style, cut.get("stride", 1))]
-            routes = [Route.parse(text) for text in cut["routes"]]
             found.update((Knockout(r, w), None) for r in routes for w in asked)
+            if "heads" in cut:
+                covered = {w: list(filter(w.covers, range(layers))) for w in asked}
+                alone = [(w, some) for w in asked for some in strongest_heads.units(covered[w], *heads, cut["heads"])]
+                found.update((Knockout(r, w, heads=some), None) for r in routes for w, some in alone)
             if cut.get("value_zero"):
                 found.update((Knockout(r, w, "value_zero"), None) for r in routes for w in asked)
             draws = [(name, draw) for name in CONTROLS for draw in range(cut.get("controls", {}).get(name, 0))]
@@ -192,16 +230,18 @@ def cut_missing(model, some, partial, asked) -> list:
     all others, even after an interruption.
     """
     arguments, found, waiting = asked.arguments, [[] for _ in some], {}
+    config, layers = model.decoder.config, len(model.decoder.layers)
+    heads = config.num_attention_heads, config.num_key_value_heads
     for number, (question, features) in enumerate(some):
         places = places_of(partial, question)
         try:
             missing = {}
-            for key, (order, cut) in asked.rows(len(model.decoder.layers), question).items():
+            for key, (order, cut) in asked.rows(layers, question, heads).items():
                 if key not in places:
                     missing.setdefault(order, []).extend([cut] if cut else [])
             for order, cuts in missing.items():
                 arranged = layouts.arrange(question, order)
-                sequence = model.sequence(arranged, features, arguments.spans.get(question.setting))
+                sequence = asked.sequence(model, arranged, features)
                 waiting.setdefault(order, []).append((number, arranged, sequence, cuts))
         except Unusable as error:
             found[number] = error
@@ -223,13 +263,16 @@ def cut_missing(model, some, partial, asked) -> list:
 
 def cut_rows(partial, question, asked) -> list[tuple]:
     """(layout, Knockout, row) of the applicable cuts that are asked of a finished question, without null rows."""
-    every, wanted = partial.rows_of(question.question_id), asked.rows(partial.recall("layers"), question)
+    every, shape = partial.rows_of(question.question_id), [partial.recall(name) for name in ("layers", "heads")]
+    wanted = asked.rows(shape[0], question, shape[1])
     triples = [(*what, every[number]) for what, number in zip(wanted.values(), asked.pick(question, partial))]
     return [(order, cut, row) for order, cut, row in triples if cut and row["applicable"]]
 
 
 def verify(loaded, questions, partial, asked) -> dict:
     """Recompute some finished rows by full forwards. Returns their number and the largest difference of their option logits.
+
+    For a reply, it is that of its tokens' log-probabilities.
 
     Raises InputError if the difference, relative to the largest logit, exceeds the tolerance of the dtype.
     """
@@ -243,9 +286,9 @@ def verify(loaded, questions, partial, asked) -> dict:
         question = rng.choice(cuttable)
         model, features = loaded(question)
         order, cut, row = rng.choice(cut_rows(partial, question, asked))
-        sequence = model.sequence(layouts.arrange(question, order), features, arguments.spans.get(question.setting))
+        sequence = asked.sequence(model, layouts.arrange(question, order), features)
         logits, _ = knockout.naive(model, sequence, [cut], knockout.resolve(sequence, [cut], arguments.seed))
-        full = {name: values[0] for name, values in readout.option_logits(sequence, logits).items()}
+        full = {name: values[0] for name, values in readout.read(sequence, logits).items()}
         pairs = zip(readout.logits_of(question, full), readout.logits_of(question, row))
         difference = max(abs(one - other) for one, other in pairs) / logits.abs().max().item()
         worst = max(worst, difference)
@@ -271,13 +314,18 @@ def main():
     parser.add_argument("--width", type=int, required=True, help="layers per window (the paper's k), for budgets without widths")
     parser.add_argument("--engine", choices=["sweep", "naive"], default="sweep", help="sweep: incremental; naive: full forwards")
     parser.add_argument("--verify", type=int, default=0, metavar="N", help="recompute N random rows by full forwards")
+    parser.add_argument("--ranked", type=Path, nargs="*", default=[], help="tables of cuts in single heads, for `strongest`")
     arguments = parser.parse_args()
     plan, budgets = {"engine": arguments.engine}, {"cuts": arguments.cuts, "width": arguments.width}
+    plan |= {"ranked": provenance.file_hash(*arguments.ranked)} if arguments.ranked else {}
     asked = Asked(arguments)
+    if asked.replies:  # scored as they are in `evaluate`
+        plan["replies"] = provenance.text_hash(json.dumps(asked.replies, sort_keys=True))
     work = lambda model, some, partial: cut_missing(model, some, partial, asked)
     check = lambda loaded, questions, partial: verify(loaded, questions, partial, asked) | told(asked.left_out())
+    together = shard_job.same_media
     shard_job.run(
-        __file__, arguments, row_schemas.KNOCKOUT, asked.choose, work, plan, check, budgets, asked.pick, shard_job.same_media
+        __file__, arguments, row_schemas.KNOCKOUT, asked.choose, work, plan, check, budgets, asked.pick, together, free=True
     )
 
 

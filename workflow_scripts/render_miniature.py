@@ -31,7 +31,7 @@ def family_of(task: str) -> tuple[str, float, float]:
     """The family of clips that a task asks about, and the dials they are drawn with: the share of clips with sound only, and how
     faint all are. either-25 and hear-faint-60 have clips of their own; see-faint-60 asks about those of hear-faint-60."""
     name, share, faint = world.video_task(task)
-    family = task if name == "either" else world.VIDEO_TASKS[name].clips
+    family = task if name == "either" else world.spec_of(name).clips
     return f"{family}-faint-{faint * 100:.0f}" if faint else family, share, faint
 
 
@@ -67,13 +67,16 @@ def video_rows(dataset: str, tasks, questions: int, seed: int) -> list[dict]:
         family, share, faint = family_of(task)
         for number in range(1, questions + 1):
             scene, _ = clip_scene(dataset, seed, family, share, number, faint)
+            clip = f"{family}_{number:04d}"
+            if task == world.FREE:
+                rows.append(datasets.free_row(number, clip, int(scene.sound.max()), int(scene.shape[0, 0])))
+                continue
             g = world.generator(dataset, seed, "question", task, number)
             answer, cue = world.answers(world.video_task(task)[0], scene, g)
             order = torch.randperm(4, generator=g).tolist()
             needs = None
             if family.startswith("either"):
                 needs = "V" if scene.sound[0, 0] == world.NOTHING else "A"
-            clip = f"{family}_{number:04d}"
             cue = None if cue is None else int(cue)
             rows.append(datasets.video_row(task, number, clip, order, int(answer), cue, needs))
     return rows

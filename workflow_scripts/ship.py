@@ -23,8 +23,9 @@ from avflow.storage import FeatureStore, ShardWriter, room_for
 
 UNREAD = ["study_split", "setting", "n_blocked_edges", "removed_mass", "base_token", "logp_gold", "kl"]  # of knockout tables
 UNREAD += [*(f"logit_{letter}" for letter in "ABCD"), "option_logits"]
-EXACT = ["p_base_clean", "margin_clean"]  # of uncut runs
-UNDRAWN = ["sensitivity"]  # what only a figure on request reads
+UNREAD += ["logp_reply_mean", "logp_reply_tokens", "logp_reply_mean_clean", "logp_reply_tokens_clean"]
+EXACT = ["p_base_clean", "margin_clean", "logp_reply_clean"]  # of uncut runs
+UNDRAWN = ["sensitivity", "resample", "knockout_heads", "knockout_head_sets"]  # what only a figure on request reads
 
 
 def rounded(values: np.ndarray) -> np.ndarray:
@@ -46,7 +47,7 @@ def slim(table: pa.Table) -> pa.Table:
             values = table[field.name].to_numpy()
             numbers = np.where(null, values, rounded(values))
             table = table.set_column(i, field, pa.array(numbers, pa.float32(), mask=np.isnan(values)))
-        elif pa.types.is_list(field.type):
+        elif pa.types.is_list(field.type) and pa.types.is_floating(field.type.value_type):
             flat = table[field.name].combine_chunks()
             values = pa.array(rounded(flat.flatten().to_numpy()), pa.float32())
             table = table.set_column(i, field, pa.ListArray.from_arrays(flat.offsets, values, mask=flat.is_null()))

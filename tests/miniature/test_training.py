@@ -6,14 +6,17 @@ Also tests avflow.miniature.templates, avflow.miniature.planting and check_plant
 import ast
 import json
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 from conftest import ROOT, SCRIPTS, process
+from examples import free_question
 from safetensors.torch import load_file
 
 import check_planting
 from avflow.miniature import TASKS, Trainer, planting, templates, world
+from avflow.models import Sequence, build, given_ids, with_reply
 from avflow.storage import provenance
 
 
@@ -86,6 +89,18 @@ def test_a_drawn_question_says_what_was_drawn(trainer):
         reply = world.reply(int(free.sounds.sound[row].max()), int(free.pictures.shape[row, 0]))
         assert made.decode(free.target[row]) == reply + "<|im_end|>"
         assert made.decode(free.ids[row]).endswith(f"{world.FREE_TASK.asked()}<|im_end|>\n<|im_start|>assistant\n{reply}")
+
+
+def test_a_free_question_is_trained_as_the_pipeline_asks_and_scores_it(trainer):
+    family, template, question = trainer.family, trainer.templates["describe"], free_question()
+    media = {m.id: family.layout.of(m.role, m.index, m.kind, family.clip) for m in question.media}
+    prompt = build(question, family.tokenizer, world.SYSTEM_PROMPT, media)
+    embeds = trainer.decoder.get_input_embeddings()(prompt.ids)
+    sequence = Sequence(question, prompt.ids, embeds, prompt.positions, prompt.spans, prompt.letter_ids, prompt.variant_ids)
+    model = SimpleNamespace(decoder=trainer.decoder, max_tokens=None)
+    replied = with_reply(model, sequence, given_ids(question, family.tokenizer))
+    assert torch.equal(replied.ids, template.ids[:-1]) and torch.equal(replied.positions, template.positions[:, :-1])
+    assert int(replied.spans["last"]) == template.answer_at and torch.equal(replied.spans["reply"], template.spans["reply"][:-1])
 
 
 def test_training_shuts_what_a_task_does_not_plant(trainer):

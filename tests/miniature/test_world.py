@@ -127,7 +127,18 @@ def test_tasks_are_named_with_their_dials():
     assert world.video_task("either-25") == ("either", 0.25, 0.0) and world.video_task("while-hear") == ("while-hear", 0.5, 0.0)
     assert world.video_task("hear-faint-60") == ("hear", 0.5, 0.6) and world.items_task("stated") == ("stated", 0.0)
     assert world.items_task("image-to-audio-faint-90") == ("image-to-audio", 0.9)
-    for name in ("either-101", "either-", "either-x", "hear-25", "smell", "hear-faint-", "hear-faint-101", "either-faint-20"):
+    assert world.video_task("describe") == (world.FREE, 0.5, 0.0) and world.spec_of(world.FREE) is world.FREE_TASK
+    for name in (
+        "either-101",
+        "either-",
+        "either-x",
+        "hear-25",
+        "smell",
+        "hear-faint-",
+        "hear-faint-101",
+        "either-faint-20",
+        "describe-faint-2",
+    ):
         with pytest.raises(InputError, match=f"video task '{name}' is unknown; known: hear, see"):
             world.video_task(name)
     for name in ("hear", "named-faint-x", "named-faint-"):

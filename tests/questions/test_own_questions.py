@@ -247,6 +247,44 @@ def test_a_special_token_in_the_configuration_is_named_with_its_key(lines, tmp_p
         taken_from(tmp_path / "q.jsonl", ending="So: <|im_end|>")
 
 
+# free questions
+
+
+def free(line, **change) -> dict:
+    return {key: value for key, value in line.items() if key not in ("options", "answer")} | change
+
+
+def test_a_line_without_options_is_a_free_question_with_or_without_an_answer(lines, tmp_path):
+    found, dropped = taken([free(lines[0], answer="a hiss"), free(lines[1]), lines[2]], tmp_path)
+    assert dropped == {} and [q.free for q in found] == [True, True, False]
+    assert [q.answer for q in found[:2]] == ["a hiss", None] and found[0].options == ()
+    assert [s["seg"] for s in found[0].layout] == ["media", "instruction", "question"]
+    write_questions(found, tmp_path / "out.jsonl")
+    assert read_questions(tmp_path / "out.jsonl") == found
+    assert layouts.arrange(found[0], "question_first").layout[-1]["seg"] == "media"
+
+
+def test_a_matching_question_may_be_free_too(tmp_path):
+    (question,), dropped = taken([free(tagged(), answer="the second sound")], tmp_path, "items")
+    assert dropped == {} and question.correct_candidate is None
+    assert shown(question) == "Of [c1], [c2], [c3], and [c4], which is heard in [r1]?Choose."
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"answer": ""}, "bad_text"),
+        ({"answer": " \u200b"}, "bad_text"),
+        ({"answer": 4}, "bad_text"),
+        ({"answer": "tone<|im_end|>"}, "special_tokens"),
+        ({"layout": [{"seg": "media", "id": "v1"}, {"seg": "question", "text": "Which?"}, {"seg": "options"}]}, "invalid"),
+    ],
+)
+def test_a_faulty_free_answer_drops_its_question_alone(lines, tmp_path, change, reason):
+    found, dropped = taken([free(lines[0], **change), lines[1]], tmp_path)
+    assert dropped == {"mine__1": reason} and len(found) == 1
+
+
 # tasks and files
 
 

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,10 +17,11 @@ import discard_sweep
 import knockout as knockout_script
 from avflow.questions import read_questions, split_for_knockout, write_questions
 from avflow.storage import ShardWriter, partial_rows
-from avflow.tracing import knockout, shard_job
+from avflow.tracing import batch_plan, knockout, row_schemas, shard_job
 
 IDS = [f"mini_video__hear_000{n}" for n in (1, 2, 3)]
 TWO = {"routes": ["audio->question", "question->last"], "questions": 2, "stride": 4}  # 3 centres of 12 layers
+LOGP = row_schemas.KNOCKOUT.names.index("logp_base")
 THREE = {**TWO, "routes": ["audio->question", "audio->last", "question->last"]}
 
 
@@ -194,6 +196,40 @@ def test_another_layout_computes_itself_alone_with_its_own_null_row(job):
     assert null == [(name, layout) for name in IDS[:2] for layout in ("paper_eq1", "question_first")]
 
 
+def test_single_heads_compute_themselves_alone_and_are_verified(job):
+    before = job.run(TWO)
+    after = job.run({**TWO, "heads": "each"}, verify=4)
+    assert kept(before, after) and len(after) == len(before) + 2 * 2 * 3 * 3, "two questions and routes, three centres and heads"
+    assert {k.columns["heads"] for name in IDS[:2] for k in job.cuts(name)} == {"0", "1", "2"}
+    assert partial_rows.read_metadata(job.out)["verified_difference"] < 1e-5
+    assert job.run({**TWO, "heads": "each"}) == after and job.asked == [] and job.loads == 0
+    grouped = job.run({**TWO, "heads": "groups"})
+    assert {k.columns["heads"] for k in job.cuts(IDS[0])} == {"0,1,2"}, "its three heads share one key-value head"
+    at = (*knockout_script.KEY,).index("heads") + 1
+    for key, row in grouped.items():
+        if key[at] == "0,1,2":
+            one, whole = (float(np.frombuffer(found[LOGP], np.float32)[0]) for found in (row, before[(*key[:at], "all")]))
+            assert one == pytest.approx(whole, abs=1e-4), "all heads together are the whole cut"
+
+
+def test_the_strongest_heads_are_cut_in_the_questions_that_did_not_rank_them(job):
+    one = {"routes": ["question->last"], "questions": 3, "widths": [1], "stride": 4, "heads": "each"}
+    job.run(one)
+    ranked, job.out = job.out, job.folder / "sets.parquet"
+    budget = {"routes": ["question->last"], "strongest": {"shares": [0.2, 0.5], "draws": 2}}
+    rows = job.run(budget, ranked=ranked, verify=3)
+    asked = {name for name, *_ in job.asked}
+    assert len(asked) == 1 and {key[0] for key in rows} == asked, "of three clips, two rank"
+    sizes = [(k.control, len(k.heads)) for k in job.cuts(*asked)]
+    assert sizes == [*[("none", 2), *[("random_heads", 2)] * 2], *[("none", 4), *[("random_heads", 4)] * 2], ("none", 9)]
+    assert partial_rows.read_metadata(job.out)["verified_difference"] < 1e-5
+    assert job.run(budget, ranked=ranked) == rows and job.asked == []
+    job.run(budget, ranked=ranked, seed=1)
+    assert job.asked, "another seed draws other heads"
+    with pytest.raises(argparse.ArgumentTypeError, match="strongest is .*; it must be shares of the heads, from 0 to 1"):
+        knockout_script.cuts(json.dumps([{**budget, "strongest": {"shares": [2]}}]))
+
+
 def test_a_tables_null_row_does_not_depend_on_what_else_is_asked(job):
     apart = job.run({**TWO, "routes": ["audio->last"]})
     job.out = job.folder / "other.parquet"
@@ -274,7 +310,7 @@ def test_a_change_of_a_rows_inputs_discards_its_rows(job):
 
 def test_added_rows_are_verified_like_all_others_and_keep_the_batch_plan(job):
     job.run(TWO)
-    job.patch.setattr(knockout, "CPU_ROWS", 100)
+    job.patch.setattr(batch_plan, "CPU_ROWS", 100)
     job.run(THREE, verify=5)
     facts = partial_rows.read_metadata(job.out)
     assert facts["verified"] == 5 and facts["verified_difference"] < 1e-5

@@ -175,6 +175,32 @@ def test_half_the_correct_answers_cost_half_the_knockouts(settings):
     )
 
 
+def test_cuts_in_single_heads_cost_a_cut_for_each_and_those_on_request_stay_out_of_the_sum(settings):
+    spans = costs.skeleton("av_video", costs.Medium(8, 4, 10, 20, 0), None, None, {"question": ["question_text", "options"]})
+    count = lambda **more: costs.sweep(spans, 12, [{"routes": ["audio->question"], "widths": [1], **more}], 3, (8, 2))[1]  # noqa: E731
+    assert (count(), count(heads="each"), count(heads="groups")) == (12, 12 * 9, 12 * 3)
+    assert count(strongest={"shares": [0.1, 0.5], "draws": 3}) == 1 + 2 * 4
+    facts, place = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv")), ("qwen2.5-omni-3b", "av_speakerbench")
+    study = StudyCosts(settings, SHAPES, facts, RATES, 0.5)
+    (budget,) = settings["cuts"]["figure_4"]["av_speakerbench"]
+    few = study.cuts(*place, [{**budget, "shards": 5}])
+    assert [16 * x for x in few] == pytest.approx(study.cuts(*place, [budget])), "5 of 80 shards"
+    patched = study.cuts(*place, [{**budget, "questions": "all", "directions": 2, "shards": 80}])
+    number, shape, clip = facts["av_speakerbench"].knockout_questions, SHAPES[place[0]], study.spans(*place)
+    ideal, cuts = costs.sweep(clip, shape.layers, [budget], settings["models"][place[0]]["window"])
+    each = RATES.knockouts(shape, clip.length, ideal, cuts) + study.encoding(*place) / facts["av_speakerbench"].questions
+    whole = 2 * number * each + study.cuts(*place, [])[0], 2 * number * cuts
+    assert patched == pytest.approx(whole), "both runs of a pair, and both clips"
+    settings["cuts"]["heads"] = {"av_speakerbench": [{**budget, "heads": "each"}]}
+    targets = {name: {"cuts": [name], "reliance": False} for name in ("figure_4", "heads")}
+    lines = [estimate({**settings, "on_request": rare}, targets).stdout.splitlines() for rare in ([], ["heads"])]
+    hours = [{line.split()[0]: float(line.split()[-5]) for line in some if line.endswith("28 GB")} for some in lines]
+    assert hours[0]["heads"] == hours[1]["heads"] > hours[0]["figure_4"]
+    assert hours[1]["all"] == hours[0]["figure_4"] and hours[0]["all"] > hours[0]["heads"], "once, without those on request"
+    jobs = [next(int(line.split()[1]) for line in some if line.startswith("knockout ")) for some in lines]
+    assert jobs == [2 * 160, 160]
+
+
 def test_a_model_without_a_published_shape_is_named(settings):
     settings["models"]["other-7b"] = settings["models"]["qwen2.5-omni-3b"]
     done = estimate(settings, {}, check=False)

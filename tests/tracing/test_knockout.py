@@ -1,6 +1,6 @@
 """Knockouts: exact masks in exact layers, a paired base, and no change where nothing is cut.
 
-Also tests avflow.tracing.row_attention and avflow.tracing.schedule.
+Also tests avflow.tracing.batch_plan, avflow.tracing.kept_keys, avflow.tracing.row_attention and avflow.tracing.schedule.
 """
 
 import copy
@@ -9,10 +9,10 @@ import math
 
 import pytest
 import torch
-from tracing_cases import one_kernel
+from tracing_cases import in_dtype, one_kernel
 
 from avflow.errors import InputError
-from avflow.tracing import decoder, knockout, readout, row_attention, segments
+from avflow.tracing import decoder, kept_keys, knockout, readout, row_attention, segments
 from avflow.tracing.decoder import causal_mask, clean_run, masked_run
 from avflow.tracing.interventions import Edges, Knockout, Route, Window, modalities, windows
 
@@ -312,14 +312,6 @@ def exact(model):
     return in_dtype(model, torch.float64)
 
 
-def in_dtype(model, dtype):
-    other = copy.copy(model)
-    other.model = copy.deepcopy(model.model).to(dtype)
-    other.decoder, other.head = other.model.get_decoder(), other.model.lm_head
-    other.dtype = dtype
-    return other
-
-
 @pytest.mark.slow
 def test_in_fp64_the_sweep_is_exact_to_ten_digits(exact, sequences, monkeypatch):
     wide = lambda model, states: model.head(model.decoder.norm(states))  # noqa: E731
@@ -364,8 +356,8 @@ def test_the_comparison_notices_mistakes(model, sequences, monkeypatch, mistake)
         classes = Edges.classes.func
         monkeypatch.setattr(Edges, "classes", property(lambda self: [(queries[1:], keys) for queries, keys in classes(self)]))
     else:
-        made = row_attention.Cut.__init__
-        monkeypatch.setattr(row_attention.Cut, "__init__", lambda self, edges, *rest: made(self, None, *rest))
+        made = kept_keys.Cut.__init__
+        monkeypatch.setattr(kept_keys.Cut, "__init__", lambda self, edges, *rest: made(self, None, *rest))
     swept, _ = sweep(model, sequence, ks)
     assert relative(swept, full) > 1e-4
 
@@ -425,10 +417,10 @@ def test_running_out_of_memory_halves_the_plan_and_goes_on(model, sequences, mon
     run, whole = clean_run(model, sequence), sweep(model, sequence, ks)[0]
     original, room = knockout._pass, 400
 
-    def scarce(model, parts, run, jobs, cuts):
+    def scarce(model, parts, run, jobs, *rest):
         if sum(parts[-1] - j.first for j in jobs) > room:
             raise torch.cuda.OutOfMemoryError("out of memory")
-        return original(model, parts, run, jobs, cuts)
+        return original(model, parts, run, jobs, *rest)
 
     monkeypatch.setattr(knockout, "_pass", scarce)
     batches = knockout.Plan(100000, {})

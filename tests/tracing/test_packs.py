@@ -30,7 +30,7 @@ def passes(monkeypatch):
     monkeypatch.setattr(
         knockout,
         "_pass",
-        lambda model, parts, clean, jobs, done: seen.append((parts, len(jobs))) or run(model, parts, clean, jobs, done),
+        lambda model, parts, clean, jobs, *rest: seen.append((parts, len(jobs))) or run(model, parts, clean, jobs, *rest),
     )
     return seen
 
@@ -107,7 +107,7 @@ def test_a_full_copy_of_a_prompt_keeps_its_last_token(model, clip):
 
 
 def test_a_first_row_behind_the_shared_part_is_refused():
-    from avflow.tracing.row_attention import Cut
+    from avflow.tracing.kept_keys import Cut
 
     with pytest.raises(ValueError, match="row 8 lies behind the shared part, which ends at 6"):
         Cut(None, 8, 12, (6, 9, 12))

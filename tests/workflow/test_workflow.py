@@ -359,7 +359,7 @@ def test_verification_is_recorded_and_notices_a_wrong_row(done):
     facts = read_metadata(shard)
     assert facts["verified"] == 3 and facts["verified_difference"] < 1e-5 and facts["plan"]["engine"] == "sweep"
     module = done / "workflow_scripts/avflow/tracing/schedule.py"
-    before = edited(module, "now = [keys[node[0]][layer] is not None for node in nodes[first]]", "now = [False] * len(jobs)")
+    before = edited(module, "now = [job.cuts(layer) is not None for job in jobs]", "now = [False for job in jobs]")
     try:
         run = snakemake(done, str(shard.relative_to(done)), "--cores", "2")
         assert run.returncode != 0 and not shard.exists()

@@ -144,6 +144,14 @@ def of_video(name: str) -> Callable[[Study], dict]:
     return lambda study: {"table": table(study, name), "models": study.windows, "dataset": study.video, **drawing(study)}
 
 
+def free_answers(study: Study) -> dict:
+    """Parameters of app_free: the routes of the analysis `free`, in the first dataset in which it cuts."""
+    dataset = study.cut_in("free")[0]
+    evaluated = answers(study) or [table(study, f"evaluate/{dataset}")]
+    shown = {"table": knockouts(study, "free"), "models": study.windows, "dataset": dataset}
+    return {**shown, "routes": study.drawn_routes("free"), "reading": {**reading(study), "evaluated": evaluated}}
+
+
 def widths(study: Study) -> dict:
     return {**routes("windows", "video")(study), "models": study.models}
 
@@ -242,6 +250,13 @@ def sensitivity(study: Study) -> dict:
     }
 
 
+def heads(study: Study) -> dict:
+    """Parameters of app_heads. together: the table of cuts of the strongest heads."""
+    tables = {"table": knockouts(study, "heads"), "together": knockouts(study, "head_sets")}
+    shown = {"models": study.models, "dataset": study.video, "routes": study.drawn_routes("heads")}
+    return {**tables, **shown, **drawing(study)}
+
+
 def training(study: Study) -> dict:
     """Parameters of app_training: the training logs that lie beside the tiny models' checkpoints."""
     logs = {model: File(f"{study.checkpoint_folder(model)}/training.jsonl") for model in study.models}
@@ -264,6 +279,14 @@ CHOICES = {
     "available": lambda study: open_choices.parts(study) and not study.shipped,
     "otherwise": "has no open choice (sensitivity/choices), or tables is 'shipped', which holds no table of them",
 }
+HEADS = {
+    "available": lambda study: not study.shipped and all(study.video in study.cut_in(name) for name in ("heads", "head_sets")),
+    "otherwise": "does not cut single heads (knockout/cuts/head_sets), or tables is 'shipped', which holds no table of them",
+}
+REPLIES = {
+    "available": lambda study: not study.shipped or (study.folder / knockouts(study, "free")).is_file(),
+    "otherwise": "has tables: 'shipped', which holds no knockouts of free answers",
+}
 CSV = ("csv",)
 
 FIGURES = {
@@ -283,11 +306,13 @@ FIGURES = {
     "app_cumulative": Figure("cumulative", cumulative, ("cumulative",), CSV),
     "app_sufficiency": Figure("sufficiency", of_video("sufficiency"), writes=CSV, **OPEN),
     "app_failed": Figure("failed", routes("failed", "video"), ("failed",)),
+    "app_free": Figure("free answers", free_answers, ("free",), **REPLIES),
     "app_tasks": Figure("tasks", by_task, MAIN, **ATTENTION),
     "app_models": Figure("models", overview, MAIN, CSV, **ATTENTION),
     "app_discard_layers": Figure("discard layers", discards("discard_sweep"), writes=CSV, **SWEPT),
     "app_pareto": Figure("pareto", discards("pruning"), writes=CSV, **SWEPT),
     "app_sensitivity": Figure("sensitivity", sensitivity, writes=CSV, **CHOICES),
+    "app_heads": Figure("heads", heads, ("heads", "head_sets"), CSV, **HEADS),
     "app_training": Figure("training", training, **LOGS),
     "app_world": Figure("world", world, **WORLD),
 }
@@ -312,6 +337,14 @@ def drawn_by_default(study: Study) -> list[str]:
     if unknown := [name for name in on_request if name not in FIGURES]:
         raise InputError(f"config.yaml: studies/{study.name}/on_request names {unknown[0]!r}; known: {', '.join(FIGURES)}")
     return [name for name in drawable(study) if name not in on_request]
+
+
+def analyses_by_default(study: Study) -> list[str]:
+    """The study's analyses, without those that only figures on request read."""
+    on_request = [FIGURES[name] for name in study.chosen.get("on_request", []) if name in FIGURES]
+    read = {name for figure in FIGURES.values() if figure not in on_request for name in figure.analyses}
+    left_out = {name for figure in on_request for name in figure.analyses} - read
+    return [name for name in study.analyses if name not in left_out]
 
 
 def parameters(study: Study, name: str) -> dict:
@@ -348,7 +381,8 @@ def tables(study: Study) -> list[str]:
     if study.swept:
         found += [*table_4(study, "csv"), *table_4(study, "tex")]
         found += [study.table("pruning.parquet"), study.table("discard_sweep.parquet")]
-    found += [study.table("evaluate.parquet"), study.table("reliance.parquet"), *study.knockout_tables(*study.analyses)]
+    found += [study.table("evaluate.parquet"), study.table("reliance.parquet")]
+    found += study.knockout_tables(*analyses_by_default(study))
     found += [study.table("attention.parquet")] if study.attended else []
     found += [study.table("sufficiency.parquet")] if study.kept_open else []
     found.append(study.table("sampled_media.csv"))

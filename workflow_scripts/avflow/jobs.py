@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import open_choices
 from .errors import InputError
-from .figure_table import FIGURES, File, asked, drawable, drawing, inputs, parameters, table_4
+from .figure_table import FIGURES, File, analyses_by_default, asked, drawable, drawing, inputs, parameters, table_4
 from .places import is_repository
 from .storage import provenance
 from .study import Study
@@ -108,8 +108,20 @@ def features(study: Study, name: str, dataset: str, analysis: str, shard: str) -
 
 
 def knockout_shards(study: Study, analysis: str) -> list[str]:
-    """The shards of an analysis, for the datasets in which it cuts."""
-    return study.shards("knockout", study.cut_in(analysis), below=f"/{analysis}")
+    """The shards of an analysis in which it cuts: all of a dataset, or the first `shards`."""
+    return [path for dataset in study.cut_in(analysis) for path in _shards_of_cuts(study, analysis, dataset, study.models)]
+
+
+def _shards_of_cuts(study: Study, analysis: str, dataset: str, models: list[str]) -> list[str]:
+    count = min(study.dataset(dataset)["shards"], study.budget(analysis, dataset).get("shards", MANY))
+    folder = f"{study.paths['results']}/knockout"
+    return [f"{folder}/{model}/{dataset}/{analysis}/{n}.parquet" for n in range(count) for model in models]
+
+
+def ranked_heads(study: Study, analysis: str, model: str, dataset: str) -> list[str]:
+    """The shards whose cuts in single heads say which are the strongest, for an analysis with `strongest`; none for others."""
+    strongest = study.budget(analysis, dataset).get("strongest") if analysis in study.analyses else None
+    return _shards_of_cuts(study, strongest["of"], dataset, [model]) if strongest else []
 
 
 def layer_shards(study: Study, model: str) -> list[str]:
@@ -135,6 +147,24 @@ def sufficiency_shards(study: Study) -> list[str]:
         for model in study.models
         for n in range(min(study.dataset(dataset)["shards"], study.asked("sufficiency", dataset).get("shards", MANY)))
     ]
+
+
+def resample_shards(study: Study) -> list[str]:
+    """The shards in which routes are patched: all of a dataset, or the first `shards`."""
+    return [
+        f"{study.paths['results']}/resample/{model}/{dataset}/{n}.parquet"
+        for dataset in study.patched
+        for model in study.models
+        for n in range(min(study.dataset(dataset)["shards"], study.asked("resample", dataset).get("shards", MANY)))
+    ]
+
+
+def resample(study: Study, dataset: str) -> str:
+    """Options of resample.py: the routes to patch, and the questions of a dataset to ask."""
+    settings = study.config["resample"]
+    asked = {key: value for key, value in study.asked("resample", dataset).items() if key != "shards"}
+    options = as_options({"stride": settings.get("stride", 1), **asked})
+    return f"--routes {shlex.join(settings['routes'][study.setting(dataset)])} {options}"
 
 
 def sufficiency_tables(study: Study, dataset: str) -> list[str]:
@@ -237,7 +267,15 @@ def knockout_cuts(study: Study, analysis: str, dataset: str, name: str = "") -> 
     """The budgets of an analysis in a dataset, as JSON. name: the model's, which open choices depend on."""
     if analysis in open_choices.analyses(study):
         return as_json(open_choices.budgets(study, analysis, name, dataset))
-    return as_json(study.budgets(analysis, dataset))
+    return as_json([_for_script(budget) for budget in study.budgets(analysis, dataset)])
+
+
+def _for_script(budget: dict) -> dict:
+    """A budget without what knockout.py is told otherwise: which shards there are, and which analysis ranks heads."""
+    told = {key: value for key, value in budget.items() if key != "shards"}
+    if "strongest" in told:
+        told["strongest"] = {key: value for key, value in told["strongest"].items() if key != "of"}
+    return told
 
 
 def gather_sensitivity(study: Study) -> str:
@@ -338,6 +376,10 @@ def estimate(study: Study) -> str:
     config, cuts = study.config, {}
     for name in study.analyses:
         cuts[name] = {dataset: study.budgets(name, dataset) for dataset in study.cut_in(name)}
+    for dataset in study.patched:
+        wanted = {"routes": config["resample"]["routes"][study.setting(dataset)], "stride": config["resample"].get("stride", 1)}
+        patched = {**wanted, **study.asked("resample", dataset), "questions": "all", "directions": 2}
+        cuts.setdefault("resample", {})[dataset] = [patched]
     discards = {key: config["pruning"][key] for key in ("random", "sweep")} | {"swept": study.swept, "tried": study.tried}
     discards["kinds"] = {of: [kind["tokens"] for kind in kinds.values()] for of, kinds in config["pruning"]["kinds"].items()}
     discards["ranked"] = len(config["pruning"]["fastv"]["keep"])
@@ -359,6 +401,7 @@ def estimate(study: Study) -> str:
         "sampling": config["sampling"],
         "spans": config["spans"],
         "cuts": cuts,
+        "on_request": [name for name in cuts if name not in analyses_by_default(study)],
         "keep_frames": study.keeps_frames,
         "keep_features": study.keeps_features,
         "variants": 4 + config["reliance"]["shuffles"],
@@ -397,5 +440,7 @@ def estimated_targets(study: Study) -> dict[str, dict]:
         needs["app_discard_layers"] = {"cuts": [], "reliance": False, "discards": ["discards"]}
         needs["tab4, app_pareto"] = chosen | {"discards": ["discards", "table_4"]}
         needs.pop("app_pareto")
-    needs["tables"] = {"cuts": study.analyses, "looks": ["attention", "sufficiency"], "reliance": True}
+    if study.patched:
+        needs["resample.parquet"] = {"cuts": ["resample"], "reliance": False}
+    needs["tables"] = {"cuts": analyses_by_default(study), "looks": ["attention", "sufficiency"], "reliance": True}
     return needs

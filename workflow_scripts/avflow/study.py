@@ -48,7 +48,9 @@ class Study:
         self.cuts: dict[str, dict] = {name: _plain(analysis) for name, analysis in config["knockout"]["cuts"].items()}
         self.analyses: list[str] = [name for name in self.cuts if self.cut_in(name)]
         self._check_orders()
+        self._check_strongest()
         self.attended: list[str] = [d for d in self.datasets if self.asked("attention", d) is not None]
+        self.patched: list[str] = [d for d in self.datasets if "resample" in config and self.asked("resample", d) is not None]
         self.kept_open: list[str] = [  # datasets that are also answered with only the found routes open
             d
             for d in self.datasets
@@ -236,7 +238,7 @@ class Study:
         check_names("pruning/kinds (for discards)", map(self.setting, self.tried), config["pruning"]["kinds"])
         for name, analysis in config["knockout"]["cuts"].items():
             check_names(f"knockout/cuts/{name}/datasets", analysis["datasets"], datasets)
-        for part in ("attention", "sufficiency"):
+        for part in ("attention", "sufficiency", *(["resample"] if "resample" in config else [])):
             check_names(f"{part}/datasets", config[part]["datasets"], datasets)
         check_names("sufficiency/analyses", config["sufficiency"]["analyses"], config["knockout"]["cuts"])
         for name, model in config["models"].items():
@@ -255,6 +257,15 @@ class Study:
             for dataset in self.cut_in(analysis):
                 orders = self.budget(analysis, dataset).get("layouts", [])
                 check_order(f"knockout/cuts/{analysis}/layouts", dataset, self.setting(dataset), orders)
+
+    def _check_strongest(self) -> None:
+        """The analysis that ranks heads must cut single ones, in the same datasets as the analysis that cuts the strongest."""
+        for analysis, dataset in ((name, d) for name in self.analyses for d in self.cut_in(name)):
+            if strongest := self.budget(analysis, dataset).get("strongest"):
+                where, of = f"knockout/cuts/{analysis}/strongest/of", strongest["of"]
+                check_names(where, [of], self.cuts)
+                if "heads" not in (self.budget(of, dataset) or {}):
+                    raise InputError(f"config.yaml: {where} names {of!r}, which cuts no single heads in {dataset}; add `heads`")
 
     def _check_checkpoints(self) -> None:
         for name in self.chosen["models"]:

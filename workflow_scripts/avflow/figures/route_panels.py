@@ -24,6 +24,13 @@ def by_target(routes) -> list[list[str]]:
     return [side for side in sides if side]
 
 
+def by_reader(routes) -> dict[str, list[str]]:
+    """Who reads -> the routes of a free answer: into the question, and into the rows that predict the answer (last, reply)."""
+    answering = [r for r in routes if r.rpartition(">")[2].startswith(("last", "reply"))]
+    sides = {"what the question reads": [r for r in routes if r not in answering], "what the answer reads": answering}
+    return {name: some for name, some in sides.items() if some}
+
+
 def route_panels(effects: Effects, models, panels, words: str = "", parts: dict[str, Effects] | None = None, note: str = ""):
     """A figure with one row per model, one panel per (title, group, routes) entry of `panels`, and one line per route.
 

@@ -42,6 +42,11 @@ ROUTES = {  # route -> colour; no two routes of one figure share a colour
     "reference->question": GREY,
     "candidates->options": GREEN,
     "reference->options": PURPLE,
+    # Free answers (app_free)
+    "video->reply": PINK,
+    "audio->reply": CYAN,
+    "question->reply": GREEN,
+    "reply->reply": BROWN,
     # Cumulative cuts (app_cumulative)
     "last->last": GREY,
 }
@@ -50,6 +55,7 @@ SPANS = {  # span -> its name in a label; others: see `span_label`
     "video": "Video",
     "question": "Question",
     "last": "Last",
+    "reply": "Reply",
     "reference": "Reference",
     "candidates": "Candidates",
     "options": "Options",

@@ -28,6 +28,20 @@ def video_row(task: str, number: int, clip: str, order, answer: int, cue: int | 
     }
 
 
+def free_row(number: int, clip: str, sound: int, shape: int) -> dict:
+    """A csv row of a question that is answered in free words. It has no choices."""
+    return {
+        "question_id": f"{world.FREE}_{number:04d}",
+        "task_id": world.FREE,
+        "needs": world.FREE_TASK.needs,
+        "question": world.FREE_TASK.asked(),
+        "choices": "",
+        "answer": world.reply(sound, shape),
+        "video_id": clip,
+        "audio_visual_path": f"media/{clip}.mp4",
+    }
+
+
 def items_row(task: str, number: int, order, answer: int, cue: int | None = None, claims=None) -> dict:
     """A row of mini-items. order: the candidate that each option names, counted from 0. answer: the right candidate.
 

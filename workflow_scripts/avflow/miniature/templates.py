@@ -11,7 +11,7 @@ from ..models import build
 from ..questions import benchmark_rows
 from . import datasets, planting, tiny, world
 
-FREE = "describe"
+FREE = world.FREE
 FAINT = ("hear-faint", "see-faint", "image-to-audio-faint")  # the same tasks; every question draws how faint its media are
 SURE = [*world.VIDEO_TASKS, FREE, *world.ITEM_TASKS]  # tasks that can always be answered
 TASKS = [*world.VIDEO_TASKS, *FAINT[:2], FREE, *world.ITEM_TASKS, FAINT[2]]

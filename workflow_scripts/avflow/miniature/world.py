@@ -104,6 +104,7 @@ ITEM_TASKS = {
         ordered=True,
     ),
 }
+FREE = "describe"  # the name of FREE_TASK
 FREE_TASK = Task("Which sound is heard, and which shape is shown?", (), "AV", "single")
 FREE_INSTRUCTION = "Answer in a few words."
 VIDEO_INSTRUCTION = (
@@ -126,11 +127,16 @@ def video_task(name: str) -> tuple[str, float, float]:
         task, _, share = name.partition("-")
     elif "-faint-" in name:
         task, _, faint = name.partition("-faint-")
-    known_task = task in VIDEO_TASKS and not (task == "either" and faint != "0")
+    known_task = name == FREE or task in VIDEO_TASKS and not (task == "either" and faint != "0")
     if not known_task or not all(x.isdigit() and int(x) <= 100 for x in (share, faint)):
-        known = f"{', '.join(VIDEO_TASKS)}, either-0 to either-100, and any other with -faint-0 to -faint-100"
+        known = f"{', '.join(VIDEO_TASKS)}, either-0 to either-100, {FREE}, and any other with -faint-0 to -faint-100"
         raise InputError(f"video task {name!r} is unknown; known: {known}")
     return task, int(share) / 100, int(faint) / 100
+
+
+def spec_of(name: str) -> Task:
+    """The task about clips of a name, without dials: one of VIDEO_TASKS, or FREE_TASK."""
+    return FREE_TASK if name == FREE else VIDEO_TASKS[name]
 
 
 def items_task(name: str) -> tuple[str, float]:

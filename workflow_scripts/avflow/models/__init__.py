@@ -1,7 +1,7 @@
 """Models: how a question becomes tokens. One module per model family, and what all families share.
 
 `load` opens a checkpoint folder. An adapter turns a question and its encoded media into a `Sequence`, which holds the decoder's
-input and the names of its tokens (`Spans`). The shared modules are prompt, spans, sequence, devices and gpu_memory.
+input and the names of its tokens (`Spans`). The shared modules are prompt, replies, spans, sequence, devices and gpu_memory.
 """
 
 from .. import attach
@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = attach(
         "gpu_memory": ["halving"],
         "prompt": ["build"],
         "qwen_omni": ["OmniLayout", "QwenOmni"],
+        "replies": ["end_ids", "following", "given_ids", "with_reply"],
         "salmonn_port": ["SalmonnPort", "official_name", "port_name"],
         "sequence": ["Sequence"],
         "spans": ["Spans"],

@@ -142,7 +142,7 @@ def build(question: Question, tokenizer, system_prompt: str, media: dict[str, Me
         ids=torch.tensor(ids),
         positions=_positions(owners, media, question),
         spans=Spans(labels, parts, unions, _aliases(question)),
-        letter_ids=torch.tensor(letter_ids),
+        letter_ids=torch.tensor(letter_ids, dtype=torch.int64),
         variant_ids=_variant_ids(question, tokenizer),
     )
 
@@ -166,6 +166,8 @@ def _check_texts(question: Question, tokenizer) -> None:
 def _variant_ids(question, tokenizer) -> torch.Tensor:
     """Ids (n,) int64 of the single tokens that write the options' letters as in `VARIANTS`."""
     written = [form.format(option.label) for option in question.options for form in VARIANTS]
+    if not written:
+        return torch.empty(0, dtype=torch.int64)
     encoded = tokenizer(written, add_special_tokens=False)["input_ids"]
     return torch.tensor([ids[0] for ids in encoded if len(ids) == 1], dtype=torch.int64)
 
@@ -195,6 +197,8 @@ def _positions(owners, media, question):
 
 def _aliases(question: Question) -> dict[str, list[str]]:
     """Spans that depend on this question's right answer, such as correct_option."""
+    if question.free:
+        return dict.fromkeys(("correct_option", "incorrect_options", "correct_candidate", "incorrect_candidates"), [])
     correct = f"option_{question.answer}"
     aliases = {
         "correct_option": [correct],

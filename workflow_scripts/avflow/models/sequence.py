@@ -1,6 +1,6 @@
 """A question as a model reads it: the decoder's input, and the names of its tokens."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -14,6 +14,7 @@ class Sequence:
 
     ids (S,). embeds (S, D): with media features in place. positions (3, S): position ids. spans: names for tokens 0 .. S - 1.
     letter_ids (options,): the token of each option's letter. variant_ids (n,): other tokens that write a letter, see `prompt`.
+    reply_ids (R,): the tokens of a free answer; empty for a question with options. The last R rows predict them, see `replies`.
     """
 
     question: Question
@@ -23,6 +24,12 @@ class Sequence:
     spans: Spans
     letter_ids: torch.Tensor
     variant_ids: torch.Tensor
+    reply_ids: torch.Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
     def __len__(self):
         return self.embeds.shape[0]
+
+    @property
+    def answered_at(self) -> int:
+        """The first row that predicts a token of the answer: the last row of the prompt. All later rows predict one, too."""
+        return len(self) - max(1, len(self.reply_ids))

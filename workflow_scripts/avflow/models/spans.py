@@ -1,13 +1,15 @@
 """Spans: named groups of a sequence's tokens. Every token belongs to exactly one atom; parts and unions build on atoms.
 
-Atoms: system, delimiter, video, audio, candidate_1.., reference, instruction, question_text, option_A.., tail, last.
-Parts: frame_0.. inside video, audio_segment_0.. inside audio, option_A.letter.. inside the option.
+Atoms: system, delimiter, video, audio, candidate_1.., reference, instruction, question_text, option_A.., tail, last, reply.
+Parts: frame_0.. inside video, audio_segment_0.. inside audio, option_A.letter.. inside the option, reply_token_0.. inside reply.
+`last` is the last token of the prompt. `reply` are the tokens of a free answer that the model reads: all but the last one.
 Unions: `question` and others from the configuration; options and candidates; and, resolved for each question, correct_option,
 incorrect_options, correct_candidate and incorrect_candidates.
 
 If a token belonged to no span, it would stay open in every knockout, and information could bypass the cut.
 """
 
+import copy
 import re
 
 import torch
@@ -18,7 +20,10 @@ from ..questions.option_labels import LABELS
 OPTION = re.compile(r"option_[A-Za-z0-9]+")
 LETTER = re.compile(rf"option_(?:{'|'.join(LABELS)})(?:\.letter)?")
 CANDIDATE = re.compile(r"candidate_\d+")
-ATOM = re.compile(r"system|delimiter|video|audio|candidate_\d+|reference|instruction|question_text|option_[A-Za-z0-9]+|tail|last")
+REPLY = re.compile(r"reply|reply_token_\d+")
+ATOM = re.compile(
+    r"system|delimiter|video|audio|candidate_\d+|reference|instruction|question_text|option_[A-Za-z0-9]+|tail|last|reply"
+)
 
 
 class Spans:
@@ -48,7 +53,7 @@ class Spans:
                 if member not in self.unions and not ATOM.fullmatch(member):
                     raise InputError(
                         f"spans: {name} names {member!r}, which is not a span; a union is made of system, delimiter, video,"
-                        f" audio, candidate_1.., reference, instruction, question_text, option_A.., tail, last,"
+                        f" audio, candidate_1.., reference, instruction, question_text, option_A.., tail, last, reply,"
                         f" {', '.join(self.unions)}"
                     )
             self.unions[name] = [a for m in members for a in self.unions.get(m, [m])]
@@ -62,12 +67,21 @@ class Spans:
             found = [self.atoms[a] for a in self.unions[name] if a in self.atoms]
             return torch.cat(found).sort().values if found else torch.empty(0, dtype=torch.int64)
         silent = name in ("audio", "video") and {"audio", "video"} & self.atoms.keys()  # a clip without sound
-        if silent or LETTER.fullmatch(name):  # or a question without this option
+        if silent or LETTER.fullmatch(name) or REPLY.fullmatch(name):  # or a question without this option, or a shorter reply
             return torch.empty(0, dtype=torch.int64)
         raise InputError(f"span {name!r} does not exist; this sequence has {', '.join(self.names())}")
 
     def __contains__(self, name):
         return name in self.atoms or name in self.parts or name in self.unions
+
+    def followed_by(self, count: int) -> "Spans":
+        """The same spans, followed by `count` tokens of a reply."""
+        found = copy.copy(self)
+        found.length = self.length + count
+        at = torch.arange(self.length, found.length)
+        found.atoms = {**self.atoms, **({"reply": at} if count else {})}
+        found.parts = {**self.parts, **{f"reply_token_{i}": at[i : i + 1] for i in range(count)}}
+        return found
 
     def names(self) -> list[str]:
         return [*self.atoms, *self.unions, *self.parts]

@@ -43,18 +43,31 @@ def video_question(row: dict, dataset: str, instruction: str, ending: str | None
     row: question_id, question, choices, answer, task_id, audio_visual_path; optionally needs and group. ending: text after the
     options; empty, the last option still ends with a newline; None, with its last character. Raises Unusable.
     """
-    prefix = dataset.replace("-", "_")
-    question_id = f"{prefix}__{row['question_id']}"
+    options = tuple(Option(label, text) for label, text in lettered_options(row["choices"], _id(row, dataset)))
+    ending = [] if ending is None else [{"seg": "instruction", "text": ending}]
+    return _about_a_clip(row, dataset, instruction, options, [options_segment(option_format), *ending])
+
+
+def free_question(row: dict, dataset: str, instruction: str) -> Question:
+    """A row of the same columns without choices, answered in free words: video, instruction, question. Raises Unusable."""
+    return _about_a_clip(row, dataset, instruction, (), [])
+
+
+def _id(row: dict, dataset: str) -> str:
+    return f"{dataset.replace('-', '_')}__{row['question_id']}"
+
+
+def _about_a_clip(row: dict, dataset: str, instruction: str, options: tuple, after: list[dict]) -> Question:
+    """A question about one clip. after: the segments of its layout behind the question."""
+    prefix, question_id = dataset.replace("-", "_"), _id(row, dataset)
     check_text(row["question"], f"question {question_id}: its question")
-    options = tuple(Option(label, text) for label, text in lettered_options(row["choices"], question_id))
     path = row["audio_visual_path"]
     media = MediaItem("v1", f"{prefix}__{safe(Path(path).stem)}", "video", "video", path)
     layout = (
         {"seg": "media", "id": "v1"},
         {"seg": "instruction", "text": instruction},
         {"seg": "question", "text": row["question"]},
-        options_segment(option_format),
-        *([] if ending is None else [{"seg": "instruction", "text": ending}]),
+        *after,
     )
     return Question(
         question_id=question_id,

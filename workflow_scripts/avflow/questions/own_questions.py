@@ -1,7 +1,8 @@
 """Your own questions: JSON Lines in the format of `question`. You write only what has no default.
 
-A line needs question_id, task, question, options, answer and media.
+A line needs question_id, task, question and media, and either options and answer, or neither options nor an answer.
 
+* Without options the question is free: `answer` is then a text to score. Without an answer the model's own reply is scored.
 * An option is a text, or an object with the key text. In the setting items the object also needs candidate, the id of a medium.
 * A medium needs path and kind. In the setting items a reference needs its role; the default role is candidate.
 * Defaults: labels from the options' texts ("A. hiss"), else A, B, ..; ids in order; media_id from the path; group from the task.
@@ -24,7 +25,8 @@ from .question import MediaItem, Option, Question
 from .tags import TAG
 from .texts import check_text, shown
 
-REQUIRED = {"question_id", "task", "question", "options", "answer", "media"}
+REQUIRED = {"question_id", "task", "question", "media"}
+OPTIONS = {"options", "answer"}  # a question has both, or is free
 OPTIONAL = {"group", "needs", "layout", "layout_name", "question_raw", "flags"}
 
 
@@ -59,10 +61,11 @@ def _row(line: str, number: int, path) -> dict:
         raise InputError(f"{where}: not JSON ({error}); write one object per line") from None
     if not isinstance(row, dict):
         raise InputError(f"{where}: found {type(row).__name__} instead of an object; write one object per line")
-    _check_keys(where, "the question", row, REQUIRED, OPTIONAL)
+    chosen = "options" in row
+    _check_keys(where, "the question", row, REQUIRED | (OPTIONS if chosen else set()), OPTIONAL | OPTIONS)
     for name, required, optional in (
         ("media", {"path", "kind"}, {"id", "media_id", "role", "index"}),
-        ("options", {"text"}, {"label", "candidate"}),
+        *([("options", {"text"}, {"label", "candidate"})] if chosen else []),
     ):
         if not isinstance(row[name], list):
             raise InputError(f"{where}: {name} is not a list; write a list")
@@ -92,7 +95,9 @@ def _question(row: dict, intake: Intake) -> Question:
         raise Unusable("bad_text", f"{where}: question_id is {shown(row['id_given'])}; write a text of letters and digits")
     items = _media(row["media"], arguments.setting, intake.prefix, where)
     check_text(row["question"], f"{where}: question")
-    options, answer = _options(row)
+    options, answer = _options(row) if "options" in row else ((), row.get("answer"))
+    if not options and answer is not None:
+        check_text(answer, f"{where}: answer (leave it out, and the model's own reply is scored)")
     raw, words = check_text(row.get("question_raw", ""), f"{where}: question_raw", blank=True), row["question"]
     if arguments.setting == "items" and TAG.search(words):
         raw, words = words, layouts.sentence(words, items)
@@ -113,7 +118,7 @@ def _question(row: dict, intake: Intake) -> Question:
         options=options,
         answer=answer,
         media=items,
-        layout=_listed(row, "layout") or tuple(_layout(words, items, arguments, parts)),
+        layout=_listed(row, "layout") or tuple(_layout(words, items, arguments, parts, bool(options))),
         correct_candidate=next((o.candidate for o in options if o.label == answer), None),
         flags=_listed(row, "flags"),
         question_raw=raw,
@@ -163,15 +168,16 @@ def _media(entries: list[dict], setting: str, prefix: str, where: str) -> tuple[
     return tuple(made)
 
 
-def _layout(question: str, items, arguments, shown=None) -> list[dict]:
+def _layout(question: str, items, arguments, shown, chosen: bool) -> list[dict]:
     """Eq. 1: media, instruction, question, options, ending. Eq. 3: candidates, question, reference, options, instruction.
 
-    shown: the question as segments, with its media where its tags stand; they take the place of candidates to reference.
+    shown: the question as segments, with its media where its tags stand; they take the place of candidates to reference. chosen:
+    whether there are options.
     """
     place = lambda role: [{"seg": "media", "id": m.id} for m in items if m.role == role]  # noqa: E731
     say = lambda text: [{"seg": "instruction", "text": text}] if text else []  # noqa: E731
     ending = [] if arguments.ending is None else [{"seg": "instruction", "text": arguments.ending}]
-    asked, options = {"seg": "question", "text": question}, options_segment(arguments.option_format)
+    asked, options = {"seg": "question", "text": question}, [options_segment(arguments.option_format)] if chosen else []
     if arguments.setting == "av_video":
-        return [*place("video"), *say(arguments.instruction), asked, options, *ending]
-    return [*(shown or [*place("candidate"), asked, *place("reference")]), options, *say(arguments.instruction)]
+        return [*place("video"), *say(arguments.instruction), asked, *options, *ending]
+    return [*(shown or [*place("candidate"), asked, *place("reference")]), *options, *say(arguments.instruction)]

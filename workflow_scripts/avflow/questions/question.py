@@ -6,6 +6,9 @@ the segments of the user's turn in order. The prompt is built from nothing else:
     {"seg": "media", "id": "c1"} | {"seg": "instruction" | "question", "text": "..."} | {"seg": "options"}
 
 A question's text may be split into several segments, with media between them. `layouts` makes other orders.
+
+A free question has no options, and its layout has no segment for them. Its answer is the text to score, or None: then the model
+answers, and its own reply is scored.
 """
 
 import hashlib
@@ -50,7 +53,10 @@ class Option:
 
 @dataclass(frozen=True)
 class Question:
-    """A multiple-choice question. `layout`: see the module's docstring. `needs`: the modality that decides the answer.
+    """A question with options, or a free one. `layout`: see the module's docstring.
+
+    needs: the modality that decides the answer. answer: the label of the right option; of a free question the text to score, or
+    None.
 
     Raises Unusable, with the reason, if the fields are invalid or contradict each other.
     """
@@ -64,7 +70,7 @@ class Question:
     needs: str
     question: str
     options: tuple[Option, ...]
-    answer: str
+    answer: str | None
     media: tuple[MediaItem, ...]
     layout: tuple[dict, ...]
     correct_candidate: str | None = None
@@ -87,12 +93,11 @@ class Question:
         for number, option in enumerate(self.options, 1):
             check_text(option.text, f"question {self.question_id}: its option {number}")
             check(isinstance(option.candidate, str | None), f"candidate {option.candidate!r} of option {number} is not a text")
-        labels = [o.label for o in self.options]
-        check_labels(labels, f"question {self.question_id}")
-        wrong = f"answer {self.answer!r} is not among its options {labels}; correct it or drop the question"
-        check(self.answer in labels, wrong, "bad_answer")
-        texts = {o.text for o in self.options}
-        check(len(texts) == len(labels), "two options have the same text; drop the question", "same_options")
+        if self.free:
+            if self.answer is not None:
+                check_text(self.answer, f"question {self.question_id}: its answer")
+        else:
+            self._check_options(check)
         ids = [m.id for m in self.media]
         named = ids and all(isinstance(i, str) for i in ids) and len(set(ids)) == len(ids)
         check(named, f"media ids {ids}: give one or more texts, all different")
@@ -114,8 +119,10 @@ class Question:
             self._check_segment(segment, check)
         placed = [s["id"] for s in self.layout if s["seg"] == "media"]
         check(sorted(placed) == sorted(ids), f"the layout places media {placed} but the question has {ids}")
-        check(segments.count("options") == 1 and "question" in segments, "the layout needs a question, and options exactly once")
-        if self.setting == "items":
+        whole_layout = segments.count("options") == (not self.free) and "question" in segments
+        check(whole_layout, f"the layout needs a question, and {'no options' if self.free else 'options exactly once'}")
+        if self.setting == "items" and not self.free:
+            labels = [o.label for o in self.options]
             named = {o.candidate for o in self.options}
             candidates = {m.id for m in self.media if m.role == "candidate"}
             one_to_one = named == candidates and len(named) == len(labels)
@@ -125,6 +132,15 @@ class Question:
                 self.correct_candidate == answered,
                 f"correct_candidate {self.correct_candidate!r} is not the one that option {self.answer} names",
             )
+
+    def _check_options(self, check) -> None:
+        """Check labels and texts of the options, and that the answer is one of the labels."""
+        labels = [o.label for o in self.options]
+        check_labels(labels, f"question {self.question_id}")
+        wrong = f"answer {self.answer!r} is not among its options {labels}; correct it or drop the question"
+        check(self.answer in labels, wrong, "bad_answer")
+        texts = {o.text for o in self.options}
+        check(len(texts) == len(labels), "two options have the same text; drop the question", "same_options")
 
     def _check_segment(self, segment: dict, check) -> None:
         """Check what one segment of the layout holds."""
@@ -143,6 +159,11 @@ class Question:
             except (LookupError, ValueError, AttributeError):
                 fits = False
             check(fits, f"format {form!r} of its options does not hold {{label}} and {{text}} once each")
+
+    @property
+    def free(self) -> bool:
+        """Whether it is answered in free words, because it has no options."""
+        return not self.options
 
     @property
     def cluster(self) -> str:

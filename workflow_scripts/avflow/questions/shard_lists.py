@@ -31,9 +31,12 @@ class ListedMedium:
 
 
 def text_bytes(question: Question) -> int:
-    """Bytes of a question's text in a prompt, at most: of its segments and its written options. A token has at least one byte."""
-    form = next(s for s in question.layout if s["seg"] == "options").get("format", "{label}. {text}")
-    written = [form.format(label=o.label, text=o.text) for o in question.options]
+    """Bytes of a question's text in a prompt, at most: of its segments and its written options, or of its free answer.
+
+    A token has at least one byte.
+    """
+    form = next((s for s in question.layout if s["seg"] == "options"), {}).get("format", "{label}. {text}")
+    written = [question.answer or ""] if question.free else [form.format(label=o.label, text=o.text) for o in question.options]
     return sum(len(text.encode()) + 1 for text in [*written, *(s["text"] for s in question.layout if "text" in s)])
 
 

@@ -32,6 +32,7 @@ def _accuracy(tables, claim, model):
     if rows is None:
         return NOTHING
     rows = of_group(rows[rows["variant"] == claim.get("variant", "as_is")], claim)
+    rows = rows[rows["correct"].notna()]
     return _share(tables, rows["correct"], rows["cluster"]) if len(rows) else NOTHING
 
 
@@ -61,7 +62,9 @@ def _letters(tables, claim, model):
     rows = tables.answers(claim, model)
     if rows is None or not len(rows):
         return NOTHING
-    rows = of_group(rows[rows["variant"] == "as_is"], claim)
+    rows = of_group(rows[(rows["variant"] == "as_is") & rows["answer"].notna()], claim)
+    if not len(rows):
+        return NOTHING
     return _share(tables, rows["answer"] == rows["answer"].mode()[0], rows["cluster"])
 
 
@@ -161,7 +164,7 @@ def _cumulative(tables, claim, model):
     rows = tables.parquet("knockout_cumulative")
     if rows is None:
         return NOTHING
-    rows = rows[(rows["model"] == model) & rows["correct_clean"] & rows["applicable"]]
+    rows = rows[(rows["model"] == model) & rows["correct_clean"] & rows["applicable"] & rows["answer"].notna()]
     rows = of_group(rows, claim)
     base = rows[rows["control"] == "null"].drop_duplicates("question_id").set_index("question_id")["answer"]
     cut = rows[(rows["route"] == claim["route"]) & (rows["style"] == claim["style"]) & (rows["centre"] == claim["layer"])]

@@ -5,6 +5,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from ..questions import layouts
+from . import free_answers
 from .attention import rows_of
 from .statistics import cluster_bootstrap, simultaneous_band
 
@@ -51,7 +52,8 @@ def answers_kept(path, models, dataset: str, draws: int, seed: int) -> pd.DataFr
     columns = "model question_id cluster group route style centre window_start window_stop answer control logp_base p_base_clean"
     keep = [("model", "in", list(models)), ("dataset", "=", dataset), ("correct_clean", "=", True), ("applicable", "=", True)]
     keep += [("cut", "=", "mask"), ("control", "in", ("none", "null")), ("layout", "not in", layouts.NAMES)]
-    rows = pq.read_table(path, columns=columns.split(), filters=keep).to_pandas()
+    rows = pq.read_table(path, columns=free_answers.columns_of(path, columns.split()), filters=keep).to_pandas()
+    rows = free_answers.with_options(rows, f"{path}, answers kept")
     key = ["model", "question_id"]
     base = rows[rows["control"] == "null"].set_index(key)["answer"]
     cut = rows[(rows["control"] == "none") & rows["style"].isin(list(DIRECTIONS))].copy()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
-from . import conditions, published
+from . import conditions, free_answers, published
 from .statistics import cluster_bootstrap
 from .task_groups import rank
 
@@ -18,15 +18,16 @@ def needs_of(column) -> str:
 
 
 def chance_of(rows: pd.DataFrame) -> pd.Series:
-    """Accuracy of guessing, by question: 1 over the number of options. rows: of `evaluate`.
+    """Accuracy of guessing, by question: 1 over the number of options, 0 without options. rows: of `evaluate`.
 
     Questions with labels other than A to D list their logits in option_logits, which older tables do not have.
     """
     letters = rows[[f"logit_{x}" for x in "ABCD"]].notna().sum(axis=1)
     if "option_logits" not in rows:
-        return 1 / letters
+        return (1 / letters).where(letters > 0, 0.0)
     listed = [None if one is None or isinstance(one, float) else len(one) for one in rows["option_logits"]]
-    return 1 / pd.Series(listed, rows.index, dtype=float).fillna(letters)
+    options = pd.Series(listed, rows.index, dtype=float).fillna(letters)
+    return (1 / options).where(options > 0, 0.0)
 
 
 def accuracies(path, reported, draws: int, seed: int, asked: dict | None = None) -> pd.DataFrame:
@@ -37,7 +38,7 @@ def accuracies(path, reported, draws: int, seed: int, asked: dict | None = None)
     resources/published/accuracy.csv. If it has several values, `published` is the first and `published_other` lists the rest.
     published_conditions: see `conditions.words`. asked: our own conditions, see `conditions`.
     """
-    rows = pq.read_table(path).to_pandas()
+    rows = free_answers.with_right_answer(pq.read_table(path).to_pandas(), f"{path}, accuracy")
     rows = rows.assign(chance=chance_of(rows))
     found = []
     for (model, dataset), mine in rows.groupby(["model", "dataset"], sort=False):
@@ -86,7 +87,7 @@ def _entry(about, level, task, group, here, columns, draws: int, seed: int) -> d
     mean, low, high = _mean_of_means(columns, here["cluster"], draws, seed)
     entry = {**about, "level": level, "task": task, "group": group, "needs": needs_of(here["needs"]), "n": len(here)}
     entry |= dict(correct=int(here["correct"].sum()), accuracy=mean, ci_low=low, ci_high=high, chance=here["chance"].mean())
-    entry["no_letter"] = int((~here["says_letter"]).sum())
+    entry["no_letter"] = int(here["says_letter"].eq(False).sum())
     return entry
 
 

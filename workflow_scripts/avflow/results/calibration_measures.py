@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from . import effects, reliance
+from . import effects, free_answers, reliance
 from .route_measures import FOUND, NOTHING, curve_rows, listed
 from .study_tables import Tables, of_group
 
@@ -143,7 +143,7 @@ def _null_rows(tables, claim, model):
 
 
 def _unchanged(tables, claim, model):
-    """% of cuts after which the margin is exactly that of the null row, as if nothing had been cut."""
+    """% of cuts after which the margin, or a reply's log-probability, is exactly the null row's, as if nothing had been cut."""
     rows = _raw(tables, claim, model)
     if rows is None:
         return NOTHING
@@ -151,7 +151,8 @@ def _unchanged(tables, claim, model):
     rows = rows[rows["route"].isin(listed(claim["route"]))] if "route" in claim else rows
     if not len(rows):
         return NOTHING
-    same = rows.groupby("route").apply(lambda one: (one["margin"] - one["margin_clean"]).abs().lt(UNCHANGED).mean())
+    rows = rows.assign(moved=(free_answers.size(rows) - free_answers.size(rows, "_clean")).abs())
+    same = rows.groupby("route")["moved"].apply(lambda one: one.lt(UNCHANGED).mean())
     return 100 * float(same.max()), np.nan, np.nan, rows["question_id"].nunique()
 
 
@@ -164,13 +165,14 @@ def _noise(tables, claim, model):
 
 
 def _same_run(tables, claim, model):
-    """% of the questions whose margin without a cut is that of the evaluation: the same question, model and prompt."""
+    """% of the questions whose margin, or reply's log-probability, without a cut is the evaluation's: the same run."""
     rows, told = _raw(tables, claim, model), tables.parquet("evaluate")
     if rows is None or told is None or not len(rows):
         return NOTHING
-    told = told[told["model"] == model].set_index("question_id")["margin"]
+    told = told[told["model"] == model].set_index("question_id")
+    told = free_answers.size(told)
     rows = rows[rows["control"] == "none"].drop_duplicates("question_id")
-    off = (rows["margin_clean"].to_numpy() - told.reindex(rows["question_id"]).to_numpy()).astype(float)
+    off = (free_answers.size(rows, "_clean").to_numpy() - told.reindex(rows["question_id"]).to_numpy()).astype(float)
     return 100 * float((np.abs(off) <= SAME_MARGIN).mean()), np.nan, np.nan, len(rows)
 
 

@@ -2,9 +2,10 @@
 
 There are two metrics. Each compares a cut with the null row of the same batch:
 
-    probability         % change of the probability of the model's uncut answer (section 2.1), on questions answered correctly
+    probability         % change of the probability of the model's uncut answer (section 2.1), on questions answered correctly;
+                        of a free answer, that of all its tokens together
     logit_difference    change of the right letter's logit minus the best other letter's, on all questions. It does not saturate
-                        and keeps questions answered wrongly (Zhang and Nanda, arXiv 2309.16042).
+                        and keeps questions answered wrongly (Zhang and Nanda, arXiv 2309.16042). Free questions are left out.
 
 Noise is the difference between null rows and one clean forward. A change below it shows nothing.
 """
@@ -17,7 +18,7 @@ import pyarrow.parquet as pq
 
 from ..errors import InputError
 from ..questions import layouts
-from . import conditions, published
+from . import conditions, free_answers, published
 from .statistics import cluster_bootstrap, simultaneous_band
 
 METRICS = {"probability": "% Change in Probability", "logit_difference": "Change in Logit Difference"}
@@ -45,12 +46,14 @@ def changes(path, models: dict, dataset: str, metric: str = "probability", style
     keep += [] if answered == "wrong" else [("layout", "not in", layouts.NAMES)]
     null = [*keep, ("control", "=", "null")]
     real = [*keep, ("control", "!=", "null"), ("style", "=", style), ("cut", "=", cut)]
+    wanted = free_answers.columns_of(path, wanted)
     rows, null = (pq.read_table(path, columns=wanted, filters=f).to_pandas() for f in (real, null))
     width = rows["model"].map(models)
     rows = rows[width.isna() | (width == rows["width"])]
     if metric == "probability":
-        change, noise = 100 * (np.exp(rows["logp_base"]) / rows["p_base_clean"] - 1), noise_of(rows, null)
+        change, noise = free_answers.change(rows), noise_of(rows, null)
     else:
+        rows = free_answers.with_options(rows, f"{path}, {metric}")
         change, noise = rows["margin"] - rows["margin_clean"], rows["margin_clean"].to_numpy() - _clean(rows, null, "margin")
     return rows.assign(change=change, noise=noise)[COLUMNS].reset_index(drop=True)
 
@@ -70,7 +73,11 @@ def impossible(path, dataset: str, answered="right") -> pd.DataFrame:
 
 def noise_of(rows: pd.DataFrame, null: pd.DataFrame) -> np.ndarray:
     """Difference in % between the answer's probability in each row's null row and in its question's clean forward (rows,)."""
-    return 100 * (rows["p_base_clean"].to_numpy() / np.exp(_clean(rows, null, "logp_base")) - 1)
+    found = 100 * (rows["p_base_clean"].to_numpy() / np.exp(_clean(rows, null, "logp_base")) - 1)
+    if "logp_reply" not in rows:
+        return found
+    whole = 100 * np.expm1(rows["logp_reply_clean"].to_numpy(dtype=float) - _clean(rows, null, "logp_reply").astype(float))
+    return np.where(rows["reply_tokens"].isna(), found, whole)
 
 
 def _clean(rows: pd.DataFrame, null: pd.DataFrame, column: str) -> np.ndarray:
@@ -233,6 +240,7 @@ def read(path, models: dict, dataset: str, reading, answered: str | None = None)
     columns = ["model", "dataset", "question_id", "task", "group", "study_split", "correct"]
     asked = pq.read_table(reading.evaluated, columns=columns).to_pandas()
     asked = asked[asked["model"].isin(list(models)) & (asked["dataset"] == dataset) & (asked["study_split"] == "knockout")]
+    asked = free_answers.with_right_answer(asked, f"accuracy in {dataset}")
     if answered == "wrong":
         asked = asked[:0]  # these are in the default order; only the cuts know which answers are wrong in other orders
     if reading.confident is not None:
@@ -273,5 +281,5 @@ def confident(reading: Reading, dataset: str) -> pd.MultiIndex:
     content = own["content"].reindex(pd.MultiIndex.from_frame(orders[key])).to_numpy()
     orders = orders.assign(same=orders["content"].to_numpy() == content)
     same = orders.groupby(key)["same"].all()
-    sure = own[own["correct"] & (own["margin"] >= reading.confident)].index
+    sure = own[own["correct"].eq(True) & (own["margin"] >= reading.confident)].index
     return sure.intersection(same[same].index)

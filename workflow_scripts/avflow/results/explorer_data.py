@@ -1,6 +1,7 @@
 """The data of the results explorer: curves with their bands, and the questions behind every point of a curve.
 
-A knockout table becomes one block per model and dataset, with dense arrays (curves, questions, centres). A curve is a route under
+A knockout table becomes one block per model and dataset, with dense arrays (curves, questions, centres). Free questions are left
+out, because the page compares letters. A curve is a route under
 one kind of cut. There are two measures: the % change of the answer's probability (section 2.1 of the paper), and the change of
 the logit difference, the right option's logit minus the best other option's. A cut that does not apply is missing, never 0.
 """
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 from ..errors import InputError
 from ..questions.layouts import NAMES
 from ..questions.option_labels import LABELS
+from . import free_answers
 from .statistics import cluster_bootstrap
 from .task_groups import ordered
 
@@ -65,7 +67,8 @@ def read_blocks(path, analysis: str, gold: dict[str, str]) -> list[Block]:
     if missing:
         raise InputError(f"{path}: has no column {', '.join(missing)}; delete it and make it again with gather_knockout")
     words = [field.name for field in pq.read_schema(path) if pa.types.is_string(field.type) and field.name in COLUMNS]
-    rows = pq.read_table(path, columns=list(COLUMNS), read_dictionary=words).to_pandas()
+    rows = pq.read_table(path, columns=free_answers.columns_of(path, COLUMNS), read_dictionary=words).to_pandas()
+    rows = free_answers.with_options(rows, f"{path}, explorer")
     unknown = sorted(set(rows["question_id"].unique()) - set(gold))
     if unknown:
         raise InputError(

@@ -5,6 +5,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from ..questions import Question, layouts, template_order
+from . import free_answers
 from .effects import Effects, Reading, noise_of, pointwise
 from .statistics import cluster_bootstrap
 
@@ -20,15 +21,14 @@ def rows_by_order(path, models: dict, dataset: str) -> pd.DataFrame:
     if not path:
         return pd.DataFrame(columns=[*columns.split(), "asked", "change", "noise"])
     keep = [("model", "in", list(models)), ("dataset", "=", dataset), ("cut", "=", "mask"), ("control", "in", ("none", "null"))]
-    rows = pq.read_table(path, columns=columns.split(), filters=keep).to_pandas()
+    rows = pq.read_table(path, columns=free_answers.columns_of(path, columns.split()), filters=keep).to_pandas()
     for name, own in layouts.PREPARED.items():  # some questions were prepared in an order to which others were brought
         rows["layout"] = rows["layout"].replace(name, own) if (rows["layout"] == own).any() else rows["layout"]
     rows["asked"] = rows.groupby(["model", "group"])["question_id"].transform("nunique")
     several = rows.groupby(["model", "question_id"])["layout"].transform("nunique") > 1
     real = (rows["style"] == "centred") & (rows["width"] == rows["model"].map(models)) & rows["applicable"].astype(bool)
     rows = rows[several & (real | (rows["control"] == "null"))]
-    change = 100 * (np.exp(rows["logp_base"]) / rows["p_base_clean"] - 1)
-    return rows.assign(change=change, noise=noise_of(rows, rows[rows["control"] == "null"]))
+    return rows.assign(change=free_answers.change(rows), noise=noise_of(rows, rows[rows["control"] == "null"]))
 
 
 def orders_of(rows: pd.DataFrame) -> list[str]:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from . import free_answers
 from .baseline import chance_of, needs_of
 from .statistics import cluster_bootstrap
 from .task_groups import rank
@@ -21,6 +22,7 @@ def reliance(path, evaluated, draws: int, seed: int, by: str = "task") -> pd.Dat
     needs_audio: share of questions that sound decides, alone or with the picture.
     """
     changed, as_is = pq.read_table(path).to_pandas(), pq.read_table(evaluated).to_pandas().assign(variant="as_is")
+    as_is = free_answers.with_options(as_is, f"{path}, reliance")
     key = ["model", "dataset", "question_id"]
     asked = as_is.merge(changed[key].drop_duplicates(), on=key)  # only questions that were asked again
     rows = pd.concat([asked, changed])

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from . import free_answers
 from .effects import pointwise
 from .statistics import Clustered, cluster_bootstrap
 
@@ -37,10 +38,11 @@ def read(path, choices: dict, models) -> pd.DataFrame:
         "p_base_clean",
     ]
     keep = [("model", "in", list(models)), ("choice", "in", list(choices)), ("control", "in", ("none", "null"))]
-    rows = pq.read_table(path, columns=[*columns, "correct_clean", "applicable"], filters=keep).to_pandas()
+    columns = free_answers.columns_of(path, [*columns, "correct_clean", "applicable"])
+    rows = pq.read_table(path, columns=columns, filters=keep).to_pandas()
     right = rows.groupby(["model", "dataset", "choice", "question_id"])["correct_clean"].transform("all")
     every = rows["choice"].map(lambda name: choices[name].get("questions") == "all")
-    rows = rows.assign(change=100 * (np.exp(rows["logp_base"]) / rows["p_base_clean"] - 1), counted=right | every)
+    rows = rows.assign(change=free_answers.change(rows), counted=right | every)
     rows = rows[rows["applicable"].fillna(False).astype(bool) | (rows["control"] == "null")]
     rows["counted"] &= _cut_everywhere(rows) | rows["choice"].map(lambda name: _other_tasks(choices[name]))
     place = rows["model"].map(list(models).index) * len(choices) + rows["choice"].map(list(choices).index)

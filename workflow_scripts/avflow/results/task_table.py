@@ -5,7 +5,7 @@ from collections import Counter
 import pandas as pd
 
 from ..questions import Question, layouts, template_order
-from . import published
+from . import free_answers, published
 from .task_groups import ordered
 
 TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\n": " "}
@@ -13,7 +13,9 @@ TEX |= {letter: f"\\{letter}" for letter in "&%$#_{}"}
 
 
 def example(question: Question) -> str:
-    """A question with its options as one line, with the right option in brackets."""
+    """A question with its options as one line, with the right option, or the free answer, in brackets."""
+    if question.free:
+        return f"{question.question} {f'[{question.answer}]' if question.answer else ''}".rstrip()
     options = [f"{o.label}. {o.text}" for o in question.options]
     marked = [f"[{text}]" if o.label == question.answer else text for o, text in zip(question.options, options)]
     return f"{question.question_raw or question.question} {' '.join(marked)}"
@@ -30,7 +32,7 @@ def task_table(questions: list[Question], dropped: pd.DataFrame, answers: pd.Dat
     directions, because a dropped question has no direction.
     """
     dataset = questions[0].dataset
-    answers = answers[answers["dataset"] == dataset]
+    answers = free_answers.with_right_answer(answers[answers["dataset"] == dataset], f"correct answers in {dataset}")
     models = list(pd.unique(answers["model"]))
     found = []
 

@@ -4,8 +4,10 @@ The modules, in the order in which to read them:
 
     interventions, knockout, readout      what can be cut, as plain data; sweeps of cuts; the answer that results
     decoder, clean_attention, packs       the clean run; prompts that begin alike, as one
-    schedule, row_attention, segments     what a sweep computes in which layer, and attention under cuts
+    schedule, kept_keys, row_attention, segments    what a sweep computes in which layer, and attention under cuts
+    resampling, strongest_heads           patch another clip's keys; rank heads and cut the strongest
     discards, sufficiency                 remove tokens; keep only the routes that were found
+    generation                            the reply to a free question
     last_token, pooled_maps, sinks, token_classes, late_layers    where attention goes
     row_schemas, shard_job, costs, timing                         table columns, resumable jobs, estimates, clocks
 """
@@ -17,9 +19,10 @@ __getattr__, __dir__, __all__ = attach(
     {
         "decoder": ["causal_mask", "clean_run", "last_logits", "masked_run"],
         "discards": ["Discard", "VISION"],
+        "generation": ["answered"],
         "interventions": ["CONTROLS", "Knockout", "Route", "STYLES", "Window", "windows"],
         "knockout": ["naive", "sweep"],
-        "packs": ["uncut_logits"],
+        "packs": ["uncut_answers", "uncut_logits"],
         "pooled_maps": ["as_range", "attention_maps", "bin_classes"],
         "token_classes": ["first_tokens"],
     },

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .row_attention import Cut, together
+from .kept_keys import Block, Cut
+from .row_attention import together
 from .segments import Packed, Segments, attend, put, rows_of
 
 SCORES = 2**27  # attention scores per step: 512 MiB in fp32
@@ -19,11 +20,12 @@ class CleanAttention:
     """Handed to a layer in place of a mask, in a clean run: it attends causally, and measures what each of the edges removes.
 
     parts: see `Cut`; empty for a single prompt. `shares()` then gives, for each of the edges and layers, the share of the cut
-    queries' attention that goes to the cut keys, as a mean over queries and heads: (edges, L), on the device. Edges without a
-    visible pair have 0.
+    queries' attention that goes to the cut keys, as a mean over queries and heads: (edges, L), on the device. by_head: as a mean
+    over queries alone: (edges, L, heads). Edges without a visible pair have 0.
     """
 
-    def __init__(self, edges: list, device, length: int, parts: tuple = ()):
+    def __init__(self, edges: list, device, length: int, parts: tuple = (), by_head: bool = False):
+        self.by_head = by_head
         self.first = min((int(e.queries()[0]) for e in edges if e.count), default=0)
         self.kept, self.found = [], []  # log sums of the layers that `_reduce` has not seen, and shares of those before
         segments, packed, owners, self.uneven = Segments(False), Packed(), [], []
@@ -39,7 +41,7 @@ class CleanAttention:
                     hidden = torch.arange(len(keys)) >= seen[:, None]
                     self.uneven.append((number, *(put(x, device) for x in (rows - self.first, keys, hidden))))
         self.calls = segments.close(packed, length - self.first, length)
-        self.all = together([([Cut(None, 0, length, parts)], None)], packed) if parts else None
+        self.all = together([Block([Cut(None, 0, length, parts)])], packed) if parts else None
         packed.put(device)
         # A row for each of the edges: its mean over all queries in the calls, of which only its own count.
         means = torch.zeros(len(edges), len(owners))
@@ -66,11 +68,13 @@ class CleanAttention:
     def _reduce(self):
         """Turn the log sums kept so far into shares: a few operations for many layers, instead of for each."""
         totals, *others = (torch.stack(some, -2) for some in zip(*self.kept))  # (rows, layers, heads); `uneven`: (layers, heads)
-        found = totals.new_zeros(len(self.each), totals.shape[1])
+        of_heads = (lambda shares: shares) if self.by_head else (lambda shares: shares.mean(-1))
+        found = totals.new_zeros(len(self.each), *of_heads(totals[:1]).shape[1:])
         for call, mean, some in zip(self.calls, self.means, others):
-            found += mean.to(some.dtype) @ (some - rows_of(totals, call.queries)).exp().mean(-1)
+            shares = of_heads((some - rows_of(totals, call.queries)).exp())
+            found += (mean.to(some.dtype) @ shares.flatten(1)).view_as(found)
         for (number, *_), some in zip(self.uneven, others[len(self.calls) :]):
-            found[number] += self.each[number] * some.mean(-1)
+            found[number] += self.each[number] * of_heads(some)
         self.kept = []
         self.found.append(found)
 

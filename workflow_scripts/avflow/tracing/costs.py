@@ -142,10 +142,11 @@ def skeleton(setting: str, video: Medium | None, candidate: Medium | None, refer
     return Spans(labels, {name: at for name, at in parts.items() if at}, unions, right)
 
 
-def sweep(spans: Spans, layers: int, budgets: list[dict], width: int) -> tuple[float, int]:
+def sweep(spans: Spans, layers: int, budgets: list[dict], width: int, heads: tuple = (1, 1)) -> tuple[float, int]:
     """Cost of one question's knockouts: `ideal` clean forwards, including the clean run, and the number of knockouts.
 
     Controls that do not apply are not counted. In items, candidates count as pictures and the reference as a sound.
+    heads: numbers of query heads and of key-value heads.
     """
     rows = count = 0
     kinds = ["text"] * spans.length
@@ -155,7 +156,10 @@ def sweep(spans: Spans, layers: int, budgets: list[dict], width: int) -> tuple[f
     for budget, route, first, starts, _ in _cuts(spans, layers, budgets, width):
         controls = {name: draws for name, draws in budget.get("controls", {}).items() if draws}
         draws = sum(n for name, n in controls.items() if instead(route, spans, kinds, name, random.Random(0)).count)
-        copies = (1 + draws + bool(budget.get("value_zero"))) * orders_of(budget)
+        apart = {"each": heads[0], "groups": heads[1]}.get(budget.get("heads"), 0)  # cuts in single heads, for each cut in all
+        if strongest := budget.get("strongest"):
+            apart = len(strongest["shares"]) * (1 + strongest["draws"])
+        copies = (1 + draws + bool(budget.get("value_zero")) + apart) * orders_of(budget)
         rows += copies * (spans.length - first) * sum(layers - start for start in starts)
         count += copies * len(starts)
     return 1 + rows / (spans.length * layers), count
@@ -187,6 +191,8 @@ def _cuts(spans, layers, budgets, width):
         widths = [w for w in budget.get("widths", [width]) if w <= layers]
         shapes = [(style, w) for style in budget.get("styles", ["centred"]) for w in widths]
         cut = [w for style, k in shapes for w in windows(layers, k, style, budget.get("stride", 1))]
+        if budget.get("strongest"):
+            cut = windows(layers, width, "top_down", layers)  # one window of all layers
         for route in map(Route.parse, budget["routes"]):
             losing = [(queries[queries > keys.min()], keys) for queries, keys in route.edges(spans).blocks]
             losing = [pair for pair in losing if len(pair[0])]

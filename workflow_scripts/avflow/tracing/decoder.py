@@ -18,6 +18,8 @@ from ..models import Sequence
 from .clean_attention import CleanAttention
 from .row_attention import KERNEL, ValueZero, install
 
+KEPT = ("keys", "values")
+
 
 def causal_mask(length: int, device="cpu") -> torch.Tensor:
     """(length, length) bool: True if the row may attend to the column."""
@@ -47,7 +49,8 @@ class CleanRun:
 
     keys, values: of every layer, L x (S, kv heads, head_dim). inputs: of every layer, for the rows from `first` on,
     L x (S - first, D). These three lie on the `home` of `clean_run`, and all else on the model's `device`. final
-    (S - first, D): the states after the last layer. cos, sin (1, S, head_dim). removed (edges, L): see `CleanAttention`.
+    (S - first, D): the states after the last layer. cos, sin (1, S, head_dim). removed (edges, L), or (edges, L, heads): see
+    `CleanAttention`. other: the run whose keys and values patches take.
     """
 
     inputs: list
@@ -58,10 +61,25 @@ class CleanRun:
     cos: torch.Tensor
     sin: torch.Tensor
     removed: torch.Tensor | None = None
+    other: "CleanRun | None" = None
 
     @property
     def device(self):
         return self.cos.device
+
+    def differs(self, tokens: torch.Tensor) -> bool:
+        """Whether any of these tokens (n,) has other keys or values in the other run than in this one, in any layer."""
+        at, found = tokens.to(self.keys[0].device), []
+        for name in KEPT:
+            for mine, theirs in zip(getattr(self, name), getattr(self.other, name)):
+                found.append((mine[at] != theirs[at]).any())
+        return bool(torch.stack(found).any())
+
+    def keys_and_values(self, layer: int):
+        """A layer's keys and values on the model's device; those of the other run, if there is one, stand behind its own."""
+        runs = [self, *([self.other] if self.other else [])]
+        found = ([getattr(run, name)[layer].to(self.device, non_blocking=True) for run in runs] for name in KEPT)
+        return tuple(some[0] if len(some) == 1 else torch.cat(some) for some in found)
 
     def states(self, layer: int, first: int) -> torch.Tensor:
         """A layer's input, rows from `first` on (R, D), on the model's device. Raises IndexError for rows that were not kept."""
@@ -80,11 +98,11 @@ def ready(model) -> None:
 
 
 @torch.inference_mode()
-def clean_run(model, sequence, first: int = 0, home=None, edges=()) -> CleanRun:
+def clean_run(model, sequence, first: int = 0, home=None, edges=(), by_head: bool = False) -> CleanRun:
     """Run a Sequence, or a Pack, once with nothing cut, and keep what interventions on the rows from `first` on start from.
 
     home: the device that keeps it, by default the model's. "cpu" saves GPU memory. edges: measure what share of the attention
-    each of these `Edges` would remove.
+    each of these `Edges` would remove. by_head: measure it for each head.
     """
     ready(model)
     x = sequence.embeds[None]  # (1, S, D)
@@ -92,7 +110,7 @@ def clean_run(model, sequence, first: int = 0, home=None, edges=()) -> CleanRun:
     cos, sin = rotary(model, sequence.positions[:, None], x)
     recorder, inputs = _Recorder(home), []
     parts = getattr(sequence, "parts", ())
-    attention = CleanAttention(list(edges), x.device, x.shape[1], parts) if edges or parts else None
+    attention = CleanAttention(list(edges), x.device, x.shape[1], parts, by_head) if edges or parts else None
     for layer in model.decoder.layers:
         inputs.append(x[0, first:].to(home))
         x = layer(x, attention_mask=attention, position_embeddings=(cos, sin), past_key_values=recorder)
@@ -102,24 +120,33 @@ def clean_run(model, sequence, first: int = 0, home=None, edges=()) -> CleanRun:
 
 @torch.inference_mode()
 def masked_run(model, sequence: Sequence, masks) -> torch.Tensor:
-    """Run a sequence once per variant, with a mask for every layer: the last token's logits (n, V) fp32.
+    """Run a sequence once per variant, with a mask for every layer: `answer_logits` of each.
 
-    masks: a function from the layer's number to (n, S, S) bool, or to a `ValueZero`.
+    masks: a function from the layer's number to (n, S, S) or (n, heads, S, S) bool, or to a `ValueZero`.
     """
     ready(model)
     x = sequence.embeds[None]  # (1, S, D)
     rotated = rotary(model, sequence.positions[:, None], x)
     for number, layer in enumerate(model.decoder.layers):
         mask = masks(number)
-        if not isinstance(mask, ValueZero):
+        if not isinstance(mask, ValueZero) and mask.dim() == 3:
             mask = mask[:, None]
         x = x.expand(len(mask.kept if isinstance(mask, ValueZero) else mask), -1, -1)
         x = layer(x, attention_mask=mask, position_embeddings=rotated)
-    return last_logits(model, x[:, -1])
+    return answer_logits(model, sequence, x)
+
+
+def answer_logits(model, sequence: Sequence, states: torch.Tensor) -> torch.Tensor:
+    """Logits fp32 at the rows that predict a sequence's answer, from states (n, rows, D) that end with its last row.
+
+    (n, V) at the last row; for a reply of R tokens (n, R, V), at the last R rows.
+    """
+    count = len(sequence.reply_ids)
+    return last_logits(model, states[:, -count:] if count else states[:, -1])
 
 
 def last_logits(model, states: torch.Tensor) -> torch.Tensor:
-    """Final norm and head: states (n, D) -> logits (n, V) fp32."""
+    """Final norm and head: states (.., D) -> logits (.., V) fp32."""
     return model.head(model.decoder.norm(states)).float()
 
 

@@ -20,10 +20,12 @@ from dataclasses import dataclass
 import torch
 
 from ..errors import InputError
-from ..models import Sequence
+from ..models import Sequence, following
 from .decoder import CleanRun, causal_mask, last_logits, last_row_attention, masked_run, ready, rotary
+from .generation import Cache, decode
 from .interventions import modalities
-from .row_attention import Cut, Rows, together
+from .kept_keys import Block, Cut
+from .row_attention import Rows, together
 from .segments import Packed, put
 
 VISION = "vision"  # a name beside those of spans: all tokens of videos and images
@@ -110,30 +112,6 @@ def random_drops(sequence: Sequence, drops: dict[int, Drop], seed: int, draw: in
         chosen, pool = pool[: drops[layer].count], pool[drops[layer].count :]
         found[layer] = Drop(torch.tensor(sorted(chosen), dtype=torch.int64))
     return found
-
-
-class Cache:
-    """Keys (after rotary embedding) and values of every layer: (1, kv heads, rows, head_dim). Layers may differ in rows."""
-
-    def __init__(self):
-        self.layers: dict[int, tuple] = {}
-
-    def update(self, keys, values, layer, *_, **__):
-        """Append new keys and values, and return all. A layer's attention calls this."""
-        if layer in self.layers:
-            keys, values = (torch.cat([old, new], 2) for old, new in zip(self.layers[layer], (keys, values)))
-        self.layers[layer] = keys, values
-        return keys, values
-
-    def copy(self) -> "Cache":
-        """A second cache that starts from the same tensors. Appending to one leaves the other unchanged."""
-        found = Cache()
-        found.layers = dict(self.layers)
-        return found
-
-    @property
-    def bytes(self) -> int:
-        return sum(x.nbytes for pair in self.layers.values() for x in pair)
 
 
 @dataclass(frozen=True)
@@ -227,21 +205,6 @@ def _prefilled(model, sequence: Sequence, steps: list[dict]):
             waiting.append((number + 1, *kept, cache.copy() if len(alike) > 1 else cache, rows, some))
 
 
-def following(sequence: Sequence) -> int:
-    """The position id of the first generated token: one after the largest in the prompt, as in the official code."""
-    return int(sequence.positions.max()) + 1
-
-
-@torch.inference_mode()
-def decode(model, cache: Cache, token: torch.Tensor, position: int) -> torch.Tensor:
-    """Append one token (1,) at a position id to the cache. Returns the logits (V,) fp32 of the next token."""
-    x = model.decoder.get_input_embeddings()(token)[None]  # (1, 1, D)
-    rotated = rotary(model, torch.full((3, 1, 1), position), x)
-    for layer in model.decoder.layers:
-        x = layer(x, attention_mask=None, position_embeddings=rotated, past_key_values=cache)
-    return last_logits(model, x[:, -1])[0]
-
-
 def generate(model, sequence: Sequence, drops: dict[int, Drop], tokens: int) -> tuple[list[int], torch.Tensor]:
     """Greedy decoding after discarding: `tokens` token ids, and the logits (tokens, V) fp32 from which each was chosen."""
     state, position = prefill(model, sequence, drops), following(sequence)
@@ -321,7 +284,7 @@ def continued(model, run: CleanRun, rows: torch.Tensor, before: int, after: list
     rotated = [table[:, place] for table in (run.cos, run.sin)]
     cut, packed = Cut(None, before, length), Packed()
     many = max(1, most_rows // len(rows))
-    attention = {n: together([([cut] * n, None)], packed) for n in range(1, min(many, len(after)) + 1)}
+    attention = {n: together([Block([cut] * n)], packed) for n in range(1, min(many, len(after)) + 1)}
     packed.put(run.device)
     for start in range(0, len(after), many):
         batch = after[start : start + many]

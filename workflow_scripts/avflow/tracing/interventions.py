@@ -1,7 +1,7 @@
 """What can be cut: a route between two spans, in a window of layers. Plain data, and the edges that it stands for.
 
-An edge is a pair of tokens (query, key). A cut edge is masked in every head of the window's layers (paper, section 2.1). Routes
-are written as
+An edge is a pair of tokens (query, key). A cut edge is masked in every head of the window's layers (paper, section 2.1), or only
+in the heads that a `Knockout` names. Routes are written as
     source->target      keys of `source` are hidden from queries of `target`
     source<->target     both directions at once
     cross_frame, cross_audio_segment, cross_candidate
@@ -12,6 +12,7 @@ a route from one token to itself, such as last->last, which cuts exactly that ke
 A size-matched random control (`instead`) cuts the same number of randomly chosen keys before each query, instead of the route's.
 """
 
+import math
 import random
 import re
 from dataclasses import dataclass
@@ -184,9 +185,12 @@ class Knockout:
     """One intervention: `route` is cut in the layers of `window`.
 
     cut: "mask" hides keys before the softmax, so the remaining keys gain their weight. "value_zero" keeps the weights and drops
-    the values of the cut keys, so nothing is renormalised. control: "none" cuts the route itself. "random_same" and
-    "random_other" are size-matched random controls: random_same draws keys of the source's modality outside the source,
-    random_other draws keys of other modalities. draw: the number of the control's random draw.
+    the values of the cut keys, so nothing is renormalised. "resample" puts the keys and values of the same tokens in another
+    clip's clean run in their place (see `resampling`), so nothing is renormalised either. control: "none" cuts the route itself.
+    "random_same" and "random_other" are size-matched random controls: random_same draws keys of the source's modality outside the
+    source, random_other draws keys of other modalities. Any other control, such as random heads, cuts the route's own keys. draw:
+    the number of the control's random draw. heads: the (layer, head) pairs in which the route is cut; empty for all heads of the
+    window's layers.
     """
 
     route: Route
@@ -194,11 +198,12 @@ class Knockout:
     cut: str = "mask"
     control: str = "none"
     draw: int = 0
+    heads: tuple[tuple[int, int], ...] = ()
 
     @property
     def target(self) -> tuple:
-        """What determines the edges. Knockouts that differ only in window or cut share it."""
-        return self.route, self.control, self.draw
+        """What determines the edges. Knockouts that differ only in window, cut or heads share it."""
+        return (self.route, self.control, self.draw) if self.control in CONTROLS else (self.route, "none", 0)
 
     @property
     def columns(self) -> dict:
@@ -214,11 +219,47 @@ class Knockout:
             "cut": self.cut,
             "control": self.control,
             "draw": self.draw,
+            "heads": self._named_heads(),
         }
+
+    def _named_heads(self) -> str:
+        """The heads as text: all; "0,2" for these in every layer of the window; or "4:0,2 5:1" for others in layers 4 and 5."""
+        layers = dict.fromkeys(sorted(layer for layer, _ in self.heads))
+        named = {layer: ",".join(str(head) for at, head in sorted(self.heads) if at == layer) for layer in layers}
+        if list(layers) == list(range(self.window.start, self.window.stop)) and len(set(named.values())) == 1:
+            return named[self.window.start]
+        return " ".join(f"{layer}:{heads}" for layer, heads in named.items()) or "all"
+
+    def heads_in(self, layer: int) -> list[int]:
+        """The heads that it names in a layer of its window."""
+        return [head for at, head in self.heads if at == layer] if self.window.covers(layer) else []
+
+    def covers(self, layer: int) -> bool:
+        """Whether it cuts anything in a layer."""
+        return bool(self.heads_in(layer)) if self.heads else self.window.covers(layer)
+
+    def mean_share(self, shares: list) -> float:
+        """The mean of shares of attention, by layer or by layer and head, over what it cuts. NaN if it cuts in no layer."""
+        found = []
+        for layer in filter(self.covers, range(len(shares))):
+            by_head = shares[layer] if isinstance(shares[layer], list) else [shares[layer]]
+            some = [by_head[head] for head in self.heads_in(layer)] or by_head
+            found.append(sum(some) / len(some))
+        return sum(found) / len(found) if found else math.nan
+
+    def cut_heads(self, layers: int, heads: int) -> tuple[tuple[bool, ...], ...]:
+        """For each layer, which of a model's heads are cut (layers, heads); empty if all are. InputError for an unknown head."""
+        unknown = [pair for pair in self.heads if not (0 <= pair[0] < layers and 0 <= pair[1] < heads)]
+        if unknown:
+            raise InputError(
+                f"layer {unknown[0][0]}, head {unknown[0][1]}: the model has {layers} layers with {heads} heads each"
+            )
+        named = [self.heads_in(layer) for layer in range(layers)] if self.heads else []
+        return tuple(tuple(head in some for head in range(heads)) for some in named)
 
     def edges(self, sequence, seed: int) -> Edges:
         """The visible edges that it cuts in a Sequence. For a control, `instead` draws them; `seed` decides the draws."""
-        if self.control == "none":
+        if self.control not in CONTROLS:
             return self.route.edges(sequence.spans)
         rng = random.Random(f"{seed}/{sequence.question.question_id}/{self.route}/{self.control}/{self.draw}")
         return instead(self.route, sequence.spans, modalities(sequence), self.control, rng)

@@ -15,13 +15,16 @@ In both, every batch holds a null row, in which nothing is cut. A knockout is co
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 
 import torch
 
 from ..errors import InputError
 from ..models import Sequence, halving
-from .decoder import CleanRun, causal_mask, clean_run, last_logits, masked_run
+from . import resampling
+from .batch_plan import Plan
+from .batch_plan import plan as plan  # callers sweep with it
+from .decoder import CleanRun, answer_logits, causal_mask, clean_run, last_logits, masked_run
 from .interventions import Edges, Knockout
 from .packs import Pack, alike
 from .readout import compare, unknown
@@ -29,9 +32,18 @@ from .row_attention import Rows, ValueZero
 from .schedule import Job, schedule
 from .segments import put, rows_of
 
-CPU_ROWS = 8192  # rows per pass on a CPU; a larger pass is no faster there
+MOST_LOGITS = 2**28  # logits that a question holds at once: 1 GiB in fp32
 NULL = dict(  # the null row's values for Knockout.columns
-    route="none", style="centred", width=0, window_start=0, window_stop=0, centre=-1, cut="mask", control="null", draw=0
+    route="none",
+    style="centred",
+    width=0,
+    window_start=0,
+    window_stop=0,
+    centre=-1,
+    cut="mask",
+    control="null",
+    draw=0,
+    heads="all",
 )
 
 
@@ -41,9 +53,9 @@ def resolve(sequence: Sequence, knockouts: list[Knockout], seed: int = 0) -> dic
 
 
 def first_row(sequence: Sequence, edges: dict) -> int:
-    """The first row that any of the resolved edges changes. If they change no row, the last row."""
+    """The first row that any of the resolved edges changes, but at most the first that predicts the answer."""
     queries = [e.queries() for e in edges.values()]
-    return min((int(q[0]) for q in queries if len(q)), default=len(sequence) - 1)
+    return min([sequence.answered_at, *(int(q[0]) for q in queries if len(q))])
 
 
 def _check(question: str, knockouts, edges: dict) -> None:
@@ -51,6 +63,9 @@ def _check(question: str, knockouts, edges: dict) -> None:
 
     Attention without keys is undefined, and kernels disagree: some give zeros, others the mean of all values, even of later rows.
     """
+    for k in knockouts:
+        if k.cut == "resample":
+            resampling.check_edges(k.route, edges[k.target])
     for route, control, draw in dict.fromkeys(k.target for k in knockouts):
         here = edges[route, control, draw]
         if not here.count:
@@ -61,30 +76,46 @@ def _check(question: str, knockouts, edges: dict) -> None:
             )
 
 
-def naive(model, sequence: Sequence, knockouts: list[Knockout], edges: dict, batch: int = 16):
-    """The last token's logits for every knockout (n, V), and for the null row of its batch (n, V), both fp32.
+def naive(model, sequence: Sequence, knockouts: list[Knockout], edges: dict, batch: int = 16, other: Sequence | None = None):
+    """The answer's logits for every knockout (n, V), and for the null row of its batch (n, V), both fp32.
 
-    edges: from `resolve`. batch: how many knockouts run at once; a batch that does not fit into memory is halved. Raises
-    InputError for a route with no visible edge (it is not applicable, so leave it out) and for a row left without any key.
+    For a reply of R tokens both are (n, R, V); see `decoder.answer_logits`.
+
+    edges: from `resolve`. batch: how many knockouts run at once; a batch that does not fit into memory is halved. other: another
+    clip's sequence, for `resample`. Raises InputError for a route with no visible edge (it is not applicable, so leave it out),
+    for a row left without any key, and if the other clip is missing or has other tokens.
     """
     length, device = len(sequence), sequence.embeds.device
-    open_mask = causal_mask(length, device)
+    open_mask, layers, heads = causal_mask(length, device), len(model.decoder.layers), model.decoder.config.num_attention_heads
     _check(sequence.question.question_id, knockouts, edges)
     found, bases = [None] * len(knockouts), [None] * len(knockouts)
 
     def run(stack):
         here = [knockouts[i] for i in stack]
+        if here[0].cut == "resample":
+            resampling.check(sequence, other)
+            base, *found = resampling.patched_run(model, sequence, other, here, edges)
+            return [(one, base) for one in found]
         closed = {t: open_mask & ~edges[t].cut(torch.arange(length), length).to(device) for t in {k.target for k in here}}
 
+        cut_heads = [torch.tensor(k.cut_heads(layers, heads), device=device) for k in here]
+
+        def mask(k, some, number):  # (S, S), or (heads, S, S) for cuts in some heads
+            if not k.heads:
+                return closed[k.target] if k.covers(number) else open_mask
+            return torch.where(some[number, :, None, None], closed[k.target], open_mask)
+
         def layer_masks(number):
-            masks = torch.stack([open_mask, *(closed[k.target] if k.window.covers(number) else open_mask for k in here)])
-            return ValueZero(open_mask, masks[:, None]) if here[0].cut == "value_zero" else masks
+            masks = [mask(k, some, number) for k, some in zip(here, cut_heads)]
+            masks = torch.stack([open_mask.expand_as(masks[0]), *masks])  # (1 + n, S, S), or (1 + n, heads, S, S)
+            masks = masks if here[0].heads else masks[:, None]
+            return ValueZero(open_mask, masks) if here[0].cut == "value_zero" else masks
 
         logits = masked_run(model, sequence, layer_masks)  # (1 + n, V), the null row first
         return [(one, logits[0]) for one in logits[1:]]
 
-    for kind in {k.cut for k in knockouts}:
-        mine = [i for i, k in enumerate(knockouts) if k.cut == kind]
+    for kind in {(k.cut, bool(k.heads)) for k in knockouts}:
+        mine = [i for i, k in enumerate(knockouts) if (k.cut, bool(k.heads)) == kind]
         for start in range(0, len(mine), batch):
             stack = mine[start : start + batch]
             for i, (one, base) in zip(stack, halving(run, stack)):
@@ -92,74 +123,44 @@ def naive(model, sequence: Sequence, knockouts: list[Knockout], edges: dict, bat
     return torch.stack(found), torch.stack(bases)
 
 
-@dataclass
-class Plan:
-    """How many rows go through a layer at once. made: the measurement behind it. halved: how often memory ran out since."""
-
-    rows: int
-    made: dict
-    halved: int = 0
-
-    def as_dict(self) -> dict:
-        return asdict(self)
-
-    def home(self, model, length: int, first: int) -> str | None:
-        """Where to keep a clean run: "cpu" if it needs over 30 % of the GPU's free memory, else None (the model's device)."""
-        config = model.decoder.config
-        kept = 2 * length * config.num_key_value_heads * model.decoder.layers[0].self_attn.head_dim
-        kept += (length - first) * config.hidden_size
-        too_much = kept * config.num_hidden_layers * model.dtype.itemsize > 0.3 * self.made.get("free_bytes", math.inf)
-        return "cpu" if too_much else None
-
-
-@torch.inference_mode()
-def plan(model) -> Plan:
-    """Measure the memory that one row needs in a layer, and plan for 60 % of the free memory. 30 % is for the clean run."""
-    if model.device.type != "cuda":
-        return Plan(CPU_ROWS, {"device": "cpu"})
-    config, probe = model.decoder.config, 4096
-    x = torch.zeros(1, probe, config.hidden_size, device=model.device, dtype=model.dtype)
-    rotated = model.decoder.rotary_emb(x, torch.zeros(3, 1, probe, dtype=torch.int64, device=model.device))
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    model.decoder.layers[0](x, attention_mask=None, position_embeddings=tuple(rotated))
-    # The margin covers copies outside the layer: gathered queries, keys and values, and the old states beside the new ones.
-    bytes_per_row = 1.25 * (torch.cuda.max_memory_allocated() - before) / probe + 4 * x.element_size() * config.hidden_size
-    free = torch.cuda.mem_get_info()[0]
-    indexable = 2**31 // config.intermediate_size  # tensors with more elements fall back to slow kernels
-    rows = max(1, min(int(0.6 * free / bytes_per_row), indexable))
-    return Plan(rows, {"bytes_per_row": int(bytes_per_row), "free_bytes": free})
-
-
 def sweep(model, sequence: Sequence, run: CleanRun, knockouts: list[Knockout], edges: dict, batches: Plan):
     """The same result as `naive`, computed incrementally from a clean run.
 
-    run: from `clean_run`, which must keep the rows from `first_row` on. batches: from `plan`. If a batch does not fit into
-    memory, `batches.rows` is halved and the batch is tried again. Raises InputError as `naive` does, and if one intervention
-    alone does not fit.
+    run: from `clean_run`, which must keep the rows from `first_row` on; for `resample`, its `other` is another clip's run.
+    batches: from `plan`. If a batch does not fit into memory, `batches.rows` is halved and the batch is tried again. Raises
+    InputError as `naive` does, and if one intervention alone does not fit.
     """
-    return [x[:, 0] for x in sweep_pack(model, Pack.of([sequence]), run, knockouts, edges, batches)]
+    pack = Pack.of([sequence])
+    return [x[:, pack.answers[0]] for x in sweep_pack(model, pack, run, knockouts, edges, batches)]
 
 
 def sweep_pack(model, pack: Pack, run: CleanRun, knockouts: list[Knockout], edges: dict, batches: Plan):
-    """The same for all sequences of a pack at once: logits (n, sequences, V), and those of the null rows.
+    """The same for all sequences of a pack at once: logits (n, rows, V) at the rows `Pack.read`, and those of the null rows.
 
-    run: of the pack. edges: in the pack, and all among its shared tokens.
+    run: of the pack. edges: in the pack, and all among its shared tokens. Rows that predict an answer are always recomputed.
     """
-    parts = pack.parts if len(pack.sequences) > 1 else (len(pack),)
+    parts, read = pack.parts if len(pack.sequences) > 1 else (len(pack),), pack.read
     question = pack.sequences[0].question.question_id
     _check(question, knockouts, edges)
-    length, layers = len(pack), range(len(run.inputs))
+    if run.other is None and any(k.cut == "resample" for k in knockouts):
+        resampling.check(pack.sequences[0], None)
+    length, layers, heads = len(pack), range(len(run.inputs)), model.decoder.config.num_attention_heads
     order = {target: number for number, target in enumerate(edges)}
-    firsts = {target: int(e.queries()[0]) for target, e in edges.items() if e.count}
+    # A patch with keys and values that are this run's own changes nothing, so it shares the null row.
+    patched = {k.target for k in knockouts if k.cut == "resample"}
+    same = {t for t in patched if not run.differs(torch.cat([keys for _, keys in edges[t].classes]).unique())}
+    firsts = {target: min(read[0], int(e.queries()[0])) for target, e in edges.items() if e.count}
     # Interventions that recompute at least half of the rows all start at the same row, so that they share one null row.
     many = min((f for f in firsts.values() if 2 * f <= length), default=0)
     asked, found = {}, [None] * len(knockouts)
     for i, k in enumerate(knockouts):
         first = many if 2 * firsts[k.target] <= length else firsts[k.target]
-        job = Job(first, edges[k.target], k.cut == "value_zero", tuple(k.window.covers(layer) for layer in layers))
-        asked.setdefault((first, job.start, order[k.target], job.zero, job.covered), (job, []))[1].append(i)
+        covered, cut_heads = tuple(k.covers(layer) for layer in layers), k.cut_heads(len(layers), heads)
+        if k.cut == "resample" and k.target in same:
+            covered = (False,) * len(layers)
+        job = Job(first, edges[k.target], k.cut == "value_zero", covered, heads=cut_heads, patched=k.cut == "resample")
+        key = first, job.start, order[k.target], job.zero, job.patched, job.covered, job.heads
+        asked.setdefault(key, (job, []))[1].append(i)
     waiting = [asked[key] for key in sorted(asked)]
     cuts = {}
     while waiting:
@@ -171,7 +172,7 @@ def sweep_pack(model, pack: Pack, run: CleanRun, knockouts: list[Knockout], edge
                 break
             batch.append((job, members))
         try:
-            logits, nulls = _pass(model, parts, run, [job for job, _ in batch], cuts)
+            logits, nulls = _pass(model, parts, run, [job for job, _ in batch], cuts, read)
         except torch.cuda.OutOfMemoryError:
             if len(batch) == 1:
                 raise InputError(
@@ -189,14 +190,14 @@ def sweep_pack(model, pack: Pack, run: CleanRun, knockouts: list[Knockout], edge
 
 
 @torch.inference_mode()
-def _pass(model, parts: tuple, run: CleanRun, jobs: list[Job], cuts: dict):
-    """Run n jobs as one stack: their logits (n, prompts, V) fp32, and the null row's for each first row, {first: (prompts, V)}.
+def _pass(model, parts: tuple, run: CleanRun, jobs: list[Job], cuts: dict, read: list[int]):
+    """Run n jobs as one stack: their logits (n, rows, V) fp32 at the rows `read`, and {first row: its null row's (rows, V)}.
 
     parts: see `Cut`. cuts: the `Cut` of each first row and edges, kept between passes. It is filled here.
     """
     begin = {f: min(j.start for j in jobs if j.first == f) for f in sorted({j.first for j in jobs})}
     nulls = [Job(f, None, False, (False,) * len(run.inputs), start) for f, start in begin.items()]
-    steps, ends = schedule([*nulls, *jobs], parts, run.device, cuts)
+    steps, ends = schedule([*nulls, *jobs], parts, run.device, cuts, read)
     x = torch.empty(0)  # (N, D)
     for step in steps:
         if step.joins is not None:
@@ -204,21 +205,23 @@ def _pass(model, parts: tuple, run: CleanRun, jobs: list[Job], cuts: dict):
             x = torch.cat([x, joining]) if len(x) else joining
         x = rows_of(x, step.source)[None]
         rotated = tuple(rows_of(table[0], step.positions)[None] for table in (run.cos, run.sin))
-        clean = (kept[step.layer].to(run.device, non_blocking=True) for kept in (run.keys, run.values))
-        x = model.decoder.layers[step.layer](x, attention_mask=Rows(step.attention, *clean), position_embeddings=rotated)[0]
+        attention = Rows(step.attention, *run.keys_and_values(step.layer))
+        x = model.decoder.layers[step.layer](x, attention_mask=attention, position_embeddings=rotated)[0]
     logits = last_logits(model, x[put(torch.tensor(ends), run.device)])
     return logits[len(nulls) :], dict(zip(begin, logits))
 
 
-def rows(model, sequence: Sequence, knockouts: list[Knockout], batches: Plan | None, seed: int = 0) -> list[dict]:
+def rows(
+    model, sequence: Sequence, knockouts: list[Knockout], batches: Plan | None, seed: int = 0, other: Sequence | None = None
+) -> list[dict]:
     """One question's table rows: the null row, then one row per knockout. Knockouts that are not applicable hold NaN.
 
     The table's null row is the clean run itself, so it does not depend on the knockouts. The base of a row (`p_base_clean`,
     `margin_clean`) is the null row of its own batch, which differs from the clean run by rounding. removed_mass: the share of
-    the cut queries' clean attention that the cut removes, as a mean over queries, heads and window layers. batches: the plan for
-    `sweep`; None runs `naive` instead.
+    the cut queries' clean attention that the cut removes, as a mean over queries, cut heads and window layers. batches: the plan
+    for `sweep`; None runs `naive` instead. other: another clip's sequence, for `resample`.
     """
-    return rows_of_pack(model, [sequence], [knockouts], batches, seed)[0]
+    return rows_of_pack(model, [sequence], [knockouts], batches, seed, other)[0]
 
 
 def rows_of_questions(model, sequences, knockouts, batches: Plan | None, seed: int = 0) -> list[list[dict]]:
@@ -231,10 +234,13 @@ def rows_of_questions(model, sequences, knockouts, batches: Plan | None, seed: i
     return found
 
 
-def rows_of_pack(model, sequences: list[Sequence], knockouts: list[list], batches: Plan | None, seed: int = 0) -> list[list]:
+def rows_of_pack(
+    model, sequences: list[Sequence], knockouts: list[list], batches: Plan | None, seed: int = 0, other: Sequence | None = None
+) -> list[list]:
     """The rows of questions whose prompts begin alike, with the knockouts of each. What they share is computed once.
 
-    That is the clean run up to where they part, and the cuts among the shared tokens that all of them ask for.
+    That is the clean run up to where they part, and the cuts among the shared tokens that all of them ask for. other: another
+    clip's sequence, for `resample` in a single question.
     """
     pack, edges = Pack.of(sequences), [resolve(s, ks, seed) for s, ks in zip(sequences, knockouts)]
     single = len(sequences) == 1
@@ -242,16 +248,22 @@ def rows_of_pack(model, sequences: list[Sequence], knockouts: list[list], batche
     firsts = [torch.tensor([first_row(s, some)]) for s, some in zip(sequences, edges)]
     first = int(min(pack.places(i, at) for i, at in enumerate(firsts)))
     every = [e for some in in_pack for e in some.values()]
-    run = clean_run(model, sequences[0] if single else pack, first, batches and batches.home(model, len(pack), first), every)
+    home, by_head = batches and batches.home(model, len(pack), first), any(k.heads for ks in knockouts for k in ks)
+    run = clean_run(model, sequences[0] if single else pack, first, home, every, by_head)
+    if other is not None:
+        resampling.check(sequences[0], other)
+        run = replace(run, other=clean_run(model, other, len(other) - 1, home))
     together = [] if single else [k for k in knockouts[0] if all(k in ks for ks in knockouts) and _shared(k, edges, pack.shared)]
-    if together:
-        cuts = {k.target: in_pack[0][k.target] for k in together}
-        logits, bases = sweep_pack(model, pack, run, together, cuts, batches)
+    known = [{} for _ in sequences]
+    for some in _pieces(together, model, len(pack.read)):
+        cuts = {k.target: in_pack[0][k.target] for k in some}
+        logits, bases = sweep_pack(model, pack, run, some, cuts, batches)
+        for i, at in enumerate(pack.answers):
+            known[i] |= dict(zip(some, _compared(sequences[i], logits[:, at], bases[:, at])))
     tables, start = [], 0
     for i, (sequence, ks, some) in enumerate(zip(sequences, knockouts, edges)):
         mine = run if single else pack.run(i, run, run.removed[start : start + len(some)] if every else None)
-        known = {k: (logits[n, i], bases[n, i]) for n, k in enumerate(together)}
-        tables.append(_table(model, sequence, mine, ks, some, batches, known))
+        tables.append(_table(model, sequence, mine, ks, some, batches, known[i], other))
         start += len(some)
     return tables
 
@@ -269,37 +281,42 @@ def _shared(k: Knockout, edges: list[dict], shared: int) -> bool:
     return all(len(mine) == len(other) and all(map(torch.equal, mine, other)) for other in others)
 
 
-def _table(
-    model, sequence: Sequence, run: CleanRun, knockouts: list, edges: dict, batches: Plan | None, known: dict
-) -> list[dict]:
-    """The rows of one question. known: {knockout: its logits and its base (V,)}, for those that are computed already."""
-    applicable = [k for k in knockouts if edges[k.target].count]
-    logits = base = last_logits(model, run.final[-1:])
-    if waiting := [k for k in applicable if k not in known]:
-        if batches is None:
-            found = naive(model, sequence, waiting, edges)
-        else:
-            found = sweep(model, sequence, run, waiting, {k.target: edges[k.target] for k in waiting}, batches)
-        known = known | dict(zip(waiting, zip(*found)))
-    if applicable:
-        cut, bases = (torch.stack(some) for some in zip(*(known[k] for k in applicable)))
-        logits, base = torch.cat([logits, cut]), torch.cat([base, bases])
-    compared = compare(sequence, logits, base)
-    mass = dict(zip(edges, run.removed.tolist())) if edges else {}
-    values = iter([dict(zip(compared, row)) for row in zip(*compared.values())])
+def _pieces(knockouts: list, model, rows: int) -> list[list]:
+    """The knockouts in parts whose logits, of so many rows each, are at most MOST_LOGITS."""
+    step = max(1, MOST_LOGITS // (rows * model.head.out_features))
+    return [knockouts[start : start + step] for start in range(0, len(knockouts), step)]
 
-    uncut = next(values)
+
+def _compared(sequence: Sequence, logits: torch.Tensor, base: torch.Tensor) -> list[dict]:
+    """The columns of `compare`, as one dict for each knockout."""
+    columns = compare(sequence, logits, base)
+    return [dict(zip(columns, row)) for row in zip(*columns.values())]
+
+
+def _table(
+    model, sequence: Sequence, run: CleanRun, knockouts: list, edges: dict, batches: Plan | None, known: dict, other=None
+) -> list[dict]:
+    """The rows of one question. known: {knockout: its columns}, for those that are computed already."""
+    waiting = [k for k in knockouts if edges[k.target].count and k not in known]
+    for some in _pieces(waiting, model, max(1, len(sequence.reply_ids))):
+        if batches is None:
+            found = naive(model, sequence, some, edges, other=other)
+        else:
+            found = sweep(model, sequence, run, some, {k.target: edges[k.target] for k in some}, batches)
+        known = known | dict(zip(some, _compared(sequence, *found)))
+    mass = dict(zip(edges, run.removed.tolist())) if edges else {}
+    clean = answer_logits(model, sequence, run.final[None])
+    (uncut,) = _compared(sequence, clean, clean)
     table = [{**NULL, "n_blocked_edges": 0, "removed_mass": 0.0, **uncut, "applicable": True}]
     not_applicable = unknown(uncut)
     for k in knockouts:
         count = edges[k.target].count
-        covered = [m for layer, m in enumerate(mass[k.target]) if k.window.covers(layer)]
         table.append(
             {
                 **k.columns,
                 "n_blocked_edges": count,
-                "removed_mass": sum(covered) / len(covered) if count and covered else math.nan,
-                **(next(values) if count else not_applicable),
+                "removed_mass": k.mean_share(mass[k.target]) if count else math.nan,
+                **(known[k] if count else not_applicable),
                 "applicable": count > 0,
             }
         )

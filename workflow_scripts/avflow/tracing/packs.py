@@ -11,7 +11,7 @@ import torch
 
 from ..models import Sequence, halving
 from .clean_attention import CleanAttention
-from .decoder import CleanRun, last_logits, ready, rotary
+from .decoder import CleanRun, answer_logits, last_logits, ready, rotary
 from .segments import put
 
 
@@ -29,9 +29,9 @@ class Pack:
 
     @classmethod
     def of(cls, sequences: list[Sequence]) -> "Pack":
-        """Pack sequences of one model. Their last tokens are never shared."""
-        shared = min((shared_tokens(sequences[0], other) for other in sequences[1:]), default=len(sequences[0]) - 1)
-        shared = min(shared, *(len(s) - 1 for s in sequences))
+        """Pack sequences of one model. Rows that predict an answer are never shared."""
+        shared = [shared_tokens(sequences[0], other) for other in sequences[1:]]
+        shared = min(*shared, *(s.answered_at for s in sequences)) if shared else sequences[0].answered_at
         embeds = torch.cat([sequences[0].embeds[:shared], *(s.embeds[shared:] for s in sequences)])
         positions = torch.cat([sequences[0].positions[:, :shared], *(s.positions[:, shared:] for s in sequences)], 1)
         parts = [shared]
@@ -45,6 +45,22 @@ class Pack:
     @property
     def shared(self) -> int:
         return self.parts[0]
+
+    @property
+    def read(self) -> list[int]:
+        """The rows that predict answers: each sequence's last row, or those of its reply."""
+        stops = zip(self.sequences, self.parts[1:])
+        return [row for s, stop in stops for row in range(stop - len(s) + s.answered_at, stop)]
+
+    @property
+    def answers(self) -> list[int | slice]:
+        """Where each sequence's answer is among the rows `read`: its number, or for a reply a slice."""
+        found, start = [], 0
+        for s in self.sequences:
+            stop = start + len(s) - s.answered_at
+            found.append(slice(start, stop) if len(s.reply_ids) else start)
+            start = stop
+        return found
 
     def slices(self, number: int) -> tuple[slice, slice]:
         """Where a sequence's tokens are: the shared ones, then its own."""
@@ -106,9 +122,14 @@ def alike(sequences: list[Sequence]) -> list[list[int]]:
     return found
 
 
-@torch.inference_mode()
 def uncut_logits(model, sequences: list[Sequence]) -> torch.Tensor:
-    """The last token's logits for each sequence, with nothing cut: (n, V) fp32.
+    """The last token's logits for each sequence without a reply, with nothing cut: (n, V) fp32."""
+    return torch.stack(uncut_answers(model, sequences))
+
+
+@torch.inference_mode()
+def uncut_answers(model, sequences: list[Sequence]) -> list[torch.Tensor]:
+    """The logits of each sequence's answer with nothing cut, fp32: (V,), or (R, V) for a reply of R tokens.
 
     Sequences that begin alike are packed, and others of equal length share a batch. A pack or a batch that does not fit into
     memory is halved.
@@ -119,22 +140,24 @@ def uncut_logits(model, sequences: list[Sequence]) -> torch.Tensor:
     def packed(members):
         pack = Pack.of([sequences[i] for i in members])
         mask = CleanAttention([], pack.embeds.device, len(pack), pack.parts)
-        x, last = _decoded(model, pack.embeds[None], pack.positions[:, None], mask)[0], torch.tensor(pack.parts[1:]) - 1
-        return list(last_logits(model, x[put(last, x.device)]))
+        x = _decoded(model, pack.embeds[None], pack.positions[:, None], mask)[0]
+        logits = last_logits(model, x[put(torch.tensor(pack.read), x.device)])
+        return [logits[at] for at in pack.answers]
 
     def batch(members):
         x = torch.stack([sequences[i].embeds for i in members])
         positions = torch.stack([sequences[i].positions for i in members], 1)
-        return list(last_logits(model, _decoded(model, x, positions, None)[:, -1]))
+        return list(answer_logits(model, sequences[members[0]], _decoded(model, x, positions, None)))
 
     groups = alike(sequences)
     for members in groups:
         if len(members) == 1:
-            by_length.setdefault(len(sequences[members[0]]), []).append(members[0])
+            one = sequences[members[0]]
+            by_length.setdefault((len(one), len(one.reply_ids)), []).append(members[0])
     for work, members in [(packed, some) for some in groups if len(some) > 1] + [(batch, some) for some in by_length.values()]:
         for i, logits in zip(members, halving(work, members)):
             found[i] = logits
-    return torch.stack(found)
+    return found
 
 
 def _decoded(model, x, positions, mask) -> torch.Tensor:

@@ -30,7 +30,7 @@ class Submitted:
 
 
 def planned(study: StudyCosts) -> list[Planned]:
-    """All GPU jobs of a study. Shards of a dataset count alike."""
+    """All GPU jobs of a study, without those on request. Shards of a dataset count alike."""
     return [job for model in study.settings["models"] for name in study.settings["datasets"] for job in _of(study, model, name)]
 
 
@@ -50,8 +50,8 @@ def _of(study: StudyCosts, model: str, dataset: str) -> list[Planned]:
             add(name, study.looks(*place, {**budget, "again": False}), some)
             if budget.get("again"):
                 add(AGAIN, study.encoded(*place) * some / shards, some)
-    for budgets in settings["cuts"].values():
-        if dataset in budgets:
+    for name, budgets in settings["cuts"].items():
+        if dataset in budgets and name not in settings.get("on_request", []):
             add("knockout", study.cuts(*place, budgets[dataset])[0])
     if dataset in settings["discards"]["swept"]:
         add("discard_sweep", study.discards(*place))

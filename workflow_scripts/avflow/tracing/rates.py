@@ -55,7 +55,7 @@ class Rates:
 
     def __init__(self, sweeps: list[dict], stages: list[dict], shapes: dict[str, Shape], fitted=None, encoders=()):
         by_size = {shape.size: shape for shape in shapes.values()}
-        sweeps = [case for case in sweeps if case["model"] in by_size]
+        sweeps = [case for case in sweeps if case["model"] in by_size and "reply" not in case]
         if not sweeps:
             raise InputError("benchmarks/knockout.json holds no model of a known size; run benchmarks/knockout.py")
         self.device, self.fitted = sweeps[0]["device"], fitted or {}

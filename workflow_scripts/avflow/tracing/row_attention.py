@@ -7,6 +7,8 @@ A variant is one set of recomputed rows: interventions that have been cut alike 
        from the clean run, and all variants share them. If these rows are at most half of all, each variant gets a copy instead.
     4. Attention to shared keys and attention to own keys are computed separately, and then `joined`.
     5. All variants' groups go into one call, or two if some are not causal (`together`).
+    6. A patched row keeps all its keys, but those of a route are another run's. They stand in the places of its own.
+    7. If only some heads are cut, the variant's rows attend once more with nothing cut, and the other heads take that result.
 
 `Rows` and `ValueZero` are handed to a Hugging Face layer in place of a mask, and so is `CleanAttention`. `install`
 makes the layer understand them.
@@ -18,96 +20,11 @@ import numpy as np
 import torch
 
 from ..models import light_transformers
-from .segments import Call, Numbers, Packed, Segments, joined, rows_of
+from .kept_keys import Piece
+from .segments import Call, Numbers, Packed, Segments, joined, places, rows_of
 
 SCORES = 2**27  # attention scores per step of the value_zero reference: 512 MiB in fp32, with a few such tensors at a time
 KERNEL = "avflow"  # name of the attention implementation that accepts the objects below as masks
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A group of rows that keep the same own keys. All are positions in the sequence, but for `take`.
-
-    rows: the group. queries: the rows to compute. For a causal piece they include the kept positions between the rows, because
-    a causal kernel needs its queries to be the last keys. take: where `rows` are among `queries`. keys: the kept own keys.
-    causal: whether the causal rule applies to them.
-    """
-
-    rows: np.ndarray
-    queries: np.ndarray
-    take: np.ndarray
-    keys: np.ndarray
-    causal: bool
-
-
-class Cut:
-    """How the rows from `first` on attend if `edges` are cut. edges None cuts nothing.
-
-    Keys of rows from `base` on are own keys, which each variant has for itself; earlier keys are shared. own: a list of
-    `Piece`, or None if no own key is cut. alone: rows that keep their own key, although it is among the cut keys. shared:
-    [(rows, the shared keys that they keep, these keys as bytes)]. Together they cover all rows; the list is empty if `base` is 0.
-
-    parts: where the parts of a `Pack` end: first what its prompts share, then each prompt's own rest. A row sees the shared part
-    and its own. By default there is one part. Raises ValueError if `first` lies behind the shared part.
-    """
-
-    def __init__(self, edges, first: int, length: int, parts: tuple = ()):
-        # If at most half of the rows are clean, copying their keys to each variant is cheaper than a separate attention to them.
-        self.first, self.base, self.length, self.parts = first, 0 if 2 * first <= length else first, length, parts or (length,)
-        if first > self.parts[0]:
-            raise ValueError(f"row {first} lies behind the shared part, which ends at {self.parts[0]}")
-        self.own, self.alone, self.shared = [], np.empty(0, np.int64), []
-        rest = np.ones(length, bool)
-        rest[:first] = False
-        every = np.ones(length, bool)
-        touched = len(self.parts) > 1
-        for rows, keys in edges.classes if edges else []:
-            rows, keys = rows.numpy(), keys.numpy()
-            rest[rows] = False
-            kept = every.copy()
-            kept[keys] = False
-            inside = np.isin(rows, keys)
-            touched |= bool((keys[keys <= rows[-1]] >= self.base).any())
-            self._keeping(rows[~inside], kept)
-            self._losing(rows[inside], kept)
-            if not edges.own:
-                self.alone = np.concatenate([self.alone, rows[inside]])
-            self._sharing(rows, kept)
-        self._keeping(rest.nonzero()[0], every)
-        self._sharing(rest.nonzero()[0], every)
-        self.own = self.own if touched else None
-
-    def _sharing(self, rows, kept):
-        if len(rows) and self.base:
-            keys = kept[: self.base].nonzero()[0]
-            self.shared.append((rows, keys, keys.tobytes()))
-
-    def _by_part(self, rows, kept):
-        """The rows of each part, and the kept own keys that the last of them sees."""
-        begin, keys = 0, kept.nonzero()[0]
-        keys = keys[keys >= self.base]
-        for stop in self.parts:
-            here = rows[(rows >= begin) & (rows < stop)]
-            if len(here):
-                yield here, keys[((keys < self.parts[0]) | (keys >= begin)) & (keys <= here[-1])]
-            begin = stop
-
-    def _keeping(self, rows, kept):
-        """Add rows that keep their own key: causal attention to the kept keys."""
-        for here, keys in self._by_part(rows, kept):
-            self._add(here, keys[keys >= here[0]], keys, True)
-
-    def _losing(self, rows, kept):
-        """Add rows whose own position is among the cut keys. Rows that see equally many kept keys form one piece."""
-        for here, keys in self._by_part(rows, kept):
-            seen = np.searchsorted(keys, here)
-            for number in np.unique(seen):
-                if number:
-                    alike = here[seen == number]
-                    self._add(alike, alike, keys[:number], False)
-
-    def _add(self, rows, queries, keys, causal):
-        self.own.append(Piece(rows, queries, np.searchsorted(queries, rows), keys, causal))
 
 
 @dataclass(frozen=True)
@@ -117,7 +34,9 @@ class Together:
     own: calls over own keys. take: where each row's result is among theirs, and one more if a row keeps no own key (`gap`).
     pooled: None if own keys are rows of the stack; else how many clean rows stand before the stack in their place. alone: rows
     that also keep their own key. shared, take_shared, gap_shared: the same over shared keys, if any. zero: the rows cut by
-    value_zero, whose weights stay as if nothing were cut, and how they attend uncut; or None.
+    value_zero, whose weights stay as if nothing were cut, and how they attend uncut; or None. heads: the rows cut in some
+    heads only, the entry of each in a list of cut heads, this list, and how the rows attend uncut; or None. patched: whether the
+    own keys end with those of another run, which then stand behind the clean run's.
     """
 
     own: list[Call]
@@ -129,12 +48,16 @@ class Together:
     take_shared: object
     gap_shared: bool
     zero: tuple | None = None
+    heads: tuple | None = None
+    patched: bool = False
 
     def attend(self, q, k, v, clean_k, clean_v, scale: float):
         """q (N, heads, d); k, v (N, kv heads, d); the clean run's keys and values (S, kv heads, d) -> (N, heads, d), log sums."""
         own_k, own_v = k, v
         if self.pooled is not None:
             own_k, own_v = (torch.cat([c[: self.pooled], x]) for c, x in ((clean_k, k), (clean_v, v)))
+        if self.patched:
+            own_k, own_v = (torch.cat([x, c[len(c) // 2 :]]) for c, x in ((clean_k, own_k), (clean_v, own_v)))
         out, log_sums = _results([call.run(q, own_k, own_v, scale) for call in self.own], self.take, self.gap)
         if self.alone is not None:
             here = self.alone.tensor
@@ -152,9 +75,13 @@ class Together:
             mine = (rows_of(x, rows) for x in (q, k, v))
             total = uncut.attend(*mine, clean_k, clean_v, scale)[1]
             weight = (rows_of(log_sums, rows) - total).exp()[..., None]
-            out[slice(None) if rows is None else rows if isinstance(rows, slice) else rows.tensor] = (
-                rows_of(out, rows) * weight
-            ).to(out.dtype)
+            out[places(rows)] = (rows_of(out, rows) * weight).to(out.dtype)
+        if self.heads is not None:
+            rows, entry, listed, uncut = self.heads
+            mine = (rows_of(x, rows) for x in (q, k, v))
+            whole = uncut.attend(*mine, clean_k, clean_v, scale)[0]
+            cut = listed.tensor.view(-1, q.shape[1]).index_select(0, entry.tensor) > 0  # (rows, heads)
+            out[places(rows)] = torch.where(cut[..., None], rows_of(out, rows), whole)
         return out, log_sums
 
 
@@ -167,14 +94,12 @@ def _results(found: list, take, gap: bool):
 
 
 def together(blocks: list, packed: Packed) -> Together:
-    """Plan how the rows of many variants attend, stacked block by block and variant by variant.
-
-    blocks: [(cuts, zeros)]: each variant's `Cut`, all from the same first row, and whether value_zero cuts it (or None).
-    """
-    number, start = sum(len(cuts) * (cuts[0].length - cuts[0].first) for cuts, _ in blocks), 0
-    own, shared, alone, zero_rows, zero_blocks = {True: Segments(True), False: Segments(False)}, {}, [], [], []
+    """Plan how the rows of many variants attend, stacked block by block and variant by variant."""
+    number, start = sum(len(block.cuts) * (block.cuts[0].length - block.cuts[0].first) for block in blocks), 0
+    own, shared, alone = {True: Segments(True), False: Segments(False)}, {}, []
+    zero, partly, cut_heads = ([], []), ([], []), []  # rows and uncut blocks of what value_zero cuts, and of cuts in some heads
     take, plain = np.full(number, -1), np.zeros(number, bool)
-    heads = [cuts[0].first for cuts, _ in blocks if cuts[0].base < cuts[0].first]
+    heads = [block.cuts[0].first for block in blocks if block.cuts[0].base < block.cuts[0].first]
     pooled = max(heads) if heads else None
 
     def add(offsets, piece):
@@ -185,7 +110,18 @@ def together(blocks: list, packed: Packed) -> Together:
             keys = np.where(piece.keys < first, piece.keys, pooled + keys)
         take[rows], plain[rows] = own[piece.causal].add(queries, keys)[:, piece.take], not piece.causal
 
-    for cuts, zeros in blocks:
+    def patch(offset, edges):
+        """A causal segment for each group of a variant's rows that get the same keys of the other run."""
+        rows, every = np.arange(first, length), np.arange(length)
+        for queries, keys in edges.classes:
+            mine = every + offset if pooled is None else np.where(every < first, every, pooled + offset + every)
+            mine[keys.numpy()] = number + (pooled or 0) + keys.numpy()
+            at = offset + queries.numpy()
+            take[at] = own[True].add(offset + rows[None], mine[None])[0, queries.numpy() - first]
+            plain[at] = False
+
+    for block in blocks:
+        cuts = block.cuts
         first, base, length = cuts[0].first, cuts[0].base, cuts[0].length
         size, alike = length - first, {}
         for i, cut in enumerate(cuts):
@@ -203,12 +139,18 @@ def together(blocks: list, packed: Packed) -> Together:
             for rows, kept, key in cut.shared:
                 if len(kept):
                     shared.setdefault(key, (kept, []))[1].append((offsets[:, None] + rows).ravel())
-        if zeros and any(zeros):
-            these = [start + i * size for i, zero in enumerate(zeros) if zero]
-            zero_rows.append((np.array(these)[:, None] + np.arange(size)).ravel())
-            zero_blocks.append(([Cut(None, first, length, cuts[0].parts)] * len(these), None))
+        for i, edges in enumerate(block.patches):
+            if edges:
+                patch(start + i * size - first, edges)
+        for (rows, uncut_blocks), flags in ((zero, block.zeros), (partly, block.heads)):
+            if chosen := [i for i, flag in enumerate(flags) if flag]:
+                rows.append(block.rows(start, chosen))
+                uncut_blocks.append(block.uncut(len(chosen)))
+        cut_heads += [(some, size) for some in block.heads if some]
         start += len(cuts) * size
-    calls = [call for causal in (True, False) for call in own[causal].close(packed, number, number + (pooled or 0))]
+    patched = any(edges for block in blocks for edges in block.patches)
+    pool = number + (pooled or 0) + (blocks[0].cuts[0].length if patched else 0)
+    calls = [call for causal in (True, False) for call in own[causal].close(packed, number, pool)]
     take[plain] += own[True].total
     gap = bool((take < 0).any())
     take[take < 0] = own[True].total + own[False].total
@@ -221,8 +163,17 @@ def together(blocks: list, packed: Packed) -> Together:
         packed.add(np.concatenate(alone)) if alone else None,
         over_shared,
         *take_shared,
-        (packed.rows(np.concatenate(zero_rows), number), together(zero_blocks, packed)) if zero_rows else None,
+        (packed.rows(np.concatenate(zero[0]), number), together(zero[1], packed)) if zero[0] else None,
+        _partly(*partly, cut_heads, number, packed) if cut_heads else None,
+        patched,
     )
+
+
+def _partly(rows: list, uncut: list, cut_heads: list, number: int, packed: Packed) -> tuple:
+    """`Together.heads`. cut_heads: [(which heads are cut, number of rows)] of the variants that stand at `rows`."""
+    listed = np.array([some for some, _ in cut_heads], np.int64).ravel()
+    entry = np.repeat(np.arange(len(cut_heads)), [size for _, size in cut_heads])
+    return packed.rows(np.concatenate(rows), number), packed.add(entry), packed.add(listed), together(uncut, packed)
 
 
 def _shared(groups: dict, number: int, length: int, packed: Packed):
@@ -242,7 +193,7 @@ def _shared(groups: dict, number: int, length: int, packed: Packed):
 class Rows:
     """Handed to a layer in place of a mask: how the stacked rows (1, N, D) of all variants attend.
 
-    clean_k, clean_v (S, kv heads, d): the clean run's keys and values in this layer.
+    clean_k, clean_v (S, kv heads, d): the clean run's keys and values in this layer; those of a run to patch from stand behind.
     """
 
     how: Together

@@ -20,48 +20,84 @@ QUESTION = dict(
 )
 LETTERS = {f"logit_{letter}": "float32" for letter in readout.LETTERS}
 OPTION_LOGITS = pa.field("option_logits", pa.list_(pa.float32()))  # of questions with other labels than A to D, else null
-EVALUATE = partial_rows.schema(
-    **QUESTION,
-    n_tokens="int32",
-    base_token="int32",
-    **LETTERS,
-    logp_base="float32",
-    logp_gold="float32",
-    answer="string",
-    content="string",
-    gold="string",
-    correct="bool",
-    margin="float32",
-    p_letters="float32",
-    p_variants="float32",
-    p_other="float32",
-    says_letter="bool",
-).append(OPTION_LOGITS)
-KNOCKOUT = partial_rows.schema(
-    **QUESTION,
-    route="string",
-    style="string",
-    width="int32",
-    window_start="int32",
-    window_stop="int32",
-    centre="int32",
-    cut="string",
-    control="string",
-    draw="int32",
-    n_blocked_edges="int64",
-    removed_mass="float32",
-    base_token="int32",
-    **LETTERS,
-    logp_base="float32",
-    logp_gold="float32",
-    p_base_clean="float32",
-    margin="float32",
-    margin_clean="float32",
-    kl="float32",
-    answer="string",
-    correct_clean="bool",
-    applicable="bool",
-).append(OPTION_LOGITS)
+REPLY = pa.schema(  # of a free answer, else null; the list has one number for each token
+    [
+        *partial_rows.schema(reply_tokens="int32", logp_reply="float32", logp_reply_mean="float32"),
+        pa.field("logp_reply_tokens", pa.list_(pa.float32())),
+    ]
+)
+UNCUT = [pa.field(f"{field.name}_clean", field.type) for field in REPLY if field.name != "reply_tokens"]
+EVALUATE = pa.schema(
+    [
+        *partial_rows.schema(
+            **QUESTION,
+            n_tokens="int32",
+            base_token="int32",
+            **LETTERS,
+            logp_base="float32",
+            logp_gold="float32",
+            answer="string",
+            content="string",
+            gold="string",
+            correct="bool",
+            margin="float32",
+            p_letters="float32",
+            p_variants="float32",
+            p_other="float32",
+            says_letter="bool",
+        ),
+        OPTION_LOGITS,
+        *REPLY,
+        pa.field("reply_ids", pa.list_(pa.int32())),
+        pa.field("reply_ended", pa.bool_()),
+    ]
+)
+KNOCKOUT = pa.schema(
+    [
+        *partial_rows.schema(
+            **QUESTION,
+            route="string",
+            style="string",
+            width="int32",
+            window_start="int32",
+            window_stop="int32",
+            centre="int32",
+            cut="string",
+            control="string",
+            draw="int32",
+            heads="string",
+            n_blocked_edges="int64",
+            removed_mass="float32",
+            base_token="int32",
+            **LETTERS,
+            logp_base="float32",
+            logp_gold="float32",
+            p_base_clean="float32",
+            margin="float32",
+            margin_clean="float32",
+            kl="float32",
+            answer="string",
+            correct_clean="bool",
+            applicable="bool",
+        ),
+        OPTION_LOGITS,
+        *REPLY,
+        *UNCUT,
+    ]
+)
+RESAMPLE = pa.schema(
+    [
+        *KNOCKOUT,
+        *partial_rows.schema(
+            direction="string",
+            partner="string",
+            partner_answer="string",
+            logp_gold_clean="float32",
+            logp_partner="float32",
+            logp_partner_clean="float32",
+        ),
+    ]
+)
 DISCARDED = dict(  # the answer after a discard, compared with the same question without one
     logp_base="float32",
     logp_gold="float32",
@@ -128,20 +164,26 @@ SUFFICIENCY = partial_rows.schema(
 )
 
 
-def answer_row(sequence, logits, model: str) -> dict:
-    """A row of EVALUATE from the uncut logits (1, V) at the last position."""
-    columns = {**readout.compare(sequence, logits, logits), **readout.masses(sequence, logits)}
+def answer_row(sequence, logits, model: str, reply: str | None = None, ended: bool | None = None) -> dict:
+    """A row of EVALUATE from the uncut logits: (1, V), or (1, R, V) for a reply.
+
+    reply: the reply as text. ended: whether it is whole; false if generation stopped at its limit of tokens.
+    """
+    first = logits[:, 0] if len(sequence.reply_ids) else logits
+    columns = {**readout.compare(sequence, logits, logits), **readout.masses(sequence, first)}
     row = {name: values[0] for name, values in columns.items()}
     shared = about(sequence.question, model)
     gold = sequence.question.answer
-    content = next(o.text for o in sequence.question.options if o.label == row["answer"])
+    content = next((o.text for o in sequence.question.options if o.label == row["answer"]), reply)
     return {
         **row,
         **shared,
         "n_tokens": len(sequence),
         "content": content,
         "gold": gold,
-        "correct": row["correct_clean"],
+        "correct": None if gold is None else row["correct_clean"],
+        "reply_ids": sequence.reply_ids.tolist() or None,
+        "reply_ended": ended,
     }
 
 

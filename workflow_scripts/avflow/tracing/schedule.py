@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .interventions import Edges
-from .row_attention import Cut, Together, together
+from .kept_keys import Block, Cut
+from .row_attention import Together, together
 from .segments import Numbers, Packed
 
 
@@ -17,7 +18,8 @@ from .segments import Numbers, Packed
 class Job:
     """One distinct intervention: the rows from `first` on, with `edges` cut in the layers that `covered` marks.
 
-    edges None cuts nothing: a null row. begin: the first layer to compute; if None, the first covered layer.
+    edges None cuts nothing: a null row. begin: the first layer to compute; if None, the first covered layer. heads: for every
+    layer, which heads are cut (heads,); empty if all are. patched: another run's keys and values take the place of the cut ones.
     """
 
     first: int
@@ -25,6 +27,8 @@ class Job:
     zero: bool
     covered: tuple
     begin: int | None = None
+    heads: tuple = ()
+    patched: bool = False
 
     @property
     def start(self) -> int:
@@ -32,8 +36,11 @@ class Job:
 
     def cuts(self) -> list:
         """For every layer, a key that is equal for jobs that cut the same there; None if nothing is cut, as in a null row."""
-        key = None if self.edges is None else (id(self.edges), self.zero)
-        return [key if covered else None for covered in self.covered]
+        if self.edges is None:
+            return [None] * len(self.covered)
+        heads = self.heads or [()] * len(self.covered)
+        same = id(self.edges), self.zero, self.patched
+        return [(*same, some) if covered else None for covered, some in zip(self.covered, heads)]
 
 
 @dataclass(frozen=True)
@@ -53,17 +60,19 @@ class Step:
     attention: Together
 
 
-def schedule(members: list[Job], parts: tuple, device, cuts: dict) -> tuple[list[Step], list[list[int]]]:
-    """The steps of a pass, and where each member's last rows are in the stack behind the last layer, one for each prompt.
+def schedule(members: list[Job], parts: tuple, device, cuts: dict, read: list[int]) -> tuple[list[Step], list[list[int]]]:
+    """The steps of a pass, and where each member's rows `read` are in the stack behind the last layer.
 
-    parts: see `Cut`; a single prompt is one part. cuts: as in `knockout._pass`.
+    parts: see `Cut`; a single prompt is one part. cuts: as in `knockout._pass`. read: rows that predict answers.
     """
-    length, last = parts[-1], [stop - 1 for stop in parts[1:] or parts]
+    length = parts[-1]
+    sharing = not any(job.patched for job in members)  # patched keys lie among a variant's own, and so do its null row's
 
     def cut(job, now):
-        key = job.first, id(job.edges) if now else None
+        edges = job.edges if now and not job.patched else None
+        key = job.first, id(edges) if edges else None, sharing
         if key not in cuts:
-            cuts[key] = Cut(job.edges if now else None, job.first, length, parts)
+            cuts[key] = Cut(edges, job.first, length, parts, sharing)
         return cuts[key]
 
     layers, nodes, steps, starting, packed = len(members[0].covered), {}, [], {}, Packed()
@@ -91,7 +100,10 @@ def schedule(members: list[Job], parts: tuple, device, cuts: dict) -> tuple[list
             nodes[first] = [*parted, *joining.values()]
             jobs = [members[node[0]] for node in nodes[first]]
             now = [keys[node[0]][layer] is not None for node in nodes[first]]
-            blocks.append(([cut(job, here) for job, here in zip(jobs, now)], [job.zero and here for job, here in zip(jobs, now)]))
+            zeros = [job.zero and here for job, here in zip(jobs, now)]
+            heads = [job.heads[layer] if job.heads and here else () for job, here in zip(jobs, now)]
+            patches = [job.edges if job.patched and here else None for job, here in zip(jobs, now)]
+            blocks.append(Block([cut(job, here) for job, here in zip(jobs, now)], zeros, heads, patches))
             sources.append((np.array(begin)[:, None] + np.arange(size)).ravel())
             positions.append(np.tile(np.arange(first, length), len(begin)))
             sets[first], places[first] = len(begin), number
@@ -103,4 +115,4 @@ def schedule(members: list[Job], parts: tuple, device, cuts: dict) -> tuple[list
         begins, stacked = places, number
     packed.put(device)
     ends = {m: begins[f] + i * (length - f) - f for f, found in nodes.items() for i, node in enumerate(found) for m in node}
-    return steps, [[ends[m] + row for row in last] for m in range(len(members))]
+    return steps, [[ends[m] + row for row in read] for m in range(len(members))]

@@ -97,6 +97,11 @@ def rows_of(x: torch.Tensor, at) -> torch.Tensor:
     return x if at is None else x[at] if isinstance(at, slice) else x.index_select(0, at.tensor)
 
 
+def places(at):
+    """The same as an index."""
+    return slice(None) if at is None else at if isinstance(at, slice) else at.tensor
+
+
 @dataclass
 class Segments:
     """Collects segments. `close` makes calls of them, in their order."""

@@ -19,6 +19,7 @@ from ..storage import FeatureStore, manifest, partial_rows, provenance
 MOST = 8  # questions that are asked at once
 TOGETHER = "asked together"
 LEFT_OUT = "left out"  # the name under which the questions that a model cannot be asked are remembered
+NEEDS_OPTIONS = "this analysis compares the letters of options"
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pyarrow")
 
 
@@ -55,14 +56,16 @@ def checkpoint_files(folder: Path) -> list[Path]:
 
 
 def remember_model(partial: partial_rows.PartialRows, model) -> None:
-    """Keep the device's name and the number of layers beside the rows, because a run with all rows finished loads no model."""
+    """Keep the device's name and the decoder's size beside the rows, because a run with all rows finished loads no model."""
     device = torch.cuda.get_device_name() if model.device.type == "cuda" else "cpu"
-    for name, fact in (("device", device), ("layers", len(model.decoder.layers))):
+    config = model.decoder.config
+    heads = [config.num_attention_heads, config.num_key_value_heads]
+    for name, fact in (("device", device), ("layers", len(model.decoder.layers)), ("heads", heads)):
         if partial.recall(name) != fact:
             partial.remember(name, fact)
 
 
-def _store(arguments):
+def store_of(arguments):
     """What the questions' media are read from: a file, or what `decoder` made."""
     if isinstance(arguments.features, Path):
         return FeatureStore(arguments.features)
@@ -114,7 +117,17 @@ def _groups(questions: list, together) -> list[list]:
 
 
 def run(
-    script: str, arguments, schema, choose, work, plan: dict, verify=None, asked: dict | None = None, pick=None, together=None
+    script: str,
+    arguments,
+    schema,
+    choose,
+    work,
+    plan: dict,
+    verify=None,
+    asked: dict | None = None,
+    pick=None,
+    together=None,
+    free=False,
 ) -> None:
     """Ask every chosen question and write one parquet. Finished rows are kept over kills, and when other rows are asked for.
 
@@ -128,6 +141,7 @@ def run(
         asked; loaded(question) -> (model, the question's features).
     plan: what determines the values in a row, besides the code, the model and the questions.
     asked: what determines only which rows there are. Both are recorded.
+    free: whether `work` can ask questions without options. If not, they are left out; the log says how many.
 
     A question for which `work` raises Unusable cannot be put to this model. It is left out, named with its reason in the log and
     in the parquet's metadata, and remembered, so that it costs a later run nothing.
@@ -137,9 +151,12 @@ def run(
     began = time.time()
     if not Path(arguments.checkpoint).is_dir():
         raise InputError(f"{arguments.checkpoint} does not exist; {manifest.remedy('download_weights', arguments.checkpoint)}")
-    store = _store(arguments)
+    store = store_of(arguments)
     of_shard = read_questions(arguments.questions, arguments.shard, arguments.shards)
-    questions = choose(of_shard)
+    questions, without = choose(of_shard), {}
+    if not free:
+        without = {q.question_id: NEEDS_OPTIONS for q in questions if q.free}
+        questions = [q for q in questions if not q.free]
     header = {
         "code": provenance.code_hash(script, f"models.{arguments.family}"),
         "features": store.identity,
@@ -194,11 +211,14 @@ def run(
         for group in groups:
             gpu_memory.halving(answer, group)
         left_out = {q.question_id: left_out[q.question_id] for q in questions if q.question_id in left_out}
+        if without:
+            where = f"{arguments.questions}, shard {arguments.shard}"
+            print(f"{where}: {len(without)} free questions are left out: {NEEDS_OPTIONS}", file=sys.stderr, flush=True)
         _report(left_out, len(questions), arguments)
         questions = [q for q in questions if q.question_id not in left_out]
         with gpu_memory.holding(f"the check of {arguments.questions} by full forwards"):
             facts = verify(loaded, questions, partial) if verify else {}
-        facts["left_out"] = left_out
+        facts["left_out"] = left_out | without
         if together:  # they differ by rounding from questions asked alone
             facts["asked_together"] = [some for q in of_shard if (some := partial.recall(f"{TOGETHER} {q.question_id}"))]
         facts["device"] = partial.recall("device")

@@ -91,6 +91,8 @@ class StudyCosts:
         Budgets with `tasks` ask for tasks outside the questions for interventions, which are taken to be of the same size.
         """
         facts, shape, seconds, rows = self.facts[dataset], self.shapes[model], 0.0, 0.0
+        every = self.settings["datasets"][dataset]["shards"]
+        shards = min(every, budgets[0].get("shards", every)) if budgets else every
         spans, width = self.spans(model, dataset, other), self.settings["models"][model]["window"]
         for i, budget in enumerate(budgets):
             asked = budget.get("questions", "correct")
@@ -100,17 +102,23 @@ class StudyCosts:
             for most in (asked, budget.get("first")):
                 if isinstance(most, int):
                     number = min(number, most * tasks)
-            ideal, count = costs.sweep(spans, shape.layers, [budget], width)
+            clips, share = self.clips(dataset, number), shards / every
+            share *= 0.5 if "strongest" in budget else 1  # the other half of the questions ranks the heads
+            number, clips = share * number, share * clips
+            if "directions" in budget:  # patches need both clips of a pair encoded, and both runs; questions share nothing
+                number *= budget["directions"]
+                clips = number
+                seconds += number * self.encoding(model, dataset) / facts.questions
+            ideal, count = costs.sweep(spans, shape.layers, [budget], width, (shape.heads, shape.kv_heads))
             once, alike = costs.once_per_clip(spans, shape.layers, [budget], width)
             if i:
                 base, real = costs.sweep(spans, shape.layers, [{**budget, "controls": {}}], width)
                 ideal, count, once, alike = ideal - base, count - real, 0.0, 0
             seconds += number * self.rates.knockouts(shape, spans.length, ideal - once, count - alike)
-            seconds += self.clips(dataset, number) * self.rates.knockouts(shape, spans.length, once, alike)
+            seconds += clips * self.rates.knockouts(shape, spans.length, once, alike)
             rows += number * count
         zero = any(budget.get("value_zero") for budget in budgets)
-        checks = self.settings["datasets"][dataset]["shards"] * self.rates.checks(shape, spans.length, zero)
-        return seconds + checks + self.settings["datasets"][dataset]["shards"] * self.rates.start(model), rows
+        return seconds + shards * (self.rates.checks(shape, spans.length, zero) + self.rates.start(model)), rows
 
     def open_choices(self, model: str, dataset: str) -> float:
         """Seconds of the knockouts of all choices that the paper leaves open, with media in another sampling encoded anew."""

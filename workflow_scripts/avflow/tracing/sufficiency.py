@@ -31,10 +31,11 @@ def effects(paths, model: str, dataset: str, width: int, layers: int) -> dict[st
     """Each route's change of the answer's probability by layer (L,), in %: the lowest of the groups' means.
 
     paths: parquet tables of knockouts. Only centred windows, mask cuts and the default order of the prompt count, and only
-    questions that the model answers correctly with nothing cut. A layer without a centre takes the value of the nearest one.
+    questions with options that the model answers correctly with nothing cut. A layer without a centre takes the value of the
+    nearest one.
     Raises InputError if the tables hold no such cut of the model in the dataset.
     """
-    columns = ["route", "group", "centre", "logp_base", "p_base_clean"]
+    columns = ["route", "group", "centre", "logp_base", "p_base_clean", "reply_tokens"]
     keep = [
         ("model", "=", model),
         ("dataset", "=", dataset),
@@ -47,6 +48,8 @@ def effects(paths, model: str, dataset: str, width: int, layers: int) -> dict[st
     changes = {}
     for path in paths:
         for row in pq.read_table(path, columns=columns, filters=keep).to_pylist():
+            if row["reply_tokens"] is not None:
+                continue
             change = 100 * (math.exp(row["logp_base"]) / row["p_base_clean"] - 1)
             changes.setdefault(row["route"], {}).setdefault(row["group"], {}).setdefault(row["centre"], []).append(change)
     if not changes:
