@@ -26,7 +26,7 @@ from transformers.models.qwen2_5_omni.modeling_qwen2_5_omni import Qwen2_5OmniAu
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts"))
-from avflow.models import aligned_mlp, segment_attention  # noqa: E402
+from avflow.models import aligned_mlp, fused_norms, segment_attention  # noqa: E402
 
 VISION = dict(depth=32, hidden_size=1280, intermediate_size=3420, num_heads=16, fullatt_block_indexes=[7, 15, 23, 31])
 AUDIO = dict(d_model=1280, encoder_layers=32, encoder_attention_heads=20, encoder_ffn_dim=5120, n_window=100, output_dim=2048)
@@ -79,6 +79,7 @@ def measure(tower, inputs: dict, device: str, dtype) -> dict:
     ways = {"segments": copy.deepcopy(tower).to(dtype), "joined": copy.deepcopy(tower).to(dtype)}
     segment_attention.use(ways["joined"], torch.device(device), dtype)
     aligned_mlp.align(ways["joined"], torch.device(device), dtype)
+    fused_norms.use(ways["joined"], torch.device(device), dtype)
 
     def run(name):
         synchronise()

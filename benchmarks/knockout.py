@@ -6,6 +6,7 @@
 Every case runs in one process. Times are medians after a warm-up:
 
     clean_ms        one clean forward
+    clean_plain_ms  the same with the RMS norms of transformers, several operations each
     sdpa_s          full forwards under explicit boolean masks, with sdpa
     sdpa_window_s   the same with the mask only inside the window and the causal kernel elsewhere: the best that full forwards can
                     do, but base and cut then come from different kernels
@@ -25,6 +26,7 @@ in their name compare with the same knockouts and weights in fp32.
 """
 
 import argparse
+import contextlib
 import json
 import statistics
 import sys
@@ -37,7 +39,7 @@ from transformers.models.qwen2_5_omni.configuration_qwen2_5_omni import Qwen2_5O
 from transformers.models.qwen2_5_omni.modeling_qwen2_5_omni import Qwen2_5OmniThinkerTextModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts"))
-from avflow.models import Sequence, Spans, with_reply
+from avflow.models import Sequence, Spans, fused_norms, with_reply
 from avflow.questions import MediaItem, Option, Question
 from avflow.tracing import Knockout, Route, decoder, knockout, packs, windows
 
@@ -94,6 +96,7 @@ def build(shape: str, device, dtype):
         else:
             p.data.normal_(0, (1.5 if "q_proj" in name or "k_proj" in name else 1.0) * p.shape[1] ** -0.5, generator=g)
     made.eval().requires_grad_(False)
+    fused_norms.use(made, torch.device(device), dtype)
     return SimpleNamespace(decoder=made, head=out, device=torch.device(device), dtype=dtype, folder=shape, max_tokens=None)
 
 
@@ -138,6 +141,15 @@ def seconds(work, repeats: int, device) -> float:
             torch.cuda.synchronize()
         found.append(time.perf_counter() - began)
     return statistics.median(found[1:])
+
+
+@contextlib.contextmanager
+def unfused(model):
+    """Within it, the decoder's norms are those of transformers."""
+    fused = {module: vars(module).pop("forward") for module in model.decoder.modules() if "forward" in vars(module)}
+    yield
+    for module, forward in fused.items():
+        module.forward = forward
 
 
 def full_forwards(model, seq, knockouts, edges, kind: str):
@@ -228,6 +240,8 @@ def measure(name, model, tokens: int, routes, width: int, repeats: int, wide=Non
     case["device"] = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
     case |= {"dtype": str(model.dtype).removeprefix("torch."), "torch": torch.__version__}
     case["clean_ms"] = 1000 * seconds(lambda: packs.uncut_answers(model, [seq]), 2 * repeats, device)
+    with unfused(model):
+        case["clean_plain_ms"] = 1000 * seconds(lambda: packs.uncut_answers(model, [seq]), 2 * repeats, device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     case["sweep_s"] = seconds(sweep, repeats, device)

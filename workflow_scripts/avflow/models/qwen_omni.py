@@ -15,7 +15,7 @@ from transformers.utils import logging
 
 from ..errors import InputError
 from ..media import SAMPLE_RATE, SHORTEST_SOUND, log_mel, mel_frames
-from . import aligned_mlp, segment_attention
+from . import aligned_mlp, fused_norms, segment_attention
 from .adapter import Adapter, grid_positions
 from .checkpoint import read_config, read_tokenizer, shards
 from .prompt import Block, MediaLayout
@@ -159,6 +159,7 @@ class QwenOmni(Adapter):
         self.folder, self.system_prompt = Path(folder), system_prompt
         self.device, self.dtype = torch.device(device), dtype
         self.model = load_thinker(self.folder, dtype).to(device).eval().requires_grad_(False)
+        fused_norms.use(self.model, self.device, dtype)
         for tower in (self.model.visual, self.model.audio_tower):
             segment_attention.use(tower, self.device, dtype)
             aligned_mlp.align(tower, self.device, dtype)

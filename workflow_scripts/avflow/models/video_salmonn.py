@@ -30,7 +30,7 @@ from transformers.utils import logging
 
 from ..errors import InputError
 from ..media import log_mel
-from . import aligned_mlp, segment_attention
+from . import aligned_mlp, fused_norms, segment_attention
 from .adapter import Adapter, grid_positions
 from .checkpoint import read_tokenizer
 from .prompt import Block, MediaLayout
@@ -129,6 +129,7 @@ class VideoSalmonn(Adapter):
         self.device, self.dtype, self.tokens = torch.device(device), dtype, TOKENS
         logging.set_verbosity_error()
         self.model = load_port(self.folder, self.device, dtype)
+        fused_norms.use(self.model, self.device, dtype)
         segment_attention.use(self.model.visual, self.device, dtype)
         aligned_mlp.align(self.model.visual, self.device, dtype)
         self.tokenizer = read_tokenizer(self.folder)

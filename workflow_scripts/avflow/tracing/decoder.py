@@ -150,6 +150,17 @@ def last_logits(model, states: torch.Tensor) -> torch.Tensor:
     return model.head(model.decoder.norm(states)).float()
 
 
+def last_layer(layer, x, read: torch.Tensor, attention, rotated) -> torch.Tensor:
+    """The output of the last layer at the rows `read` (..), out of its input x (1, N, D): (.., D).
+
+    All rows attend, since they hold each other's keys. But only the rows that are read go on through the MLP, which is most of
+    a layer. attention, rotated: as the layer takes them.
+    """
+    attended = layer.self_attn(layer.input_layernorm(x), attention_mask=attention, position_embeddings=rotated)[0]
+    x = x[0, read] + attended[0, read]
+    return x + layer.mlp(layer.post_attention_layernorm(x))
+
+
 def _rotate(x, cos, sin):
     half = x.shape[-1] // 2
     return x * cos + torch.cat([-x[..., half:], x[..., :half]], -1) * sin
