@@ -43,6 +43,7 @@ from avflow.miniature import tiny_omni, tiny_salmonn  # noqa: E402
 from avflow.models import families  # noqa: E402
 from avflow.questions import benchmark_rows, read_questions, split_for_knockout, write_questions  # noqa: E402
 from avflow.storage import read_metadata  # noqa: E402
+from avflow.study import Study  # noqa: E402
 
 STUDY = "paper"
 ANALYSES = {"av_video": ["figure_3", "figure_4", "value_zero"], "items": ["figure_5", "figure_6"]}
@@ -119,18 +120,18 @@ def prepare(out: Path, seconds: int, config: Path) -> None:
                 subprocess.run([sys.executable, SCRIPTS / "preprocess_media.py", *options, "--out", target], check=True)
         (work / "models.json").write_text(json.dumps(models))
         (work / "spans.json").write_text(json.dumps(settings["spans"]))
-        (work / "asked.json").write_text(json.dumps(asked_of(settings)))
+        (work / "asked.json").write_text(json.dumps(asked_of(Study.read(config, STUDY))))
         with tarfile.open(out, "w:xz") as archive:
             for path in sorted(work.glob("*.json*")) + sorted(work.glob("*.safetensors")):
                 archive.add(path, path.name)
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
 
 
-def asked_of(settings: dict) -> dict:
+def asked_of(study) -> dict:
     """The analyses of a question: the cuts of ANALYSES with their controls, and the options of the attention analysis."""
-    cuts = {}
+    cuts, settings = {}, study.config
     for name in sum(ANALYSES.values(), []):
-        budget = {k: v for k, v in settings["knockout"]["cuts"][name].items() if k != "datasets"} | {"questions": "all"}
+        budget = {k: v for k, v in study.cuts[name].items() if k != "datasets"} | {"questions": "all"}
         if "controls" in budget:
             budget["controls"] = {k: draws for k, draws in budget["controls"].items() if k != "questions"}
         cuts[name] = [budget]
@@ -144,11 +145,12 @@ def omni_layout(size: str):
 
     made = tiny_omni.tokenizer()
     settings = tiny_omni.config(made).to_dict()
+    settings["text_config"]["max_position_embeddings"] = 32768
     if size in DECODERS:
         hidden, layers, heads, kv_heads, intermediate, vocabulary = DECODERS[size]
         settings["text_config"] |= dict(
             hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=kv_heads,
-            intermediate_size=intermediate, vocab_size=vocabulary, max_position_embeddings=32768, layer_types=None,
+            intermediate_size=intermediate, vocab_size=vocabulary, layer_types=None,
             rope_parameters=dict(rope_type="default", rope_theta=1e6, mrope_section=[16, 24, 24]),
         )  # fmt: skip
         settings["audio_config"] |= dict(WHISPER, n_window=100, output_dim=hidden)
@@ -166,12 +168,12 @@ def salmonn_layout(size: str):
     from avflow.models import SalmonnPort, official_name
 
     made = tiny_salmonn.tokenizer()
-    settings = tiny_salmonn.config(made)
+    settings = tiny_salmonn.config(made) | dict(max_position_embeddings=128000)
     if size in DECODERS:
         hidden, layers, heads, kv_heads, intermediate, vocabulary = DECODERS[size]
         settings |= dict(
             hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=kv_heads,
-            intermediate_size=intermediate, vocab_size=vocabulary, max_position_embeddings=128000, rope_theta=1e6,
+            intermediate_size=intermediate, vocab_size=vocabulary, rope_theta=1e6,
             rope_scaling=dict(type="mrope", mrope_section=[16, 24, 24]), tie_word_embeddings=size == "3b",
         )  # fmt: skip
         settings["vision_config"] |= dict(VISION, out_hidden_size=hidden)
@@ -405,6 +407,7 @@ def main():
             archive.extractall(work, filter="data")
         for name, settings in json.loads((work / "models.json").read_text()).items():
             if arguments.models is None or name in arguments.models:
+                facts["position"] = len(found)  # the first model of a process loads the kernels
                 found.append(facts | rehearse(name, settings, work, device, arguments.smoke, arguments.without))
                 arguments.out.write_text(json.dumps(found, indent=1) + "\n")
 

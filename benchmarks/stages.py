@@ -54,15 +54,18 @@ def budget_of(config: dict, analysis: str) -> dict:
 
 
 def terms(config: dict, known: rates.Rates, case: dict, shape: costs.Shape) -> list[dict]:
-    """One entry per measured stage: its kind, its seconds, those known without a fit, and the terms to be fitted."""
-    found = []
+    """One entry per measured stage: its kind, its seconds, those known without a fit, and the terms to be fitted.
+
+    "cold" is 1 in the first setting of a process's first model: there, encoders and decoder load their kernels.
+    """
+    found, cold = [], int(case.get("position", 0) == 0)
     for setting in case["tokens"]:
         spans, tokens = spans_of(config, case["model"], setting), case["tokens"][setting]["all"]
         alone, many = known.forward(shape, tokens), rates.pairs(shape, tokens)
         encoders = known.encoders(case["model"], setting)
         of = {
-            "features": ("features", encoders, {"job": 1}),
-            "evaluate": ("evaluate", 0, {"job": 1, "forwards": alone}),
+            "features": ("features", encoders, {"job": 1, "cold": cold}),
+            "evaluate": ("evaluate", 0, {"job": 1, "forwards": alone, "cold": cold}),
             "attention": ("attention", 0, {"job": 1, "forwards": alone, "pairs": many}),
         }
         ideal, count = costs.discards(spans, shape.layers, KINDS[setting], *SWEEP)
@@ -72,14 +75,16 @@ def terms(config: dict, known: rates.Rates, case: dict, shape: costs.Shape) -> l
         of["pruning"] = ("pruning", timed, {"job": 1, "token": runs * PRUNED})
         for analysis in config["knockout"]["cuts"]:
             if f"{setting}/{analysis}" in case["stages"]:
-                cut = known.knockouts(shape, tokens, *costs.sweep(spans, shape.layers, [budget_of(config, analysis)], 7))
-                zero = many if analysis == "value_zero" else 0
-                of[analysis] = ("knockout", cut, {"job": 1, "pairs": many, "value_zero_pairs": zero})
+                ideal, count = costs.sweep(spans, shape.layers, [budget_of(config, analysis)], 7)
+                cut, zero = known.knockouts(shape, tokens, ideal, count), many if analysis == "value_zero" else 0
+                needed = {"job": 1, "pairs": many, "value_zero_pairs": zero, "swept_pairs": ideal * many}
+                of[analysis] = ("knockout", cut, needed)
         for stage, (kind, given, what) in of.items():
             timed = case["stages"].get(f"{setting}/{stage}")
             if timed and "failed" not in timed:
                 about = dict(model=case["model"], stage=f"{setting}/{stage}", kind=kind)
                 found.append({**about, "measured": timed["seconds"], "given": given, "terms": what})
+        cold = 0
     return found
 
 

@@ -11,7 +11,6 @@ rule estimate:
         sweeps="<repo>benchmarks/knockout.json",
         stages="<repo>benchmarks/full_size.json",
         fitted="<repo>benchmarks/stages.json",
-        encoders="<repo>benchmarks/encoders.json",
         groups="<repo>profiles/by_shard/config.yaml",
     log:
         "<logs>/estimate.log",
@@ -23,4 +22,4 @@ rule estimate:
         pins=study.found("resources/pins"),
     shell:
         "python {input.script:q} {params.options} --models {input.models:q} --datasets {input.datasets:q}"
-        " --sweeps {input.sweeps:q} --stages {input.stages:q} --fitted {input.fitted:q} --encoders {input.encoders:q} --groups {input.groups:q} --pins {params.pins:q} 2>&1 | tee {log:q}"
+        " --sweeps {input.sweeps:q} --stages {input.stages:q} --fitted {input.fitted:q} --groups {input.groups:q} --pins {params.pins:q} 2>&1 | tee {log:q}"

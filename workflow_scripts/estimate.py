@@ -4,8 +4,7 @@
 
 Counts come from resources/published. Sizes come from the pins; without a pin, from the published size of a dataset, or from the
 parameters of a model. Tokens follow from the sampling. Seconds were measured on one GPU by benchmarks/knockout.py and
-benchmarks/full_size.py, and the gain of encoders in one kernel by benchmarks/encoders.py; benchmarks/stages.py holds predictions
-against measurements.
+benchmarks/full_size.py; benchmarks/stages.py holds predictions against measurements.
 """
 
 import argparse
@@ -182,7 +181,6 @@ def main():
     parser.add_argument("--sweeps", type=Path, required=True, help="measured sweeps, JSON")
     parser.add_argument("--stages", type=Path, required=True, help="measured stages, JSON")
     parser.add_argument("--fitted", type=Path, required=True, help="rates that are fitted to the stages, JSON")
-    parser.add_argument("--encoders", type=Path, required=True, help="measured encoders, JSON")
     parser.add_argument("--groups", type=Path, required=True, help="a profile that groups rules, YAML")
     parser.add_argument("--pins", type=Path, required=True, help="folder of the pins")
     parser.add_argument("--correct", type=float, default=0.5, help="assumed share of correctly answered questions")
@@ -191,10 +189,8 @@ def main():
         print("All models of this study run on the CPU: no GPU-hours, no downloads. Run: snakemake --cores all")
         return
     shapes, facts = costs.shapes_of(rows_of(arguments.models)), costs.facts_of(rows_of(arguments.datasets))
-    sweeps, stages, fitted, encoders = (
-        json.loads(path.read_text()) for path in (arguments.sweeps, arguments.stages, arguments.fitted, arguments.encoders)
-    )
-    rates = Rates(sweeps, stages, shapes, fitted["fitted"], encoders)
+    sweeps, stages, fitted = (json.loads(path.read_text()) for path in (arguments.sweeps, arguments.stages, arguments.fitted))
+    rates = Rates(sweeps, stages, shapes, fitted["fitted"])
     study = StudyCosts(arguments.settings, shapes, facts, rates, arguments.correct)
     print(
         f"GPU-hours of each figure from nothing, with features and answers, on one {rates.device}.\n"

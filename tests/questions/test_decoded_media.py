@@ -2,10 +2,12 @@
 
 import json
 import shlex
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from conftest import script
+from conftest import SCRIPTS, script
 from examples import RATE, pictures, tone, video
 
 from avflow.errors import InputError
@@ -87,3 +89,16 @@ def test_features_without_a_file_of_frames_are_the_same_bytes(listed):
     script("extract_features", *model, "--threads", 1, *decode, "--out", listed / "other")
     assert (listed / "one").read_bytes() == (listed / "other").read_bytes()
     assert (listed / "table").read_bytes() == (listed / "again").read_bytes()
+
+
+@pytest.mark.parametrize("script", ["extract_features", "pruning", "resample"])
+def test_a_machine_without_readers_encodes_decoded_shards(script):
+    code = (
+        "import runpy, sys\n"
+        "for name in ('av', 'decord', 'soundfile', 'PIL'): sys.modules[name] = None\n"
+        f"sys.argv = ['{script}', '--help']\n"
+        f"runpy.run_path(r'{SCRIPTS / script}.py', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=SCRIPTS, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--decode" in done.stdout

@@ -21,8 +21,10 @@ STAGES = json.loads((ROOT / "benchmarks/full_size.json").read_text())
 SHAPES = costs.shapes_of(rows_of(ROOT / "resources/published/models.csv"))
 SAMPLING = yaml.safe_load((ROOT / "config.yaml").read_text())["sampling"]
 FITTED = json.loads((ROOT / "benchmarks/stages.json").read_text())["fitted"]
-ENCODERS = json.loads((ROOT / "benchmarks/encoders.json").read_text())
-RATES = Rates(SWEEPS, STAGES, SHAPES, FITTED, ENCODERS)
+RATES = Rates(SWEEPS, STAGES, SHAPES, FITTED)
+COUNTED = [
+    case for case in SWEEPS if "reply" not in case and not case["case"].endswith("heads")
+]  # cuts in all heads, for a letter
 
 
 @pytest.mark.parametrize("case", STAGES, ids=lambda case: case["model"])
@@ -56,15 +58,21 @@ def benchmarked(case):
     return Spans(labels, parts, {"question": ["question_text", "tail"]}), {"3B": 36, "7B": 28}[case["model"]]
 
 
-@pytest.mark.parametrize("case", SWEEPS, ids=lambda case: case["case"])
+@pytest.mark.parametrize("case", COUNTED, ids=lambda case: case["case"])
 def test_the_rows_that_must_be_recomputed_are_those_of_the_benchmark(case):
     spans, layers = benchmarked(case)
     ideal, count = costs.sweep(spans, layers, [{"routes": case["routes"]}], 7)
     assert count == case["interventions"] and ideal == pytest.approx(case["ideal"], rel=1e-9)
 
 
+def test_heads_cost_a_cut_each_besides_the_one_in_all_heads():
+    (case,) = (case for case in SWEEPS if case["case"].endswith("heads"))
+    ideal, count = costs.sweep(*benchmarked(case), [{"routes": case["routes"], "heads": "each", "widths": [1]}], 7, (28, 4))
+    assert count == case["interventions"] + 28 and ideal - 1 == pytest.approx((case["ideal"] - 1) * 29 / 28)
+
+
 def test_what_questions_about_a_clip_share_is_about_what_the_benchmark_saved():
-    for case in SWEEPS:
+    for case in COUNTED:
         spans, layers = benchmarked(case)
         budget = [{"routes": case["routes"]}]
         (ideal, count), (once, alike) = (f(spans, layers, budget, 7) for f in (costs.sweep, costs.once_per_clip))
@@ -88,7 +96,7 @@ def test_questions_share_clips_if_there_are_more_of_them(settings):
 
 
 def test_estimated_seconds_are_near_the_measured_ones():
-    for case in SWEEPS:
+    for case in COUNTED:
         shape = next(s for s in SHAPES.values() if s.size == case["model"])
         first = next(c for c in SWEEPS if (c["model"], c["tokens"]) == (case["model"], case["tokens"]))
         assert RATES.forward(shape, case["tokens"]) == pytest.approx(first["clean_ms"] / 1000, rel=0.01)
@@ -142,7 +150,7 @@ def estimate(settings, targets, *more, check=True):
         *("--settings", json.dumps(settings), "--targets", json.dumps(targets)),
         *("--models", "resources/published/models.csv", "--datasets", "resources/published/datasets.csv"),
         *("--sweeps", "benchmarks/knockout.json", "--stages", "benchmarks/full_size.json", "--pins", "resources/pins"),
-        *("--fitted", "benchmarks/stages.json", "--encoders", "benchmarks/encoders.json"),
+        *("--fitted", "benchmarks/stages.json"),
         *("--groups", "profiles/by_shard/config.yaml"),
     ]
     return script("estimate", *options, *more, check=check)

@@ -393,6 +393,21 @@ def test_blocking_audio_to_last_recomputes_one_row(model, sequences, passes):
     assert passes["rows"] == [(n, 2) for n in range(8, 12)], "null and cut, one row each, from the window's first layer on"
 
 
+def test_behind_the_last_layer_only_rows_that_are_read_pass_its_mlp(model, sequences):
+    seq, layers = sequences["hear_0001"], model.decoder.layers
+    knockouts = [Knockout(Route.parse("audio->question"), w) for w in windows(len(layers), 3)]
+    run = clean_run(model, seq, knockout.first_row(seq, knockout.resolve(seq, knockouts)))
+    seen = []
+    hooks = [layer.mlp.register_forward_hook(lambda _, given, out: seen.append(given[0].shape[:-1].numel())) for layer in layers]
+    try:
+        knockout.sweep(model, seq, run, knockouts, knockout.resolve(seq, knockouts), knockout.plan(model))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    assert seen[-1] == 1 + len(knockouts), "the null row's last token and that of every cut"
+    assert min(seen[:-1]) > seen[-1]
+
+
 def test_windows_with_one_start_are_one_row_until_they_part(model, sequences, passes):
     ks = [Knockout(Route.parse("audio->last"), Window(4, stop, 4, "centred", 1)) for stop in (6, 7, 9)]
     sweep(model, sequences[HEAR], ks)

@@ -11,10 +11,11 @@ from conftest import ROOT
 from avflow.errors import InputError
 from avflow.tracing.rates import Rates, fit
 
-SWEEPS, STAGES, ENCODERS, FITTED = (
-    json.loads((ROOT / f"benchmarks/{name}.json").read_text()) for name in ("knockout", "full_size", "encoders", "stages")
+SWEEPS, STAGES, FITTED = (
+    json.loads((ROOT / f"benchmarks/{name}.json").read_text()) for name in ("knockout", "full_size", "stages")
 )
-MISSED = 5  # of all predictions; docs/performance.md shows them in bold and says why
+MISSED = 8  # of all predictions; docs/performance.md shows them in bold and says why
+LATE = 2.1  # seconds by which they miss at most
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +41,9 @@ def test_every_stage_is_predicted_within_a_quarter_but_for_those_that_are_named(
     assert {(e["model"], e["stage"]) for e in FITTED["stages"]} == ran
     missed = {(e["model"], e["stage"]): stages.off(e) for e in FITTED["stages"] if abs(stages.off(e)) > stages.NEAR}
     assert len(missed) <= MISSED, missed
-    # Figure 3's one miss: stages were measured before sweeps launched fewer kernels.
-    fig3 = {at for at in missed if at[1] == "av_video/figure_3"}
-    others = {stage for _, stage in missed.keys() - fig3}
-    assert len(fig3) <= 1 and all(stage.endswith("/features") or "items" in stage for stage in others), missed
+    seconds = {(e["model"], e["stage"]): abs(e["predicted"] - e["measured"]) for e in FITTED["stages"]}
+    assert max(seconds[at] for at in missed) < LATE, missed
+    assert not any(stage == "av_video/figure_3" for _, stage in missed), "two thirds of the paper's GPU-hours"
 
 
 def test_the_documentation_shows_every_prediction(stages):
@@ -58,19 +58,14 @@ def test_a_fit_has_no_negative_part_and_respects_what_is_known():
     assert fit([[1], [1]], [3, 5], given=[2, 4]) == pytest.approx([1])
 
 
-def test_encoders_take_less_where_they_attend_in_one_kernel_and_were_measured_before(stages):
-    shapes, models = stages.shapes(), ["qwen2.5-omni-3b", "qwen2.5-omni-7b"]
-    before, now = (Rates(SWEEPS, STAGES, shapes, encoders=encoders) for encoders in ([], ENCODERS))
-    ways = {(e["encoder"], e["case"]): (e["segments"]["ms"], e["joined"]["ms"]) for e in ENCODERS}
-    clip, sound = ways["Qwen2.5-Omni, vision", "clip"], ways["Qwen2.5-Omni, sound", "sound of 15 s"]
-    share = (clip[1] + sound[1]) / (clip[0] + sound[0])
-    of = lambda known: known.encode(models, "qwen_omni", "av_video", 10_000)  # noqa: E731
-    assert of(now) == pytest.approx(share * of(before)) and 0.2 < share < 0.35
-    apart, joined = ways["video-SALMONN 2+, vision", "clip"]
-    assert now.joined("video-salmonn2-plus-3b", "video_salmonn", "av_video") == pytest.approx(joined / apart)
-    assert now.joined("video-salmonn2-plus-3b", "video_salmonn", "items") == 1, "not measured"
-    again = Rates(SWEEPS, [{**case, "encoders": "joined"} for case in STAGES], shapes, encoders=ENCODERS)
-    assert of(again) == of(before), "measured in one kernel already"
-    assert math.isnan(now.encoders("other", "items"))
+def test_encoders_count_by_tokens_at_the_fastest_rate_of_their_family(stages):
+    known, models = Rates(SWEEPS, STAGES, stages.shapes()), ["qwen2.5-omni-3b", "qwen2.5-omni-7b"]
+    each = lambda name: known.encode([name], "av_video", 10_000)  # noqa: E731
+    assert (
+        known.encode(models, "av_video", 10_000)
+        == min(map(each, models))
+        == pytest.approx(10 * known.encode(models, "av_video", 1000))
+    )
+    assert math.isnan(known.encoders("other", "items"))
     with pytest.raises(InputError, match="full_size.json holds none of other; run benchmarks/full_size.py"):
-        now.encode(["other"], "qwen_omni", "items", 1)
+        known.encode(["other"], "items", 1)

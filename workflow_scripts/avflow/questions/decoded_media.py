@@ -1,7 +1,8 @@
 """The media of one shard as frames and sound: decoded a few files ahead of the reader, and checked to be what was probed.
 
 preprocess_media.py writes them to a file. Scripts that encode read them from that file, or, if a study keeps no frames, decode
-them here while the encoders run: `--decode` takes the options of preprocess_media.py as one text.
+them here while the encoders run: `--decode` takes the options of preprocess_media.py as one text. The readers are imported only
+then, because a GPU machine that gets decoded shards may lack them.
 """
 
 import argparse
@@ -15,8 +16,7 @@ from pathlib import Path
 import torch
 
 from ..errors import InputError
-from ..media import Sampling, decoding_arguments, files, plan_table
-from ..media.decoding import decode
+from ..media import Sampling, plan_table
 from ..storage import provenance
 from . import shard_lists
 from .question import read_questions
@@ -26,6 +26,8 @@ AHEAD = 2  # media in memory per thread: decoding may outrun its reader
 
 def options(parser) -> None:
     """Add the options that say which media to decode, and how."""
+    from ..media import decoding_arguments
+
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--media", type=Path, help="the shard's list of media, JSON Lines")
     source.add_argument("--questions", type=Path, help="questions whose media are decoded, JSON Lines")
@@ -104,11 +106,14 @@ class DecodedMedia:
 
     def decode(self, media_id: str) -> dict[str, torch.Tensor]:
         """Those of frames, fps and audio that a medium has. Raises InputError with the remedy if its file is not as probed."""
+        from ..media import MediaError
+        from ..media.decoding import decode
+
         medium = self.items[media_id]
         work = lambda path: decode(path, medium.kind, self.how, medium.text, medium.media, **self.limits)  # noqa: E731
         try:
             arrays, planned = unchanged(Path(self.root) / medium.path, medium, self.remedy, work)
-        except files.MediaError as error:
+        except MediaError as error:
             raise InputError(f"{error}; it was readable when probed: {self.remedy}") from None
         self.found[media_id] = plan_table.row(media_id, medium.kind, self.how, planned, len(arrays.get("audio", ())))
         return {name: torch.as_tensor(array) for name, array in arrays.items()}

@@ -257,7 +257,8 @@ def rows_of_pack(
     if other is not None:
         resampling.check(sequences[0], other)
         run = replace(run, other=clean_run(model, other, len(other) - 1, home))
-    together = [] if single else [k for k in knockouts[0] if all(k in ks for ks in knockouts) and _shared(k, edges, pack.shared)]
+    of_all = set() if single else set.intersection(*map(set, knockouts))
+    together = [k for k in knockouts[0] if k in of_all and _shared(k, edges, pack.shared)]
     known = [{} for _ in sequences]
     for some in _pieces(together, model, len(pack.read)):
         cuts = {k.target: in_pack[0][k.target] for k in some}

@@ -6,8 +6,9 @@ One question's knockouts, and discards after every layer, take this many seconds
 
 f and c of knockouts are fitted to the sweeps of benchmarks/knockout.json. The time of a clean forward is its floating-point
 operations divided by the rate of the measured forward nearest in size. All other rates are fitted by benchmarks/stages.py to the
-stages of benchmarks/full_size.json: what a job takes besides its questions, and what its checks take. Checks, maps and the
-shares of attention that cuts remove are in proportion to (query, key) pairs of all heads and layers.
+stages of benchmarks/full_size.json: what a job takes besides its questions, what its checks take, and by how much attention in a
+sweep of a long prompt is slower than its operations say. Checks, maps and the shares of attention that cuts remove are in
+proportion to (query, key) pairs of all heads and layers.
 """
 
 import math
@@ -18,13 +19,6 @@ from ..errors import InputError
 from .costs import Shape, flops
 
 WARM_UPS = 3  # untimed runs before the timed ones, as in `timing`
-ENCODERS = {  # family -> setting -> cases of benchmarks/encoders.json, and how many of each a question has
-    "qwen_omni": {
-        "av_video": {("Qwen2.5-Omni, vision", "clip"): 1, ("Qwen2.5-Omni, sound", "sound of 15 s"): 1},
-        "items": {("Qwen2.5-Omni, vision", "picture"): 4, ("Qwen2.5-Omni, sound", "sound of 15 s"): 1},
-    },
-    "video_salmonn": {"av_video": {("video-SALMONN 2+, vision", "clip"): 1}},
-}
 
 
 def fit(terms, measured, given=None) -> np.ndarray:
@@ -47,15 +41,13 @@ def pairs(shape: Shape, tokens: int) -> float:
 
 
 class Rates:
-    """sweeps: benchmarks/knockout.json. stages: benchmarks/full_size.json. shapes: by model. fitted: of benchmarks/stages.json.
+    """sweeps: benchmarks/knockout.json. stages: benchmarks/full_size.json. shapes: by model. fitted: benchmarks/stages.json."""
 
-    encoders: benchmarks/encoders.json. Where `stages` were measured before encoders attended in one kernel, encoders get as much
-    faster as that benchmark measured.
-    """
-
-    def __init__(self, sweeps: list[dict], stages: list[dict], shapes: dict[str, Shape], fitted=None, encoders=()):
+    def __init__(self, sweeps: list[dict], stages: list[dict], shapes: dict[str, Shape], fitted=None):
         by_size = {shape.size: shape for shape in shapes.values()}
-        sweeps = [case for case in sweeps if case["model"] in by_size and "reply" not in case]
+        sweeps = [
+            case for case in sweeps if case["model"] in by_size and "reply" not in case and not case["case"].endswith("heads")
+        ]
         if not sweeps:
             raise InputError("benchmarks/knockout.json holds no model of a known size; run benchmarks/knockout.py")
         self.device, self.fitted = sweeps[0]["device"], fitted or {}
@@ -69,7 +61,6 @@ class Rates:
         ]
         terms = [[c["clean_ms"] / 1000 * c["ideal"], c["interventions"]] for c in sweeps]
         self.per_forward, self.per_knockout = fit(terms, [c["rows_s"] for c in sweeps])
-        self.faster = {(e["encoder"], e["case"]): (e["segments"]["ms"], e["joined"]["ms"]) for e in encoders}
 
     def forward(self, shape: Shape, tokens: int, stacked: bool = False) -> float:
         """Seconds of one clean forward. stacked: of as many rows in a large batch, for which launches cost nothing."""
@@ -80,7 +71,8 @@ class Rates:
 
     def knockouts(self, shape: Shape, tokens: int, ideal: float, count: int) -> float:
         """Seconds of one question's knockouts."""
-        return self.per_forward * ideal * self.forward(shape, tokens, stacked=True) + self.per_knockout * count
+        swept = self.per_forward * ideal * self.forward(shape, tokens, stacked=True) + self.per_knockout * count
+        return swept + self.fitted.get("knockout", {}).get("swept_pairs", 0.0) * ideal * pairs(shape, tokens)
 
     def checks(self, shape: Shape, tokens: int, value_zero: bool = False) -> float:
         """Seconds that a job of knockouts takes besides its questions: its own, and those of its checks by full forwards."""
@@ -108,31 +100,24 @@ class Rates:
         return (repeats + WARM_UPS) * (settings * (self.forward(shape, tokens) + token) + encoders)
 
     def job(self, stage: str) -> float:
-        """Seconds that a job of a stage takes besides its questions, without loading the model."""
-        return self.fitted.get(stage, {}).get("job", 0.0)
+        """Seconds that a job of a stage takes besides its questions, without loading the model, in a process of its own."""
+        known = self.fitted.get(stage, {})
+        return known.get("job", 0.0) + known.get("cold", 0.0)
 
     def encoders(self, model: str, setting: str) -> float:
         """Seconds of the encoders on the one question of benchmarks/full_size.json, as measured; NaN if it was not."""
         told = self.stages.get(model, {}).get("discards", {}).get(setting, {}).get("none", {})
         return told.get("encoder_ms", math.nan) / 1000
 
-    def joined(self, model: str, family: str, setting: str) -> float:
-        """By how much encoders are faster in one kernel than in the measurement of a model: a share of its time."""
-        parts = ENCODERS.get(family, {}).get(setting, {})
-        if self.stages[model].get("encoders") == "joined" or not parts or not parts.keys() <= self.faster.keys():
-            return 1.0
-        before, now = (sum(number * self.faster[part][way] for part, number in parts.items()) for way in (0, 1))
-        return now / before
-
-    def encode(self, models: list[str], family: str, setting: str, tokens: int) -> float:
-        """Seconds of one question's encoders, at the fastest rate measured in its family, as its encoders are of one size."""
+    def encode(self, models: list[str], setting: str, tokens: int) -> float:
+        """Seconds of one question's encoders, at the fastest rate of a family's `models`, whose encoders are of one size."""
         found = []
         for model in models:
             seconds = self.encoders(model, setting)
             if not math.isnan(seconds):
                 counted = self.stages[model]["tokens"][setting]
                 media = sum(counted.get(name, 0) for name in ("video", "audio", "candidates", "reference"))
-                found.append(self.joined(model, family, setting) * seconds / media)
+                found.append(seconds / media)
         if not found:
             raise InputError(f"benchmarks/full_size.json holds none of {', '.join(models)}; run benchmarks/full_size.py")
         return tokens * min(found)

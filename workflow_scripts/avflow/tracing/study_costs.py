@@ -41,7 +41,7 @@ class StudyCosts:
         family = self.settings["models"][model]["family"]
         alike = [m for m, shape in self.shapes.items() if self.settings["models"].get(m, {}).get("family") == family]
         tokens, setting = sum(m.tokens for m in media), self.settings["datasets"][dataset]["setting"]
-        return facts.media / len(media) * self.rates.encode(alike, family, setting, tokens)
+        return facts.media / len(media) * self.rates.encode(alike, setting, tokens)
 
     def encoded(self, model: str, dataset: str, other: str | None = None) -> float:
         """Seconds to encode all questions' media. other: a sampling instead of the model's own."""
