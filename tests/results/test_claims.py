@@ -103,6 +103,12 @@ def test_a_claim_gets_the_verdict_of_its_number(folder, claim, value, verdict):
     assert np.isnan(row["value"]) if np.isnan(value) else row["value"] == pytest.approx(value, abs=0.15), row
 
 
+def test_a_window_belongs_to_a_fall_from_a_third_of_its_depth_on():
+    shares = route_measures.effect_windows(np.array([[-31.0, -29.0, -90.0, 5.0], [9.0, 31.0, 90.0, -200.0]]), -1)
+    assert shares[0].tolist() == [31, 0, 90, 0] and shares[1].tolist() == [0, 0, 0, 200]
+    assert route_measures.effect_windows(np.array([9.0, 31.0, 90.0, -200.0]), 1).tolist() == [0, 31, 90, 0]
+
+
 def test_a_claim_compares_two_measurements_with_an_interval_that_holds_both(folder):
     rule = dict(measure="lowest", route="audio->question", group="hear", expected="below -50")
     alone, other = judged(folder, rule, {**rule, "group": "see"}).to_dict("records")
