@@ -37,6 +37,10 @@ def test_cumulative_cuts_have_a_row_a_direction_and_accuracy_in_percent():
     ]
     figure = answer_panels.cumulative_panels(pd.DataFrame(rows), ["m"], ["audio->question"])
     assert [axis.lines[0].get_ydata().tolist() for axis in figure.axes] == [[100, 50], [25, 100]]
+    assert [axis.get_xlabel() for axis in figure.axes] == [
+        "Layer l (cut in layers 0 to l)",
+        "Layer l (cut in layers l to the last)",
+    ]
     assert to_hex(figure.axes[0].lines[0].get_color()) == to_hex(colours(["audio->question"])["audio->question"])
 
 

@@ -175,6 +175,16 @@ def test_clear_verdicts_stand_for_all_claims_about_a_model_together(folder):
     assert set(together["verdict"]) == {"agree", "not testable"}, "the verdict itself follows the number"
 
 
+def test_a_verdict_whose_p_value_is_above_5_percent_is_not_clear(folder):
+    found = judged(folder, dict(measure="accuracy_change", variant="muted", group="hear", expected="below -40"))
+    p, at = found["p_family"][0], found.loc[0, ["value", "ci_high"]].astype(float)
+    between = at["value"] + 0.9 * (at["ci_high"] - at["value"])  # the interval reaches a little beyond the range
+    (row,) = judged(
+        folder, dict(measure="accuracy_change", variant="muted", group="hear", expected=f"below {between:.3f}")
+    ).to_dict("records")
+    assert p < 0.05 < row["p_family"] < 0.1 and row["verdict"] == "agree" and found["clear"][0] and not row["clear"]
+
+
 def test_a_number_without_an_interval_is_never_clear(folder):
     counted = dict(measure="windows", route="audio->question", group="hear", expected="above 0")
     row = judged(folder, counted).iloc[0]

@@ -23,7 +23,9 @@ def knockouts(folder, curves: dict, analysis="figure_4", **more):
     rows = []
     for (route, group, question, control), curve in curves.items():
         for centre, change in enumerate(curve):
-            row = dict.fromkeys(row_schemas.KNOCKOUT.names) | dict(question_id=question, cluster=question, dataset="d", model=MODEL)
+            row = dict.fromkeys(row_schemas.KNOCKOUT.names) | dict(
+                question_id=question, cluster=question, dataset="d", model=MODEL
+            )
             row |= dict(task=group, group=group, layout="paper_eq1", route=route, style="centred", width=3, centre=centre, draw=0)
             row |= dict(window_start=max(0, centre - 1), window_stop=min(len(curve), centre + 2), cut="mask", control=control)
             row |= dict(p_base_clean=0.5, logp_base=np.log(0.5 * (1 + change / 100)), correct_clean=True, applicable=True)
