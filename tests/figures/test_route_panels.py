@@ -1,5 +1,7 @@
 """Panels of routes: their titles, legends and colours say what the rows behind them say."""
 
+import dataclasses
+
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -42,6 +44,41 @@ def test_a_directions_title_names_the_kinds_of_its_media(task):
     kinds = {role: {m.kind for m in question.media if m.role == role} for role in ("reference", "candidate")}
     (reference,), (candidate,) = ({kind[0].upper() for kind in kinds[role]} for role in ("reference", "candidate"))
     assert title(question.group) == rf"{reference} Ref $\rightarrow$ {candidate} Cand"
+
+
+@pytest.mark.parametrize(
+    "task", ["hear", "see", "while-hear", "while-see", "hear-before", "see-before", "hear-faint-45", "see-faint-63"]
+)
+def test_a_tasks_title_names_its_verb_and_no_other(task):
+    verb, other = ("hear", "see") if "hear" in task else ("see", "hear")
+    assert verb in title(task).lower() and other not in title(task).lower()
+
+
+def test_models_have_their_own_curves_on_one_axis_each_with_room_for_text():
+    first, second = (found({("hear", "audio->question"): x}) for x in (-10.0, -90.0))
+    rows = pd.concat([first.rows, second.rows.assign(model="n")])
+    both = dataclasses.replace(first, rows=rows.assign(noise=0.5))
+    groups = ["hear", "see"]
+    both = dataclasses.replace(both, rows=pd.concat([both.rows, both.rows.assign(group="see", change=-1.0)]))
+    figure = route_panels(both, ["m", "n"], [(group, group, ["audio->question"]) for group in groups])
+    (colour,) = entries(*figure.subfigs).values()
+    assert [level(axis, colour) for axis in figure.axes] == [{-10.0}, {-1.0}, {-90.0}, {-1.0}]
+    limits = [axis.get_ylim() for axis in figure.axes]
+    assert limits[0] == limits[1] and limits[2] == limits[3], "panels of a model share the limits of the widest"
+    assert limits[0][0] < -10 and limits[2][0] < -90 and limits[2][1] > 0.3 * (limits[2][1] - limits[2][0])
+    low, high = sorted(figure.axes[0].transData.inverted().transform(figure.axes[0].patches[0].get_window_extent())[:, 1])
+    assert (low, high) == pytest.approx((-0.5, 0.5)), "the noise floor lies on either side of 0"
+
+
+def test_bands_alone_do_not_widen_an_axis_and_coinciding_lines_show_beside_each_other():
+    effect = found({("hear", route): 0.0 for route in ("video->question", "audio->question", "question->last")})
+    rows = pd.concat([effect.rows.assign(question_id=f"q{i}", cluster=f"c{i}", change=(-1) ** i * 90.0) for i in range(6)])
+    figure = route_panels(dataclasses.replace(effect, rows=rows), ["m"], [("Hear", "hear", sorted(set(rows["route"])))])
+    (axis,) = figure.axes
+    top = max(path.vertices[:, 1].max() for band in axis.collections for path in band.get_paths())
+    assert axis.get_ylim()[1] < top, "the band is cut off"
+    widths = [line.get_linewidth() for line in axis.lines if line.get_linestyle() == "-"]
+    assert widths == sorted(widths, reverse=True) and len(set(widths)) == 3
 
 
 def test_each_directions_panel_shows_its_own_rows():
