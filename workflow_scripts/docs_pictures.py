@@ -1,4 +1,4 @@
-"""Make the small pictures of the docs from the miniature's shipped tables. Run it as `make pictures`, which draws the figures first.
+"""Make the small pictures of the docs from the shipped tables. Run it as `make pictures`, which draws the figures first.
 
     python workflow_scripts/docs_pictures.py --out docs fig3 fig4 fig5 fig6 app_resample
 

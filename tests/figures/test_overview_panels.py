@@ -62,3 +62,10 @@ def test_the_legends_name_each_route_with_the_colour_of_its_curve(draw):
 def test_a_tasks_title_names_the_direction_of_its_rows():
     assert overview_panels._task_title("I2A", "animal") == "Animal\nI Ref $\\rightarrow$ A Cand"
     assert overview_panels._task_title("A2I", "animal") == "Animal\nA Ref $\\rightarrow$ I Cand"
+
+
+def test_each_models_bars_are_its_own(found):
+    shares = [dict(model=m, task="hear", group="hear", layer=0, name="video", share=x) for m, x in (("a", 0.2), ("b", 0.6))]
+    table = overview.normalised(found, {"a": 4, "b": 7})
+    figure = overview_panels.model_panels(["a", "b"], found, pd.DataFrame(shares), table, {"figure_4": [ROUTE]})
+    assert [axis.patches[0].get_height() for axis in figure.subfigs[0].subfigs[0].axes] == [0.2, 0.6]

@@ -43,7 +43,7 @@ def test_cut_and_patch_share_a_panel_and_differ_in_line_as_well_as_in_their_numb
 def test_the_legend_says_what_a_patch_is_and_whose_answer_counts():
     figure = patch_panels.patch_panels(["m"], table(), {"d": [ROUTE, OTHER]})
     said = list(entries(figure))
-    assert "another clip's source; nothing is renormalised" in said[1] and "the other clip's right answer" in said[2]
+    assert "another clip's source; nothing is renormalised" in said[1] and "those about the other clip" in said[2]
     cut, patch = figure.legends[0].legend_handles[:2]
     look = lambda line: (line.get_linestyle(), line.get_linewidth())  # noqa: E731
     assert [look(cut), look(patch)] == [look(line) for line in drawn(figure.axes[0], ROUTE)]

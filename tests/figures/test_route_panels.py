@@ -8,8 +8,9 @@ import pytest
 from conftest import ROOT, script
 from examples import items_question
 from legends import entries, level
+from matplotlib.colors import to_hex, to_rgb
 
-from avflow.figures.route_panels import by_target, route_panels
+from avflow.figures.route_panels import by_target, route_panels, window_panels
 from avflow.results import effects, title
 from avflow.tracing import row_schemas
 
@@ -121,3 +122,15 @@ def test_more_than_four_panels_wrap_and_none_say_so():
     assert len({round(axis.get_position().y0, 2) for axis in drawn}) == 2, "two rows"
     empty = route_panels(effect, ["m"], [])
     assert [text.get_text() for text in empty.texts] == ["no question to show"] and not empty.axes
+
+
+def test_wide_windows_are_dark_and_each_route_has_its_own_row_of_panels():
+    levels = {"video->question": -10.0, "question->last": -30.0}
+    effect = found({("hear", route): x for route, x in levels.items()})
+    rows = pd.concat([effect.rows.assign(width=width, change=effect.rows["change"] - width) for width in (1, 5)])
+    figure = window_panels(dataclasses.replace(effect, rows=rows), ["m"], list(levels))
+    for axis, change in zip(figure.axes, levels.values()):
+        narrow, wide = axis.lines[1:]
+        assert (narrow.get_ydata()[0], wide.get_ydata()[0]) == (change - 1, change - 5)
+        assert sum(to_rgb(wide.get_color())) < sum(to_rgb(narrow.get_color()))
+    assert entries(figure) == {f"k = {k}": to_hex(line.get_color()) for k, line in zip((1, 5), figure.axes[0].lines[1:])}

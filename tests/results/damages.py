@@ -710,12 +710,14 @@ def keys_dropped_instead_of_patched(tables):
 
 
 @damage
-def partners_of_the_next_question(tables):
-    """The partner's label is that of another pair."""
+def partners_answers_lost(tables):
+    """The run on the partner's clip is stored as that on the own clip."""
 
     def change(rows):
-        label = rows.drop_duplicates(["model", "question_id"]).set_index(["model", "question_id"])["partner_answer"]
-        label = pd.Series(np.roll(label.to_numpy(), 1), label.index)
-        return rows.assign(partner_answer=label.reindex(pd.MultiIndex.from_frame(rows[["model", "question_id"]])).to_numpy())
+        key = ["model", "question_id"]
+        null = rows["control"] == "null"
+        own = rows[null & (rows["direction"] == "corrupt")].set_index(key)["answer"]
+        rows.loc[null, "answer"] = own.reindex(pd.MultiIndex.from_frame(rows.loc[null, key])).to_numpy()
+        return rows
 
     return patched(change)(tables)

@@ -157,7 +157,10 @@ def test_a_panel_shows_the_band_the_controls_the_noise_and_how_many(path, evalua
     reach = lambda part: (part.get_paths()[0].vertices[:, 1].min(), part.get_paths()[0].vertices[:, 1].max())  # noqa: E731
     assert reach(control) == pytest.approx((-5, -5), abs=1e-3) and reach(band)[0] < -55 and reach(band)[1] >= 0
     said = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
-    assert said == ["95 % simultaneous band over a panel's layers and routes", "size-matched random control, 95 % (dotted); none where too few other keys exist"]
+    assert said == [
+        "95 % simultaneous band over a panel's layers and routes",
+        "size-matched random control, 95 % (dotted); none where too few other keys exist",
+    ]
     alone = route_panels.route_panels(found.of(group="see"), ["m"], [("See", "see", ["audio->question"])])
     assert "no rows" in [t.get_text() for t in alone.axes[0].texts]
 

@@ -11,7 +11,7 @@ from .route_styles import colours, route_label
 STYLES = {  # kind -> line, width, and its words in the legend
     "cut": ("-", 2.2, "cut: the target reads nothing from the source"),
     "patch": ("-.", 1.4, "patched: it reads another clip's source; nothing is renormalised"),
-    "follows": ("-.", 1.4, "patched: answers that are the other clip's right answer"),
+    "follows": ("-.", 1.4, "patched: answers that are those about the other clip"),
     "returns": ("--", 2.0, "its own source in a run on the other clip: own answers that come back"),
 }
 ROWS = {"% Change in Probability": ("cut", "patch"), "Answers (%)": ("follows", "returns")}

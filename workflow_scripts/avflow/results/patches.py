@@ -5,9 +5,10 @@ numbers, all in %:
 
     cut        change of the own answer's probability if the route is cut, as in the figures of cuts
     patch      the same change if the target reads the partner's source instead (corrupt)
-    follows    share of answers that are then the partner's right answer, in questions that have it among their options
-    returns    share of own answers that come back if the target reads the own source in a run on the partner's clip (restore), in
-               questions that this clip makes the model answer otherwise
+    follows    share of answers that are then those which the model gives to the same question about the partner's clip
+    returns    share of own answers that come back if the target reads the own source in a run on the partner's clip (restore)
+
+The last two are of questions that the model answers differently about the two clips.
 
 A cut renormalises what is left, and a patch does not. Where both cost the same, the source's content is missed. Where only the
 cut costs something, it is the renormalisation, or what both clips share.
@@ -29,7 +30,7 @@ def rows_of(path, models, dataset: str) -> pd.DataFrame:
 
     path: the table of the rule gather_resample; models: names.
     """
-    more = ["control", "direction", "partner_answer", "answer", "logp_base", "p_base_clean", "correct_clean"]
+    more = ["control", "direction", "answer", "logp_base", "p_base_clean", "correct_clean"]
     keep = [("model", "in", list(models)), ("dataset", "=", dataset), ("applicable", "=", True)]
     rows = pq.read_table(path, columns=[*ABOUT, *more], filters=keep).to_pandas()
     null = {way: rows[(rows["control"] == "null") & (rows["direction"] == way)] for way in ("corrupt", "restore")}
@@ -39,10 +40,10 @@ def rows_of(path, models, dataset: str) -> pd.DataFrame:
     rows = rows.assign(own=answered["corrupt"].reindex(place).to_numpy(), theirs=answered["restore"].reindex(place).to_numpy())
     rows = rows[right.reindex(place).to_numpy() & (rows["control"] == "none").to_numpy()]
     corrupt, restore = (rows[rows["direction"] == way] for way in ("corrupt", "restore"))
-    named, lost = corrupt[corrupt["partner_answer"].fillna("") != ""], restore[restore["own"] != restore["theirs"]]
+    follow, lost = (some[some["own"] != some["theirs"]] for some in (corrupt, restore))
     found = {
         "patch": corrupt.assign(change=100 * (np.exp(corrupt["logp_base"]) / corrupt["p_base_clean"] - 1)),
-        "follows": named.assign(change=100.0 * (named["answer"] == named["partner_answer"])),
+        "follows": follow.assign(change=100.0 * (follow["answer"] == follow["theirs"])),
         "returns": lost.assign(change=100.0 * (lost["answer"] == lost["own"])),
     }
     return pd.concat([part.assign(kind=kind) for kind, part in found.items()])[[*ABOUT, "kind", "change"]]
