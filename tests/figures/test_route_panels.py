@@ -10,7 +10,7 @@ from examples import items_question
 from legends import entries, level
 from matplotlib.colors import to_hex, to_rgb
 
-from avflow.figures.route_panels import by_target, route_panels, window_panels
+from avflow.figures.route_panels import by_reader, by_target, route_panels, window_panels
 from avflow.results import effects, title
 from avflow.tracing import row_schemas
 
@@ -134,3 +134,8 @@ def test_wide_windows_are_dark_and_each_route_has_its_own_row_of_panels():
         assert (narrow.get_ydata()[0], wide.get_ydata()[0]) == (change - 1, change - 5)
         assert sum(to_rgb(wide.get_color())) < sum(to_rgb(narrow.get_color()))
     assert entries(figure) == {f"k = {k}": to_hex(line.get_color()) for k, line in zip((1, 5), figure.axes[0].lines[1:])}
+
+
+def test_the_last_token_and_the_reply_answer_and_the_question_does_not():
+    routes = ["audio->question", "question->last", "audio->reply", "reply->reply"]
+    assert by_reader(routes) == {"what the question reads": routes[:1], "what the answer reads": routes[1:]}
