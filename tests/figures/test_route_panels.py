@@ -120,6 +120,8 @@ def test_more_than_four_panels_wrap_and_none_say_so():
     drawn = [axis for axis in figure.axes if axis.axison]
     assert [axis.get_title() for axis in drawn] == [f"({x}) g{n}" for n, x in enumerate("abcdef")]
     assert len({round(axis.get_position().y0, 2) for axis in drawn}) == 2, "two rows"
+    (limits,) = {axis.get_ylim() for axis in drawn}
+    assert limits[0] < -15 and limits[1] > 0, "those of the deepest curve, in both rows"
     empty = route_panels(effect, ["m"], [])
     assert [text.get_text() for text in empty.texts] == ["no question to show"] and not empty.axes
 

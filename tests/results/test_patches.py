@@ -1,4 +1,7 @@
-"""Patches beside cuts: whose answer is given, in which questions, and what a claim reads of it."""
+"""Patches beside cuts: whose answer is given, in which questions, and what a claim reads of it.
+
+Also tests avflow.results.patch_measures.
+"""
 
 import numpy as np
 import pandas as pd
