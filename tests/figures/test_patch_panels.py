@@ -58,3 +58,5 @@ def test_models_have_rows_and_datasets_and_groups_have_columns_of_their_own():
     assert [axis.get_title() for axis in clips.axes[:2]] == ["Hear", "See"] and len(clips.axes) == 8 and len(items.axes) == 4
     second = drawn(clips.axes[4], ROUTE)
     assert clips.axes[4].get_ylabel().startswith("n\n") and second[0].get_ydata()[0] == -71, "the second model's own numbers"
+    nothing = patch_panels.patch_panels(["m"], table().iloc[:0], {"d": [ROUTE]})
+    assert [text.get_text() for text in nothing.texts] == ["no question to show"]

@@ -5,7 +5,7 @@ import pandas as pd
 
 from ..results import title
 from . import palette
-from .route_panels import share_limits
+from .route_panels import nothing_to_show, share_limits
 from .route_styles import colours, route_label
 
 STYLES = {  # kind -> line, width, and its words in the legend
@@ -20,9 +20,12 @@ ROWS = {"% Change in Probability": ("cut", "patch"), "Answers (%)": ("follows", 
 def patch_panels(models, table: pd.DataFrame, routes: dict):
     """Two rows of panels per model: the change of the own answer's probability, and whose answer is given.
 
-    table: from `patches.summary`, of all datasets. routes: dataset -> routes. One column per dataset and group.
+    table: from `patches.summary`, of all datasets. routes: dataset -> routes. One column per dataset and group. Without rows, the
+    figure says so.
     """
     places = list(table[["dataset", "group"]].drop_duplicates().itertuples(index=False, name=None))
+    if not places:
+        return nothing_to_show()
     figure = plt.figure(figsize=(2.6 * len(places) + 0.8, 1.3 + 3.6 * len(models)))
     datasets = list(dict.fromkeys(dataset for dataset, _ in places))
     widths = [sum(dataset == other for other, _ in places) for dataset in datasets]

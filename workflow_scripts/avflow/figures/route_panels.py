@@ -43,9 +43,7 @@ def route_panels(effects: Effects, models, panels, words: str = "", parts: dict[
     questions each route was cut. note: a line below the figure, such as what a span holds. Without panels, the figure says so.
     """
     if not panels:
-        figure = plt.figure(figsize=(5, 1))
-        figure.text(0.5, 0.5, "no question to show", ha="center", va="center", color=palette.NOTE)
-        return figure
+        return nothing_to_show()
     rows = [(model, label, some.of(model=model)) for model in models for label, some in (parts or {"": effects}).items()]
     colour_of = colours(dict.fromkeys(route for *_, routes in panels for route in routes))
     blocks = [list(block) for _, block in itertools.groupby(panels, key=lambda panel: panel[2])]
@@ -77,6 +75,13 @@ def route_panels(effects: Effects, models, panels, words: str = "", parts: dict[
         _leave_room(axes, 3 + (parts is not None), effects.reading.metric == "probability")
         share_limits(axes)
     figure.legend(handles=explained(effects), loc="outside lower center", ncols=3, fontsize=7, title=note, title_fontsize=7)
+    return figure
+
+
+def nothing_to_show():
+    """A small figure that says that no question has rows."""
+    figure = plt.figure(figsize=(5, 1))
+    figure.text(0.5, 0.5, "no question to show", ha="center", va="center", color=palette.NOTE)
     return figure
 
 
