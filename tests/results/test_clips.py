@@ -20,6 +20,7 @@ from avflow.results import (
     measures,
     orders,
     overview,
+    patches,
     reliance,
     sensitivity,
     table_1,
@@ -50,7 +51,7 @@ def asked_twice(rows: pd.DataFrame) -> pd.DataFrame:
 def once_and_twice(tmp_path_factory):
     """Two folders of tables: as shipped, and with every question asked twice."""
     folders = [tmp_path_factory.mktemp(name) for name in ("once", "twice")]
-    for name in ("evaluate", "reliance", "sufficiency", "knockout_graded", *KEEP):
+    for name in ("evaluate", "reliance", "sufficiency", "resample", "knockout_graded", *KEEP):
         rows = pd.read_parquet(SHIPPED / f"{name}.parquet", filters=[("model", "=", MODEL)])
         rows = rows.query(KEEP[name]) if name in KEEP else rows
         if name in ("pruning", "discard_sweep"):  # every fourth clip loses its answer, because the tiny models lose too few
@@ -157,6 +158,7 @@ FUNCTIONS = {
     "normalised": normalised,
     "sensitivity": shifted,
     "explorer": of_explorer,
+    "patches": lambda folder: patches.summary(patches.rows_of(folder / "resample.parquet", [MODEL], ITEMS), ITEMS, DRAWS, SEED),
 }
 PUBLISHED = SHIPPED.parents[2] / "resources/published/accuracy.csv"
 NO_NUMBERS = pd.DataFrame(columns=["dataset", "model", "setting"])
@@ -177,6 +179,7 @@ MEASURES = {
     "cumulative": dict(route="question->last", style="top_down", layer=5),
     "attention": dict(name="audio", group="hear"),
     "readout": dict(group="see-faint-63"),
+    "patched": dict(kind="patch", route="candidates->reference", group="I2A", data="items"),
 }
 
 
