@@ -6,6 +6,7 @@
 # make lint         linters
 # make docs         the documentation as a site in site/
 # make ship         the shipped tables, from a fresh run
+# make pictures     the figures in docs/, from the shipped tables
 # make pins         the pin files of the conda environments
 # make Dockerfile   an image with the conda environments
 #
@@ -16,7 +17,9 @@ PYTHON ?= python3
 CORES ?= all
 SNAKEMAKE = .venv/bin/python -m snakemake
 
-.PHONY: reproduce test test-fast test-slurm report ship lint docs pins Dockerfile
+.PHONY: reproduce test test-fast test-slurm report ship pictures lint docs pins Dockerfile
+
+PICTURES = fig3 fig4 fig5 fig6 app_resample
 
 reproduce: .venv/ready
 	$(SNAKEMAKE) --cores $(CORES) --prioritize fig4
@@ -28,6 +31,10 @@ report: reproduce
 
 ship: reproduce
 	.venv/bin/python workflow_scripts/ship.py --results results/miniature --out figures/shipped
+
+pictures: .venv/ready
+	$(SNAKEMAKE) $(PICTURES) --cores $(CORES) --config tables=shipped
+	.venv/bin/python workflow_scripts/docs_pictures.py --out docs $(PICTURES)
 
 test: .venv/ready
 	.venv/bin/python -m pytest tests --numprocesses 2 --dist loadfile --no-loadscope-reorder

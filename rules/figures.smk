@@ -288,6 +288,13 @@ rule app_heads:
     localrule: True
 
 
+rule app_resample:
+    """The control where no size-matched one exists: routes read another clip's keys and values, beside their cuts."""
+    input:
+        multiext("<results>/figures/app_resample", ".pdf", ".png"),
+    localrule: True
+
+
 rule app_training:
     """Accuracy by task while the tiny models were trained, from the logs beside their checkpoints."""
     input:

@@ -1,4 +1,4 @@
-"""Patch routes with another clip's keys and values. No figure reads the table, so it is a target of its own, by its path."""
+"""Patch routes with another clip's keys and values, for app_resample."""
 
 
 rule resample:

@@ -8,6 +8,7 @@ import json
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -255,7 +256,7 @@ def test_layers_follow_from_knockouts_where_config_does_not_name_them():
 def test_the_table_of_figures_lists_what_a_study_computes():
     tables = [path.removeprefix("results/miniature/tables/") for path in figure_table.tables(MINIATURE)]
     assert {"tab1.csv", "tab2.tex", "tab4_video.csv", "tab4_items.tex", "tab3.html", "knockout_value_zero.parquet"} <= set(tables)
-    assert len(tables) == len(set(tables)) and sum(path.endswith(".parquet") for path in tables) == 12 + 6
+    assert len(tables) == len(set(tables)) and sum(path.endswith(".parquet") for path in tables) == 13 + 7
     without = [path.rsplit("/")[-1] for path in figure_table.tables(alone(ITEMS))]
     assert "tab1.csv" not in without and "pruning.parquet" not in without and "sufficiency.parquet" not in without
     assert figure_table.tables(study(tables="shipped")) == figure_table.claims(study(tables="shipped")) == []
@@ -291,6 +292,7 @@ def test_each_study_has_the_figures_of_its_datasets():
     assert set(figure_table.drawable(alone(ITEMS))) == {
         *("fig5", "fig6", "app_order", "app_baseline", "app_answer_probability", "app_tasks", "app_models", "app_training"),
         "app_sensitivity",
+        "app_resample",
     }
 
 
@@ -525,12 +527,23 @@ def test_the_estimate_knows_what_every_figure_needs():
     assert not {"app_training", "app_world"} & set(jobs.estimated_targets(MINIATURE)), "they need no model"
 
 
-def test_routes_are_patched_in_the_shards_that_the_study_names():
-    assert MINIATURE.patched == ["mini-video"] and PAPER.patched == ["av_speakerbench"]
-    assert len(jobs.resample_shards(PAPER)) == 4 * 5 and len(jobs.resample_shards(MINIATURE)) == 2
+def test_routes_are_patched_in_the_shards_and_tasks_that_the_study_names():
+    assert MINIATURE.patched == ["mini-video", "mini-items"] and PAPER.patched == ["av_speakerbench"]
+    assert len(jobs.resample_shards(PAPER)) == 4 * 5 and len(jobs.resample_shards(MINIATURE)) == 4
     told = options(jobs.resample(MINIATURE, "mini-video"))
-    assert told["routes"] == ["video->question", "audio->question", "question->last"] and told["first"] == "6"
-    assert not any("resample" in path for path in figure_table.tables(MINIATURE))
+    assert told["routes"] == ["video->question", "audio->question", "question->last"] and told["first"] == "10"
+    assert told["tasks"] == ["hear", "see"] and options(jobs.resample(PAPER, "av_speakerbench"))["tasks"] == "*"
+
+
+def test_patches_are_drawn_beside_the_cuts_of_their_routes_and_in_the_paper_on_request():
+    told = figure_table.parameters(MINIATURE, "app_resample")
+    tables = {name: [Path(path).stem for path in paths] for name, paths in told["cuts"].items()}
+    assert tables == {"mini-video": ["knockout_figure_4"], "mini-items": ["knockout_figure_5"]}
+    made = [any("resample" in path for path in figure_table.tables(study)) for study in (MINIATURE, PAPER)]
+    assert made == ["app_resample" in figure_table.drawn_by_default(study) for study in (MINIATURE, PAPER)] == [True, False]
+    assert jobs.estimated_targets(PAPER)["app_resample"] == {"cuts": ["resample", "figure_4"], "reliance": False}
+    assert "resample" in jobs.estimated_targets(MINIATURE)["tables"]["cuts"]
+    assert not any("resample" in path for name in ("fig4", "fig5") for path in figure_table.inputs(MINIATURE, name))
 
 
 def test_single_heads_are_cut_on_request_and_the_strongest_wait_for_their_ranking():

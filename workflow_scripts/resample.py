@@ -20,6 +20,8 @@ log-probabilities of both answers' labels, without the patch (`logp_gold_clean`,
 (`logp_gold`, `logp_partner`).
 """
 
+from fnmatch import fnmatchcase
+
 from avflow import cli
 from avflow.errors import Unusable
 from avflow.media.fitting import fit
@@ -72,11 +74,13 @@ def main():
     parser.add_argument("--routes", type=Route.parse, nargs="+", required=True, help="routes to patch")
     parser.add_argument("--width", type=int, required=True, help="layers per window (the paper's k)")
     parser.add_argument("--stride", type=int, default=1, help="layers between neighbouring centres")
+    parser.add_argument("--tasks", nargs="+", default=["*"], help="patterns of the tasks to patch in (default: all)")
     parser.add_argument("--first", type=int, help="use only the first n questions of every task")
     parser.add_argument("--engine", choices=["sweep", "naive"], default="sweep", help="sweep: incremental; naive: full forwards")
     arguments = parser.parse_args()
     every = read_questions(arguments.questions)
-    chosen = first_of_tasks([q for q in every if q.study_split == "knockout"], arguments.first)
+    asked = [q for q in every if q.study_split == "knockout" and any(fnmatchcase(q.task, task) for task in arguments.tasks)]
+    chosen = first_of_tasks(asked, arguments.first)
     pool = [q for q in every if q.shard(arguments.shards) == arguments.shard]
     partners = {q.question_id: pairs.partner(q, pool, arguments.seed) for q in pool if q.question_id in chosen}
     choose = lambda questions: [q for q in questions if partners.get(q.question_id)]
@@ -92,7 +96,9 @@ def main():
 
     plan = {"engine": arguments.engine, "width": arguments.width, "stride": arguments.stride}
     plan |= {"routes": list(map(str, arguments.routes)), "partners": {i: q and q.question_id for i, q in partners.items()}}
-    shard_job.run(__file__, arguments, row_schemas.RESAMPLE, choose, work, plan, asked={"first": arguments.first})
+    shard_job.run(
+        __file__, arguments, row_schemas.RESAMPLE, choose, work, plan, asked={"first": arguments.first, "tasks": arguments.tasks}
+    )
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ UNREAD = ["study_split", "setting", "n_blocked_edges", "removed_mass", "base_tok
 UNREAD += [*(f"logit_{letter}" for letter in "ABCD"), "option_logits"]
 UNREAD += ["logp_reply_mean", "logp_reply_tokens", "logp_reply_mean_clean", "logp_reply_tokens_clean"]
 EXACT = ["p_base_clean", "margin_clean", "logp_reply_clean"]  # of uncut runs
-UNDRAWN = ["sensitivity", "resample", "knockout_heads", "knockout_head_sets"]  # what only a figure on request reads
+UNDRAWN = ["sensitivity", "knockout_heads", "knockout_head_sets"]  # what only a figure on request reads
 
 
 def rounded(values: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Answers by layer, under cumulative cuts, and with only the found routes: the lines hold the table's numbers."""
 
 import pandas as pd
+from legends import entries
 from matplotlib.colors import to_hex
 
 from avflow.figures import answer_panels, palette
@@ -13,7 +14,9 @@ def test_letters_probabilities_are_drawn_by_layer():
         for kind, values in {"correct": (0.25, 0.7), "wrong": (0.25, 0.1)}.items()
         for layer, p in enumerate(values)
     ]
-    (axis,) = answer_panels.probability_panels(pd.DataFrame(rows), ["m"]).axes
+    figure = answer_panels.probability_panels(pd.DataFrame(rows), ["m"])
+    (axis,) = figure.axes
+    assert entries(figure) == {"correct option": to_hex(palette.CORRECT), "mean of the wrong options": to_hex(palette.WRONG)}
     drawn = {to_hex(line.get_color()): line.get_ydata().tolist() for line in axis.lines}
     assert drawn == {to_hex(palette.CORRECT): [0.25, 0.7], to_hex(palette.WRONG): [0.25, 0.1]}
     assert [text.get_text() for text in axis.texts] == ["n = 5"]
@@ -32,11 +35,18 @@ def test_cumulative_cuts_have_a_row_a_direction_and_accuracy_in_percent():
             accuracy_low=a,
             accuracy_high=a,
         )
+        | ({"route": "question->last", "accuracy": a / 5} if other else {})
+        for other in (False, True)
         for style, values in {"bottom_up": (1, 0.5), "top_down": (0.25, 1)}.items()
         for c, a in enumerate(values)
     ]
-    figure = answer_panels.cumulative_panels(pd.DataFrame(rows), ["m"], ["audio->question"])
+    figure = answer_panels.cumulative_panels(pd.DataFrame(rows), ["m"], ["audio->question", "question->last"])
     assert [axis.lines[0].get_ydata().tolist() for axis in figure.axes] == [[100, 50], [25, 100]]
+    assert [axis.lines[1].get_ydata().tolist() for axis in figure.axes] == [[20, 10], [5, 20]]
+    assert [axis.get_xlabel() for axis in figure.axes] == [
+        "Layer l (cut in layers 0 to l)",
+        "Layer l (cut in layers l to the last)",
+    ]
     assert to_hex(figure.axes[0].lines[0].get_color()) == to_hex(colours(["audio->question"])["audio->question"])
 
 
@@ -45,7 +55,13 @@ def test_keeping_found_routes_stands_beside_as_many_random_edges():
         dict(model="m", kind=kind, threshold=t, share=share, accuracy=a, ci_low=a - 0.1, ci_high=a, n=7)
         for kind, t, share, a in (("all", 0, 1, 0.9), ("none", 0, 0, 0.2), ("found", 5, 0.3, 0.8), ("random", 5, 0.3, 0.4))
     ]
-    (axis,) = answer_panels.sufficiency_panels(pd.DataFrame(rows), ["m"]).axes
+    figure = answer_panels.sufficiency_panels(pd.DataFrame(rows), ["m"])
+    (axis,) = figure.axes
+    at = {to_hex(line.get_color()): round(line.get_ydata()[0]) for line in axis.lines if len(line.get_xdata()) == 1}
+    (legend,) = figure.legends
+    said = dict(zip((text.get_text() for text in legend.get_texts()), legend.legend_handles))
+    colour = lambda words: to_hex(said[words].get_color()[0])  # noqa: E731
+    assert (at[colour("only the found routes")], at[colour("same number of random edges")]) == (80, 40)
     points = {tuple(map(float, line.get_xydata()[0])) for line in axis.lines if len(line.get_xydata()) == 1}
     assert {(round(x), round(y)) for x, y in points} >= {(30, 80), (30, 40)}
     assert axis.get_title() == "m, n = 7" and "5 %" in [text.get_text() for text in axis.texts]

@@ -1,11 +1,15 @@
 """Bars of the last token's attention, and the bins of a map that hold a sink."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
+import pytest
 from legends import entries
 from matplotlib.colors import to_hex
+from table_rows import entry, written
 
 from avflow.figures import attention_panels, palette
+from avflow.results import attention
 
 
 def test_bars_are_stacked_in_the_order_of_the_classes():
@@ -37,3 +41,23 @@ def test_a_bin_is_marked_where_a_sink_lies_in_it():
     sinks = [dict(kind="sinks", layer=5, number=0, values=[0, 3]), dict(kind="sinks", layer=5, number=1, values=[8])]
     rows = pd.DataFrame(bins + sinks)
     assert attention_panels.sink_bins(rows, 5) == [0, 2] and attention_panels.sink_bins(rows, 6) == []
+
+
+def test_maps_norms_and_sinks_are_those_of_the_layer_in_the_title(tmp_path):
+    names = ("video", "question", "last")
+    rows = [entry(0, "bins", [n, n + 1], name=name, number=n) for n, name in enumerate(names)]
+    for layer in (3, 4):
+        square = np.tril(np.full((3, 3), layer / 10))
+        rows += [entry(0, "map", line.tolist(), layer, "uncut", n) for n, line in enumerate(square)]
+        rows.append(entry(0, "norms", [10.0 * layer] * 3, layer))
+        rows += [entry(0, "activations", [float(layer)] * 4, layer, name) for name in ("first", "median")]
+        rows += [entry(0, "shares", [0.5], layer, name) for name in ("video", "last")]
+    rows.append(entry(0, "sinks", [0.0], 4, "video", 1))
+    path = written(tmp_path / "a.parquet", rows)
+    shares = attention.shares(path, ["m"], "d", 50, 0)
+    figure = attention_panels.attention_panels(path, ["m"], "d", shares, {"m": [3, 4]})
+    maps = {axis.get_xlabel(): axis.images[0].get_array().max() for axis in figure.axes if axis.images}
+    assert maps == {"Keys, layer 3": pytest.approx(0.3), "Keys, layer 4": pytest.approx(0.4)}
+    figure = attention_panels.sink_panels(path, ["m"], "d", {"m": [3, 4]})
+    heights = {axis.get_title(): axis.collections[0].get_offsets()[0, 1] for axis in figure.axes[:2]}
+    assert heights == {"Input of layer 3: no sinks": 30, "Input of layer 4: 1 sinks": 40}

@@ -1,6 +1,7 @@
 """How a cut changes attention: maps at the layer that changes most, and attention by layer with and without the cut."""
 
 import numpy as np
+import pytest
 from table_rows import entry, written
 
 from avflow.figures import change_panels, palette
@@ -22,4 +23,6 @@ def test_the_maps_are_those_of_the_layer_that_changes_most(tmp_path):
     (flow,) = (axis for axis in figure.axes if axis.get_title() == "Attention of the question's tokens")
     drawn = {(line.get_color(), line.get_linestyle()): line.get_ydata().tolist() for line in flow.lines}
     assert drawn[palette.TOKENS["audio"], "-"] == [0.5, 0.5] and drawn[palette.TOKENS["audio"], "--"] == [0.5, 0]
+    shaded = flow.transData.inverted().transform(flow.patches[0].get_window_extent())[:, 0]
+    assert shaded.tolist() == pytest.approx([0.5, 1.5]), "the second half of two layers"
     assert table["n"].max() == 1 and figure.get_supxlabel().startswith("Cut: Audio")

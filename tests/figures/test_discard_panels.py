@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from legends import entries
 from matplotlib.colors import to_hex
 
@@ -20,6 +21,10 @@ def test_each_kind_has_a_panel_with_its_curve_and_its_knee():
     assert [axis.get_title() for axis in figure.axes] == ["Audio", "Video"]
     for axis, curve in zip(figure.axes, ([20, 90, 100], [10, 20, 30])):
         assert curve in [list(line.get_ydata()) for line in axis.lines]
+    extent = lambda axis, part: axis.transData.inverted().transform(part.get_window_extent())[:, 1].tolist()  # noqa: E731
+    assert extent(figure.axes[0], figure.axes[0].patches[0]) == pytest.approx([98, 100]), "from the margin to the accuracy before"
+    random, interval = (part.get_paths()[0].vertices[:, 1] for part in figure.axes[0].collections)
+    assert (random.min(), random.max()) == (40, 60) and (interval.min(), interval.max()) == (95, 100)
     assert "2" in [text.get_text() for text in figure.axes[0].texts]
     assert [text.get_text() for text in figure.axes[1].texts] == ["n = 4"], "no knee"
 
@@ -27,13 +32,15 @@ def test_each_kind_has_a_panel_with_its_curve_and_its_knee():
 def test_change_stands_over_the_work_that_is_saved():
     ways = {"Audio": (30, -1), "Video": (35, -3), "random": (30, -20), "FastV-50": (45, -4), "VTW": (60, -2)}
     rows = [
-        dict(model="m", dataset="d", discard=way, n=9, flops_saved=x, change=y, ci_low=y - 1, ci_high=y + 1)
+        dict(model="m", dataset="d", discard=way, n=9, flops_saved=x, change=y, ci_low=y - 3, ci_high=y + 1)
         for way, (x, y) in ways.items()
     ]
     figure = discard_panels.trade_panels(pd.DataFrame(rows))
     (axis,) = figure.axes
     points = {tuple(line.get_xydata()[0]) for line in axis.lines if np.shape(line.get_xydata()) == (1, 2)}
     assert set(ways.values()) <= points and axis.get_title() == "d (n = 9)"
+    whiskers = [part.get_segments()[0][:, 1].tolist() for part in axis.collections]
+    assert whiskers == [[y - 3, y + 1] for _, y in ways.values()]
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [
         "audio",

@@ -1,5 +1,7 @@
 """Overviews of all models and tasks: one panel per task, and all models over normalised depth."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -62,3 +64,19 @@ def test_the_legends_name_each_route_with_the_colour_of_its_curve(draw):
 def test_a_tasks_title_names_the_direction_of_its_rows():
     assert overview_panels._task_title("I2A", "animal") == "Animal\nI Ref $\\rightarrow$ A Cand"
     assert overview_panels._task_title("A2I", "animal") == "Animal\nA Ref $\\rightarrow$ I Cand"
+
+
+def test_each_models_bars_are_its_own(found):
+    shares = [dict(model=m, task="hear", group="hear", layer=0, name="video", share=x) for m, x in (("a", 0.2), ("b", 0.6))]
+    table = overview.normalised(found, {"a": 4, "b": 7})
+    figure = overview_panels.model_panels(["a", "b"], found, pd.DataFrame(shares), table, {"figure_4": [ROUTE]})
+    assert [axis.patches[0].get_height() for axis in figure.subfigs[0].subfigs[0].axes] == [0.2, 0.6]
+
+
+def test_each_tasks_panel_shows_its_own_rows(found):
+    rows = found["figure_4"].rows
+    rows = pd.concat([rows, rows.assign(task="hum", question_id="h", change=-50.0)])
+    both = {**found, "figure_4": dataclasses.replace(found["figure_4"], rows=rows)}
+    figure = overview_panels.task_panels("a", both, SHARES, {"figure_4": [ROUTE]})
+    shown = {axis.get_title().split("\n")[0]: list(axis.lines[1].get_ydata()) for axis in figure.axes if axis.get_title()}
+    assert shown == {"Hear": [0, -1, -2, -3], "Hum": [-50] * 4}

@@ -1,13 +1,16 @@
 """Panels of routes: their titles, legends and colours say what the rows behind them say."""
 
+import dataclasses
+
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, script
 from examples import items_question
 from legends import entries, level
+from matplotlib.colors import to_hex, to_rgb
 
-from avflow.figures.route_panels import by_target, route_panels
+from avflow.figures.route_panels import by_reader, by_target, route_panels, window_panels
 from avflow.results import effects, title
 from avflow.tracing import row_schemas
 
@@ -42,6 +45,41 @@ def test_a_directions_title_names_the_kinds_of_its_media(task):
     kinds = {role: {m.kind for m in question.media if m.role == role} for role in ("reference", "candidate")}
     (reference,), (candidate,) = ({kind[0].upper() for kind in kinds[role]} for role in ("reference", "candidate"))
     assert title(question.group) == rf"{reference} Ref $\rightarrow$ {candidate} Cand"
+
+
+@pytest.mark.parametrize(
+    "task", ["hear", "see", "while-hear", "while-see", "hear-before", "see-before", "hear-faint-45", "see-faint-63"]
+)
+def test_a_tasks_title_names_its_verb_and_no_other(task):
+    verb, other = ("hear", "see") if "hear" in task else ("see", "hear")
+    assert verb in title(task).lower() and other not in title(task).lower()
+
+
+def test_models_have_their_own_curves_on_one_axis_each_with_room_for_text():
+    first, second = (found({("hear", "audio->question"): x}) for x in (-10.0, -90.0))
+    rows = pd.concat([first.rows, second.rows.assign(model="n")])
+    both = dataclasses.replace(first, rows=rows.assign(noise=0.5))
+    groups = ["hear", "see"]
+    both = dataclasses.replace(both, rows=pd.concat([both.rows, both.rows.assign(group="see", change=-1.0)]))
+    figure = route_panels(both, ["m", "n"], [(group, group, ["audio->question"]) for group in groups])
+    (colour,) = entries(*figure.subfigs).values()
+    assert [level(axis, colour) for axis in figure.axes] == [{-10.0}, {-1.0}, {-90.0}, {-1.0}]
+    limits = [axis.get_ylim() for axis in figure.axes]
+    assert limits[0] == limits[1] and limits[2] == limits[3], "panels of a model share the limits of the widest"
+    assert limits[0][0] < -10 and limits[2][0] < -90 and limits[2][1] > 0.3 * (limits[2][1] - limits[2][0])
+    low, high = sorted(figure.axes[0].transData.inverted().transform(figure.axes[0].patches[0].get_window_extent())[:, 1])
+    assert (low, high) == pytest.approx((-0.5, 0.5)), "the noise floor lies on either side of 0"
+
+
+def test_bands_alone_do_not_widen_an_axis_and_coinciding_lines_show_beside_each_other():
+    effect = found({("hear", route): 0.0 for route in ("video->question", "audio->question", "question->last")})
+    rows = pd.concat([effect.rows.assign(question_id=f"q{i}", cluster=f"c{i}", change=(-1) ** i * 90.0) for i in range(6)])
+    figure = route_panels(dataclasses.replace(effect, rows=rows), ["m"], [("Hear", "hear", sorted(set(rows["route"])))])
+    (axis,) = figure.axes
+    top = max(path.vertices[:, 1].max() for band in axis.collections for path in band.get_paths())
+    assert axis.get_ylim()[1] < top, "the band is cut off"
+    widths = [line.get_linewidth() for line in axis.lines if line.get_linestyle() == "-"]
+    assert widths == sorted(widths, reverse=True) and len(set(widths)) == 3
 
 
 def test_each_directions_panel_shows_its_own_rows():
@@ -82,5 +120,24 @@ def test_more_than_four_panels_wrap_and_none_say_so():
     drawn = [axis for axis in figure.axes if axis.axison]
     assert [axis.get_title() for axis in drawn] == [f"({x}) g{n}" for n, x in enumerate("abcdef")]
     assert len({round(axis.get_position().y0, 2) for axis in drawn}) == 2, "two rows"
+    (limits,) = {axis.get_ylim() for axis in drawn}
+    assert limits[0] < -15 and limits[1] > 0, "those of the deepest curve, in both rows"
     empty = route_panels(effect, ["m"], [])
     assert [text.get_text() for text in empty.texts] == ["no question to show"] and not empty.axes
+
+
+def test_wide_windows_are_dark_and_each_route_has_its_own_row_of_panels():
+    levels = {"video->question": -10.0, "question->last": -30.0}
+    effect = found({("hear", route): x for route, x in levels.items()})
+    rows = pd.concat([effect.rows.assign(width=width, change=effect.rows["change"] - width) for width in (1, 5)])
+    figure = window_panels(dataclasses.replace(effect, rows=rows), ["m"], list(levels))
+    for axis, change in zip(figure.axes, levels.values()):
+        narrow, wide = axis.lines[1:]
+        assert (narrow.get_ydata()[0], wide.get_ydata()[0]) == (change - 1, change - 5)
+        assert sum(to_rgb(wide.get_color())) < sum(to_rgb(narrow.get_color()))
+    assert entries(figure) == {f"k = {k}": to_hex(line.get_color()) for k, line in zip((1, 5), figure.axes[0].lines[1:])}
+
+
+def test_the_last_token_and_the_reply_answer_and_the_question_does_not():
+    routes = ["audio->question", "question->last", "audio->reply", "reply->reply"]
+    assert by_reader(routes) == {"what the question reads": routes[:1], "what the answer reads": routes[1:]}

@@ -24,7 +24,8 @@ def drawn():
                         shared |= dict(question_id=f"q{i}", cluster=f"c{i}", task="t", group="t" if i < 4 else "u", counted=True)
                         rows.append({**shared, "route": "none", "centre": -1, "control": "null", "correct_clean": i > 0})
                         for centre in range(3):
-                            depth = -(30 + i) * (centre == 1) + 10 * (alternative == "less") * (centre == 1)
+                            weaker = 10 + 5 * (model == "two") * (i % 2)
+                            depth = -(30 + i) * (centre == 1) + weaker * (alternative == "less") * (centre == 1)
                             cut = dict(route=ROUTES[dataset][0], centre=centre, control="none", change=depth, correct_clean=i > 0)
                             rows.append({**shared, **cut})
     rows = pd.DataFrame(rows)
@@ -52,6 +53,10 @@ def test_shifts_stand_by_alternative_and_model(drawn):
     axis = drawn.axes[4]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["window: less", "frames: less"]
     big = [(line.get_color(), line.get_xdata()[0]) for line in axis.lines if line.get_marker() == "o"]
-    assert big == [(colour, pytest.approx(10)) for _ in range(2) for colour in palette.MODELS[:2]]
+    assert big == [(colour, pytest.approx(x)) for _ in range(2) for colour, x in zip(palette.MODELS, (10, 12.5))]
+    spans = [line.get_xdata() for line in axis.lines if len(line.get_xdata()) == 2 and line.get_marker() == "None"]
+    assert any(low < 12.5 < high for low, high in spans), "an interval to either side of the shift"
     small = [dots.get_offsets()[:, 0] for dots in axis.collections]
-    assert [len(dots) for dots in small] == [2, 2, 2, 2] and np.allclose(np.concatenate(small), 10), "one dot per group"
+    assert [len(dots) for dots in small] == [2, 2, 2, 2] and np.allclose(np.concatenate(small), [10, 10, 12.5, 12.5] * 2), (
+        "one dot per group"
+    )

@@ -634,3 +634,90 @@ def found_and_random_edges_swapped(tables):
 def twice_as_many_edges_stay_open(tables):
     rows = tables["sufficiency"]
     return {"sufficiency": rows.assign(share=rows["share"] * (1 + rows["kind"].isin(["found", "random"])))}
+
+
+# Patches with another clip's keys and values
+
+
+def patched(change):
+    """A damage of the patches alone; `change` takes their rows."""
+    return lambda tables: {"resample": change(tables["resample"])}
+
+
+def patches(rows):
+    return rows["control"] == "none"
+
+
+def unpatched(rows, where):
+    """These patches leave the answer and its probability as they are."""
+    key = ["model", "question_id", "direction"]
+    null = rows[rows["control"] == "null"].set_index(key)["answer"]
+    rows.loc[where, "answer"] = null.reindex(pd.MultiIndex.from_frame(rows.loc[where, key])).to_numpy()
+    rows.loc[where, "logp_base"] = np.log(rows.loc[where, "p_base_clean"])
+    return rows
+
+
+@damage
+def patches_with_the_own_clips_keys(tables):
+    return patched(lambda rows: unpatched(rows, patches(rows)))(tables)
+
+
+@damage
+def one_route_never_patched(tables):
+    return patched(lambda rows: unpatched(rows, patches(rows) & of_route(rows, "candidates->question")))(tables)
+
+
+@damage
+def patches_only_into_one_run(tables):
+    return patched(lambda rows: unpatched(rows, patches(rows) & (rows["direction"] == "restore")))(tables)
+
+
+@damage
+def sound_and_sight_swapped_in_patches(tables):
+    return patched(lambda rows: swapped(rows, "route", "audio->question", "video->question"))(tables)
+
+
+@damage
+def both_runs_of_a_pair_swapped(tables):
+    return patched(lambda rows: swapped(rows, "direction", "corrupt", "restore"))(tables)
+
+
+@damage
+def patches_two_layers_late(tables):
+    return patched(lambda rows: rows.assign(centre=rows["centre"] + 2 * patches(rows)))(tables)
+
+
+@damage
+def patches_of_half_strength(tables):
+    def change(rows):
+        after = 0.5 * (np.exp(rows["logp_base"]) + rows["p_base_clean"])
+        return rows.assign(logp_base=np.where(patches(rows), np.log(after), rows["logp_base"]))
+
+    return patched(change)(tables)
+
+
+@damage
+def keys_dropped_instead_of_patched(tables):
+    """The target reads nothing instead of the partner's source, so the answer is guessed and follows nobody."""
+
+    def change(rows):
+        fallen = patches(rows) & (np.exp(rows["logp_base"]) / rows["p_base_clean"] < 0.5)
+        rows.loc[fallen, "logp_base"] = np.log(0.27 * rows.loc[fallen, "p_base_clean"])
+        rows.loc[fallen, "answer"] = [("A", "B", "C", "D")[n % 4] for n in range(fallen.sum())]
+        return rows
+
+    return patched(change)(tables)
+
+
+@damage
+def partners_answers_lost(tables):
+    """The run on the partner's clip is stored as that on the own clip."""
+
+    def change(rows):
+        key = ["model", "question_id"]
+        null = rows["control"] == "null"
+        own = rows[null & (rows["direction"] == "corrupt")].set_index(key)["answer"]
+        rows.loc[null, "answer"] = own.reindex(pd.MultiIndex.from_frame(rows.loc[null, key])).to_numpy()
+        return rows
+
+    return patched(change)(tables)

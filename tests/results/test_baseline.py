@@ -91,3 +91,15 @@ def test_logits_of_other_labels_are_shipped_and_an_empty_column_is_not():
     table = ship.slim(pa.Table.from_pylist(rows, row_schemas.EVALUATE))
     assert table["option_logits"].to_pylist() == [None, pytest.approx([0.1, 1 / 3], abs=1e-3)]
     assert "option_logits" not in ship.slim(pa.Table.from_pylist(rows[:1], row_schemas.EVALUATE)).column_names
+
+
+def test_each_models_bar_and_published_value_stand_in_its_own_place():
+    rows = [dict(model=model, accuracy=x) for model, x in (("one", 0.4), ("two", 0.7))]
+    about = dict(dataset="d", level="task", task="t", group="t", needs="A", chance=0.25, no_letter=0)
+    table = pd.DataFrame([about | row | dict(ci_low=row["accuracy"] - 0.1, ci_high=row["accuracy"] + 0.1) for row in rows])
+    told = pd.DataFrame([about | dict(model="two", published=0.6, source="s", conditions="c")])
+    (axis,) = baseline_bars.accuracy_bars(table, pd.DataFrame(columns=["dataset", "reason", "n"]), told).axes
+    one, two = axis.patches
+    assert (one.get_height(), two.get_height()) == (40, 70) and one.get_x() < two.get_x()
+    (mark,) = [line for line in axis.lines if line.get_marker() == "D"]
+    assert mark.get_xdata()[0] == pytest.approx(two.get_x() + two.get_width() / 2) and mark.get_ydata()[0] == 60

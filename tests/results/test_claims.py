@@ -103,6 +103,12 @@ def test_a_claim_gets_the_verdict_of_its_number(folder, claim, value, verdict):
     assert np.isnan(row["value"]) if np.isnan(value) else row["value"] == pytest.approx(value, abs=0.15), row
 
 
+def test_a_window_belongs_to_a_fall_from_a_third_of_its_depth_on():
+    shares = route_measures.effect_windows(np.array([[-31.0, -29.0, -90.0, 5.0], [9.0, 31.0, 90.0, -200.0]]), -1)
+    assert shares[0].tolist() == [31, 0, 90, 0] and shares[1].tolist() == [0, 0, 0, 200]
+    assert route_measures.effect_windows(np.array([9.0, 31.0, 90.0, -200.0]), 1).tolist() == [0, 31, 90, 0]
+
+
 def test_a_claim_compares_two_measurements_with_an_interval_that_holds_both(folder):
     rule = dict(measure="lowest", route="audio->question", group="hear", expected="below -50")
     alone, other = judged(folder, rule, {**rule, "group": "see"}).to_dict("records")
@@ -167,6 +173,16 @@ def test_clear_verdicts_stand_for_all_claims_about_a_model_together(folder):
     assert together["p_family"][0] == pytest.approx(min(1, 9 * alone["p_family"])) and together["clear"].sum() == 1
     assert together["clear"][1] and np.isnan(together["p_family"][2]) and not together["clear"][2]
     assert set(together["verdict"]) == {"agree", "not testable"}, "the verdict itself follows the number"
+
+
+def test_a_verdict_whose_p_value_is_above_5_percent_is_not_clear(folder):
+    found = judged(folder, dict(measure="accuracy_change", variant="muted", group="hear", expected="below -40"))
+    p, at = found["p_family"][0], found.loc[0, ["value", "ci_high"]].astype(float)
+    between = at["value"] + 0.9 * (at["ci_high"] - at["value"])  # the interval reaches a little beyond the range
+    (row,) = judged(
+        folder, dict(measure="accuracy_change", variant="muted", group="hear", expected=f"below {between:.3f}")
+    ).to_dict("records")
+    assert p < 0.05 < row["p_family"] < 0.1 and row["verdict"] == "agree" and found["clear"][0] and not row["clear"]
 
 
 def test_a_number_without_an_interval_is_never_clear(folder):

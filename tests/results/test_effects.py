@@ -1,5 +1,7 @@
 """From knockout tables to effects: both metrics, controls, the noise floor, and the questions that count."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -155,7 +157,10 @@ def test_a_panel_shows_the_band_the_controls_the_noise_and_how_many(path, evalua
     reach = lambda part: (part.get_paths()[0].vertices[:, 1].min(), part.get_paths()[0].vertices[:, 1].max())  # noqa: E731
     assert reach(control) == pytest.approx((-5, -5), abs=1e-3) and reach(band)[0] < -55 and reach(band)[1] >= 0
     said = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
-    assert said == ["95 % simultaneous band over a panel's layers and routes", "size-matched random control, 95 % (dotted)"]
+    assert said == [
+        "95 % simultaneous band over a panel's layers and routes",
+        "size-matched random control, 95 % (dotted); none where too few other keys exist",
+    ]
     alone = route_panels.route_panels(found.of(group="see"), ["m"], [("See", "see", ["audio->question"])])
     assert "no rows" in [t.get_text() for t in alone.axes[0].texts]
 
@@ -168,3 +173,25 @@ def test_wrong_answers_are_taken_in_every_order_and_right_ones_in_the_usual(tmp_
     pq.write_table(pa.Table.from_pylist(rows, row_schemas.KNOCKOUT), path)
     ids = lambda **more: effects.changes(path, {"m": 3}, "d", **more)["question_id"].tolist()
     assert (ids(), ids(answered="wrong"), ids(style="top_down")) == (["q"], ["w"], ["t"])
+
+
+def test_cuts_of_another_kind_or_width_and_questions_of_other_answers_are_left_out(tmp_path):
+    path = knockout_table(tmp_path / "k.parquet", {("hear", "audio->last"): [-10.0]})
+    (cut,) = pq.read_table(path).to_pylist()
+    others = {"v": {"cut": "value_zero"}, "w": {"width": 5}, "n": {"applicable": False}, "x": {"applicable": False}}
+    rows = [cut, *({**cut, "question_id": name, **what} for name, what in others.items())]
+    rows[-1]["correct_clean"] = False
+    pq.write_table(pa.Table.from_pylist(rows, row_schemas.KNOCKOUT), path)
+    ids = lambda width, **more: effects.changes(path, {"m": width}, "d", **more)["question_id"].tolist()
+    assert (ids(3), ids(3, cut="value_zero"), ids(5), ids(None)) == (["q"], ["v"], ["w"], ["q", "w"])
+    none = {answered: set(effects.impossible(path, "d", answered)["question_id"]) for answered in ("right", "all", "wrong")}
+    assert none == {"right": {"n"}, "all": {"n", "x"}, "wrong": set()}
+
+
+def test_the_noise_floor_is_the_largest_mean_and_published_values_belong_to_their_group(path, evaluated):
+    found = effects.read(path, {"m": 3}, "d", {"evaluated": evaluated, "draws": 200})
+    rows = found.rows.assign(noise=found.rows["centre"].map({0: 0.1, 1: -0.7}).fillna(0.2))
+    published = pd.DataFrame([dict(group=group, route="audio->question", model="m") for group in ("hear", "see")])
+    changed = dataclasses.replace(found, rows=rows, published=published)
+    assert changed.noise == pytest.approx(0.7)
+    assert changed.of(group="see").published["group"].tolist() == ["see"] and len(changed.of(model="n").published) == 0

@@ -49,5 +49,13 @@ def test_a_curve_averages_random_draws_and_ends_in_the_cut_of_all_heads(tmp_path
     }
 
 
+def test_shares_are_of_each_models_own_heads(tmp_path):
+    rows = [row(clip, 0, named, -40, model=model) for clip in range(3) for model, named in (("m", "0,1"), ("n", "0,1,2,3"))]
+    rows += [row(clip, 0, "1:0", -4, model=model) for clip in range(3) for model in "mn"]
+    found = heads.together(table(tmp_path, rows), ["m", "n"], "d", 50, 0)
+    alone = found[(found["n_heads"] == 1) & (found["kind"] == "strongest")]
+    assert dict(zip(alone["model"], alone["share"])) == {"m": 1 / 4, "n": 1 / 8}
+
+
 def test_heads_are_counted_over_layers():
     assert [heads.count(text, 4) for text in ("4:0", "4:0,2 5:1", "0,1,2", "1")] == [1, 3, 12, 4]

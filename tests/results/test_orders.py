@@ -71,6 +71,16 @@ def test_an_order_at_chance_says_so(asked_in_orders):
     assert titles == [f"{order}\naccuracy 50 %, chance\n2 of 3 questions" for order in ("C, Q, R, O (Eq. 3)", "R, C, Q, O")]
 
 
+def test_a_panels_title_has_the_accuracy_in_its_own_order(asked_in_orders):
+    rows = orders.rows_by_order(asked_in_orders, {"m": 3}, "mini-items")
+    table = orders.summary(rows, ROUTES["items"], 200, 0)
+    better = (table["layout"] == "reference_first") & (table["group"] == "all")
+    table.loc[better, ["accuracy", "accuracy_low", "accuracy_high"]] = 0.9
+    figure = order_panels.order_panels(["m"], rows, rows.iloc[:0], table, ROUTES, 0.25, 200, 0)
+    titles = [axis.get_title().split("\n")[1] for axis in figure.axes if axis.get_title()]
+    assert titles == ["accuracy 50 %, chance", "accuracy 90 %"]
+
+
 def test_an_order_that_some_questions_had_from_the_start_is_one_order(tmp_path):
     """Questions with tags are brought into the order of Eq. 3, and those without stand in it."""
     rows = [cut(0, name, None, None, 1.0, "null", style=None, width=None) for name in ("as_shipped", "eq3", "question_first")]

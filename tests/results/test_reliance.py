@@ -153,3 +153,24 @@ def test_reliance_sets_what_is_lost_without_a_sense_beside_its_route(evaluated, 
     sides = reliance.areas(changes, groups, 200, 0)
     assert sides.iloc[0][["group", "route", "n", "area"]].tolist() == ["visual_recognition", "audio->question", 2, -10.0]
     assert sides.iloc[0]["lost"] == pytest.approx(100 * (3 / 4 - 1 / 4))
+
+
+def test_graded_tasks_are_read_at_the_deepest_layer_and_by_the_share_that_sound_decides(tmp_path):
+    schema, needs = row_schemas.EVALUATE.append(pa.field("variant", pa.string())), {"either-0": "VVVV", "either-50": "AVAV"}
+    asked = [answer(f"{task}{i}", task, task, True) | {"needs": one} for task, of in needs.items() for i, one in enumerate(of)]
+    pq.write_table(pa.Table.from_pylist(asked, row_schemas.EVALUATE), tmp_path / "e.parquet")
+    pq.write_table(pa.Table.from_pylist([row | {"variant": "muted"} for row in asked], schema), tmp_path / "r.parquet")
+    table = reliance.reliance(tmp_path / "r.parquet", tmp_path / "e.parquet", 100, 0)
+    assert table.set_index("task")["needs_audio"].to_dict() == {"either-0": 0, "either-50": 0.5}
+    curve = {"either-0": [0.0, -4.0, 1.0], "either-50": [0.0, -40.0, 9.0]}
+    rows = [
+        dict(model="qwen2.5-omni-3b", task=task, cluster=f"c{i}", route="audio->question", centre=c, change=change)
+        for task, changes in curve.items()
+        for i in range(4)
+        for c, change in enumerate(changes)
+    ]
+    found = reliance.dial(table, pd.DataFrame(rows), ["audio->question"], 100, 0)
+    assert found[["task", "needs_audio", "centre", "mean"]].values.tolist() == [
+        ["either-0", 0, 1, -4],
+        ["either-50", 0.5, 1, -40],
+    ]

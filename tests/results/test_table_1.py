@@ -14,7 +14,13 @@ def test_table_1_pairs_every_setting_with_the_same_questions(tmp_path):
     def row(i, name, correct, model="qwen2.5-omni-3b"):
         empty = dict.fromkeys(row_schemas.ATTENTION.names)
         asked = dict(question_id=f"q{i}", cluster=f"c{i}", dataset="av_speakerbench", model=model)
-        said = {"group": "g", "name": name, "layer": 31, "correct": correct, "values": [math.log(0.5)]}
+        said = {
+            "group": "g",
+            "name": name,
+            "layer": 31,
+            "correct": correct,
+            "values": [math.log(0.25 if name == "video->text" else 0.5)],
+        }
         return {**empty, **asked, "kind": "masked", **said}
 
     right = {"none": [1, 1, 0, 0], "video->last": [1, 1, 1, 0], "video->text": [1, 0, 0, 0]}
@@ -34,7 +40,7 @@ def test_table_1_pairs_every_setting_with_the_same_questions(tmp_path):
     )
     assert one["ci_low"].iloc[2] <= 1e-6 - 100 * high and one["ci_high"].iloc[2] >= -100 * low - 1e-6
     assert one["published"].tolist() == [42.24, 42.24, 42.31] and one["published_change"].round(2).tolist() == [0, 0, 0.07]
-    assert one["probability"].round(4).tolist() == [50, 50, 50] and one["n"].tolist() == [4, 4, 4]
+    assert one["probability"].round(4).tolist() == [50, 50, 25] and one["n"].tolist() == [4, 4, 4]
     assert set(one["published_source"]) == {"arXiv 2606.10147, Table 1"}
     assert set(one["published_conditions"]) == {"fps and prompt not stated (here 2 fps, the benchmark's prompt)"}
     others = table.loc["other", ["published", "published_conditions"]]

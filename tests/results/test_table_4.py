@@ -66,10 +66,10 @@ def test_the_sweeps_tasks_count_alike_and_are_those_of_the_part():
     assert row[["n_swept", *table_4.SHIFTS]].tolist() == [4, -50, pytest.approx(-100 / 6), 0]
 
 
-def block(known=None, asked=None, **about):
+def block(known=None, asked=None, costs=(), **about):
     """Table 4's block of four questions of one task, discarded in WAYS."""
     about = dict(model="m", dataset="d", setting="av_video", task="t", group="t", device="cpu", draw=0) | about
-    costs = dict.fromkeys(COSTS, 1.0)
+    costs = dict.fromkeys(COSTS, 1.0) | dict(costs)
     rows = [about | costs | dict(question_id=f"q{i}", cluster=f"c{i}", discard=w, correct=i > 0) for i in range(4) for w in WAYS]
     model, parts = about["model"], {"knockout": {about["dataset"]: ["*"]}}
     made = table_4.table(pd.DataFrame(rows), parts, [model], {model: {"av_video": LAYERS}}, known, 2, 100, 0, asked)
@@ -79,6 +79,10 @@ def block(known=None, asked=None, **about):
 def test_the_table_and_the_figure_take_kinds_that_the_paper_does_not_have():
     assert block()["setting"].tolist() == ["none", "Audio", "Tail", "All"]
     assert kinds_of(pd.Series(WAYS)) == ["Audio", "Tail", "All"]
+
+
+def test_the_share_of_the_llm_is_its_prefill_in_encoding_and_prefill():
+    assert block(costs={"prefill_ms": 3.0, "encoder_ms": 1.0})["llm_share"].tolist() == [0.75] * 4
 
 
 def test_the_papers_accuracy_has_its_table_and_conditions():

@@ -17,7 +17,7 @@ import yaml
 
 from . import open_choices
 from .errors import InputError
-from .study import SETTINGS_OF, Study
+from .study import SETTINGS_OF, Study, plain_route
 
 MAIN = ("figure_3", "figure_4", "figure_5", "figure_6")  # the analyses of the main figures
 
@@ -257,6 +257,21 @@ def heads(study: Study) -> dict:
     return {**tables, **shown, **drawing(study)}
 
 
+def patched(study: Study) -> dict:
+    """Parameters of app_resample. routes: dataset -> patched routes; cuts: the tables that may hold cuts of these, by dataset."""
+    routes = {dataset: study.config["resample"]["routes"][study.setting(dataset)] for dataset in study.patched}
+    cuts = {
+        dataset: [knockouts(study, name) for name in MAIN if dataset in study.cut_in(name) and _cut(study, name, routes[dataset])]
+        for dataset in study.patched
+    }
+    return {"table": table(study, "resample"), "cuts": cuts, "models": study.windows, "routes": routes, **drawing(study)}
+
+
+def _cut(study: Study, analysis: str, routes: list[str]) -> bool:
+    """Whether an analysis cuts any of the routes."""
+    return not set(routes).isdisjoint(map(plain_route, study.cuts[analysis]["routes"]))
+
+
 def training(study: Study) -> dict:
     """Parameters of app_training: the training logs that lie beside the tiny models' checkpoints."""
     logs = {model: File(f"{study.checkpoint_folder(model)}/training.jsonl") for model in study.models}
@@ -278,6 +293,10 @@ WORLD = {
 CHOICES = {
     "available": lambda study: open_choices.parts(study) and not study.shipped,
     "otherwise": "has no open choice (sensitivity/choices), or tables is 'shipped', which holds no table of them",
+}
+PATCHED = {
+    "available": lambda study: study.patched and (not study.shipped or (study.folder / table(study, "resample")).is_file()),
+    "otherwise": "patches no dataset (resample), or tables is 'shipped', which holds no table of patches",
 }
 HEADS = {
     "available": lambda study: not study.shipped and all(study.video in study.cut_in(name) for name in ("heads", "head_sets")),
@@ -312,6 +331,7 @@ FIGURES = {
     "app_discard_layers": Figure("discard layers", discards("discard_sweep"), writes=CSV, **SWEPT),
     "app_pareto": Figure("pareto", discards("pruning"), writes=CSV, **SWEPT),
     "app_sensitivity": Figure("sensitivity", sensitivity, writes=CSV, **CHOICES),
+    "app_resample": Figure("resample", patched, writes=CSV, **PATCHED),
     "app_heads": Figure("heads", heads, ("heads", "head_sets"), CSV, **HEADS),
     "app_training": Figure("training", training, **LOGS),
     "app_world": Figure("world", world, **WORLD),
@@ -385,6 +405,7 @@ def tables(study: Study) -> list[str]:
     found += study.knockout_tables(*analyses_by_default(study))
     found += [study.table("attention.parquet")] if study.attended else []
     found += [study.table("sufficiency.parquet")] if study.kept_open else []
+    found += [study.table("resample.parquet")] if "app_resample" in drawn_by_default(study) else []
     found.append(study.table("sampled_media.csv"))
     return found + [path.replace(".csv", ".html") for path in found if path.endswith(".csv")]
 
@@ -407,6 +428,7 @@ DECIDING = {  # measure of a claim -> the tables that decide it; other measures 
     "sufficiency": ("sufficiency.parquet",),
     "cumulative": ("knockout_cumulative.parquet",),
     **dict.fromkeys(("attention", "sinks", "readout"), ("attention.parquet",)),
+    "patched": ("resample.parquet",),
     "rank_correlation": (*OF_ANSWERS, "knockout_figure_4.parquet", "knockout_graded.parquet"),
 }
 

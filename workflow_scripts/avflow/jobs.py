@@ -13,7 +13,18 @@ from pathlib import Path
 
 from . import open_choices
 from .errors import InputError
-from .figure_table import FIGURES, File, analyses_by_default, asked, drawable, drawing, inputs, parameters, table_4
+from .figure_table import (
+    FIGURES,
+    File,
+    analyses_by_default,
+    asked,
+    drawable,
+    drawing,
+    drawn_by_default,
+    inputs,
+    parameters,
+    table_4,
+)
 from .places import is_repository
 from .storage import provenance
 from .study import Study
@@ -162,9 +173,10 @@ def resample_shards(study: Study) -> list[str]:
 def resample(study: Study, dataset: str) -> str:
     """Options of resample.py: the routes to patch, and the questions of a dataset to ask."""
     settings = study.config["resample"]
-    asked = {key: value for key, value in study.asked("resample", dataset).items() if key != "shards"}
+    asked = {key: value for key, value in study.asked("resample", dataset).items() if key not in ("shards", "tasks")}
     options = as_options({"stride": settings.get("stride", 1), **asked})
-    return f"--routes {shlex.join(settings['routes'][study.setting(dataset)])} {options}"
+    tasks = study.asked("resample", dataset).get("tasks", ["*"])
+    return f"--routes {shlex.join(settings['routes'][study.setting(dataset)])} --tasks {shlex.join(tasks)} {options}"
 
 
 def sufficiency_tables(study: Study, dataset: str) -> list[str]:
@@ -401,7 +413,7 @@ def estimate(study: Study) -> str:
         "sampling": config["sampling"],
         "spans": config["spans"],
         "cuts": cuts,
-        "on_request": [name for name in cuts if name not in analyses_by_default(study)],
+        "on_request": [name for name in cuts if name not in estimated_targets(study)["tables"]["cuts"]],
         "keep_frames": study.keeps_frames,
         "keep_features": study.keeps_features,
         "variants": 4 + config["reliance"]["shuffles"],
@@ -432,6 +444,10 @@ def estimated_targets(study: Study) -> dict[str, dict]:
         if "sensitivity" in read:
             needs[name] = {"cuts": [], "reliance": False, "open_choices": True}
             continue
+        if "resample" in read:
+            beside = [analysis for analysis in study.analyses if f"knockout_{analysis}" in read]
+            needs[name] = {"cuts": ["resample", *beside], "reliance": False}
+            continue
         cuts = study.config["sufficiency"]["analyses"] if "sufficiency" in read else FIGURES[name].analyses
         looks = [part for part in ("attention", "sufficiency") if part in read]
         needs[name] = {"cuts": [a for a in cuts if a in study.analyses], "looks": looks, "reliance": "reliance" in read}
@@ -440,7 +456,6 @@ def estimated_targets(study: Study) -> dict[str, dict]:
         needs["app_discard_layers"] = {"cuts": [], "reliance": False, "discards": ["discards"]}
         needs["tab4, app_pareto"] = chosen | {"discards": ["discards", "table_4"]}
         needs.pop("app_pareto")
-    if study.patched:
-        needs["resample.parquet"] = {"cuts": ["resample"], "reliance": False}
-    needs["tables"] = {"cuts": analyses_by_default(study), "looks": ["attention", "sufficiency"], "reliance": True}
+    cuts = [*analyses_by_default(study), *(["resample"] if "app_resample" in drawn_by_default(study) else [])]
+    needs["tables"] = {"cuts": cuts, "looks": ["attention", "sufficiency"], "reliance": True}
     return needs

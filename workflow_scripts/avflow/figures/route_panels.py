@@ -16,6 +16,9 @@ from . import palette, published_curves
 from .route_styles import colours, route_label
 
 COLUMNS = 4  # the most panels in a row
+HIGHEST = 30  # % above which bands alone do not widen an axis; they are cut off there
+TEXT = 0.1  # height of a line of text inside a panel, as a share of the panel's
+WIDTHS = (3.6, 1.2)  # of the first and the last route's line: lines that coincide, mostly at 0, show on either side of each other
 
 
 def by_target(routes) -> list[list[str]]:
@@ -40,9 +43,7 @@ def route_panels(effects: Effects, models, panels, words: str = "", parts: dict[
     questions each route was cut. note: a line below the figure, such as what a span holds. Without panels, the figure says so.
     """
     if not panels:
-        figure = plt.figure(figsize=(5, 1))
-        figure.text(0.5, 0.5, "no question to show", ha="center", va="center", color=palette.NOTE)
-        return figure
+        return nothing_to_show()
     rows = [(model, label, some.of(model=model)) for model in models for label, some in (parts or {"": effects}).items()]
     colour_of = colours(dict.fromkeys(route for *_, routes in panels for route in routes))
     blocks = [list(block) for _, block in itertools.groupby(panels, key=lambda panel: panel[2])]
@@ -71,8 +72,16 @@ def route_panels(effects: Effects, models, panels, words: str = "", parts: dict[
         handles = [plt.Line2D([], [], color=colour_of[route], label=route_label(route)) for route in block[0][2]]
         part.legend(handles=handles, loc="outside upper center", ncols=len(handles) if across > 2 else 2)
     for axes in lines.values():
+        _leave_room(axes, 3 + (parts is not None), effects.reading.metric == "probability")
         share_limits(axes)
     figure.legend(handles=explained(effects), loc="outside lower center", ncols=3, fontsize=7, title=note, title_fontsize=7)
+    return figure
+
+
+def nothing_to_show():
+    """A small figure that says that no question has rows."""
+    figure = plt.figure(figsize=(5, 1))
+    figure.text(0.5, 0.5, "no question to show", ha="center", va="center", color=palette.NOTE)
     return figure
 
 
@@ -100,12 +109,26 @@ def share_limits(axes) -> None:
         axis.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
 
 
+def _leave_room(axes, lines: int, percent: bool) -> None:
+    """Raise an axis so that some lines of text stand above 0, and leave out bands that alone reach far above it.
+
+    percent: the axis shows % change.
+    """
+    for axis in axes:
+        low, high = axis.get_ylim()
+        drawn = max((float(np.nanmax(line.get_ydata())) for line in axis.lines if len(line.get_ydata())), default=0.0)
+        high = min(high, max(HIGHEST, 1.1 * drawn)) if percent else high
+        share = 0.03 + lines * TEXT
+        axis.set_ylim(low, max(high, -low * share / (1 - share)))
+
+
 def line_panel(axis, effects: Effects, colour_of: dict, per_route: bool = False) -> None:
     """Draw one panel: mean curves with bands, random controls in grey, the noise floor around 0, and n.
 
     colour_of: route -> colour, for the routes to draw. per_route: also say in how many questions each route was cut. The 95 %
     bands hold all layers and routes of the panel simultaneously, and so do those of the controls. A control's mean and edge are
-    dotted in its route's colour. Published values lie faintly behind.
+    dotted in its route's colour. Published values lie faintly behind. Lines are drawn widest first, so that those which coincide
+    show on either side of each other.
     """
     axis.axhline(0, color=palette.ZERO, linestyle="--", linewidth=0.8, zorder=1)
     found, random = effects.curves(list(colour_of)), effects.curves(list(colour_of), of_controls=True)
@@ -113,9 +136,11 @@ def line_panel(axis, effects: Effects, colour_of: dict, per_route: bool = False)
         edge = {"facecolor": to_rgba(palette.CONTROL, 0.3), "edgecolor": colour_of[route], "linewidth": 0.5, "linestyle": ":"}
         axis.fill_between(curve.centres, curve.low, curve.high, **edge, zorder=1)
         axis.plot(curve.centres, curve.mean, color=colour_of[route], linestyle=":", linewidth=1.2, zorder=2.5)
-    for route, curve in found.items():
+    shown = [route for route in colour_of if route in found]
+    for route, width in zip(shown, np.linspace(*WIDTHS, len(shown)) if len(shown) > 1 else [2]):
+        curve = found[route]
         axis.fill_between(curve.centres, curve.low, curve.high, color=colour_of[route], alpha=0.2, linewidth=0)
-        axis.plot(curve.centres, curve.mean, color=colour_of[route])
+        axis.plot(curve.centres, curve.mean, color=colour_of[route], linewidth=width)
     axis.axhspan(-effects.noise, effects.noise, color=palette.CHANCE, alpha=0.3, linewidth=0, zorder=1)
     if len(effects.published):
         published_curves.draw_curves(axis, effects.published, colour_of)
@@ -123,7 +148,8 @@ def line_panel(axis, effects: Effects, colour_of: dict, per_route: bool = False)
     said, controls = [effects.counts], effects.controls[effects.controls["route"].isin(list(random))]
     said += [f"random keys: n = {controls['question_id'].nunique()}"] if random else []
     said.append(f"noise floor {effects.noise:.1g}{' %' if effects.reading.metric == 'probability' else ''}")
-    place = dict(transform=axis.transAxes, va="top")  # above the curves, which fall
+    place = dict(transform=axis.transAxes, va="top", zorder=3)  # above the curves, which fall
+    place["bbox"] = dict(facecolor=palette.PAPER, alpha=0.6, linewidth=0, pad=0.5)
     above = axis.text(0.03, 0.97, "\n".join(said), fontsize=6, color=palette.NOTE, linespacing=1.3, **place)
     if per_route:
         _say_n(axis, above, effects.cut_in(colour_of), colour_of)
@@ -158,7 +184,14 @@ def explained(*effects: Effects) -> list:
     ]
     if any(len(e.controls) for e in effects):
         handles.append(
-            plt.Rectangle((0, 0), 1, 1, color=palette.CONTROL, alpha=0.35, label="size-matched random control, 95 % (dotted)")
+            plt.Rectangle(
+                (0, 0),
+                1,
+                1,
+                color=palette.CONTROL,
+                alpha=0.35,
+                label="size-matched random control, 95 % (dotted); none where too few other keys exist",
+            )
         )
     if said := list(dict.fromkeys(words for e in effects for words in e.published_conditions)):
         handles.append(published_curves.handle(said))

@@ -40,6 +40,10 @@ Attention (attention_measures.py), over `layers` or `depths`:
     sinks                       sink tokens of the class `name` per question and layer; with `column: first`, % that come first
     readout                     % that the last token's states give the right option
 
+Patches (patch_measures.py), over `layers`:
+
+    patched                     the number of a `kind` (patch, follows, returns; see `patches`) farthest from 0, in %
+
 The instrument (calibration_measures.py):
 
     rank_correlation            Spearman's, between the mean fall under cuts of a sense's route and the accuracy lost without it
@@ -56,7 +60,7 @@ The instrument (calibration_measures.py):
 Every measure takes (tables, claim, model) and returns value, low, high and n. n is 0 if there is nothing to measure.
 """
 
-from . import answer_measures, attention_measures, calibration_measures, route_measures
+from . import answer_measures, attention_measures, calibration_measures, patch_measures, route_measures
 from .study_tables import Tables
 
 __all__ = ["MEASURES", "NEEDS", "Tables", "measured"]
@@ -64,6 +68,7 @@ MEASURES = {
     **route_measures.MEASURES,
     **answer_measures.MEASURES,
     **attention_measures.MEASURES,
+    **patch_measures.MEASURES,
     **calibration_measures.MEASURES,
 }
 
@@ -74,7 +79,7 @@ NEEDS = {  # measure -> the arguments that it cannot do without
     **{"order": "route then", "accuracy_change": "variant", "order_accuracy": "analysis layout", "cell": "table"},
     **{"masking": "setting", "saving": "block setting column", "sweep": "block setting layers", "sufficiency": "kind"},
     **{"cumulative": "route style layer", "attention": "name", "rank_correlation": "tasks", "scrambled": "route groups"},
-    **{"questions": "route", "unchanged": "analysis layers", "same_cut": "other"},
+    **{"questions": "route", "unchanged": "analysis layers", "same_cut": "other", "patched": "route kind"},
 }
 
 
