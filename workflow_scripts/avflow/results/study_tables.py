@@ -77,13 +77,17 @@ class Tables:
             return self.once(key, lambda: effects.random_keys(rows))
         return rows[rows["control"] == "none"]
 
+    def every_answer(self) -> pd.DataFrame:
+        """The answers of both tables, with the variant."""
+        return self.once(
+            "answers", lambda: pd.concat([self.parquet("evaluate").assign(variant="as_is"), self.parquet("reliance")])
+        )
+
     def answers(self, claim: dict, model: str) -> pd.DataFrame | None:
         """A model's answers to all questions as they are (variant "as_is"), and to those asked again in every other variant."""
         if not (self.path("reliance") and self.path("evaluate")):
             return None
-        rows = self.once(
-            "answers", lambda: pd.concat([self.parquet("evaluate").assign(variant="as_is"), self.parquet("reliance")])
-        )
+        rows = self.every_answer()
         return rows[(rows["dataset"] == self.dataset(claim)) & (rows["model"] == model)]
 
     def attended(self, kinds: tuple, claim: dict, model: str) -> pd.DataFrame | None:
