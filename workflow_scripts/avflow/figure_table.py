@@ -407,7 +407,7 @@ DECIDING = {  # measure of a claim -> the tables that decide it; other measures 
     "sweep": ("discard_sweep.parquet",),
     "sufficiency": ("sufficiency.parquet",),
     "cumulative": ("knockout_cumulative.parquet",),
-    **dict.fromkeys(("attention", "sinks", "readout"), ("attention.parquet",)),
+    **dict.fromkeys(("attention", "sinks", "readout", "flow"), ("attention.parquet",)),
     "rank_correlation": (*OF_ANSWERS, "knockout_figure_4.parquet", "knockout_graded.parquet"),
 }
 

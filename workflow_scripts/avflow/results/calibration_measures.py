@@ -237,6 +237,7 @@ def _same_cut(tables, claim, model):
         of_group(rows[(rows["control"] == "none") & (rows["style"] == "centred") & (rows["cut"] == part["cut"])], claim)
         for rows, part in zip(found, asked)
     )
+    one = one[one["layout"] == claim["layout"]] if "layout" in claim else one
     both = one[[*key, "margin", "margin_clean"]].merge(two[[*key, "margin"]], on=key, suffixes=("", "_other"))
     both = both[(both["margin"] - both["margin_clean"]).abs() > EFFECT]
     if not len(both):

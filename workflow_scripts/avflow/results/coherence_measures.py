@@ -124,7 +124,12 @@ def _plans(rows: pd.DataFrame, layers: int) -> dict:
     timed = rows["prefill_ms"].notna()
     low, middle, high = (rows[name] for name in ("prefill_ms_low", "prefill_ms", "prefill_ms_high"))
     per_token = (rows["kv_bytes"] / rows["token_layers"]).round(6)
+    settings = rows.loc[rows["discard"] != "random", ["setting", "discard"]]
+    often = timed[settings.index].groupby([settings["setting"], settings["discard"]]).sum()
+    encoders = rows.loc[timed, ["question_id", "encoder_ms"]].drop_duplicates()
     return {
+        "every setting is timed equally often": (often.groupby("setting").transform("nunique") == 1) & (often > 0),
+        "encoders take the same time in every setting": ~encoders["question_id"].duplicated(),
         "as many tokens leave as planned": gone == rows["n_discarded"],
         "tokens and layers follow from the plan": rows["token_layers"] == rows["n_tokens"] * layers - saved,
         "the cache is that of tokens and layers": per_token == per_token.mode()[0],
@@ -182,6 +187,10 @@ def _attended(rows: pd.DataFrame, told: pd.DataFrame) -> dict:
     total = np.array([np.exp(np.asarray(values, dtype=float)).sum() for values in lens["values"]])
     masked = rows[rows["kind"].isin(["masked", "masked_early"])]
     unmasked = masked[masked["name"] == "none"]
+    maps = rows[rows["kind"] == "map"]
+    squares = np.stack([np.asarray(values, dtype=float) for values in maps["values"]]) if len(maps) else np.zeros((0, 1))
+    behind = np.arange(squares.shape[1]) > maps["number"].to_numpy()[:, None]
+    whole = maps.groupby(["question_id", "name", "layer"])["number"].transform("nunique") == squares.shape[1]
     counted = rows[rows["kind"] == "tokens"]
     tokens = pd.Series([float(np.sum(values)) for values in counted["values"]], index=counted.index)
     tokens = tokens.groupby(counted["question_id"]).transform("sum")
@@ -189,6 +198,10 @@ def _attended(rows: pd.DataFrame, told: pd.DataFrame) -> dict:
         "shares sum to 1": (sums - 1).abs() < NEAR,
         "every layer has all classes": shares.groupby(["question_id", "name"])["layer"].transform("nunique")
         == shares["layer"].nunique(),
+        "lines of maps sum to 1": np.abs(squares.sum(1) - 1) < NEAR,
+        "maps look back only": np.where(behind, squares, 0).max(1, initial=0) < NEAR,
+        "maps have every line": whole,
+        "maps have every layer": maps.groupby(["question_id", "name"])["layer"].transform("nunique") == shares["layer"].nunique(),
         "every layer has all heads": heads == heads.median(),
         "probabilities of letters are no more than 1": total < 1 + NEAR,
         "masked answers are right or wrong": (masked["answer"] == masked["gold"]) == masked["correct"].astype(bool),

@@ -41,6 +41,8 @@ Attention (attention_measures.py), over `layers` or `depths`:
 
     attention                   % of the last token's attention that goes to the class `name`
     sinks                       sink tokens of the class `name` per question and layer; with `column: first`, % that come first
+    flow                        % of the attention of a `query`, last or question, that goes to the class `name` in the maps of
+                                Figure 2 (`variant` uncut, the default) or of app_attention_change (cut)
     readout                     % that the last token's states give the right option
 
 The instrument (calibration_measures.py):
@@ -84,7 +86,7 @@ NEEDS = {  # measure -> the arguments that it cannot do without
     "elsewhere": "analysis",
     **{"order": "route then", "accuracy_change": "variant", "order_accuracy": "analysis layout", "cell": "table"},
     **{"masking": "setting", "saving": "block setting column", "sweep": "block setting layers", "sufficiency": "kind"},
-    **{"cumulative": "route style layer", "attention": "name", "rank_correlation": "tasks", "scrambled": "route groups"},
+    **{"cumulative": "route style layer", "attention": "name", "flow": "name", "rank_correlation": "tasks", "scrambled": "route groups"},
     **{
         "questions": "route",
         "unchanged": "analysis layers",

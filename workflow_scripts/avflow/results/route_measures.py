@@ -22,12 +22,12 @@ def listed(value) -> list:
 
 def curve_rows(tables: Tables, claim: dict, model: str, routes):
     """Rows of the claim's cuts of some routes within its group and layers; None if any of the routes has none."""
-    rows = tables.cuts(claim, model)
+    rows = tables.cuts_of(claim, model, listed(routes))
     if rows is None:
         return None
     last = tables.layers(model) - 1
     first, stop = claim["layers"] if "layers" in claim else [depth * last for depth in claim.get("depths", (0, 1))]
-    rows = of_group(rows[rows["route"].isin(listed(routes))], claim)
+    rows = of_group(rows, claim)
     rows = rows[rows["centre"].between(first - 0.5, stop + 0.5)]
     return rows if set(listed(routes)) <= set(rows["route"]) else None
 
@@ -83,7 +83,7 @@ def _weakest(tables, claim, model):
 
 
 def _elsewhere(tables, claim, model):
-    """The mean change farthest from 0 in the cells, a route in a group, that no other rule of the file names (`claims.read`)."""
+    """The mean change farthest from 0 in the cells, a route in a group, that no other rule of the file names; 0 if all are named."""
     rows = tables.cuts(claim, model)
     if rows is None or not len(rows):
         return NOTHING
@@ -92,9 +92,10 @@ def _elsewhere(tables, claim, model):
     if len(cells) < rows["route"].nunique() * rows["group"].nunique():
         return NOTHING
     named = {(route, group) for route, group, models in claim["named"] if model in (models or [model])}
+    count = rows["question_id"].nunique()
     rows = rows[[cell not in named for cell in zip(rows["route"], rows["group"])]]
     if not len(rows):
-        return NOTHING
+        return 0.0, np.nan, np.nan, count
     found = rows.groupby(["route", "group", "centre"])["change"].agg(["sum", "size"])
     mean = found["sum"] / found["size"]
     missing = rows["change"].isna().any()
