@@ -66,7 +66,7 @@ def _cuts(rows: pd.DataFrame) -> dict:
         | (rows["margin_clean"].abs() < SURE),
         "a null row repeats the clean run": ~null
         | ((rows["margin"] - rows["margin_clean"]).abs() < SURE) & ((p - rows["p_base_clean"]).abs() < NEAR),
-        "a null row's answer is right where the clean one is": ~null | (own == right),
+        "a null row's answer is right where the clean one is": ~null | (own == right) | ~sure,
         "the right answer's probability is at most what its margin allows": ~right | (p < lead / (1 + lead) + NEAR),
         "nearly: it is at least that": ~right | (p > lead / (3 + lead) - 0.1),
         "nearly: an answer that is kept is probable": (rows["answer"] != base) | (p > 0.15),

@@ -86,7 +86,13 @@ NEEDS = {  # measure -> the arguments that it cannot do without
     "elsewhere": "analysis",
     **{"order": "route then", "accuracy_change": "variant", "order_accuracy": "analysis layout", "cell": "table"},
     **{"masking": "setting", "saving": "block setting column", "sweep": "block setting layers", "sufficiency": "kind"},
-    **{"cumulative": "route style layer", "attention": "name", "flow": "name", "rank_correlation": "tasks", "scrambled": "route groups"},
+    **{
+        "cumulative": "route style layer",
+        "attention": "name",
+        "flow": "name",
+        "rank_correlation": "tasks",
+        "scrambled": "route groups",
+    },
     **{
         "questions": "route",
         "unchanged": "analysis layers",

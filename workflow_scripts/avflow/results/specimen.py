@@ -26,8 +26,10 @@ TIMED = ("prefill_ms", "prefill_ms_low", "prefill_ms_high", "encoder_ms", "decod
 DRAWN = ("ci_low", "ci_high", "non_inferior", "llm_share")  # decided by the draws of intervals, or by times
 COUNTED = ("question_id", "cluster")
 NUMBERS = ["mean", "spread", "layer", "question"]
+TINY = {"p_other": 1e-6, "p_variants": 1e-6, "kl": 1e-4}  # columns of small numbers -> what rounding does to them
 REACH = 0.01  # how far a number may lie from the specimen's: this, and this share of the column's size in the cell
-FLIPS = 2  # answers in a cell that may be others, for two letters may be nearly alike
+FLIPS = 2  # answers in a cell that may be others, besides those where two letters are nearly alike
+NEARLY = 0.02  # logits
 
 
 def drawn(texts: pd.Series) -> np.ndarray:
@@ -40,7 +42,7 @@ def _columns(rows: pd.DataFrame, keys: list[str]) -> dict[str, np.ndarray]:
     """Every column that is no key, as numbers (rows,). Log-probabilities become probabilities, lists two numbers each."""
     found = {}
     for name in rows.columns:
-        if name in (*keys, *COUNTED, *TIMED, *DRAWN, "draw", "example", "example_id") or "p_variants" in name or "paper" in name:
+        if name in (*keys, *COUNTED, *TIMED, *DRAWN, "draw", "layers") or "paper" in name:
             continue
         column = rows[name]
         if name == "values":
@@ -56,9 +58,10 @@ def _columns(rows: pd.DataFrame, keys: list[str]) -> dict[str, np.ndarray]:
 
 
 def cells(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row per cell and column, with `cell`, `dataset`, `model`, `column`, `rows`, NUMBERS and `size`, the root mean square.
+    """One row per cell and column: `cell`, `dataset`, `model`, `column`, `rows`, NUMBERS, `size`, the root mean square, and `near`.
 
-    Columns "rows", "question_id" and "cluster" have the number of rows, questions and clips as their mean.
+    Columns "rows", "question_id" and "cluster" have the number of rows, questions and clips as their mean. near: number of rows in
+    which rounding decides the answer.
     """
     keys = [name for name in KEYS if name in rows] + (["setting"] if "question_id" not in rows else [])  # of Tables 1 and 4
     code = rows.groupby(keys, dropna=False, sort=False, observed=True).ngroup().to_numpy()
@@ -70,6 +73,7 @@ def cells(rows: pd.DataFrame) -> pd.DataFrame:
     layer = next((rows[name].astype(float).to_numpy() for name in LAYERS if name in rows), np.zeros(len(rows)))
     layer = np.nan_to_num(layer) / 6 - 1
     question = drawn(rows["question_id"]) if "question_id" in rows else np.zeros(len(rows))
+    near = np.bincount(code, _nearly(rows), len(names))
     counts = {"rows": count}
     for name in COUNTED:
         if name in rows:
@@ -82,8 +86,17 @@ def cells(rows: pd.DataFrame) -> pd.DataFrame:
         mean, size = mean_of(values), np.sqrt(mean_of(values**2))
         one = {"mean": mean, "spread": np.sqrt(np.maximum(size**2 - mean**2, 0))}
         one |= {"layer": mean_of(values * layer), "question": mean_of(values * question), "size": size}
-        found.append(pd.DataFrame({**about, "column": name, "rows": n, **one}))
+        found.append(pd.DataFrame({**about, "column": name, "rows": n, "near": near, **one}))
     return pd.concat(found, ignore_index=True).fillna(0.0)
+
+
+def _nearly(rows: pd.DataFrame) -> np.ndarray:
+    """Whether the two best letters are nearly alike, so that rounding decides the answer (rows,)."""
+    letters = [name for name in rows if name.startswith("logit_") and len(name) == len("logit_A")]
+    if letters:
+        best = np.sort(rows[letters].to_numpy(dtype=float), axis=1)
+        return (best[:, -1] - best[:, -2] < NEARLY).astype(float)
+    return rows["margin"].abs().lt(NEARLY).to_numpy(dtype=float) if "margin" in rows else np.zeros(len(rows))
 
 
 def read(folder: Path, table: str) -> pd.DataFrame | None:
@@ -103,7 +116,7 @@ def of_tables(folder: Path, names) -> pd.DataFrame:
         if rows is None:
             raise InputError(f"{folder} has no table {name}; finish the miniature before its cells are kept")
         found.append(cells(rows).assign(table=name))
-    found, numbers = pd.concat(found, ignore_index=True), ["rows", "size", *NUMBERS]
+    found, numbers = pd.concat(found, ignore_index=True), ["rows", "near", "size", *NUMBERS]
     digits = 3 - np.floor(np.log10(found["size"].where(found["size"] > 1e-9, 1.0))).astype(int)
     for name in ("size", *NUMBERS):
         found[name] = [round(value, at) for value, at in zip(found[name], digits)]
@@ -111,9 +124,7 @@ def of_tables(folder: Path, names) -> pd.DataFrame:
     return found[[*texts, *numbers]].astype({**dict.fromkeys(texts, "category"), **dict.fromkeys(numbers, "float32")})
 
 
-def flips(column: pd.Series) -> pd.Series:
-    """Whether a column depends on which letter was answered."""
-    return column.isin(["answer", "correct", "correct_clean", "kept", "content", "says_letter", "accuracy", "change"])
+ANSWERS = ["answer", "correct", "correct_clean", "kept", "content", "says_letter"]  # columns that depend on the letter answered
 
 
 def off(found: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
@@ -123,9 +134,10 @@ def off(found: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
     """
     key = ["cell", "column"]
     both = told.merge(found[[*key, "rows", *NUMBERS]], on=key, how="left", suffixes=("", "_here"))
-    reach = REACH * (1 + both["size"])
-    scale = np.where(both["column"].isin(["accuracy", "change"]), 100, 1)
-    reach += np.where(flips(both["column"]), scale * FLIPS / both["rows"].clip(lower=1), 0)
+    tiny = both["column"].map(TINY)
+    reach = (REACH * (1 + both["size"])).where(tiny.isna(), tiny + 0.2 * both["size"])
+    flipped = 2 * (FLIPS + both["near"]) / both["rows"].clip(lower=1)  # drawn numbers of two texts are at most 2 apart
+    reach += np.where(both["column"].isin(ANSWERS) & (both["rows"] > 1), flipped, 0)
     far = both["rows_here"].isna() | (both["rows_here"] != both["rows"])
     for name in NUMBERS:
         far |= (both[name] - both[f"{name}_here"]).abs() > reach
