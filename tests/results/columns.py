@@ -4,8 +4,8 @@
     PYTHONPATH=workflow_scripts:tests:tests/results python tests/results/columns.py evaluate    # those of some tables
 
 prints each damage that no claim notices, and how many were tried; `test_damage.py` tries some of them. A damage is noticed if a
-claim that agreed no longer does. With --apart, the list also says which are noticed only by the claims that compare cells with the
-shipped run, and by none of those that know nothing of it.
+claim that agreed no longer does. With --apart, the list also says which are noticed only by the claims that compare cells with
+the shipped run, and by none of those that know nothing of it.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """The claims about the miniature hold on its finished tables, and turn red when these are damaged.
 
-`PYTHONPATH=workflow_scripts:tests:tests/results python tests/results/test_damage.py` prints how many claims turn red, for the table
-in docs/calibration.md; it takes about ten minutes. Also tests avflow.results.study_tables, avflow.results.answer_measures,
+`PYTHONPATH=workflow_scripts:tests:tests/results python tests/results/test_damage.py` prints how many claims turn red, for the
+table in docs/calibration.md; it takes about ten minutes. Also tests avflow.results.study_tables, avflow.results.answer_measures,
 avflow.results.attention_measures, avflow.results.calibration_measures, avflow.results.coherence_measures and
 avflow.results.specimen.
 """
@@ -125,7 +125,7 @@ def noticed_by(finished, damage, place, apart=False) -> str:
             try:
                 if next(turned(finished, damage, Path(folder), some), None) is not None:
                     return name if apart or name != SHIPPED else "the comparison with the shipped run"
-            except Exception as error:  # noqa: BLE001: whatever stops the judging, nobody takes the tables for whole
+            except Exception as error:  # noqa: BLE001  # whatever stops the judging, the tables are not taken for whole
                 return f"an error ({type(error).__name__})"
     return "nobody"
 

@@ -65,7 +65,7 @@ def _readout(tables, claim, model):
 
 
 def _flow(tables, claim, model):
-    """% of the attention of a `query` (last, question) that goes to a class in the maps, `variant` uncut or cut. n counts maps."""
+    """% of the attention of a `query` (last, question) that goes to a class in the maps, uncut or cut. n counts maps."""
     rows = tables.attended(("map", "bins"), claim, model)
     if rows is None or not len(rows):
         return NOTHING

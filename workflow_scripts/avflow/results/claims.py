@@ -48,6 +48,7 @@ NUMBER = r"(-?[\d.]+)"
 EXPECTED = re.compile(rf"(below|above) {NUMBER}|within {NUMBER} {NUMBER}|{NUMBER} \+- {NUMBER}")
 EFFECTS = ("lowest", "highest", "mean")  # measures of a route's effect, which are held against its random control
 TIMES_CONTROL = 2.0
+NEVER_CUT = 1e-6  # percent: a control that changes less changes nothing, up to rounding
 CURVES = (*EFFECTS, "largest", "weakest", "centre_of_fall")  # measures that say what is in a cell
 CUTS = {"analysis": "figure_4", "data": "video", "cut": "mask", "style": "centred", "width": None, "answered": "right"}
 OTHER_CUTS = {"layers", "depths", "than", "control"}  # keys of rules that do not say what is in the whole cell
@@ -155,7 +156,7 @@ def judge(claims: list[dict], tables: Tables, least: int, asked: dict | None = N
             testable = n >= least and not np.isnan(value)
             route, control = _beside_control(mine, tables, model) if testable else (np.nan, np.nan)
             inside = testable and low <= value <= high
-            agrees = inside and not abs(route) < TIMES_CONTROL * abs(control) and control != 0  # 0: the control was never cut
+            agrees = inside and not abs(route) < TIMES_CONTROL * abs(control) and not abs(control) < NEVER_CUT
             verdict = ("agree" if agrees else "differ") if testable else "not testable"
             side = (low, high) if inside else (-np.inf, low) if value < low else (high, np.inf)
             known = testable and inside == agrees  # a verdict that rests on the control has no p-value

@@ -78,7 +78,7 @@ def _cuts(rows: pd.DataFrame) -> dict:
 
 def _draws(rows: pd.DataFrame) -> dict:
     """Draws of a control are different draws."""
-    rows = rows[rows["control"].astype(str).str.startswith("random") & (rows["applicable"] if "applicable" in rows else True)]
+    rows = rows[rows["control"].astype(str).str.startswith("random") & rows.get("applicable", True)]
     key = [name for name in ("question_id", "layout", "route", "discard", "layer", "centre") if name in rows]
     if not len(rows) or rows["draw"].nunique() < 2:
         return {}

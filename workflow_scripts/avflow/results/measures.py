@@ -55,13 +55,13 @@ The instrument (calibration_measures.py):
     questions, null_rows        smallest number of questions by route and group; % of them with a row without a cut
     clips                       number of different clips behind a `table`'s questions
     controlled                  number of questions, over all routes, with a control of two draws and all layers
-    moves                       mean change of the margin in logits, either way, as the geometric mean over routes; `control`, `layout`
+    moves                       mean change of the margin in logits, either way, as the geometric mean over routes
     moves_at                    the mean centre of these changes, weighted by them
     unchanged                   % of cuts, in the route with most, that leave the margin exactly as it is uncut
     noise                       largest difference in % between a null row and the clean forward
     same_run                    % of questions whose margin without a cut is that of the evaluation
     same_cut                    % of cuts with an effect that equal another analysis's (`other`) exactly
-    coherent                    % of the rows of a `table` that agree with themselves and with the evaluation (coherence_measures.py)
+    coherent                    % of the rows of a `table` that agree with the evaluation and themselves (coherence_measures.py)
     specimen                    records of a `table`'s cells that are not as in the shipped run (specimen.py)
 
 Every measure takes (tables, claim, model) and returns value, low, high and n. n is 0 if there is nothing to measure.

@@ -83,7 +83,7 @@ def _weakest(tables, claim, model):
 
 
 def _elsewhere(tables, claim, model):
-    """The mean change farthest from 0 in the cells, a route in a group, that no other rule of the file names; 0 if all are named."""
+    """The mean change farthest from 0 in the cells, a route in a group, that no other rule names; 0 if all are named."""
     rows = tables.cuts(claim, model)
     if rows is None or not len(rows):
         return NOTHING

@@ -58,10 +58,10 @@ def _columns(rows: pd.DataFrame, keys: list[str]) -> dict[str, np.ndarray]:
 
 
 def cells(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row per cell and column: `cell`, `dataset`, `model`, `column`, `rows`, NUMBERS, `size`, the root mean square, and `near`.
+    """One row per cell and column, with `cell`, `dataset`, `model`, `column`, `rows`, `near`, NUMBERS and `size`.
 
-    Columns "rows", "question_id" and "cluster" have the number of rows, questions and clips as their mean. near: number of rows in
-    which rounding decides the answer.
+    Columns "rows", "question_id" and "cluster" have the number of rows, questions and clips as their mean. size: the root mean
+    square. near: number of rows in which rounding decides the answer.
     """
     keys = [name for name in KEYS if name in rows] + (["setting"] if "question_id" not in rows else [])  # of Tables 1 and 4
     code = rows.groupby(keys, dropna=False, sort=False, observed=True).ngroup().to_numpy()
