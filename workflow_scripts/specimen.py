@@ -9,9 +9,9 @@ Needed after the miniature's tables have changed for a reason. Takes about 10 se
 import argparse
 from pathlib import Path
 
-from avflow import claim_file, cli
+from avflow import cli
 from avflow.results import specimen
-from avflow.storage import whole
+from avflow.storage import claim_entries, whole
 
 
 def main():
@@ -20,7 +20,7 @@ def main():
     parser.add_argument("--claims", type=Path, required=True, help="file of claims, whose measures `specimen` name the tables")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    named = [entry["table"] for entry in claim_file.entries(arguments.claims) if entry.get("measure") == "specimen"]
+    named = [entry["table"] for entry in claim_entries.entries(arguments.claims) if entry.get("measure") == "specimen"]
     found = specimen.of_tables(arguments.tables, named)
     with whole(arguments.out) as part:
         found.to_parquet(part, index=False, compression="zstd", compression_level=19)

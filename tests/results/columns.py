@@ -188,7 +188,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("tables", nargs="*", default=judging.TABLES)
     parser.add_argument("--every", type=int, default=1, help="try every nth damage")
-    parser.add_argument("--apart", action="store_true", help="also say what only the comparison with the shipped run notices")
+    parser.add_argument("--apart", action="store_true", help="also print what only the comparison with the shipped run notices")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         whole, counts = judging.judged(Path(tempfile.mkdtemp(dir=place))), Counter()
@@ -200,7 +200,7 @@ def main():
                 continue
             by = judging.noticed_by(whole, lambda tables, name=name, after=after: {name: after}, place, arguments.apart)
             counts[by] += 1
-            if by in ("nobody", judging.SHIPPED):
+            if by == "nobody" or (arguments.apart and by == judging.SHIPPED):
                 print(f"{by}: {words}", flush=True)
         for by, n in counts.most_common():
             print(f"{n} of {counts.total()}: {by}")

@@ -1,6 +1,6 @@
 """A claim's verdict follows from the tables, and is "not testable" when they do not suffice.
 
-Also tests avflow.claim_file, avflow.results.measures and avflow.results.route_measures.
+Also tests avflow.storage.claim_entries, avflow.results.measures and avflow.results.route_measures.
 """
 
 from itertools import product

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import yaml
 
-from . import claim_file, open_choices
+from . import open_choices
 from .errors import InputError
+from .storage import claim_entries
 from .study import SETTINGS_OF, Study
 
 MAIN = ("figure_3", "figure_4", "figure_5", "figure_6")  # the analyses of the main figures
@@ -428,13 +429,13 @@ def claimed_tables(study: Study) -> list[str]:
     """The tables that decide the study's claims, and those of the main figures. Without those that the study lacks."""
     wanted = {*(f"knockout_{name}.parquet" for name in MAIN), "evaluate.parquet", "reliance.parquet"}
     for path in study.claims:
-        wanted.update(name for entry in claim_file.entries(path) for name in decided_by(entry))
+        wanted.update(name for entry in claim_entries.entries(path) for name in decided_by(entry))
     return [path for path in tables(study) if path.rsplit("/")[-1] in wanted]
 
 
 def specimens(study: Study) -> list[str]:
     """The files of cells that the study's claims name (measure `specimen`)."""
-    named = [(path, entry) for path in study.claims for entry in claim_file.entries(path) if "specimen" in entry]
+    named = [(path, entry) for path in study.claims for entry in claim_entries.entries(path) if "specimen" in entry]
     return list(dict.fromkeys(str(Path(path).parent / entry["specimen"]) for path, entry in named))
 
 

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .. import claim_file
 from ..errors import InputError
+from ..storage import claim_entries
 from . import conditions
 from .measures import MEASURES, NEEDS, Tables, measured
 from .route_measures import beside_control, listed
@@ -69,7 +69,7 @@ TOLD = (
 def read(path) -> list[dict]:
     """Read a file of claims, one entry per measure. Raises InputError that names the claim, what is wrong and what is allowed."""
     found = []
-    for entry in claim_file.entries(path):
+    for entry in claim_entries.entries(path):
         if "specimen" in entry:
             entry["specimen"] = str(Path(path).parent / entry["specimen"])
         checks = entry.pop("checks", None) or {entry.get("measure"): entry.get("expected")}
