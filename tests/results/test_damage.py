@@ -1,9 +1,10 @@
 """The claims about the miniature hold on its finished tables, and turn red when these are damaged.
 
-`PYTHONPATH=workflow_scripts:tests:tests/results python tests/results/test_damage.py` prints who notices each damage, for
-the table in docs/calibration.md; it takes about ten minutes. Also tests avflow.results.study_tables, avflow.results.answer_measures,
-avflow.results.attention_measures, avflow.results.calibration_measures, avflow.results.coherence_measures and
-avflow.results.specimen.
+`PYTHONPATH=workflow_scripts:tests:tests/results python tests/results/test_damage.py` prints who notices each damage, for the
+table in docs/calibration.md; it takes about ten minutes.
+
+Also tests avflow.results.study_tables, avflow.results.answer_measures, avflow.results.attention_measures,
+avflow.results.calibration_measures, avflow.results.coherence_measures and avflow.results.specimen.
 """
 
 import os

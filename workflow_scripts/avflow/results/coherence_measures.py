@@ -211,6 +211,56 @@ def _attended(rows: pd.DataFrame, told: pd.DataFrame) -> dict:
     }
 
 
+ROW = [
+    "question_id",
+    "layout",
+    "route",
+    "style",
+    "width",
+    "centre",
+    "cut",
+    "control",
+    "draw",
+    "variant",
+    "discard",
+    "plan",
+    "layer",
+]
+ROW += ["kind", "name", "number", "threshold", "heads"]  # what tells a row from others, in the tables that have these columns
+
+
+def _once(rows: pd.DataFrame) -> dict:
+    """No row is there twice, and draws count from 0."""
+    found = {"no row is there twice": ~rows.duplicated([name for name in ROW if name in rows])}
+    if "draw" in rows:
+        found["draws count from 0"] = rows["draw"].isin(range(rows["draw"].nunique()))
+    return found
+
+
+def _finished(rows: pd.DataFrame) -> dict:
+    """Rows of Tables 1 and 4: changes are those of accuracies, intervals hold them, and times fit each other."""
+    key = [name for name in ("model", "part", "group", "dataset", "task") if name in rows]
+    none = rows[rows["setting"] == "none"].drop_duplicates(key).set_index(key)["accuracy"]
+    own = none.reindex(pd.MultiIndex.from_frame(rows[key])).to_numpy()
+    base, sizes = rows["setting"] == "none", rows.groupby(["part", "setting"])[["n"]].sum()
+    found = {
+        "a change is that of the accuracy": base | ((rows["accuracy"] - own - rows["change"]).abs() < 2 * NEAR),
+        "an interval holds its change": base | ((rows["ci_low"] <= rows["change"]) & (rows["change"] <= rows["ci_high"])),
+        "every setting has all questions": sizes.groupby("part")["n"].transform("nunique") == 1,
+    }
+    if "llm_share" in rows:
+        timed = rows["prefill_ms"].notna()
+        low, middle, high = (rows[name] for name in ("prefill_ms_low", "prefill_ms", "prefill_ms_high"))
+        share = middle / (middle + rows["encoder_ms"])
+        found["times lie in their range"] = ~timed | ((low > 0) & (low <= middle) & (middle <= high))
+        found["the prompt's share is that of the times"] = ~timed | ((share - rows["llm_share"]).abs() < NEAR)
+        found["each token of a reply takes time"] = ~timed | (rows["decode_ms_per_token"] > 0)
+        found["every setting is timed equally often"] = (
+            timed.groupby(rows["setting"]).transform("sum") == timed.sum() / rows["setting"].nunique()
+        )
+    return found
+
+
 def _named(rows: pd.DataFrame) -> dict:
     """A question's name in the miniature: its dataset, its task and a number, which is also its clip's."""
     one = rows.drop_duplicates("question_id")
@@ -248,6 +298,9 @@ def _contents(rows: pd.DataFrame) -> dict:
 
 def identities(tables: Tables, table: str, model: str) -> dict:
     """Name of every identity that holds for a table -> whether it holds, by row (rows,)."""
+    if table.startswith("tab"):
+        rows = tables.csv(table)
+        return _finished(rows[rows["model"] == model])
     rows, told = tables.parquet(table), tables.parquet("evaluate")
     rows = rows if "reply_tokens" not in rows else rows[rows["reply_tokens"].isna()]
     if table in ("evaluate", "reliance"):
@@ -257,7 +310,7 @@ def identities(tables: Tables, table: str, model: str) -> dict:
     told = told[told["model"] == model].drop_duplicates("question_id").set_index("question_id")
     if not len(rows):
         return {}
-    found = _named(rows) | _as_evaluated(rows, told)
+    found = _named(rows) | _as_evaluated(rows, told) | _once(rows)
     if "gold" not in rows:
         rows = rows.assign(gold=told["gold"].reindex(rows["question_id"]).to_numpy())
     if table in ("evaluate", "reliance"):
@@ -275,14 +328,15 @@ def identities(tables: Tables, table: str, model: str) -> dict:
 
 def _coherent(tables, claim, model):
     """% of rows for which an identity holds, of the identity that holds least."""
-    if tables.parquet(claim["table"]) is None or tables.parquet("evaluate") is None:
+    rows = tables.csv(claim["table"]) if claim["table"].startswith("tab") else tables.parquet(claim["table"])
+    if rows is None or tables.parquet("evaluate") is None:
         return NOTHING
     found = identities(tables, claim["table"], model)
     if not found:
         return NOTHING
     shares = {name: 100 * float(np.mean(np.asarray(holds, dtype=bool))) for name, holds in found.items() if np.size(holds)}
     least = min(min(100, share + RARE * name.startswith("nearly")) for name, share in shares.items())
-    return least, np.nan, np.nan, tables.parquet(claim["table"])["question_id"].nunique()
+    return least, np.nan, np.nan, rows["question_id"].nunique() if "question_id" in rows else int(rows["n"].max())
 
 
 MEASURES = {"coherent": _coherent}
