@@ -27,7 +27,7 @@ def of_route(rows, route):
 
 def moved(rows, layers: int):
     """Every outcome is written to the row of a window that many layers later."""
-    key = ["model", "question_id", "layout", "route", "style", "width", "control", "draw"]
+    key = ["model", "question_id", "layout", "route", "style", "width", "cut", "control", "draw"]
     last = int(rows["centre"].max())
     source = rows[real(rows)].copy()
     source["centre"] = source["centre"] + layers

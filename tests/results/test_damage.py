@@ -61,7 +61,7 @@ def write(changed: dict, finished: Path, folder: Path) -> None:
         if (finished / f"{name}.csv").is_file():
             table.to_csv(folder / f"{name}.csv", index=False)
         else:
-            table.to_parquet(folder / f"{name}.parquet", compression=None)
+            table.to_parquet(folder / f"{name}.parquet", compression=None, index=False)
 
 
 def red(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
