@@ -254,7 +254,7 @@ def _specimen(tables, claim, model):
     if rows is None or not len(told):
         return NOTHING
     told = told.astype({name: str for name in ("cell", "column", "dataset", "model")})
-    found = tables.once(("cells", claim["table"]), lambda: specimen.cells(rows))
+    found = tables.once(("cells", claim["table"]), lambda: specimen.cells(rows, told["column"].unique()))
     return float(len(specimen.off(found, told))), np.nan, np.nan, int(told.loc[told["column"] != "rows", "rows"].sum())
 
 

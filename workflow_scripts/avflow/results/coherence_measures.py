@@ -255,8 +255,8 @@ def _finished(rows: pd.DataFrame) -> dict:
         found["times lie in their range"] = ~timed | ((low > 0) & (low <= middle) & (middle <= high))
         found["the prompt's share is that of the times"] = ~timed | ((share - rows["llm_share"]).abs() < NEAR)
         found["each token of a reply takes time"] = ~timed | (rows["decode_ms_per_token"] > 0)
-        found["every setting is timed equally often"] = (
-            timed.groupby(rows["setting"]).transform("sum") == timed.sum() / rows["setting"].nunique()
+        found["every setting is timed equally often"] = timed.groupby(rows["setting"]).transform("sum") == timed.sum() / max(
+            1, rows["setting"].nunique()
         )
     return found
 
@@ -296,18 +296,23 @@ def _contents(rows: pd.DataFrame) -> dict:
     return {"a letter has one content": same, "a content has one letter": letters}
 
 
+def _lettered(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows without free answers."""
+    return rows[rows["reply_tokens"].isna()] if "reply_tokens" in rows else rows
+
+
 def identities(tables: Tables, table: str, model: str) -> dict:
     """Name of every identity that holds for a table -> whether it holds, by row (rows,)."""
     if table.startswith("tab"):
         rows = tables.csv(table)
         return _finished(rows[rows["model"] == model])
     rows, told = tables.parquet(table), tables.parquet("evaluate")
-    rows = rows if "reply_tokens" not in rows else rows[rows["reply_tokens"].isna()]
+    rows = _lettered(rows)
     if table in ("evaluate", "reliance"):
-        every = tables.every_answer()
+        every = _lettered(tables.every_answer())
         contents = _contents(every[every["model"] == model])
     rows = rows[rows["model"] == model]
-    told = told[told["model"] == model].drop_duplicates("question_id").set_index("question_id")
+    told = _lettered(told[told["model"] == model]).drop_duplicates("question_id").set_index("question_id")
     if not len(rows):
         return {}
     found = _named(rows) | _as_evaluated(rows, told) | _once(rows)

@@ -57,12 +57,14 @@ def _columns(rows: pd.DataFrame, keys: list[str]) -> dict[str, np.ndarray]:
     return found
 
 
-def cells(rows: pd.DataFrame) -> pd.DataFrame:
+def cells(rows: pd.DataFrame, columns=None) -> pd.DataFrame:
     """One row per cell and column, with `cell`, `dataset`, `model`, `column`, `rows`, `near`, NUMBERS and `size`.
 
-    Columns "rows", "question_id" and "cluster" have the number of rows, questions and clips as their mean. size: the root mean
-    square. near: number of rows in which rounding decides the answer.
+    columns: those wanted; default: all but KEYS. Columns "rows", "question_id" and "cluster" have the number of rows, questions and
+    clips as their mean. size: the root mean square. near: number of rows in which rounding decides the answer.
     """
+    wanted = {*rows} if columns is None else {*columns, "values", *KEYS, "setting", *LAYERS, "margin", *COUNTED}
+    rows = rows[[name for name in rows if name in wanted or name.startswith("logit_")]]
     keys = [name for name in KEYS if name in rows] + (["setting"] if "question_id" not in rows else [])  # of Tables 1 and 4
     code = rows.groupby(keys, dropna=False, sort=False, observed=True).ngroup().to_numpy()
     first = rows.iloc[np.unique(code, return_index=True)[1]]
