@@ -60,8 +60,8 @@ def _columns(rows: pd.DataFrame, keys: list[str]) -> dict[str, np.ndarray]:
 def cells(rows: pd.DataFrame, columns=None) -> pd.DataFrame:
     """One row per cell and column, with `cell`, `dataset`, `model`, `column`, `rows`, `near`, NUMBERS and `size`.
 
-    columns: those wanted; default: all but KEYS. Columns "rows", "question_id" and "cluster" have the number of rows, questions and
-    clips as their mean. size: the root mean square. near: number of rows in which rounding decides the answer.
+    columns: those wanted; default: all but KEYS. Columns "rows", "question_id" and "cluster" have the number of rows, questions
+    and clips as their mean. size: the root mean square. near: number of rows in which rounding decides the answer.
     """
     wanted = {*rows} if columns is None else {*columns, "values", *KEYS, "setting", *LAYERS, "margin", *COUNTED}
     rows = rows[[name for name in rows if name in wanted or name.startswith("logit_")]]
