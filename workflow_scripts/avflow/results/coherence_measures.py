@@ -28,9 +28,9 @@ def _answers(rows: pd.DataFrame) -> dict:
     lead = best - np.sort(logits, axis=1)[:, -2]
     chances = np.exp(logits - best[:, None])
     chances = chances / chances.sum(1, keepdims=True)
-    at = lambda chosen: np.array([LETTERS.index(letter) for letter in chosen])  # noqa: E731
+    place = {letter: number for number, letter in enumerate(LETTERS[:4])}
     every = np.arange(len(rows))
-    right = at(rows["gold"])
+    right = np.array([place.get(letter, -1) for letter in rows["gold"]], dtype=int)  # -1: no letter; then nothing holds
     of_letters = rows["p_letters"].to_numpy() if "p_letters" in rows else np.ones(len(rows))
     found = {
         "answer is the largest logit": (letters[logits.argmax(1)] == rows["answer"]) | (lead < SURE),
