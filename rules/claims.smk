@@ -7,6 +7,7 @@ rule claims:
         script="<repo>workflow_scripts/claims.py",
         lib=code("claims"),
         claims=study.claims,
+        specimens=figure_table.specimens(study),
         tables=figure_table.claimed_tables(study),
     output:
         "<tables>/claims.csv",

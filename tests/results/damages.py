@@ -27,7 +27,7 @@ def of_route(rows, route):
 
 def moved(rows, layers: int):
     """Every outcome is written to the row of a window that many layers later."""
-    key = ["model", "question_id", "layout", "route", "style", "width", "control", "draw"]
+    key = ["model", "question_id", "layout", "route", "style", "width", "cut", "control", "draw"]
     last = int(rows["centre"].max())
     source = rows[real(rows)].copy()
     source["centre"] = source["centre"] + layers
@@ -721,3 +721,301 @@ def partners_answers_lost(tables):
         return rows
 
     return patched(change)(tables)
+
+
+# Controls, figure by figure
+
+
+def control(rows):
+    return rows["control"] == "random_other"
+
+
+def controls_of(change):
+    """One damage per main figure: to its controls."""
+    for name in FIGURES:
+
+        def made(tables, name=name):
+            return {name: change(tables[name])}
+
+        made.__name__ = f"{change.__name__}_in_{name.removeprefix('knockout_')}"
+        damage(made)
+
+
+@controls_of
+def controls_never_cut(rows):
+    return scaled(rows, 0, control(rows))
+
+
+@controls_of
+def controls_cut_a_tenth(rows):
+    return scaled(rows, 0.1, control(rows))
+
+
+@controls_of
+def controls_lost_by_name(rows):
+    return rows[~control(rows)]
+
+
+@controls_of
+def controls_without_numbers(rows):
+    for name in ("logp_base", "margin"):
+        rows[name] = rows[name].where(~control(rows))
+    return rows
+
+
+@controls_of
+def controls_one_layer_late(rows):
+    key = ["model", "question_id", "route", "draw"]
+    mine = rows[control(rows)].sort_values([*key, "centre"])
+    for name in ("logp_base", "margin", "answer"):
+        mine[name] = mine.groupby(key)[name].shift(1).fillna(mine[name])
+    return pd.concat([rows[~control(rows)], mine])
+
+
+@damage
+def controls_of_one_route_never_cut(tables):
+    rows = tables["knockout_figure_6"]
+    return {"knockout_figure_6": scaled(rows, 0, control(rows) & of_route(rows, "correct_option->last"))}
+
+
+@damage
+def controls_of_one_model_lost(tables):
+    rows = tables["knockout_figure_5"]
+    return {"knockout_figure_5": rows[~(control(rows) & (rows["model"] == "tiny-salmonn"))]}
+
+
+@damage
+def controls_drawn_with_one_seed(tables):
+    def change(rows):
+        key = ["model", "question_id", "route", "centre"]
+        first = rows[control(rows) & (rows["draw"] == 0)].set_index(key)[OUTCOME]
+        later = control(rows) & (rows["draw"] > 0)
+        rows.loc[later, OUTCOME] = first.reindex(pd.MultiIndex.from_frame(rows.loc[later, key])).to_numpy()
+        return rows.astype({"logp_base": float, "margin": float})
+
+    return in_figures(change)(tables)
+
+
+# An effect where nothing is planted
+
+
+def invented(rows, route, group, model=None):
+    mine = real(rows) & of_route(rows, route) & (rows["group"] == group) & rows["centre"].between(4, 6)
+    mine &= True if model is None else rows["model"] == model
+    base = rows["p_base_clean"].astype(float)
+    rows["logp_base"] = rows["logp_base"].where(~mine, np.log(0.4 * base))
+    rows["margin"] = rows["margin"].where(~mine, -0.2)
+    return rows
+
+
+INVENTED = (
+    ("knockout_figure_3", "cross_frame", "hear-before", None),
+    ("knockout_figure_3", "audio<->video", "see-before", "tiny-omni"),
+    ("knockout_figure_4", "video->question", "hear-before", None),
+    ("knockout_figure_4", "audio->last", "see-before", "tiny-salmonn"),
+    ("knockout_figure_4", "question_text->tail", "see-faint-63", None),
+    ("knockout_figure_5", "cross_candidate", "by-aspect", None),
+    ("knockout_figure_5", "question->reference", "stated", "tiny-omni"),
+    ("knockout_figure_5", "candidates->question", "image-to-audio-faint-56", None),
+    ("knockout_figure_6", "reference->correct_option", "I2A", "tiny-omni"),
+    ("knockout_figure_6", "incorrect_candidates->correct_option", "named", None),
+    ("knockout_figure_6", "question->correct_option", "image-to-audio-faint-56", "tiny-salmonn"),
+    ("knockout_windows", "video->question", "hear", None),
+    ("knockout_cumulative", "video->question", "while-see", None),
+    ("knockout_options", "audio->correct_option", "see-before", None),
+    ("knockout_graded", "audio->question", "either-0", None),
+    ("knockout_value_zero", "video->question", "while-hear", None),
+    ("knockout_failed", "video->last", "hear-faint-45", "tiny-omni"),
+)
+for place in INVENTED:
+
+    def made_up(tables, place=place):
+        name, route, group, model = place
+        return {name: invented(tables[name], route, group, model)}
+
+    made_up.__name__ = "an effect made up for {1} in {2} of {0}".format(*place).replace("knockout_", "").replace(" ", "_")
+    damage(made_up)
+
+
+# Tables of other figures
+
+OTHER = ("windows", "cumulative", "options", "failed", "graded", "value_zero", "order_video", "order_items")
+
+
+def of_other(change):
+    """One damage per other table of knockouts."""
+    for name in OTHER:
+
+        def made(tables, name=f"knockout_{name}"):
+            return {name: change(tables[name])}
+
+        made.__name__ = f"{change.__name__}_in_{name}"
+        damage(made)
+
+
+@of_other
+def cuts_are_zero(rows):
+    return scaled(rows, 0)
+
+
+@of_other
+def outcomes_one_layer_late_there(rows):
+    return moved(rows, 1)
+
+
+@of_other
+def a_route_is_lacking(rows):
+    return (
+        rows[rows["route"] != "question->last"]
+        if (rows["route"] == "question->last").any()
+        else rows[rows["route"] != rows["route"].iloc[-1]]
+    )
+
+
+@damage
+def values_half_dropped(tables):
+    rows = tables["knockout_value_zero"]
+    return {"knockout_value_zero": scaled(rows, 0, real(rows) & (rows["group"] == "see"))}
+
+
+@damage
+def figure_6_to_the_last_token_not_cut_in_a2i(tables):
+    rows = tables["knockout_figure_6"]
+    return {"knockout_figure_6": scaled(rows, 0, real(rows) & rows["route"].str.endswith("->last") & (rows["group"] == "A2I"))}
+
+
+# Discards
+
+
+def discarded(name):
+    """One damage per setting: its rows are copies of those without a discard."""
+
+    def made(tables):
+        rows = tables["pruning"]
+        none = rows[rows["discard"] == "none"]
+        return {"pruning": pd.concat([rows[rows["discard"] != name], none.assign(discard=name)])}
+
+    made.__name__ = f"{name}_never_discarded".replace("-", "_").replace(".", "_")
+    damage(made)
+
+
+for setting in ("Ques", "Audio", "Video", "Ref", "Cand", "VTW", "FastV-0.5"):
+    discarded(setting)
+
+
+@damage
+def one_kind_never_discarded_in_the_sweep(tables):
+    rows = tables["discard_sweep"]
+    base = rows[rows["control"] == "null"].set_index(["model", "question_id"])
+    mine = (rows["discard"] == "Ref") & (rows["control"] == "none")
+    columns = ["correct", "answer", "logp_base", "logp_gold", "kl"]
+    rows.loc[mine, columns] = base[columns].reindex(pd.MultiIndex.from_frame(rows.loc[mine, ["model", "question_id"]])).to_numpy()
+    return {"discard_sweep": rows.astype({"correct": bool, "logp_base": float, "logp_gold": float, "kl": float})}
+
+
+@damage
+def withdrawal_and_ranking_lose_every_answer(tables):
+    rows = tables["pruning"]
+    return {"pruning": rows.assign(correct=rows["correct"] & ~rows["discard"].str.contains("VTW|FastV"))}
+
+
+@damage
+def times_are_zero(tables):
+    rows = tables["pruning"]
+    return {"pruning": rows.assign(**{name: rows[name] * 0 for name in ("prefill_ms", "encoder_ms", "decode_ms_per_token")})}
+
+
+@damage
+def one_setting_is_not_timed(tables):
+    rows = tables["pruning"]
+    return {"pruning": rows.assign(prefill_ms=rows["prefill_ms"].where(rows["discard"] != "Audio"))}
+
+
+# Labels
+
+
+@damage
+def all_answers_count_as_right(tables):
+    return in_figures(lambda rows: rows.assign(correct_clean=True), ("knockout_failed", "knockout_order_items"))(tables)
+
+
+@damage
+def intervals_draw_questions_instead_of_clips(tables):
+    return in_figures(lambda rows: rows.assign(cluster=rows["question_id"]), (*FIGURES, "evaluate", "attention"))(tables)
+
+
+@damage
+def faint_questions_lost(tables):
+    return in_figures(lambda rows: rows[~rows["group"].str.contains("faint")])(tables)
+
+
+@damage
+def senses_that_tasks_need_swapped(tables):
+    return {"evaluate": swapped(tables["evaluate"], "needs", "A", "V")}
+
+
+@damage
+def letters_are_not_said(tables):
+    return {"evaluate": tables["evaluate"].assign(says_letter=False)}
+
+
+@damage
+def letters_have_half_of_the_probability(tables):
+    rows = tables["evaluate"]
+    return {"evaluate": rows.assign(p_letters=rows["p_letters"] / 2)}
+
+
+@damage
+def thresholds_one_step_off(tables):
+    rows = tables["sufficiency"]
+    steps = sorted(rows["threshold"].unique())
+    return {"sufficiency": rows.assign(threshold=rows["threshold"].map(dict(zip(steps, [*steps[1:], steps[0]]))))}
+
+
+# Maps and shares
+
+
+def zeroed(layer):
+    """One damage per layer of Figure 1: its shares are zero."""
+
+    def made(tables):
+        rows = tables["attention"]
+        mine = (rows["kind"] == "shares") & (rows["layer"] == layer)
+        rows["values"] = [values * 0 if here else values for values, here in zip(rows["values"], mine)]
+        return {"attention": rows}
+
+    made.__name__ = f"shares_of_layer_{layer}_are_zero"
+    damage(made)
+
+
+for layer in (0, 4, 7, 10):
+    zeroed(layer)
+
+
+@damage
+def shares_are_equal_in_all_layers(tables):
+    def change(rows):
+        mine = rows["kind"] == "shares"
+        key = ["model", "question_id", "name"]
+        first = rows[mine & (rows["layer"] == 6)].set_index(key)["values"]
+        rows.loc[mine, "values"] = first.reindex(pd.MultiIndex.from_frame(rows.loc[mine, key])).to_numpy()
+        return rows
+
+    return attended(change)(tables)
+
+
+@damage
+def maps_of_the_cut_are_those_without_it(tables):
+    def change(rows):
+        key = ["model", "question_id", "layer", "number"]
+        uncut = rows[(rows["kind"] == "map") & (rows["name"] == "uncut")].set_index(key)["values"]
+        cut = (rows["kind"] == "map") & (rows["name"] == "cut")
+        rows.loc[cut, "values"] = uncut.reindex(pd.MultiIndex.from_frame(rows.loc[cut, key])).to_numpy()
+        return rows
+
+    return attended(change)(tables)
+
+
+@damage
+def maps_of_a_neighbouring_layer(tables):
+    return attended(lambda rows: rows.assign(layer=rows["layer"].where(rows["kind"] != "map", (rows["layer"] + 1) % 12)))(tables)

@@ -1,7 +1,9 @@
 """A claim's verdict follows from the tables, and is "not testable" when they do not suffice.
 
-Also tests avflow.results.measures and avflow.results.route_measures.
+Also tests avflow.storage.claim_entries, avflow.results.measures and avflow.results.route_measures.
 """
+
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,8 @@ import yaml
 from conftest import ROOT
 
 from avflow.errors import InputError
+from avflow.figure_table import decided_by
+from avflow.miniature import planting
 from avflow.questions import layouts
 from avflow.results import claims, measures, route_measures
 from avflow.study import plain_route
@@ -122,8 +126,8 @@ def test_a_claim_compares_two_measurements_with_an_interval_that_holds_both(fold
     assert judged(folder, {**later, "expected": "5 +- 0.5"})["value"].tolist() == [5]
 
 
-@pytest.mark.parametrize(("strength", "verdict"), [(0.0, "agree"), (0.4, "agree"), (0.6, "differ")])
-def test_an_effect_must_be_twice_its_random_control(folder, strength, verdict):
+@pytest.mark.parametrize(("strength", "verdict"), [(0.0, "differ"), (0.01, "agree"), (0.4, "agree"), (0.6, "differ")])
+def test_an_effect_must_be_twice_its_random_control_which_must_have_been_cut(folder, strength, verdict):
     path = folder / "knockout_figure_4.parquet"
     rows = pd.read_parquet(path)
     change = strength * (np.exp(rows["logp_base"]) / rows["p_base_clean"] - 1)
@@ -246,6 +250,75 @@ def test_a_cell_of_a_finished_table_is_read_and_a_missing_column_is_named(folder
     assert judged(folder, *asked)["value"].tolist() == [-1, 7]
     with pytest.raises(InputError, match="claim 'c': tab1.csv has no column 'changes', only model, setting, change, ci_low"):
         judged(folder, {**cell, "column": "changes"})
+
+
+def test_elsewhere_holds_for_the_cells_that_no_other_rule_names(folder, tmp_path):
+    path = tmp_path / "claims.yaml"
+    path.write_text(
+        """
+- {claim: sound is read in hear, route: audio->question, group: hear, measure: lowest, expected: below -20}
+- {claim: pictures are read in see, route: video->question, group: see, measure: lowest, expected: {m: below -20}}
+- {claim: the last token reads, route: question->last, group: [hear, see], measure: weakest, expected: below -60}
+- {claim: one layer is not all, route: video->last, group: see, measure: highest, layers: [3, 3], expected: above -1}
+- {claim: other cuts say nothing of these, route: video->last, group: hear, measure: lowest, analysis: graded, expected: below 0}
+- {claim: nothing else matters, analysis: figure_4, measure: elsewhere, expected: within -1 1}
+"""
+    )
+    rules = claims.read(path)
+    found = measures.Tables(folder, {"m": 3}, {"video": "clips", "items": "other"}, 300, 0)
+    verdicts = claims.judge(rules, found, 10).set_index("claim")
+    assert verdicts.loc[["sound is read in hear", "nothing else matters"], "verdict"].tolist() == ["agree", "agree"]
+    assert verdicts.loc["the last token reads", "value"] == pytest.approx(-70, abs=0.2), "the higher of two lowest points"
+    assert "named" not in verdicts.loc["nothing else matters", "rule"]
+    unnamed = claims.judge(claims.read(path)[1:], found, 10)
+    del rules[0], rules[-1]["named"]
+    rules[-1]["named"] = claims._named_elsewhere(rules[-1], rules)
+    unnamed = claims.judge(rules, found, 10).set_index("claim").loc["nothing else matters"]
+    assert unnamed["value"] == pytest.approx(-60, abs=0.2) and unnamed["verdict"] == "differ", "nobody names hear's sound now"
+    assert ("video->last", "see", None) not in rules[-1]["named"] and ("video->question", "see", ["m"]) in rules[-1]["named"]
+
+
+def test_every_cell_of_the_miniatures_figures_has_a_rule_and_every_planted_route_an_effect():
+    rules = claims.read(ROOT / "resources" / "claims" / "miniature.yaml")
+    shipped = ROOT / "figures" / "shipped" / "tables"
+    for number in (3, 4, 5, 6):
+        cuts = {"analysis": f"figure_{number}", "data": "items" if number > 4 else "video"}
+        rows = pd.read_parquet(shipped / f"knockout_figure_{number}.parquet", columns=["group", "task", "route", "control"])
+        rows = rows[rows["control"] == "none"].drop_duplicates()
+        elsewhere = [rule for rule in rules if rule["measure"] == "elsewhere" and rule["analysis"] == cuts["analysis"]]
+        held = {group for rule in elsewhere for group in route_measures.listed(rule.get("group", rows["group"].unique()))}
+        assert held == set(rows["group"]), "elsewhere must be asked for every task"
+        effects = set()
+        for rule in rules:
+            mine = rule.get("analysis", "figure_4") == cuts["analysis"] and rule["measure"] in ("lowest", "weakest")
+            if not mine or rule.get("control") or "than" in rule:
+                continue
+            ranges = rule["expected"].values() if isinstance(rule["expected"], dict) else [rule["expected"]]
+            if all(claims.bounds(text)[1] < 0 for text in ranges):
+                effects |= set(product(route_measures.listed(rule["route"]), route_measures.listed(rule.get("group", "all"))))
+        for row in rows.itertuples():
+            if row.route in planting.CARRIES.get(row.task, ()):
+                assert (row.route, row.group) in effects, f"{row.route} is planted in {row.task}, and no rule asks for it"
+
+
+def test_one_entry_stands_for_several_rules(tmp_path):
+    path = tmp_path / "claims.yaml"
+    path.write_text(
+        """
+- {claim: "{table} is coherent", each: {table: [evaluate, reliance]}, measure: coherent, expected: within 99 100}
+- {claim: "{group} reads sound", route: r, measure: lowest, each: {group: {hear: below -20, see: {m: within -1 1}}}}
+"""
+    )
+    found = claims.read(path)
+    assert [(one["claim"], one["expected"]) for one in found] == [
+        ("evaluate is coherent", "within 99 100"),
+        ("reliance is coherent", "within 99 100"),
+        ("hear reads sound", "below -20"),
+        ("see reads sound", {"m": "within -1 1"}),
+    ]
+    assert [one.get("table", one.get("group")) for one in found] == ["evaluate", "reliance", "hear", "see"]
+    assert found[3]["models"] == ["m"]
+    assert decided_by(found[0]) == {"evaluate.parquet"} and decided_by(found[1]) == {"evaluate.parquet", "reliance.parquet"}
 
 
 def test_checks_give_one_claim_per_measure_and_a_range_by_model_names_its_models(tmp_path):

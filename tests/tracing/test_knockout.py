@@ -394,7 +394,7 @@ def test_blocking_audio_to_last_recomputes_one_row(model, sequences, passes):
 
 
 def test_behind_the_last_layer_only_rows_that_are_read_pass_its_mlp(model, sequences):
-    seq, layers = sequences["hear_0001"], model.decoder.layers
+    seq, layers = sequences[HEAR], model.decoder.layers
     knockouts = [Knockout(Route.parse("audio->question"), w) for w in windows(len(layers), 3)]
     run = clean_run(model, seq, knockout.first_row(seq, knockout.resolve(seq, knockouts)))
     seen = []

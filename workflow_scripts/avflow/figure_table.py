@@ -17,6 +17,7 @@ import yaml
 
 from . import open_choices
 from .errors import InputError
+from .storage import claim_entries
 from .study import SETTINGS_OF, Study, plain_route
 
 MAIN = ("figure_3", "figure_4", "figure_5", "figure_6")  # the analyses of the main figures
@@ -419,15 +420,16 @@ def table_title(name: str) -> str:
     return f"Table {number}{of.get(block, '')}"
 
 
+OF_TABLE = ("cell", "specimen", "coherent", "clips")  # measures of the table that the claim names
 OF_ANSWERS = ("evaluate.parquet", "reliance.parquet")
 DECIDING = {  # measure of a claim -> the tables that decide it; other measures read the knockouts of the claim's analysis
     **dict.fromkeys(("accuracy", "accuracy_change", "same_content", "letters"), OF_ANSWERS),
     "masking": ("tab1.csv",),
-    **dict.fromkeys(("discarding", "discarded_accuracy", "saving"), ("pruning.parquet",)),
+    **dict.fromkeys(("discarding", "discarded_accuracy", "discarded", "saving"), ("pruning.parquet",)),
     "sweep": ("discard_sweep.parquet",),
     "sufficiency": ("sufficiency.parquet",),
     "cumulative": ("knockout_cumulative.parquet",),
-    **dict.fromkeys(("attention", "sinks", "readout"), ("attention.parquet",)),
+    **dict.fromkeys(("attention", "sinks", "readout", "flow"), ("attention.parquet",)),
     "patched": ("resample.parquet",),
     "rank_correlation": (*OF_ANSWERS, "knockout_figure_4.parquet", "knockout_graded.parquet"),
 }
@@ -439,8 +441,9 @@ def decided_by(claim: dict) -> set[str]:
     for part in (claim, {**claim, **claim.get("than", {})}, {**claim, **claim.get("other", {})}):
         for measure in part.get("checks") or [part.get("measure")]:
             cuts = (f"knockout_{part.get('analysis', 'figure_4')}.parquet",)
-            found.update((f"{part.get('table')}.csv",) if measure == "cell" else DECIDING.get(measure, cuts))
-            found.update(["evaluate.parquet"] if measure == "same_run" else [])
+            named = f"{part.get('table')}.{'csv' if str(part.get('table')).startswith('tab') else 'parquet'}"
+            found.update((named,) if measure in OF_TABLE else DECIDING.get(measure, cuts))
+            found.update(["evaluate.parquet"] if measure in ("same_run", "coherent") else [])
     return found
 
 
@@ -448,9 +451,14 @@ def claimed_tables(study: Study) -> list[str]:
     """The tables that decide the study's claims, and those of the main figures. Without those that the study lacks."""
     wanted = {*(f"knockout_{name}.parquet" for name in MAIN), "evaluate.parquet", "reliance.parquet"}
     for path in study.claims:
-        entries = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        wanted.update(name for entry in entries for name in decided_by(entry))
+        wanted.update(name for entry in claim_entries.entries(path) for name in decided_by(entry))
     return [path for path in tables(study) if path.rsplit("/")[-1] in wanted]
+
+
+def specimens(study: Study) -> list[str]:
+    """The files of cells that the study's claims name (measure `specimen`)."""
+    named = [(path, entry) for path in study.claims for entry in claim_entries.entries(path) if "specimen" in entry]
+    return list(dict.fromkeys(str(Path(path).parent / entry["specimen"]) for path, entry in named))
 
 
 def claims(study: Study) -> list[str]:

@@ -123,6 +123,15 @@ def _discarded_accuracy(tables, claim, model):
     return NOTHING if before is None or not len(after) else _share(tables, after["correct"], after["cluster"])
 
 
+def _discarded(tables, claim, model):
+    """% of a question's tokens that leave, as a mean over the questions."""
+    before, after = _discards(tables, claim, model)
+    if before is None or not len(after):
+        return NOTHING
+    share = after["n_discarded"] / after["n_tokens"]
+    return 100 * float(share.mean()), np.nan, np.nan, after["question_id"].nunique()
+
+
 def _saving(tables, claim, model):
     """Change in % of a cost's mean over the questions, against the same questions without a discard."""
     before, after = _discards(tables, claim, model)
@@ -183,6 +192,7 @@ MEASURES = {
     "masking": _masking,
     "discarding": _discarding,
     "discarded_accuracy": _discarded_accuracy,
+    "discarded": _discarded,
     "saving": _saving,
     "sweep": _sweep,
     "sufficiency": _sufficiency,

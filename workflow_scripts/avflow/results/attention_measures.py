@@ -64,4 +64,17 @@ def _readout(tables, claim, model):
     return mean[0], low[0], high[0], len(rows)
 
 
-MEASURES = {"attention": _attention, "sinks": _sinks, "readout": _readout}
+def _flow(tables, claim, model):
+    """% of the attention of a `query` (last, question) that goes to a class in the maps, uncut or cut. n counts maps."""
+    rows = tables.attended(("map", "bins"), claim, model)
+    if rows is None or not len(rows):
+        return NOTHING
+    found = tables.once(("flows", tables.dataset(claim), model), lambda: attention.flows(rows))
+    found = found[(found["name"] == claim["name"]) & (found["query"] == claim.get("query", "last"))]
+    found = _within(found[found["variant"] == claim.get("variant", "uncut")], tables, claim, model)
+    if not len(found):
+        return NOTHING
+    return 100 * float(found["share"].mean()), np.nan, np.nan, int(found["n"].sum())
+
+
+MEASURES = {"attention": _attention, "sinks": _sinks, "readout": _readout, "flow": _flow}

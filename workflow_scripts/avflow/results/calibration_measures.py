@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from . import effects, free_answers, reliance
+from . import effects, free_answers, reliance, specimen
 from .route_measures import FOUND, NOTHING, curve_rows, listed
 from .study_tables import Tables, of_group
 
@@ -156,6 +156,56 @@ def _unchanged(tables, claim, model):
     return 100 * float(same.max()), np.nan, np.nan, rows["question_id"].nunique()
 
 
+def _moved(tables, claim, model):
+    """Rows of a claim's analysis with `moved`, how much a cut changed the margin in logits; control: `none` or `random_other`."""
+    rows = _raw(tables, claim, model)
+    if rows is None:
+        return None
+    rows = rows[(rows["control"] == claim.get("control", "none")) & rows["applicable"]]
+    rows = rows[rows["cut"] == claim.get("cut", "mask")]
+    rows = rows[rows["layout"] == claim["layout"]] if "layout" in claim else rows
+    rows = of_group(rows, claim)
+    return rows.assign(moved=(free_answers.size(rows) - free_answers.size(rows, "_clean")).astype(float).abs())
+
+
+def _moves(tables, claim, model):
+    """Mean change of the margin in logits, either way, as the geometric mean over routes, so that each counts alike."""
+    rows = _moved(tables, claim, model)
+    if rows is None or not len(rows) or rows["moved"].isna().any():
+        return NOTHING
+    size = rows.groupby("route")["moved"].mean().to_numpy()
+    with np.errstate(divide="ignore"):
+        return float(np.exp(np.log(size).mean())), np.nan, np.nan, rows["question_id"].nunique()
+
+
+def _moves_at(tables, claim, model):
+    """The mean centre of the margins' changes, weighted by them, as the mean over routes."""
+    rows = _moved(tables, claim, model)
+    if rows is None or not len(rows) or rows["moved"].isna().any():
+        return NOTHING
+    whole = rows.assign(at=rows["moved"] * rows["centre"]).groupby("route")[["at", "moved"]].sum()
+    return float((whole["at"] / whole["moved"]).mean()), np.nan, np.nan, rows["question_id"].nunique()
+
+
+def _controlled(tables, claim, model):
+    """Number of questions that have a size-matched control of two draws in every layer, summed over the routes."""
+    rows = _moved(tables, {**claim, "control": "random_other"}, model)
+    if rows is None:
+        return NOTHING
+    cuts = rows.groupby(["question_id", "route"])[["draw", "centre"]].nunique()
+    whole = (cuts["draw"] >= 2) & (cuts["centre"] == tables.layers(model))
+    return float(whole.sum()), np.nan, np.nan, len(cuts) or tables.layers(model)
+
+
+def _clips(tables, claim, model):
+    """Number of different clips, or items, behind the questions of a table in the claim's groups."""
+    rows = tables.parquet(claim["table"])
+    if rows is None:
+        return NOTHING
+    rows = of_group(rows[(rows["model"] == model) & (rows["dataset"] == tables.dataset(claim))], claim)
+    return float(rows["cluster"].nunique()), np.nan, np.nan, rows["question_id"].nunique()
+
+
 def _noise(tables, claim, model):
     """The largest difference in % between the answer's probability in a cut's null row and in the question's clean forward."""
     rows = tables.knockouts(claim, model)
@@ -187,12 +237,25 @@ def _same_cut(tables, claim, model):
         of_group(rows[(rows["control"] == "none") & (rows["style"] == "centred") & (rows["cut"] == part["cut"])], claim)
         for rows, part in zip(found, asked)
     )
+    one = one[one["layout"] == claim["layout"]] if "layout" in claim else one
     both = one[[*key, "margin", "margin_clean"]].merge(two[[*key, "margin"]], on=key, suffixes=("", "_other"))
     both = both[(both["margin"] - both["margin_clean"]).abs() > EFFECT]
     if not len(both):
         return NOTHING
     same = (both["margin"] - both["margin_other"]).abs() <= SAME_MARGIN
     return 100 * float(same.mean()), np.nan, np.nan, both["question_id"].nunique()
+
+
+def _specimen(tables, claim, model):
+    """How many records of a table's cells are not as in the specimen of the miniature (specimen.py); NOTHING for other models."""
+    told = tables.once(claim["specimen"], lambda: pd.read_parquet(claim["specimen"]))
+    told = told[(told["table"] == claim["table"]) & (told["model"] == model)]
+    rows = specimen.read(tables.folder, claim["table"])
+    if rows is None or not len(told):
+        return NOTHING
+    told = told.astype({name: str for name in ("cell", "column", "dataset", "model")})
+    found = tables.once(("cells", claim["table"]), lambda: specimen.cells(rows, told["column"].unique()))
+    return float(len(specimen.off(found, told))), np.nan, np.nan, int(told.loc[told["column"] != "rows", "rows"].sum())
 
 
 MEASURES = {
@@ -203,8 +266,13 @@ MEASURES = {
     "windows_fit": _windows_fit,
     "questions": _questions,
     "null_rows": _null_rows,
+    "clips": _clips,
+    "controlled": _controlled,
+    "moves": _moves,
+    "moves_at": _moves_at,
     "unchanged": _unchanged,
     "noise": _noise,
     "same_run": _same_run,
     "same_cut": _same_cut,
+    "specimen": _specimen,
 }

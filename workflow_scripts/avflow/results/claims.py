@@ -7,7 +7,8 @@ model that is not named is then left out. `checks: {lowest: -85 +- 12, centre_of
 
 The verdict is "agree" if the number lies in the range, else "differ". It is "not testable" if there are fewer than `least`
 questions or nothing was computed. An effect of a route, a range without 0, must also be at
-least twice its size-matched random control on the same questions, where enough other tokens exist.
+least twice its size-matched random control on the same questions, where enough other tokens exist. A control that changes
+nothing at all was never cut, so it agrees with nothing.
 
 A verdict is `clear` if it stands after a correction for the number of claims about the model (Holm): the chance that any of a
 model's clear verdicts is wrong is at most 5 %. A claim without an interval has no p-value, so it is never clear.
@@ -18,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from ..errors import InputError
+from ..storage import claim_entries
 from . import conditions
 from .measures import MEASURES, NEEDS, Tables, measured
-from .route_measures import beside_control
+from .route_measures import beside_control, listed
 from .significance import holm, p_of_interval
 
 COLUMNS = [
@@ -47,13 +48,30 @@ NUMBER = r"(-?[\d.]+)"
 EXPECTED = re.compile(rf"(below|above) {NUMBER}|within {NUMBER} {NUMBER}|{NUMBER} \+- {NUMBER}")
 EFFECTS = ("lowest", "highest", "mean")  # measures of a route's effect, which are held against its random control
 TIMES_CONTROL = 2.0
-TOLD = ("claim", "source", "measure", "expected", "models", "paper", "fps", "prompt")  # what a rule's text leaves out
+NEVER_CUT = 1e-6  # percent: a control that changes less changes nothing, up to rounding
+CURVES = (*EFFECTS, "largest", "weakest", "centre_of_fall")  # measures that say what is in a cell
+CUTS = {"analysis": "figure_4", "data": "video", "cut": "mask", "style": "centred", "width": None, "answered": "right"}
+OTHER_CUTS = {"layers", "depths", "than", "control"}  # keys of rules that do not say what is in the whole cell
+TOLD = (
+    "claim",
+    "source",
+    "measure",
+    "expected",
+    "models",
+    "paper",
+    "fps",
+    "prompt",
+    "specimen",
+    "named",
+)  # what a rule's text leaves out
 
 
 def read(path) -> list[dict]:
     """Read a file of claims, one entry per measure. Raises InputError that names the claim, what is wrong and what is allowed."""
     found = []
-    for entry in yaml.safe_load(Path(path).read_text(encoding="utf-8")):
+    for entry in claim_entries.entries(path):
+        if "specimen" in entry:
+            entry["specimen"] = str(Path(path).parent / entry["specimen"])
         checks = entry.pop("checks", None) or {entry.get("measure"): entry.get("expected")}
         found += [{**entry, "measure": measure, "expected": expected} for measure, expected in checks.items()]
     for claim in found:
@@ -71,7 +89,18 @@ def read(path) -> list[dict]:
             raise InputError(f"{path}: claim {name!r} has centres; write layers, as the model counts them, or depths from 0 to 1")
         if isinstance(expected, dict):
             claim["models"] = [model for model in expected if model in claim.get("models", expected)]
+    for claim in found:
+        if claim["measure"] == "elsewhere":
+            claim["named"] = _named_elsewhere(claim, found)
     return found
+
+
+def _named_elsewhere(claim: dict, found: list[dict]) -> list[tuple]:
+    """The cells, (route, group, models or None for all), about which other claims on the same cuts say what is in all layers."""
+    same = lambda one: tuple(str(one.get(key, default)) for key, default in CUTS.items())  # noqa: E731
+    others = [one for one in found if one["measure"] in CURVES and not OTHER_CUTS & set(one) and same(one) == same(claim)]
+    routes = [(route, one) for one in others for route in listed(one["route"])]
+    return [(route, group, one.get("models")) for route, one in routes for group in listed(one.get("group", "all"))]
 
 
 def bounds(expected: str) -> tuple[float, float]:
@@ -127,7 +156,7 @@ def judge(claims: list[dict], tables: Tables, least: int, asked: dict | None = N
             testable = n >= least and not np.isnan(value)
             route, control = _beside_control(mine, tables, model) if testable else (np.nan, np.nan)
             inside = testable and low <= value <= high
-            agrees = inside and not abs(route) < TIMES_CONTROL * abs(control)
+            agrees = inside and not abs(route) < TIMES_CONTROL * abs(control) and not abs(control) < NEVER_CUT
             verdict = ("agree" if agrees else "differ") if testable else "not testable"
             side = (low, high) if inside else (-np.inf, low) if value < low else (high, np.inf)
             known = testable and inside == agrees  # a verdict that rests on the control has no p-value

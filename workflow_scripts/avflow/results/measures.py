@@ -11,6 +11,8 @@ interval of such a difference takes both ends as far apart as they may be.
 Curves (route_measures.py), in % change of the answer's probability:
 
     lowest, highest, largest    the lowest, the highest, or the mean change farthest from 0, over all named routes and groups
+    weakest                     of the lowest points of all named routes and groups, the highest
+    elsewhere                   the mean change farthest from 0 where no other rule of the file names the route in the group
     band                        upper edge, at the lowest point, of the simultaneous band over the panel's routes and layers
     mean                        mean of the changes over the layers
     centre_of_fall              the layer in the middle of the fall
@@ -29,6 +31,7 @@ Answers (answer_measures.py):
     masking                     points changed by a `setting` of Table 1
     discarding                  points changed by discarding the tokens of a `setting`; `block` (video, items), `tasks`, `dataset`
     discarded_accuracy          accuracy in % after that
+    discarded                   % of the tokens that leave
     saving                      change of a cost, `column` of the same table, in %
     sweep                       accuracy in % if the tokens of a `setting` are discarded after one of the `layers`
     sufficiency                 % of answers kept if only the edges of a `kind` stay open; with `column: share`, % of edges
@@ -38,6 +41,8 @@ Attention (attention_measures.py), over `layers` or `depths`:
 
     attention                   % of the last token's attention that goes to the class `name`
     sinks                       sink tokens of the class `name` per question and layer; with `column: first`, % that come first
+    flow                        % of the attention of a `query`, last or question, that goes to the class `name` in the maps of
+                                Figure 2 (`variant` uncut, the default) or of app_attention_change (cut)
     readout                     % that the last token's states give the right option
 
 Patches (patch_measures.py), over `layers`:
@@ -52,15 +57,21 @@ The instrument (calibration_measures.py):
     scrambled                   % of random relabellings of two groups' questions under which the groups differ (95 %)
     complete, windows_fit       % of cuts made exactly once; % of cuts in the window that their centre and the study state
     questions, null_rows        smallest number of questions by route and group; % of them with a row without a cut
+    clips                       number of different clips behind a `table`'s questions
+    controlled                  number of questions, over all routes, with a control of two draws and all layers
+    moves                       mean change of the margin in logits, either way, as the geometric mean over routes
+    moves_at                    the mean centre of these changes, weighted by them
     unchanged                   % of cuts, in the route with most, that leave the margin exactly as it is uncut
     noise                       largest difference in % between a null row and the clean forward
     same_run                    % of questions whose margin without a cut is that of the evaluation
     same_cut                    % of cuts with an effect that equal another analysis's (`other`) exactly
+    coherent                    % of the rows of a `table` that agree with the evaluation and themselves (coherence_measures.py)
+    specimen                    records of a `table`'s cells that are not as in the shipped run (specimen.py)
 
 Every measure takes (tables, claim, model) and returns value, low, high and n. n is 0 if there is nothing to measure.
 """
 
-from . import answer_measures, attention_measures, calibration_measures, patch_measures, route_measures
+from . import answer_measures, attention_measures, calibration_measures, coherence_measures, patch_measures, route_measures
 from .study_tables import Tables
 
 __all__ = ["MEASURES", "NEEDS", "Tables", "measured"]
@@ -70,16 +81,32 @@ MEASURES = {
     **attention_measures.MEASURES,
     **patch_measures.MEASURES,
     **calibration_measures.MEASURES,
+    **coherence_measures.MEASURES,
 }
 
 NEEDS = {  # measure -> the arguments that it cannot do without
     **dict.fromkeys(route_measures.MEASURES, "route"),
-    **dict.fromkeys(("discarding", "discarded_accuracy"), "block setting"),
-    **dict.fromkeys(("complete", "windows_fit", "null_rows", "same_run"), "analysis"),
+    **dict.fromkeys(("discarding", "discarded_accuracy", "discarded"), "block setting"),
+    **dict.fromkeys(("complete", "windows_fit", "null_rows", "same_run", "controlled", "moves", "moves_at"), "analysis"),
+    "elsewhere": "analysis",
     **{"order": "route then", "accuracy_change": "variant", "order_accuracy": "analysis layout", "cell": "table"},
     **{"masking": "setting", "saving": "block setting column", "sweep": "block setting layers", "sufficiency": "kind"},
-    **{"cumulative": "route style layer", "attention": "name", "rank_correlation": "tasks", "scrambled": "route groups"},
-    **{"questions": "route", "unchanged": "analysis layers", "same_cut": "other", "patched": "route kind"},
+    **{
+        "cumulative": "route style layer",
+        "attention": "name",
+        "flow": "name",
+        "rank_correlation": "tasks",
+        "scrambled": "route groups",
+    },
+    **{
+        "questions": "route",
+        "patched": "route kind",
+        "unchanged": "analysis layers",
+        "same_cut": "other",
+        "specimen": "table specimen",
+        "coherent": "table",
+        "clips": "table",
+    },
 }
 
 

@@ -22,12 +22,12 @@ def listed(value) -> list:
 
 def curve_rows(tables: Tables, claim: dict, model: str, routes):
     """Rows of the claim's cuts of some routes within its group and layers; None if any of the routes has none."""
-    rows = tables.cuts(claim, model)
+    rows = tables.cuts_of(claim, model, listed(routes))
     if rows is None:
         return None
     last = tables.layers(model) - 1
     first, stop = claim["layers"] if "layers" in claim else [depth * last for depth in claim.get("depths", (0, 1))]
-    rows = of_group(rows[rows["route"].isin(listed(routes))], claim)
+    rows = of_group(rows, claim)
     rows = rows[rows["centre"].between(first - 0.5, stop + 0.5)]
     return rows if set(listed(routes)) <= set(rows["route"]) else None
 
@@ -67,6 +67,44 @@ def _extreme(which):
         return mean[at], low[at], high[at], min(found[4] for found in curves)
 
     return measure
+
+
+def _weakest(tables, claim, model):
+    """Of the lowest points of all curves of the claim's routes and groups, the highest: every one of them falls as low."""
+    curves = [
+        curve(tables, claim, model, route, group)
+        for route in listed(claim["route"])
+        for group in listed(claim.get("group", "all"))
+    ]
+    if any(found is None or np.isnan(found[1]).any() for found in curves):
+        return NOTHING
+    lowest = [(found[1].min(), found[2][found[1].argmin()], found[3][found[1].argmin()]) for found in curves]
+    return *max(lowest), min(found[4] for found in curves)
+
+
+def _elsewhere(tables, claim, model):
+    """The mean change farthest from 0 in the cells, a route in a group, that no other rule names; 0 if all are named."""
+    rows = tables.cuts(claim, model)
+    if rows is None or not len(rows):
+        return NOTHING
+    rows = of_group(rows, claim)
+    cells = set(zip(rows["route"], rows["group"]))
+    if len(cells) < rows["route"].nunique() * rows["group"].nunique():
+        return NOTHING
+    named = {(route, group) for route, group, models in claim["named"] if model in (models or [model])}
+    count = rows["question_id"].nunique()
+    rows = rows[[cell not in named for cell in zip(rows["route"], rows["group"])]]
+    if not len(rows):
+        return 0.0, np.nan, np.nan, count
+    found = rows.groupby(["route", "group", "centre"])["change"].agg(["sum", "size"])
+    mean = found["sum"] / found["size"]
+    missing = rows["change"].isna().any()
+    return (
+        np.nan if missing else mean.loc[mean.abs().idxmax()],
+        np.nan,
+        np.nan,
+        int(found["size"].sum() / rows["centre"].nunique()),
+    )
 
 
 def _band(tables, claim, model):
@@ -171,6 +209,8 @@ MEASURES = {
     "lowest": _extreme(np.argmin),
     "highest": _extreme(np.argmax),
     "largest": _extreme(lambda mean: np.abs(mean).argmax()),
+    "weakest": _weakest,
+    "elsewhere": _elsewhere,
     "band": _band,
     "mean": _mean,
     "centre_of_fall": _place(-1, False),

@@ -77,13 +77,28 @@ class Tables:
             return self.once(key, lambda: effects.random_keys(rows))
         return rows[rows["control"] == "none"]
 
+    def cuts_of(self, claim: dict, model: str, routes: list) -> pd.DataFrame | None:
+        """The rows of `cuts` of some routes; None without the table, or if any of the routes has none."""
+        rows = self.cuts(claim, model)
+        if rows is None:
+            return None
+        names = ("analysis", "data", "cut", "style", "width", "answered", "control")
+        key = ("routes", model, *(str(claim.get(name)) for name in names))
+        parts = self.once(key, lambda: dict(tuple(rows.groupby("route"))))
+        if not set(routes) <= set(parts):
+            return None
+        return parts[routes[0]] if len(routes) == 1 else pd.concat([parts[route] for route in dict.fromkeys(routes)])
+
+    def every_answer(self) -> pd.DataFrame:
+        """The answers of both tables, with the variant."""
+        tables = [self.parquet("evaluate").assign(variant="as_is"), self.parquet("reliance")]
+        return self.once("answers", lambda: pd.concat(tables))
+
     def answers(self, claim: dict, model: str) -> pd.DataFrame | None:
         """A model's answers to all questions as they are (variant "as_is"), and to those asked again in every other variant."""
         if not (self.path("reliance") and self.path("evaluate")):
             return None
-        rows = self.once(
-            "answers", lambda: pd.concat([self.parquet("evaluate").assign(variant="as_is"), self.parquet("reliance")])
-        )
+        rows = self.every_answer()
         return rows[(rows["dataset"] == self.dataset(claim)) & (rows["model"] == model)]
 
     def attended(self, kinds: tuple, claim: dict, model: str) -> pd.DataFrame | None:

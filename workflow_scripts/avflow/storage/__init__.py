@@ -1,6 +1,6 @@
 """What is on disk: files that appear only when complete, rows that survive a kill, shards of tensors, the code behind a number.
 
-Nothing here depends on what the bytes mean.
+Nothing here depends on what the bytes mean, but for the entries of a file of claims, which the workflow reads as well as the job.
 """
 
 from .. import attach
