@@ -159,6 +159,17 @@ def test_the_band_pays_only_for_what_differs():
     assert np.array_equal(simultaneous_band(np.zeros((5, 2)), range(5), 10), np.zeros((3, 2)))
 
 
+def test_rounding_noise_does_not_widen_the_band_of_effects():
+    rng = np.random.default_rng(0)
+    effects = rng.exponential(size=(30, 3))
+    noise = 1e-5 * np.where(rng.random((30, 40)) < 0.05, rng.normal(size=(30, 40)), 0)  # in few clips, as float32 leaves it
+    alone = np.array(simultaneous_band(np.hstack([effects, np.zeros((30, 40))]), np.arange(30), 1000))
+    both = np.array(simultaneous_band(np.hstack([effects, noise]), np.arange(30), 1000))
+    assert np.allclose(both[:, :3], alone[:, :3], rtol=1e-3)
+    low, high = both[1:, 3:]
+    assert (low <= 0).all() and (high >= 0).all() and (high - low).max() < 0.1 * (both[2, 0] - both[1, 0])
+
+
 def test_the_band_holds_all_skewed_means_at_once():
     rng, held, pointwise = np.random.default_rng(0), 0, 0
     for world in range(150):

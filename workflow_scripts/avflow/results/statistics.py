@@ -12,6 +12,7 @@ from scipy.special import ndtr, ndtri, stdtrit
 
 from ..errors import InputError
 
+NOISE = 0.01  # least standard error of a column, in the largest one of its panel
 SMALLEST_ERROR = 0.2  # least standard error of a draw, in those of the sample, so that a draw of equal clips decides no band
 
 
@@ -133,7 +134,8 @@ def simultaneous_band(values, clusters, draws: int = 10_000, seed: int = 0, leve
     Max-t over columns, by a bootstrap over clusters: the band ends at quantiles of the largest and of the smallest studentised
     shift over columns, (1 + level) / 2 and (1 - level) / 2, times each column's standard error. Each drawn mean is divided by the
     standard error of its own draw (Romano and Wolf, Econometrica 73, 1237-1282, 2005). The standard error of all draws would hold
-    skewed effects far less often. A column of equal values has a band without width.
+    skewed effects far less often. A column of equal values has a band without width. Standard errors below 1 % of the panel's
+    largest count as that much. Columns of mere rounding noise would otherwise widen the bands of all others.
 
     A 95 % band held all of 72 means in 94 to 98.5 % of simulated worlds with 50 clips or more; with the standard error of all
     draws, 60 to 91 % at 50 clips. The price is twice the width if only a few of 50 clips have any effect.
@@ -146,7 +148,8 @@ def simultaneous_band(values, clusters, draws: int = 10_000, seed: int = 0, leve
     some = data.error > 0
     if not some.any():
         return data.shaped(data.mean, data.mean.copy(), data.mean.copy())
-    off, error = data.off[:, some], data.error[some]
+    floor = NOISE * data.error.max()
+    off, error = data.off[:, some], np.maximum(data.error[some], floor)
     counts = data.counts if data.counts.shape[1] == 1 else data.counts[:, some]
     squares, cross, sizes = off**2, off * counts, counts**2
     least, most = np.empty(draws), np.empty(draws)
@@ -155,11 +158,12 @@ def simultaneous_band(values, clusters, draws: int = 10_000, seed: int = 0, leve
             total = weights @ counts
             shift = (weights @ off) / total  # (some draws, columns)
             spread = weights @ squares - 2 * shift * (weights @ cross) + shift**2 * (weights @ sizes)
-            t = shift / np.maximum(np.sqrt(np.maximum(spread, 0)) / total, SMALLEST_ERROR * error)
+            t = shift / np.maximum(np.sqrt(np.maximum(spread, 0)) / total, np.maximum(SMALLEST_ERROR * error, floor))
             chunk = slice(first, first + len(weights))
             least[chunk], most[chunk] = np.fmin.reduce(t, axis=1), np.fmax.reduce(t, axis=1)
     lower, upper = np.nanquantile(most, 0.5 + level / 2), np.nanquantile(least, 0.5 - level / 2)
-    return data.shaped(data.mean, data.mean - lower * data.error, data.mean - upper * data.error)
+    error = np.where(some, np.maximum(data.error, floor), 0)
+    return data.shaped(data.mean, data.mean - lower * error, data.mean - upper * error)
 
 
 def paired_score_interval(lost: float, won: float, n: float, level: float = 0.95) -> tuple[float, float]:
