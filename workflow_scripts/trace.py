@@ -14,8 +14,14 @@ import resource
 import time
 from pathlib import Path
 
-from avflow import cli
+import torch
+
+from avflow import ask, cli, draw, load, question_about, trace
 from avflow.errors import InputError
+from avflow.figures.saving import save
+from avflow.figures.trace_map import in_terminal
+from avflow.storage import whole
+from avflow.tracing.one_question import encode
 
 
 def arguments_of():
@@ -66,12 +72,6 @@ def said(question, answer) -> str:
 def main():
     arguments = arguments_of()
     check(arguments)
-    from avflow import ask, draw, load, question_about, trace  # after the check, because they load torch
-    from avflow.figures.saving import save
-    from avflow.figures.trace_map import in_terminal
-    from avflow.storage import whole
-    from avflow.tracing.one_question import encode
-
     about = dict(options=arguments.option, answer=arguments.answer, reference=arguments.reference)
     question = question_about(arguments.media, arguments.question, **about, instruction=arguments.instruction)
     clock, spent = time.perf_counter(), {}
@@ -101,8 +101,6 @@ def main():
 
 def memory(model) -> str:
     """The most memory that this process took, in words."""
-    import torch
-
     if model.device.type == "cuda":
         return f"{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB of GPU memory"
     return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB of memory"
