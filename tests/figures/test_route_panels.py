@@ -1,5 +1,7 @@
 """Panels of routes: their titles, legends and colours say what the rows behind them say."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -12,10 +14,12 @@ from avflow.results import effects, title
 from avflow.tracing import row_schemas
 
 
-def found(changes):
-    """Effects of one question: (group, route) -> the change in % at each of three layers."""
-    about = dict(model="m", question_id="q", cluster="c", width=3, control="none", draw=0, layout="paper_eq1", noise=0.0)
-    rows = [about | dict(group=g, task=g, route=r, centre=c, change=x) for (g, r), x in changes.items() for c in range(3)]
+def found(changes, count=10):
+    """Effects of so many questions: (group, route) -> the change in % at each of three layers."""
+    about = dict(model="m", width=3, control="none", draw=0, layout="paper_eq1", noise=0.0)
+    each = [dict(question_id=f"q{i}", cluster=f"c{i}") for i in range(count)]
+    rows = [dict(group=g, task=g, route=r, centre=c, change=x) for (g, r), x in changes.items() for c in range(3)]
+    rows = [about | one | row for one in each for row in rows]
     none = pd.DataFrame(columns=["question_id", "route", "correct"])
     return effects.Effects(effects.Reading("", draws=100), pd.DataFrame(rows), none, none)
 
@@ -84,3 +88,43 @@ def test_more_than_four_panels_wrap_and_none_say_so():
     assert len({round(axis.get_position().y0, 2) for axis in drawn}) == 2, "two rows"
     empty = route_panels(effect, ["m"], [])
     assert [text.get_text() for text in empty.texts] == ["no question to show"] and not empty.axes
+
+
+def answers(right, count, group="hear"):
+    """The questions asked, of which so many were answered correctly."""
+    return pd.DataFrame([dict(model="m", question_id=f"q{i}", task=group, group=group, correct=i < right) for i in range(count)])
+
+
+@pytest.mark.parametrize("count", [1, 2, 9, 10])
+def test_few_questions_are_points_without_a_band(count):
+    figure = route_panels(found({("hear", "audio->question"): -10.0}, count), ["m"], [("Hear", "hear", ["audio->question"])])
+    (axis,) = figure.axes
+    bands = [patch for patch in axis.collections if len(patch.get_paths())]
+    (curve,) = [line for line in axis.lines if len(line.get_xdata()) == 3]
+    said = " ".join(text.get_text() for text in axis.texts)
+    assert (curve.get_linestyle() == "None") == (count < 10) and (len(bands) == 0) == (count < 10)
+    assert (f"too few (n = {count})" in said) == (count < 10) and f"n = {count}" in said
+
+
+def test_without_a_right_answer_the_panel_names_the_other_metric():
+    some = found({("hear", "audio->question"): -10.0})
+    none = replace(some, rows=some.rows[:0], asked=answers(0, 12))
+    assert none.groups == ["hear"]
+    (axis,) = route_panels(none, ["m"], [("Hear", "hear", ["audio->question"])]).axes
+    (said,) = [text.get_text() for text in axis.texts if "right answer" in text.get_text()]
+    assert said.startswith("0 of 12 answered right") and "metric: logit_difference" in said
+    assert replace(none, asked=answers(1, 12)).groups == []
+
+
+def test_curves_that_lie_on_each_other_have_markers_of_their_own_at_layers_of_their_own():
+    routes = ["video->question", "audio->question", "question->last", "video->last", "audio->last"]
+    about = dict(model="m", width=3, control="none", draw=0, layout="paper_eq1", noise=0.0, change=0.0, group="hear")
+    rows = [about | dict(question_id=f"q{i}", cluster=i, route=r, centre=c) for r in routes for i in range(10) for c in range(12)]
+    none = pd.DataFrame(columns=["question_id", "route", "correct"])
+    effect = effects.Effects(effects.Reading("", draws=20), pd.DataFrame(rows), none, none)
+    (axis,) = route_panels(effect, ["m"], [("Hear", "hear", routes)]).axes
+    curves = [line for line in axis.lines if line.get_marker() not in ("None", None, "")]
+    assert len({line.get_marker() for line in curves}) == 5
+    marked = [set(range(*line.get_markevery()[:1], 12, line.get_markevery()[1])) for line in curves]
+    assert all(marked) and not set.intersection(*marked)
+    assert sum(len(layers) for layers in marked) == len(set.union(*marked)), "no two markers at one place"

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..results import Reading
 from ..results.orders import of_order, orders_of
+from . import curves
 from .route_panels import by_target, explained, line_panel
 from .route_styles import colours, route_label
 
@@ -66,7 +67,7 @@ def _order_block(block, model, sides, widths, table, chance, draws, seed) -> Non
                     axis.set_title(f"{titles.get(order, usual)}\n{_how_often_right(table, rows, order, chance)}", fontsize=8)
                 axis.set_xlabel("Layer")
             line[0].set_ylabel("% Change in Probability")
-            handles = [plt.Line2D([], [], color=colour, label=route_label(route)) for route, colour in colour_of.items()]
+            handles = [curves.handle(colour, route_label(route)) for route, colour in colour_of.items()]
             band.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 1 + len(line)), fontsize=7)
             axes += list(line)
     if axes:

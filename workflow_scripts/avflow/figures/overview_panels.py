@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..results import rank, title
 from ..results.overview import FIGURES, ITEMS
-from . import palette
+from . import curves, palette
 from .attention_panels import CLASSES, share_bars
 from .route_panels import explained, line_panel
 from .route_styles import colours, route_label
@@ -16,7 +16,7 @@ COLUMNS = 7
 
 
 def _legend(part, colour_of: dict) -> None:
-    handles = [plt.Line2D([], [], color=colour, label=route_label(route)) for route, colour in colour_of.items()]
+    handles = [curves.handle(colour, route_label(route)) for route, colour in colour_of.items()]
     part.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 5), fontsize=7)
 
 
@@ -97,8 +97,8 @@ def model_panels(models, found: dict, shares: pd.DataFrame, table: pd.DataFrame,
             line_panel(axis, found[name].of(model=model), colour_of, name in ITEMS)
             if part is parts[1]:
                 axis.set_ylabel(words)
-        _stacked_legend(part, [plt.Line2D([], [], color=c, label=route_label(route)) for route, c in colour_of.items()])
-    _compare(lower, models, table, words)
+        _stacked_legend(part, [curves.handle(c, route_label(route)) for route, c in colour_of.items()])
+    _compare(lower, models, table, words, next(iter(found.values())).reading.least)
     figure.legend(handles=explained(*found.values()), loc="outside lower center", ncols=3, fontsize=7)
     return figure
 
@@ -115,16 +115,17 @@ def _stacked_legend(part, handles) -> None:
     part.legend(handles=handles, loc="outside lower center", ncols=1 if len(handles) < 6 else 2, fontsize=6, columnspacing=0.8)
 
 
-def _compare(part, models, table, words: str) -> None:
+def _compare(part, models, table, words: str, least: int) -> None:
     routes = list(dict.fromkeys(table["route"]))
     columns = max(1, math.ceil(len(routes) / 2))
     axes = part.subplots(2, columns, sharex=True, squeeze=False)
     for axis, route in zip(axes.flat, routes):
         axis.axhline(0, color=palette.ZERO, linestyle="--", linewidth=0.8, zorder=1)
-        for model, colour in zip(models, palette.MODELS):
+        for place, (model, colour) in enumerate(zip(models, palette.MODELS)):
             one = table[(table["route"] == route) & (table["model"] == model)]
-            axis.fill_between(one["depth"], one["ci_low"], one["ci_high"], color=colour, alpha=0.15, linewidth=0)
-            axis.plot(one["depth"], one["change"], color=colour, linewidth=1.6)
+            n = int(one["n"].max()) if len(one) else 0
+            curve = (one[name] for name in ("depth", "change", "ci_low", "ci_high"))
+            curves.draw(axis, *curve, n, colour, place, len(models), least, alpha=0.15, linewidth=1.6)
         low, high = axis.get_ylim()
         axis.set_ylim(min(low, -5), max(high, 2))  # so that tiny effects look tiny
         axis.set_title(route_label(route), fontsize=8)
@@ -132,5 +133,5 @@ def _compare(part, models, table, words: str) -> None:
         axis.set_visible(False)
     part.supxlabel("Depth: window's centre / last layer", fontsize=8)
     part.supylabel(f"{words}, all tasks", fontsize=8)
-    handles = [plt.Line2D([], [], color=colour, label=model) for model, colour in zip(models, palette.MODELS)]
+    handles = [curves.handle(colour, model) for model, colour in zip(models, palette.MODELS)]
     part.legend(handles=handles, loc="outside upper center", ncols=len(handles))

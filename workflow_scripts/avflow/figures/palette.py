@@ -3,6 +3,8 @@
 PURPLE, BLUE, ORANGE, PINK, CYAN = "#9C27B0", "#1565C0", "#FF7F00", "#F00FCB", "#00C1F1"
 RED, GREEN, BROWN, OCHRE, GREY = "#E31A1C", "#2CA02C", "#8C564B", "#B8860B", "0.35"
 
+MARKERS = {PURPLE: "o", BLUE: "s", ORANGE: "^", PINK: "D", CYAN: "v", RED: "P", GREEN: "X", BROWN: "<", OCHRE: ">", GREY: "*"}
+
 # Greys, from light to dark. Results are coloured; what helps to read them is grey.
 CONTROL = "0.6"  # random controls
 ZERO = "0.5"  # lines at zero, or at the value without a cut
@@ -16,7 +18,7 @@ SINK = "red"
 
 MODELS = (BLUE, ORANGE, GREEN, PURPLE, CYAN, RED)  # in the study's order
 TASKS = (BLUE, PURPLE, CYAN, PINK, NEUTRAL, GREEN, ORANGE)  # of the miniature's training
-CORRECT, WRONG = GREEN, RED  # options
+CORRECT, WRONG = BLUE, ORANGE  # options; the colour-blind cannot tell green from red
 FOUND, RANDOM_EDGES = PINK, CYAN  # edges that stay open
 FIRST_TOKEN, MEDIAN_TOKEN = BLUE, ORANGE
 BAND = BLUE  # in legends, for bands of every colour

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.colors import to_rgba
 
 from ..results import Effects, ordered, title
-from . import palette, published_curves
+from . import curves, palette, published_curves
 from .route_styles import colours, route_label
 
 COLUMNS = 4  # the most panels in a row
@@ -68,7 +68,7 @@ def route_panels(effects: Effects, models, panels, words: str = "", parts: dict[
         for number in range(len(block), deep * across):
             for row in range(len(rows)):
                 grid[row * deep + deep - 1, number % across].set_axis_off()
-        handles = [plt.Line2D([], [], color=colour_of[route], label=route_label(route)) for route in block[0][2]]
+        handles = [curves.handle(colour_of[route], route_label(route)) for route in block[0][2]]
         part.legend(handles=handles, loc="outside upper center", ncols=len(handles) if across > 2 else 2)
     for axes in lines.values():
         share_limits(axes)
@@ -110,17 +110,22 @@ def line_panel(axis, effects: Effects, colour_of: dict, per_route: bool = False)
     axis.axhline(0, color=palette.ZERO, linestyle="--", linewidth=0.8, zorder=1)
     found, random = effects.curves(list(colour_of)), effects.curves(list(colour_of), of_controls=True)
     for route, curve in random.items():
+        if curve.n < effects.reading.least:
+            axis.plot(curve.centres, curve.mean, color=colour_of[route], linestyle="none", marker=".", markersize=2, zorder=2.5)
+            continue
         edge = {"facecolor": to_rgba(palette.CONTROL, 0.3), "edgecolor": colour_of[route], "linewidth": 0.5, "linestyle": ":"}
         axis.fill_between(curve.centres, curve.low, curve.high, **edge, zorder=1)
         axis.plot(curve.centres, curve.mean, color=colour_of[route], linestyle=":", linewidth=1.2, zorder=2.5)
-    for route, curve in found.items():
-        axis.fill_between(curve.centres, curve.low, curve.high, color=colour_of[route], alpha=0.2, linewidth=0)
-        axis.plot(curve.centres, curve.mean, color=colour_of[route])
+    least = effects.reading.least
+    for place, (route, curve) in enumerate(found.items()):
+        values = curve.centres, curve.mean, curve.low, curve.high
+        curves.draw(axis, *values, curve.n, colour_of[route], place, len(found), least)
     axis.axhspan(-effects.noise, effects.noise, color=palette.CHANCE, alpha=0.3, linewidth=0, zorder=1)
     if len(effects.published):
         published_curves.draw_curves(axis, effects.published, colour_of)
     axis.xaxis.get_major_locator().set_params(integer=True)
     said, controls = [effects.counts], effects.controls[effects.controls["route"].isin(list(random))]
+    said += [few] if (few := curves.too_few([curve.n for curve in found.values()], least)) else []
     said += [f"random keys: n = {controls['question_id'].nunique()}"] if random else []
     said.append(f"noise floor {effects.noise:.1g}{' %' if effects.reading.metric == 'probability' else ''}")
     place = dict(transform=axis.transAxes, va="top")  # above the curves, which fall
@@ -128,7 +133,7 @@ def line_panel(axis, effects: Effects, colour_of: dict, per_route: bool = False)
     if per_route:
         _say_n(axis, above, effects.cut_in(colour_of), colour_of)
     if not found:
-        axis.text(0.5, 0.5, "no rows", transform=axis.transAxes, ha="center", fontsize=7)
+        axis.text(0.5, 0.5, effects.nothing, transform=axis.transAxes, ha="center", va="center", fontsize=6)
 
 
 def _say_n(axis, above, numbers: dict[str, tuple[int, int]], colour_of: dict) -> None:
