@@ -7,7 +7,7 @@ import pandas as pd
 from ..results import ordered, title
 from ..results.answers import DIRECTIONS
 from ..results.effects import LEAST
-from . import curves, palette
+from . import curves, legends, palette
 from .route_styles import colours, route_label
 
 NONE_RIGHT = "no question is answered right"
@@ -49,7 +49,7 @@ def probability_panels(table: pd.DataFrame, models, least: int = LEAST):
                 axis.text(0.5, 0.5, NONE_RIGHT, transform=axis.transAxes, ha="center", va="center", fontsize=6)
         line[0].set_ylabel(f"{model}\nProbability of the letter")
     handles = [curves.handle(colour, label) for label, colour in KINDS.values()]
-    figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    legends.fitted(figure, handles, 2, loc="outside upper center")
     return figure
 
 
@@ -96,7 +96,7 @@ def cumulative_panels(table: pd.DataFrame, models, routes, least: int = LEAST):
             axis.set_xlabel(f"{DIRECTIONS[style]}", fontsize=8)
         line[0].set_ylabel(f"{model}\nAccuracy (%)")
     handles = [curves.handle(colour, route_label(route)) for route, colour in colour_of.items()]
-    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    legends.fitted(figure, handles, 4, loc="outside upper center")
     return figure
 
 
@@ -144,5 +144,5 @@ def sufficiency_panels(table: pd.DataFrame, models):
             )
         axis.set(xlabel="Tested edges that stay open (%)", title=f"{model}, n = {int(mine['n'].max())}", ylim=(0, 109))
     axes[0, 0].set_ylabel("Accuracy (%)")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    legends.fitted(figure, axes[0, 0].get_legend_handles_labels()[0], 3, loc="outside upper center")
     return figure

@@ -45,6 +45,11 @@ def handle(colour: str, label: str):
     return plt.Line2D([], [], color=colour, label=label, **look)
 
 
+def all_too_few(counts: str) -> str:
+    """The words for a panel with too few questions for any band: "too few (n = 2; 2 of 30 right)". counts: of `Effects`."""
+    return f"too few ({counts.replace(' (', '; ').removesuffix(')')})"
+
+
 def too_few(numbers, least: int = LEAST) -> str:
     """The words for curves of too few questions, such as "too few (n = 2)"; empty without any. numbers: n of every curve."""
     few = sorted({int(n) for n in numbers if 0 < n < least})

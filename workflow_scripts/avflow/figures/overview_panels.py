@@ -7,9 +7,9 @@ import pandas as pd
 
 from ..results import rank, title
 from ..results.overview import FIGURES, ITEMS
-from . import curves, palette
+from . import curves, legends, palette
 from .attention_panels import CLASSES, share_bars
-from .route_panels import explained, line_panel
+from .route_panels import explained, line_panel, windows_said
 from .route_styles import colours, route_label
 
 COLUMNS = 7
@@ -17,7 +17,7 @@ COLUMNS = 7
 
 def _legend(part, colour_of: dict) -> None:
     handles = [curves.handle(colour, route_label(route)) for route, colour in colour_of.items()]
-    part.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 5), fontsize=7)
+    legends.fitted(part, handles, 5, loc="outside upper center", fontsize=7)
 
 
 def _tasks_of(rows: pd.DataFrame) -> list[tuple[str, str]]:
@@ -64,7 +64,8 @@ def task_panels(model: str, found: dict, shares: pd.DataFrame, routes: dict):
             _legend(part, colour_of)
         else:
             _class_legend(part, set(shares["name"]))
-    figure.legend(handles=explained(*found.values()), loc="outside lower center", ncols=3, fontsize=7)
+    told = windows_said(pd.concat([one.rows for one in found.values()]))
+    legends.fitted(figure, explained(*found.values()), 3, told, loc="outside lower center", fontsize=7, title_fontsize=7)
     return figure
 
 
@@ -73,7 +74,7 @@ def _classes(names) -> list:
 
 
 def _class_legend(part, names) -> None:
-    part.legend(handles=_classes(names), loc="outside upper center", ncols=9, fontsize=7)
+    legends.fitted(part, _classes(names), 9, loc="outside upper center", fontsize=7)
 
 
 def model_panels(models, found: dict, shares: pd.DataFrame, table: pd.DataFrame, routes: dict):
@@ -99,7 +100,8 @@ def model_panels(models, found: dict, shares: pd.DataFrame, table: pd.DataFrame,
                 axis.set_ylabel(words)
         _stacked_legend(part, [curves.handle(c, route_label(route)) for route, c in colour_of.items()])
     _compare(lower, models, table, words, next(iter(found.values())).reading.least)
-    figure.legend(handles=explained(*found.values()), loc="outside lower center", ncols=3, fontsize=7)
+    told = windows_said(pd.concat([one.rows for one in found.values()]))
+    legends.fitted(figure, explained(*found.values()), 3, told, loc="outside lower center", fontsize=7, title_fontsize=7)
     return figure
 
 

@@ -12,10 +12,12 @@ import numpy as np
 from matplotlib.colors import to_rgba
 
 from ..results import Effects, ordered, title
-from . import curves, palette, published_curves
+from . import curves, legends, palette, published_curves
 from .route_styles import colours, route_label
 
 COLUMNS = 4  # the most panels in a row
+BEHIND_TEXT = {"facecolor": palette.PAPER, "alpha": 0.75, "linewidth": 0, "pad": 1}
+HEADROOM = 0.3  # of a panel's height, for the text above its curves
 
 
 def by_target(routes) -> list[list[str]]:
@@ -69,10 +71,11 @@ def route_panels(effects: Effects, models, panels, words: str = "", parts: dict[
             for row in range(len(rows)):
                 grid[row * deep + deep - 1, number % across].set_axis_off()
         handles = [curves.handle(colour_of[route], route_label(route)) for route in block[0][2]]
-        part.legend(handles=handles, loc="outside upper center", ncols=len(handles) if across > 2 else 2)
+        legends.fitted(part, handles, len(handles) if across > 2 else 2, loc="outside upper center")
     for axes in lines.values():
         share_limits(axes)
-    figure.legend(handles=explained(effects), loc="outside lower center", ncols=3, fontsize=7, title=note, title_fontsize=7)
+    told = "\n".join(filter(None, [note, windows_said(effects.rows)]))
+    legends.fitted(figure, explained(effects), 3, told, loc="outside lower center", fontsize=7, title_fontsize=7)
     return figure
 
 
@@ -85,7 +88,7 @@ def _letters():
 def _subfigures(blocks, rows: int):
     """A figure and one subfigure per block: side by side, or one below the other if a block has more than COLUMNS panels."""
     if max(map(len, blocks)) <= COLUMNS:
-        size = (2.6 * sum(map(len, blocks)) + 0.6, 1.2 + 2.0 * rows)
+        size = (max(2.6 * sum(map(len, blocks)) + 0.6, legends.NARROWEST), 1.2 + 2.0 * rows)
         figure = plt.figure(figsize=size)
         return figure, figure.subfigures(1, len(blocks), width_ratios=[len(block) for block in blocks], squeeze=False)[0]
     heights = [0.5 + 1.9 * rows * -(-len(block) // COLUMNS) for block in blocks]
@@ -94,10 +97,20 @@ def _subfigures(blocks, rows: int):
 
 
 def share_limits(axes) -> None:
-    """Give all axes the same limits of y, wide enough for all their curves."""
+    """Give all axes the same limits of y, wide enough for all their curves and, above them, for the text of each panel."""
     limits = [axis.get_ylim() for axis in axes]
+    low, high = min(low for low, _ in limits), max(high for _, high in limits)
     for axis in axes:
-        axis.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+        axis.set_ylim(low, high + HEADROOM * (high - low))
+
+
+def windows_said(rows) -> str:
+    """How many layers the windows of a figure's rows have, as a sentence; by model if they differ. Empty without rows."""
+    widths = {model: sorted(here["width"].unique()) for model, here in rows.groupby("model", sort=False)} if len(rows) else {}
+    words = {model: " or ".join(map(str, some)) for model, some in widths.items()}
+    if len(set(words.values())) < 2:
+        return "".join(f"A route is cut in windows of {width} layers, drawn at the middle one." for width in set(words.values()))
+    return f"A route is cut in windows of {', '.join(f'{w} layers ({m})' for m, w in words.items())}, drawn at the middle one."
 
 
 def line_panel(axis, effects: Effects, colour_of: dict, per_route: bool = False) -> None:
@@ -124,12 +137,17 @@ def line_panel(axis, effects: Effects, colour_of: dict, per_route: bool = False)
     if len(effects.published):
         published_curves.draw_curves(axis, effects.published, colour_of)
     axis.xaxis.get_major_locator().set_params(integer=True)
-    said, controls = [effects.counts], effects.controls[effects.controls["route"].isin(list(random))]
-    said += [few] if (few := curves.too_few([curve.n for curve in found.values()], least)) else []
+    numbers = [curve.n for curve in found.values()]
+    small = found and max(numbers) < least
+    said, controls = (
+        [curves.all_too_few(effects.counts) if small else effects.counts],
+        effects.controls[effects.controls["route"].isin(list(random))],
+    )
+    said += [few] if not small and (few := curves.too_few(numbers, least)) else []
     said += [f"random keys: n = {controls['question_id'].nunique()}"] if random else []
     said.append(f"noise floor {effects.noise:.1g}{' %' if effects.reading.metric == 'probability' else ''}")
     place = dict(transform=axis.transAxes, va="top")  # above the curves, which fall
-    above = axis.text(0.03, 0.97, "\n".join(said), fontsize=6, color=palette.NOTE, linespacing=1.3, **place)
+    above = axis.text(0.03, 0.97, "\n".join(said), fontsize=6, color=palette.NOTE, linespacing=1.3, bbox=BEHIND_TEXT, **place)
     if per_route:
         _say_n(axis, above, effects.cut_in(colour_of), colour_of)
     if not found:
@@ -199,5 +217,5 @@ def window_panels(effects: Effects, models, routes: list):
         if len(models) > 1:
             part.suptitle(model)
     handles = [plt.Line2D([], [], color=shades[w], label=f"k = {w}") for w in widths]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    legends.fitted(figure, handles, len(handles), loc="outside upper center")
     return figure
