@@ -108,8 +108,10 @@ def test_discards_do_not_hide_each_other(count, models):
 
 
 def test_marks_that_have_room_stay_where_they_are():
-    assert discard_panels.beside([0.0, 100.0, 50.0]) == [0.0, 100.0, 50.0] and discard_panels.beside([]) == []
-    assert discard_panels.beside([0.0, 100.0, 0.0]) == [0.0, 100.0, 2.5]
+    beside, bars = discard_panels.beside, [(-1.0, 1.0)] * 3
+    assert beside([0.0, 100.0, 50.0], bars) == [0.0, 100.0, 50.0] and beside([], []) == []
+    assert beside([0.0, 100.0, 0.0], bars) == [0.0, 100.0, 2.5]
+    assert beside([0.0, 100.0, 0.0], [(-1.0, 1.0), (0.0, 0.0), (2.0, 3.0)]) == [0.0, 100.0, 0.0], "above each other"
 
 
 @COUNTS

@@ -76,7 +76,11 @@ def test_figure_4_and_its_companion_say_what_the_question_holds(name, words):
     note = line.split('\\"')[1]
     figure = route_panels(found({("hear", "question->last"): -10.0}), ["m"], [("Hear", "hear", ["question->last"])], note=note)
     (legend,) = figure.legends
-    assert words in note and "instruction, question text" in note and legend.get_title().get_text() == note
+    assert (
+        words in note
+        and "instruction, question text" in note
+        and " ".join(legend.get_title().get_text().split()).startswith(note)
+    )
 
 
 def test_more_than_four_panels_wrap_and_none_say_so():

@@ -77,12 +77,19 @@ def layer_panels(table: pd.DataFrame, margin: float):
     return figure
 
 
-def beside(places: list[float]) -> list[float]:
-    """Places on an axis, moved apart to the right where marks would hide each other: closer than `CLOSE` of the axis."""
-    gap = CLOSE * ((max(places) - min(places)) or 1.0) if places else 0.0
-    moved, last = list(places), -np.inf
+def beside(places: list[float], spans: list[tuple[float, float]]) -> list[float]:
+    """Places on an axis, moved to the right where marks would hide each other: closer than `CLOSE`, and spans overlap.
+
+    spans: the lower and upper end of every mark's bar.
+    """
+    gap, moved, done = CLOSE * ((max(places, default=0) - min(places, default=0)) or 1.0), list(places), []
+    hidden = lambda one, other: (  # noqa: E731
+        abs(moved[one] - moved[other]) < 0.999 * gap and spans[one][0] <= spans[other][1] and spans[other][0] <= spans[one][1]
+    )
     for at in sorted(range(len(places)), key=lambda i: places[i]):
-        moved[at] = last = max(places[at], last + gap)
+        while near := [other for other in done if hidden(at, other)]:
+            moved[at] = max(moved[other] for other in near) + gap
+        done.append(at)
     return moved
 
 
@@ -99,7 +106,9 @@ def trade_panels(table: pd.DataFrame):
         for dataset, axis in zip(datasets, axes):
             here = table[(table["model"] == model) & (table["dataset"] == dataset)]
             axis.axhline(0, color=palette.ZERO, linestyle="--", linewidth=0.8)
-            for (_, row), saved in zip(here.iterrows(), beside(here["flops_saved"].to_list())):
+            for (_, row), saved in zip(
+                here.iterrows(), beside(here["flops_saved"].to_list(), list(zip(here["ci_low"], here["ci_high"])))
+            ):
                 way = row["discard"]
                 colour = palette.DISCARDS.get(way, greens.get(way, palette.RANDOM if way == "random" else palette.MARK))
                 marker = MARKERS.get(way, "o") if way in kinds else {"random": "x", "VTW": "D"}.get(way, angles.get(way, "^"))
