@@ -20,7 +20,8 @@ LIBRARY = SCRIPTS / "avflow"
 MODULES = sorted(path for path in LIBRARY.rglob("*.py") if path.stem != "__init__")
 ROOMS = sorted(path.parent.name for path in LIBRARY.glob("*/__init__.py"))
 HEAVY = ("torch", "numpy", "pandas", "transformers", "pyarrow", "matplotlib", "av")
-PUBLIC = ("Knockout", "MediaItem", "Option", "Question", "Route", "Window", "load", "media", "naive", "read_questions", "sweep")
+PUBLIC = ("Knockout", "MediaItem", "Option", "Question", "Route", "Window", "ask", "draw", "load", "media", "naive")
+PUBLIC += ("question_about", "read_questions", "sweep", "trace")
 
 
 def dotted(path) -> str:

@@ -328,6 +328,7 @@ def test_what_a_figure_is_told_is_what_it_waits_for():
         "draws": 2000,
         "seed": 0,
         "metric": "probability",
+        "least": 10,
     }
     assert figure_table.parameters(MINIATURE, "fig4") == {
         "table": "results/miniature/tables/knockout_figure_4.parquet",

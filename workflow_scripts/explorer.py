@@ -52,6 +52,7 @@ def main():
     parser.add_argument("--models", nargs="*", default=[], help="models in this order; others follow")
     parser.add_argument("--draws", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--least", type=int, default=10, help="the fewest questions of a curve with a band")
     parser.add_argument("--budget", type=int, default=explorer_page.FULL, help="most bytes of the page")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--report", type=Path, help="also write the page for Snakemake's report here")
@@ -67,7 +68,7 @@ def main():
         progress.step()
     models = list(dict.fromkeys([*arguments.models, *sorted(block.model for block in blocks)]))
     about = {"study": arguments.study, "models": models, "accuracy": accuracies(arguments.evaluated)}
-    about |= {"draws": arguments.draws, "seed": arguments.seed}
+    about |= {"draws": arguments.draws, "seed": arguments.seed, "least": arguments.least}
     template, library = arguments.template.read_text(encoding="utf-8"), arguments.library.read_bytes()
     pages = [(arguments.out, arguments.budget, "")]
     if arguments.report:

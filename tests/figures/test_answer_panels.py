@@ -10,7 +10,7 @@ from avflow.figures.route_styles import colours
 
 def test_letters_probabilities_are_drawn_by_layer():
     rows = [
-        dict(model="m", group="hear", layer=layer, kind=kind, probability=p, ci_low=p - 0.1, ci_high=p + 0.1, n=5)
+        dict(model="m", group="hear", layer=layer, kind=kind, probability=p, ci_low=p - 0.1, ci_high=p + 0.1, n=12)
         for kind, values in {"correct": (0.25, 0.7), "wrong": (0.25, 0.1)}.items()
         for layer, p in enumerate(values)
     ]
@@ -19,7 +19,7 @@ def test_letters_probabilities_are_drawn_by_layer():
     assert entries(figure) == {"correct option": to_hex(palette.CORRECT), "mean of the wrong options": to_hex(palette.WRONG)}
     drawn = {to_hex(line.get_color()): line.get_ydata().tolist() for line in axis.lines}
     assert drawn == {to_hex(palette.CORRECT): [0.25, 0.7], to_hex(palette.WRONG): [0.25, 0.1]}
-    assert [text.get_text() for text in axis.texts] == ["n = 5"]
+    assert [text.get_text() for text in axis.texts] == ["n = 12"]
 
 
 def test_cumulative_cuts_have_a_row_a_direction_and_accuracy_in_percent():

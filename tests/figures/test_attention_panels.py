@@ -60,4 +60,4 @@ def test_maps_norms_and_sinks_are_those_of_the_layer_in_the_title(tmp_path):
     assert maps == {"Keys, layer 3": pytest.approx(0.3), "Keys, layer 4": pytest.approx(0.4)}
     figure = attention_panels.sink_panels(path, ["m"], "d", {"m": [3, 4]})
     heights = {axis.get_title(): axis.collections[0].get_offsets()[0, 1] for axis in figure.axes[:2]}
-    assert heights == {"Input of layer 3: no sinks": 30, "Input of layer 4: 1 sinks": 40}
+    assert heights == {"Input of layer 3: no sinks\n(the median token is as large)": 30, "Input of layer 4: 1 sinks": 40}

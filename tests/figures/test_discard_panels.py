@@ -49,6 +49,7 @@ def test_change_stands_over_the_work_that_is_saved():
         "FastV keeps 50",
         "VTW",
     ]
-    at = {to_hex(line.get_color()): tuple(line.get_xydata()[0]) for line in axis.lines if line.get_marker() == "o"}
+    marks = [line for line in axis.lines if line.get_marker() in discard_panels.MARKERS.values()]
+    at = {to_hex(line.get_color()): tuple(line.get_xydata()[0]) for line in marks}
     said = entries(figure)
     assert (at[said["audio"]], at[said["video"]]) == (ways["Audio"], ways["Video"])

@@ -16,7 +16,9 @@ ROUTE = "question->last"
 @pytest.fixture
 def found():
     """Two models of 4 and 7 layers, each cut in one route of Figure 4: layer c changes the answer by -c %."""
-    about = dict(question_id="q", cluster="c", route=ROUTE, group="hear", task="hear", needs="A", layout="paper_eq1", noise=0.0)
+    about = dict(
+        question_id="q", cluster="c", route=ROUTE, group="hear", task="hear", needs="A", layout="paper_eq1", noise=0.0, width=3
+    )
     rows = pd.DataFrame([dict(about, model=m, centre=c, change=-float(c)) for m, d in (("a", 4), ("b", 7)) for c in range(d)])
     reading, none = effects.Reading("", draws=100), rows.iloc[:0]
     return {n: effects.Effects(reading, rows if n == "figure_4" else none, none, none) for n in overview.FIGURES}
@@ -44,9 +46,10 @@ def test_every_task_has_a_panel_in_the_figures_that_cut_something(found):
 def test_the_legends_name_each_route_with_the_colour_of_its_curve(draw):
     levels = {"Video->Question": -10.0, "Audio->Question": -20.0, "Question->Last": -30.0}
     routes = [words.lower() for words in levels]
-    about = dict(question_id="q", cluster="c", group="hear", task="hear", needs="A", layout="paper_eq1", noise=0.0, model="a")
-    rows = [about | dict(route=route, centre=c, change=x) for route, x in zip(routes, levels.values()) for c in range(4)]
-    rows = pd.DataFrame(rows)
+    about = dict(group="hear", task="hear", needs="A", layout="paper_eq1", noise=0.0, width=3, model="a")
+    each = [about | dict(question_id=f"q{i}", cluster=f"c{i}") for i in range(10)]
+    rows = [dict(route=route, centre=c, change=x) for route, x in zip(routes, levels.values()) for c in range(4)]
+    rows = pd.DataFrame([one | row for one in each for row in rows])
     none = rows.iloc[:0]
     reading = effects.Reading("", draws=100)
     found = {n: effects.Effects(reading, rows if n == "figure_4" else none, none, none) for n in overview.FIGURES}

@@ -143,7 +143,7 @@ def test_panels_say_in_how_many_questions_each_route_was_cut(templates):
     every, alone = figure.axes
     assert [axis.get_ylabel().split("\n")[0] for axis in figure.axes] == ["all orders", "in Eq. 3's order"]
     first, *numbers = every.texts
-    assert first.get_text().startswith("n = 3 (3 of 3 right)")
+    assert first.get_text().startswith("too few (n = 3; 3 of 3 right)")
     assert "".join(text.get_text() for text in numbers) == "routes: n = 2, 3 of 3"
     lines = {line.get_color() for line in every.lines}
     assert {numbers[1].get_color(), numbers[3].get_color()} <= lines and numbers[1].get_color() != numbers[3].get_color()

@@ -9,7 +9,14 @@ from conftest import SCRIPTS
 from scipy import stats
 
 from avflow.errors import InputError
-from avflow.results.statistics import cluster_bootstrap, non_inferior, paired_change, paired_score_interval, simultaneous_band
+from avflow.results.statistics import (
+    cluster_bootstrap,
+    non_inferior,
+    paired_change,
+    paired_score_interval,
+    proportion,
+    simultaneous_band,
+)
 
 
 def test_the_mean_and_a_95_percent_interval_match_theory_for_independent_questions():
@@ -234,3 +241,30 @@ def test_draws_that_change_nothing_add_no_certainty():
     after = np.where(np.arange(40) < 8, 0.5, 1.0)  # eight questions are lost by half of the draws
     change, low, high = paired_change(before, after, clusters, 2000, 0)
     assert change == pytest.approx(-10) and low <= 100 * paired_score_interval(4, 0, 40)[0] and high < 0
+
+
+@pytest.mark.parametrize(("right", "count"), [(0, 10), (10, 10), (0, 1), (1, 1), (2, 2), (9, 9), (9, 10), (0, 400)])
+def test_a_proportion_always_has_an_interval_that_holds_it(right, count):
+    answers = np.arange(count) < right
+    mean, low, high = proportion(answers, np.arange(count), draws=200)
+    assert mean == right / count and 0 <= low <= mean <= high <= 1 and high - low > 0
+    z2 = 1.959964**2
+    if right == 0:
+        assert high == pytest.approx(z2 / (count + z2), rel=1e-5), "Wilson's"
+    if right == count:
+        assert low == pytest.approx(count / (count + z2), rel=1e-5)
+
+
+def test_answers_about_one_clip_count_once_in_a_proportion():
+    alike = proportion(np.zeros(40), np.repeat(np.arange(4), 10), draws=200)
+    assert alike[2] == pytest.approx(proportion(np.zeros(4), np.arange(4), draws=200)[2])
+    mixed = np.repeat([0, 1, 0, 1, 1, 1, 0, 1], 5)
+    together, alone = (proportion(mixed, clusters, draws=500) for clusters in (np.repeat(np.arange(8), 5), np.arange(40)))
+    assert together[2] - together[1] > 1.5 * (alone[2] - alone[1])
+
+
+def test_a_proportion_of_no_answer_is_unknown_and_weights_count():
+    assert all(np.isnan(proportion([np.nan, np.nan], ["a", "b"])))
+    mean, low, high = proportion([1, 0, np.nan], ["a", "b", "c"], draws=200)
+    assert mean == 0.5 and low < 0.5 < high
+    assert proportion([1, 0], ["a", "b"], draws=200, weights=[1.5, 0.5])[0] == pytest.approx(0.75)

@@ -33,9 +33,10 @@ def attach(package: str, names: dict[str, list[str]], rooms: tuple[str, ...] = (
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "figures": ["draw"],
         "models": ["load"],
-        "questions": ["MediaItem", "Option", "Question", "read_questions"],
-        "tracing": ["Knockout", "Route", "Window", "naive", "sweep"],
+        "questions": ["MediaItem", "Option", "Question", "question_about", "read_questions"],
+        "tracing": ["Knockout", "Route", "Window", "ask", "naive", "sweep", "trace"],
     },
     rooms=("media",),
 )

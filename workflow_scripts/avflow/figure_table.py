@@ -105,6 +105,11 @@ def drawing(study: Study) -> dict:
     return {"draws": study.config["figures"]["bootstrap"], "seed": study.config["seed"]}
 
 
+def least(study: Study) -> dict:
+    """The fewest questions of a curve with a band."""
+    return {"least": study.config["figures"]["least"]}
+
+
 def answers(study: Study, *roles: str) -> list[File]:
     """The tables of answers for the study's "video" or "items" datasets. The shipped table holds all datasets."""
     if study.shipped:
@@ -116,7 +121,7 @@ def reading(study: Study, *roles: str) -> dict:
     """The fields of effects.Reading: settings under `figures` in config.yaml, and the tables to read besides the knockouts."""
     settings = study.config["figures"]
     found = {"evaluated": answers(study, *roles), "published": published(study, "curves"), **drawing(study)}
-    found["metric"] = settings.get("metric", "probability")
+    found |= {"metric": settings.get("metric", "probability"), **least(study)}
     if told := asked(study):
         found["asked"] = told
     if settings.get("confident", False) is not False:
@@ -158,7 +163,7 @@ def widths(study: Study) -> dict:
 
 
 def cumulative(study: Study) -> dict:
-    return {**of_video("knockout_cumulative")(study), "routes": study.drawn_routes("cumulative")}
+    return {**of_video("knockout_cumulative")(study), "routes": study.drawn_routes("cumulative"), **least(study)}
 
 
 def orders(study: Study) -> dict:
@@ -204,7 +209,8 @@ def attention_change(study: Study) -> dict:
 
 
 def probabilities(study: Study) -> dict:
-    return {"table": table(study, "attention"), "models": study.windows, "datasets": study.attended, **drawing(study)}
+    shown = {"table": table(study, "attention"), "models": study.windows, "datasets": study.attended}
+    return {**shown, **drawing(study), **least(study)}
 
 
 def main_routes(study: Study) -> dict[str, list[str]]:

@@ -6,14 +6,19 @@ import pandas as pd
 
 from ..results import ordered, title
 from ..results.answers import DIRECTIONS
-from . import palette
+from ..results.effects import LEAST
+from . import curves, legends, palette
 from .route_styles import colours, route_label
 
+NONE_RIGHT = "no question is answered right"
 KINDS = {"correct": ("correct option", palette.CORRECT), "wrong": ("mean of the wrong options", palette.WRONG)}
 
 
-def probability_panels(table: pd.DataFrame, models):
-    """What each layer would answer: one row per model, one panel per group of tasks. table: from `by_layer`."""
+def probability_panels(table: pd.DataFrame, models, least: int = LEAST):
+    """What each layer would answer: one row per model, one panel per group of tasks. table: from `by_layer`.
+
+    least: the fewest questions of a curve with a band.
+    """
     groups = ordered(table["group"]) or [""]
     figure, axes = plt.subplots(
         len(models),
@@ -26,27 +31,34 @@ def probability_panels(table: pd.DataFrame, models):
     for model, line in zip(models, axes):
         for axis, group in zip(line, groups):
             here = table[(table["model"] == model) & (table["group"] == group)]
-            for kind, (label, colour) in KINDS.items():
+            for place, (kind, (_, colour)) in enumerate(KINDS.items()):
                 one = here[here["kind"] == kind]
-                axis.fill_between(one["layer"], one["ci_low"], one["ci_high"], color=colour, alpha=0.2, linewidth=0)
-                axis.plot(one["layer"], one["probability"], color=colour, label=label)
+                curve = (one[name] for name in ("layer", "probability", "ci_low", "ci_high"))
+                curves.draw(axis, *curve, _n(here), colour, place, len(KINDS), least)
             axis.set(title=title(group), ylim=(-0.03, 1.05), xlabel="After layer")
             axis.xaxis.get_major_locator().set_params(integer=True)
             axis.text(
                 0.04,
                 0.9,
-                f"n = {int(here['n'].max()) if len(here) else 0}",
+                curves.too_few([_n(here)], least) or f"n = {_n(here)}",
                 transform=axis.transAxes,
                 fontsize=7,
                 color=palette.NOTE,
             )
+            if not len(here):
+                axis.text(0.5, 0.5, NONE_RIGHT, transform=axis.transAxes, ha="center", va="center", fontsize=6)
         line[0].set_ylabel(f"{model}\nProbability of the letter")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    handles = [curves.handle(colour, label) for label, colour in KINDS.values()]
+    legends.fitted(figure, handles, 2, loc="outside upper center")
     return figure
 
 
-def cumulative_panels(table: pd.DataFrame, models, routes):
-    """Accuracy under cumulative cuts. table: from `answers_kept`.
+def _n(table: pd.DataFrame) -> int:
+    return int(table["n"].max()) if len(table) else 0
+
+
+def cumulative_panels(table: pd.DataFrame, models, routes, least: int = LEAST):
+    """Accuracy under cumulative cuts. table: from `answers_kept`. least: the fewest questions of a curve with a band.
 
     Each model has two rows: cuts up to a layer, and cuts from a layer on. There is one panel per group and one line per route.
     """
@@ -63,28 +75,28 @@ def cumulative_panels(table: pd.DataFrame, models, routes):
     for (model, style), line in zip(rows, axes):
         for axis, group in zip(line, groups):
             here = table[(table["model"] == model) & (table["group"] == group) & (table["style"] == style)].sort_values("centre")
-            for route, colour in colour_of.items():
+            for place, (route, colour) in enumerate(colour_of.items()):
                 one = here[here["route"] == route]
-                axis.fill_between(
-                    one["centre"], 100 * one["accuracy_low"], 100 * one["accuracy_high"], color=colour, alpha=0.2, linewidth=0
-                )
-                axis.plot(one["centre"], 100 * one["accuracy"], color=colour, linewidth=1.6)
+                curve = (100 * one[name] for name in ("accuracy", "accuracy_low", "accuracy_high"))
+                curves.draw(axis, one["centre"], *curve, _n(one), colour, place, len(colour_of), least, linewidth=1.6)
             axis.xaxis.get_major_locator().set_params(integer=True)
             axis.set(ylim=(-3, 105))
             axis.text(
                 0.03,
                 0.05,
-                f"n = {int(here['n'].max()) if len(here) else 0}",
+                curves.too_few([_n(here)], least) or f"n = {_n(here)}",
                 transform=axis.transAxes,
                 fontsize=7,
                 color=palette.NOTE,
             )
+            if not len(here):
+                axis.text(0.5, 0.5, NONE_RIGHT, transform=axis.transAxes, ha="center", va="center", fontsize=6)
             if axis in axes[0]:
                 axis.set_title(title(group))
             axis.set_xlabel(f"{DIRECTIONS[style]}", fontsize=8)
         line[0].set_ylabel(f"{model}\nAccuracy (%)")
-    handles = [plt.Line2D([], [], color=colour, label=route_label(route)) for route, colour in colour_of.items()]
-    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    handles = [curves.handle(colour, route_label(route)) for route, colour in colour_of.items()]
+    legends.fitted(figure, handles, 4, loc="outside upper center")
     return figure
 
 
@@ -132,5 +144,5 @@ def sufficiency_panels(table: pd.DataFrame, models):
             )
         axis.set(xlabel="Tested edges that stay open (%)", title=f"{model}, n = {int(mine['n'].max())}", ylim=(0, 109))
     axes[0, 0].set_ylabel("Accuracy (%)")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    legends.fitted(figure, axes[0, 0].get_legend_handles_labels()[0], 3, loc="outside upper center")
     return figure

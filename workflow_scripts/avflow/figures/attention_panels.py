@@ -75,14 +75,15 @@ def sink_bins(one: pd.DataFrame, layer: int) -> list[int]:
     return [int(number) for number, here in zip(bins["number"], inside) if here.any()]
 
 
-def legend(figure, names, **where) -> None:
-    """Add a legend of token classes. Classes of the same colour share an entry."""
+def legend(figure, names, more=(), **where) -> None:
+    """Add a legend of token classes. Classes of the same colour share an entry. more: handles that follow."""
     by_colour = {}
     for name, label in CLASSES.items():
         if name in names:
             by_colour.setdefault(palette.TOKENS[name], []).append(label)
     handles = [plt.Rectangle((0, 0), 1, 1, color=colour, label=" / ".join(labels)) for colour, labels in by_colour.items()]
-    figure.legend(handles=handles, **{"loc": "outside upper center", "ncols": 9, **where})
+    handles += more
+    figure.legend(handles=handles, **{"loc": "outside upper center", "ncols": 5 if more else 9, **where})
 
 
 def attention_panels(path, models, dataset: str, table: pd.DataFrame, layers: dict):
@@ -94,6 +95,7 @@ def attention_panels(path, models, dataset: str, table: pd.DataFrame, layers: di
     figure, axes = plt.subplots(
         len(models), 3, squeeze=False, figsize=(9.6, 0.6 + 2.7 * len(models)), gridspec_kw={"width_ratios": [1.35, 1, 1]}
     )
+    arrows = 0
     for model, line in zip(models, axes):
         mine, one = table[table["model"] == model], first_mapped(rows, model)
         share_bars(line[0], mine)
@@ -105,7 +107,9 @@ def attention_panels(path, models, dataset: str, table: pd.DataFrame, layers: di
         for axis, layer in zip(line[1:], layers[model]):
             drawn = draw_map(axis, one_map(one, layer))
             strips(axis, one[one["kind"] == "bins"])
-            for number in sink_bins(one, layer):
+            marked = sink_bins(one, layer)
+            arrows += len(marked)
+            for number in marked:
                 axis.annotate(
                     "",
                     (number, -2.6),
@@ -116,7 +120,11 @@ def attention_panels(path, models, dataset: str, table: pd.DataFrame, layers: di
             axis.set_xlabel(f"Keys, layer {layer}")
             axis.set_ylabel("Queries", labelpad=9)
         figure.colorbar(drawn, ax=line[2], label="Share of the query's attention", shrink=0.9)
-    legend(figure, set(table["name"]))
+    mark = dict(linestyle="none", markersize=5)
+    more = [plt.Line2D([], [], color=palette.MARK, marker="v", label="layer whose map is shown", **mark)]
+    if arrows:
+        more.append(plt.Line2D([], [], color=palette.SINK, marker="$\\downarrow$", label="sink token", **mark))
+    legend(figure, set(table["name"]), more)
     return figure
 
 
@@ -141,14 +149,17 @@ def sink_panels(path, models, dataset: str, layers: dict):
             marked = np.concatenate([[], *here[here["kind"] == "sinks"]["values"]]).astype(int)
             axis.scatter(marked, norms[marked], s=40, facecolors="none", edgecolors=palette.SINK)
             axis.set(xlabel="Position", title=f"Input of layer {layer}: {len(marked) or 'no'} sinks", ylim=(0, None))
-            _activation_panel(other, here, layer)
+            shared = _activation_panel(other, here, layer)
+            if shared and not len(marked):
+                axis.set_title(f"Input of layer {layer}: no sinks\n(the median token is as large)", fontsize=8)
         line[0].set_ylabel(f"{model}\nL2 norm")
         line[2].set_ylabel(r"$|x / \mathrm{RMS}(x)|$")
     legend(figure, seen)
     return figure
 
 
-def _activation_panel(axis, here, layer) -> None:
+def _activation_panel(axis, here, layer) -> bool:
+    """Draw activations; returns whether the median token reaches the threshold: what all tokens share marks no sink."""
     of = {name: here[(here["kind"] == "activations") & (here["name"] == name)]["values"].iloc[0] for name in ("first", "median")}
     at = np.arange(len(of["first"]))
     axis.vlines(at, 0, of["first"], color=palette.FIRST_TOKEN, linewidth=0.8, label="first token")
@@ -163,3 +174,4 @@ def _activation_panel(axis, here, layer) -> None:
         ylim=(0, 1.35 * max(tau, of["first"].max(), of["median"].max())),
     )
     axis.legend(fontsize=6, loc="upper right", ncols=3, handlelength=1, columnspacing=0.8)
+    return bool(of["median"].max() >= tau)

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from ..results import kinds_of
-from . import palette
+from . import legends, palette
 
 NAMES = {
     "Ques": "question",
@@ -16,6 +16,10 @@ NAMES = {
     "All": "all of them",
     "random": "same number of random tokens",
 }
+
+
+MARKERS = {"Ques": "o", "Audio": "s", "Video": "P", "Ref": "v", "Cand": "h", "All": "*"}
+CLOSE = 0.025  # of an axis
 
 
 def layer_panels(table: pd.DataFrame, margin: float):
@@ -69,8 +73,24 @@ def layer_panels(table: pd.DataFrame, margin: float):
             [], [], color=palette.WITHIN_MARGIN, linestyle="none", marker="|", label=f"shown to lose less than {margin:g} points"
         ),
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    legends.fitted(figure, handles, 3, loc="outside upper center")
     return figure
+
+
+def beside(places: list[float], spans: list[tuple[float, float]]) -> list[float]:
+    """Places on an axis, moved to the right where marks would hide each other: closer than `CLOSE`, and spans overlap.
+
+    spans: the lower and upper end of every mark's bar.
+    """
+    gap, moved, done = CLOSE * ((max(places, default=0) - min(places, default=0)) or 1.0), list(places), []
+    hidden = lambda one, other: (  # noqa: E731
+        abs(moved[one] - moved[other]) < 0.999 * gap and spans[one][0] <= spans[other][1] and spans[other][0] <= spans[one][1]
+    )
+    for at in sorted(range(len(places)), key=lambda i: places[i]):
+        while near := [other for other in done if hidden(at, other)]:
+            moved[at] = max(moved[other] for other in near) + gap
+        done.append(at)
+    return moved
 
 
 def trade_panels(table: pd.DataFrame):
@@ -80,18 +100,21 @@ def trade_panels(table: pd.DataFrame):
     figure, grid = plt.subplots(len(models), len(datasets), squeeze=False, figsize=size, layout="constrained")
     ranked = sorted({way for way in table["discard"] if way.startswith("FastV")}, key=lambda way: float(way.split("-")[1]))
     greens = dict(zip(ranked, plt.get_cmap("YlGn")(np.linspace(0.45, 0.9, max(1, len(ranked))))))
+    angles = dict(zip(ranked, "<^>"))
     handles, kinds = {}, kinds_of(table["discard"])
     for model, axes in zip(models, grid):
         for dataset, axis in zip(datasets, axes):
             here = table[(table["model"] == model) & (table["dataset"] == dataset)]
             axis.axhline(0, color=palette.ZERO, linestyle="--", linewidth=0.8)
-            for _, row in here.iterrows():
+            for (_, row), saved in zip(
+                here.iterrows(), beside(here["flops_saved"].to_list(), list(zip(here["ci_low"], here["ci_high"])))
+            ):
                 way = row["discard"]
-                colour = palette.DISCARDS.get(way, greens.get(way, palette.RANDOM if way == "random" else palette.OTHER_DISCARD))
-                marker = "o" if way in kinds else {"random": "x", "VTW": "D"}.get(way, "^")
+                colour = palette.DISCARDS.get(way, greens.get(way, palette.RANDOM if way == "random" else palette.MARK))
+                marker = MARKERS.get(way, "o") if way in kinds else {"random": "x", "VTW": "D"}.get(way, angles.get(way, "^"))
                 span = [[row["change"] - row["ci_low"]], [row["ci_high"] - row["change"]]]
                 axis.errorbar(
-                    row["flops_saved"],
+                    saved,
                     row["change"],
                     yerr=span,
                     color=colour,
@@ -105,7 +128,7 @@ def trade_panels(table: pd.DataFrame):
             axis.set_title(f"{dataset} (n = {here['n'].max()})" if len(here) else dataset)
         axes[0].set_ylabel(f"{model}\nChange of accuracy (points)")
     for axis in grid[-1]:
-        axis.set_xlabel("LLM operations saved (%)")
+        axis.set_xlabel("LLM operations saved (%)\nmarks that would hide each other stand side by side", fontsize=8)
     order = [way for way in (*kinds, "random", *ranked, "VTW") if way in handles]
-    figure.legend(handles=[handles[way] for way in order], loc="outside upper center", ncols=6)
+    legends.fitted(figure, [handles[way] for way in order], 6, loc="outside upper center")
     return figure

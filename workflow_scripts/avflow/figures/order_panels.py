@@ -10,7 +10,8 @@ import pandas as pd
 
 from ..results import Reading
 from ..results.orders import of_order, orders_of
-from .route_panels import by_target, explained, line_panel
+from . import curves, legends
+from .route_panels import HEADROOM, by_target, explained, line_panel, windows_said
 from .route_styles import colours, route_label
 
 TITLES = {
@@ -39,12 +40,15 @@ def order_panels(
     ]
     sides = [side for side in sides if len(side[0])]
     widths = [len(orders_of(rows)) for rows, *_ in sides] or [1]
-    figure = plt.figure(figsize=(1.9 * sum(widths) + 1.2, 5.4 * len(models)))
+    figure = plt.figure(
+        figsize=(max(1.45 * sum(widths) + 1.2, legends.NARROWEST), 5.2 * len(models))
+    )  # narrow, so that type stays large in print
     for model, block in zip(models, figure.subfigures(len(models), 1, squeeze=False)[:, 0]):
         if len(models) > 1:
             block.suptitle(model, fontsize=10)
         _order_block(block, model, sides, widths, table[table["model"] == model], chance, draws, seed)
-    figure.legend(handles=explained(), loc="outside lower center", fontsize=7)
+    told = windows_said(pd.concat([rows[rows["control"] == "none"] for rows, *_ in sides])) if sides else ""
+    legends.fitted(figure, explained(), 1, told, loc="outside lower center", fontsize=7, title_fontsize=7)
     return figure
 
 
@@ -66,14 +70,14 @@ def _order_block(block, model, sides, widths, table, chance, draws, seed) -> Non
                     axis.set_title(f"{titles.get(order, usual)}\n{_how_often_right(table, rows, order, chance)}", fontsize=8)
                 axis.set_xlabel("Layer")
             line[0].set_ylabel("% Change in Probability")
-            handles = [plt.Line2D([], [], color=colour, label=route_label(route)) for route, colour in colour_of.items()]
-            band.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 1 + len(line)), fontsize=7)
+            handles = [curves.handle(colour, route_label(route)) for route, colour in colour_of.items()]
+            legends.fitted(band, handles, min(len(handles), 1 + len(line)), loc="outside upper center", fontsize=7)
             axes += list(line)
     if axes:
         low = min(axis.get_ylim()[0] for axis in axes)
         high = min(60, max(axis.get_ylim()[1] for axis in axes))  # an unlikely answer can become many times as likely
         for axis in axes:
-            axis.set_ylim(low, high)
+            axis.set_ylim(low, high + HEADROOM * (high - low))
 
 
 def _how_often_right(table, rows, order, chance: float) -> str:

@@ -7,17 +7,17 @@ import pandas as pd
 
 from ..results import rank, title
 from ..results.overview import FIGURES, ITEMS
-from . import palette
+from . import curves, legends, palette
 from .attention_panels import CLASSES, share_bars
-from .route_panels import explained, line_panel
+from .route_panels import explained, line_panel, windows_said
 from .route_styles import colours, route_label
 
 COLUMNS = 7
 
 
 def _legend(part, colour_of: dict) -> None:
-    handles = [plt.Line2D([], [], color=colour, label=route_label(route)) for route, colour in colour_of.items()]
-    part.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 5), fontsize=7)
+    handles = [curves.handle(colour, route_label(route)) for route, colour in colour_of.items()]
+    legends.fitted(part, handles, 5, loc="outside upper center", fontsize=7)
 
 
 def _tasks_of(rows: pd.DataFrame) -> list[tuple[str, str]]:
@@ -64,7 +64,8 @@ def task_panels(model: str, found: dict, shares: pd.DataFrame, routes: dict):
             _legend(part, colour_of)
         else:
             _class_legend(part, set(shares["name"]))
-    figure.legend(handles=explained(*found.values()), loc="outside lower center", ncols=3, fontsize=7)
+    told = windows_said(pd.concat([one.rows for one in found.values()]))
+    legends.fitted(figure, explained(*found.values()), 3, told, loc="outside lower center", fontsize=7, title_fontsize=7)
     return figure
 
 
@@ -73,7 +74,7 @@ def _classes(names) -> list:
 
 
 def _class_legend(part, names) -> None:
-    part.legend(handles=_classes(names), loc="outside upper center", ncols=9, fontsize=7)
+    legends.fitted(part, _classes(names), 9, loc="outside upper center", fontsize=7)
 
 
 def model_panels(models, found: dict, shares: pd.DataFrame, table: pd.DataFrame, routes: dict):
@@ -97,9 +98,10 @@ def model_panels(models, found: dict, shares: pd.DataFrame, table: pd.DataFrame,
             line_panel(axis, found[name].of(model=model), colour_of, name in ITEMS)
             if part is parts[1]:
                 axis.set_ylabel(words)
-        _stacked_legend(part, [plt.Line2D([], [], color=c, label=route_label(route)) for route, c in colour_of.items()])
-    _compare(lower, models, table, words)
-    figure.legend(handles=explained(*found.values()), loc="outside lower center", ncols=3, fontsize=7)
+        _stacked_legend(part, [curves.handle(c, route_label(route)) for route, c in colour_of.items()])
+    _compare(lower, models, table, words, next(iter(found.values())).reading.least)
+    told = windows_said(pd.concat([one.rows for one in found.values()]))
+    legends.fitted(figure, explained(*found.values()), 3, told, loc="outside lower center", fontsize=7, title_fontsize=7)
     return figure
 
 
@@ -115,16 +117,17 @@ def _stacked_legend(part, handles) -> None:
     part.legend(handles=handles, loc="outside lower center", ncols=1 if len(handles) < 6 else 2, fontsize=6, columnspacing=0.8)
 
 
-def _compare(part, models, table, words: str) -> None:
+def _compare(part, models, table, words: str, least: int) -> None:
     routes = list(dict.fromkeys(table["route"]))
     columns = max(1, math.ceil(len(routes) / 2))
     axes = part.subplots(2, columns, sharex=True, squeeze=False)
     for axis, route in zip(axes.flat, routes):
         axis.axhline(0, color=palette.ZERO, linestyle="--", linewidth=0.8, zorder=1)
-        for model, colour in zip(models, palette.MODELS):
+        for place, (model, colour) in enumerate(zip(models, palette.MODELS)):
             one = table[(table["route"] == route) & (table["model"] == model)]
-            axis.fill_between(one["depth"], one["ci_low"], one["ci_high"], color=colour, alpha=0.15, linewidth=0)
-            axis.plot(one["depth"], one["change"], color=colour, linewidth=1.6)
+            n = int(one["n"].max()) if len(one) else 0
+            curve = (one[name] for name in ("depth", "change", "ci_low", "ci_high"))
+            curves.draw(axis, *curve, n, colour, place, len(models), least, alpha=0.15, linewidth=1.6)
         low, high = axis.get_ylim()
         axis.set_ylim(min(low, -5), max(high, 2))  # so that tiny effects look tiny
         axis.set_title(route_label(route), fontsize=8)
@@ -132,5 +135,5 @@ def _compare(part, models, table, words: str) -> None:
         axis.set_visible(False)
     part.supxlabel("Depth: window's centre / last layer", fontsize=8)
     part.supylabel(f"{words}, all tasks", fontsize=8)
-    handles = [plt.Line2D([], [], color=colour, label=model) for model, colour in zip(models, palette.MODELS)]
+    handles = [curves.handle(colour, model) for model, colour in zip(models, palette.MODELS)]
     part.legend(handles=handles, loc="outside upper center", ncols=len(handles))

@@ -1,13 +1,16 @@
 """What answers rest on: accuracy without a sense, beside the effect of cutting each sense's route to the question."""
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from ..results import SENSES, title
-from . import palette
+from ..results import SENSES, ordered, title
+from . import legends, palette
 from .route_styles import colours, route_label
 
+HARD = "\u00a0"  # a space at which no line breaks
 VARIANTS = {  # colours: `palette.VARIANTS`
     "as_is": "as it is",
     "muted": "sounds muted",
@@ -42,7 +45,7 @@ def reliance_panels(models, table: pd.DataFrame, sides: pd.DataFrame, graded: pd
     headings = ("Accuracy without a sense; dashed: chance", "Effect of each sense's route", "Accuracy, graded")
     for axis, letter, heading in zip(grid[0], "abcd", (*headings, "Effect of a route, graded")):
         axis.set_title(f"({letter}) {heading}")
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(VARIANTS))
+    legends.fitted(figure, grid[0, 0].get_legend_handles_labels()[0], len(VARIANTS), loc="outside upper center")
     return figure
 
 
@@ -73,26 +76,33 @@ def _area_points(axis, sides, colour_of) -> None:
             here["area"],
             error,
             color=colour_of[route],
-            marker="o",
+            marker=palette.MARKERS[colour_of[route]],
             markersize=4,
             linestyle="",
             label=route_label(route),
         )
-    near = sides.groupby([(sides["lost"] / 4).round(), sides["area"].round()]) if len(sides) else []
+    numbers = {group: number for number, group in enumerate(ordered(sides["group"]), 1)} if len(sides) else {}
+    near = sides.groupby([(sides["lost"] / 8).round(), (sides["area"] / 3).round()]) if len(sides) else []
     for _, here in near:  # points that lie on each other share a label
-        names = ", ".join(dict.fromkeys(title(group) for group in here["group"]))
-        place = here[["lost", "area"]].iloc[0]
-        axis.annotate(names, place, fontsize=5.5, xytext=(3, 2), textcoords="offset points", color=palette.CHANCE)
-    axis.set(xlabel="Accuracy lost without the sense (points)", ylabel="Mean % change over all layers")
+        names = ", ".join(str(number) for number in sorted({numbers[group] for group in here["group"]}))
+        right = here["lost"].mean() > 0.6 * sides["lost"].max()
+        place = here["lost"].max(), here["area"].max()
+        look = dict(ha="right" if right else "left", va="bottom", textcoords="offset points", color=palette.CHANCE)
+        axis.annotate(names, place, fontsize=6.5, xytext=(-3 if right else 3, 3), **look)
+    named = [f"{number} {title(group)}".replace(" ", HARD) for group, number in numbers.items()]
+    key = textwrap.fill(", ".join(named), 52).replace(HARD, " ")
+    axis.set_xlabel(f"Accuracy lost without the sense (points)\n{key}", fontsize=8)
+    axis.set_ylabel("Mean % change over all layers")
+    axis.margins(y=0.12)
     if len(sides):
-        axis.legend(loc="lower left", fontsize=6.5)
+        axis.legend(loc="best", fontsize=6.5)
 
 
 def _graded_accuracy(axis, graded) -> None:
     order = graded.sort_values("needs_audio")
     share = 100 * order["needs_audio"]
-    for variant, colour in palette.VARIANTS.items():
-        axis.plot(share, 100 * order[variant], color=colour, marker="o", markersize=4)
+    for (variant, colour), marker in zip(palette.VARIANTS.items(), "osDv^"):
+        axis.plot(share, 100 * order[variant], color=colour, marker=marker, markersize=4)
         axis.fill_between(share, 100 * order[f"{variant}_low"], 100 * order[f"{variant}_high"], color=colour, alpha=0.2, lw=0)
     axis.axhline(25, color=palette.CHANCE, linestyle="--", linewidth=1)
     axis.set(ylim=(0, 109), ylabel="Accuracy (%)")
@@ -106,6 +116,15 @@ def _graded_effects(axis, effects, colour_of) -> None:
         axis.plot(share, start + slope * share, color=colour_of[route], linewidth=1, linestyle="--")
         error = np.stack([here["mean"] - here["low"], here["high"] - here["mean"]])
         label = f"{route_label(route)} (layer {here['centre'].iloc[0]})"
-        axis.errorbar(share, here["mean"], error, color=colour_of[route], marker="o", markersize=4, linestyle="", label=label)
+        axis.errorbar(
+            share,
+            here["mean"],
+            error,
+            color=colour_of[route],
+            marker=palette.MARKERS[colour_of[route]],
+            markersize=4,
+            linestyle="",
+            label=label,
+        )
     axis.set(ylim=(-125, 8), ylabel="% Change in Probability")
     axis.legend(loc="lower center", fontsize=7)

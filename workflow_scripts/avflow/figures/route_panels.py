@@ -12,13 +12,14 @@ import numpy as np
 from matplotlib.colors import to_rgba
 
 from ..results import Effects, ordered, title
-from . import palette, published_curves
+from . import curves, legends, palette, published_curves
 from .route_styles import colours, route_label
 
 COLUMNS = 4  # the most panels in a row
 HIGHEST = 30  # % above which bands alone do not widen an axis; they are cut off there
 TEXT = 0.1  # height of a line of text inside a panel, as a share of the panel's
-WIDTHS = (3.6, 1.2)  # of the first and the last route's line: lines that coincide, mostly at 0, show on either side of each other
+HEADROOM = 0.3  # of a panel's height, for the text above its curves
+BEHIND_TEXT = {"facecolor": palette.PAPER, "alpha": 0.75, "linewidth": 0, "pad": 1}
 
 
 def by_target(routes) -> list[list[str]]:
@@ -69,12 +70,13 @@ def route_panels(effects: Effects, models, panels, words: str = "", parts: dict[
         for number in range(len(block), deep * across):
             for row in range(len(rows)):
                 grid[row * deep + deep - 1, number % across].set_axis_off()
-        handles = [plt.Line2D([], [], color=colour_of[route], label=route_label(route)) for route in block[0][2]]
-        part.legend(handles=handles, loc="outside upper center", ncols=len(handles) if across > 2 else 2)
+        handles = [curves.handle(colour_of[route], route_label(route)) for route in block[0][2]]
+        legends.fitted(part, handles, len(handles) if across > 2 else 2, loc="outside upper center")
     for axes in lines.values():
         _leave_room(axes, 3 + (parts is not None), effects.reading.metric == "probability")
-        share_limits(axes)
-    figure.legend(handles=explained(effects), loc="outside lower center", ncols=3, fontsize=7, title=note, title_fontsize=7)
+        share_limits(axes, 0)
+    told = "\n".join(filter(None, [note, windows_said(effects.rows)]))
+    legends.fitted(figure, explained(effects), 3, told, loc="outside lower center", fontsize=7, title_fontsize=7)
     return figure
 
 
@@ -94,7 +96,7 @@ def _letters():
 def _subfigures(blocks, rows: int):
     """A figure and one subfigure per block: side by side, or one below the other if a block has more than COLUMNS panels."""
     if max(map(len, blocks)) <= COLUMNS:
-        size = (2.6 * sum(map(len, blocks)) + 0.6, 1.2 + 2.0 * rows)
+        size = (max(2.6 * sum(map(len, blocks)) + 0.6, legends.NARROWEST), 1.2 + 2.0 * rows)
         figure = plt.figure(figsize=size)
         return figure, figure.subfigures(1, len(blocks), width_ratios=[len(block) for block in blocks], squeeze=False)[0]
     heights = [0.5 + 1.9 * rows * -(-len(block) // COLUMNS) for block in blocks]
@@ -102,11 +104,21 @@ def _subfigures(blocks, rows: int):
     return figure, figure.subfigures(len(blocks), 1, height_ratios=heights, squeeze=False)[:, 0]
 
 
-def share_limits(axes) -> None:
-    """Give all axes the same limits of y, wide enough for all their curves."""
+def share_limits(axes, room: float = HEADROOM) -> None:
+    """Give all axes the same limits of y, wide enough for all their curves. room: above them, as a share of that height."""
     limits = [axis.get_ylim() for axis in axes]
+    low, high = min(low for low, _ in limits), max(high for _, high in limits)
     for axis in axes:
-        axis.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+        axis.set_ylim(low, high + room * (high - low))
+
+
+def windows_said(rows) -> str:
+    """How many layers the windows of a figure's rows have, as a sentence; by model if they differ. Empty without rows."""
+    widths = {model: sorted(here["width"].unique()) for model, here in rows.groupby("model", sort=False)} if len(rows) else {}
+    words = {model: " or ".join(map(str, some)) for model, some in widths.items()}
+    if len(set(words.values())) < 2:
+        return "".join(f"A route is cut in windows of {width} layers, drawn at the middle one." for width in set(words.values()))
+    return f"A route is cut in windows of {', '.join(f'{w} layers ({m})' for m, w in words.items())}, drawn at the middle one."
 
 
 def _leave_room(axes, lines: int, percent: bool) -> None:
@@ -133,28 +145,35 @@ def line_panel(axis, effects: Effects, colour_of: dict, per_route: bool = False)
     axis.axhline(0, color=palette.ZERO, linestyle="--", linewidth=0.8, zorder=1)
     found, random = effects.curves(list(colour_of)), effects.curves(list(colour_of), of_controls=True)
     for route, curve in random.items():
+        if curve.n < effects.reading.least:
+            axis.plot(curve.centres, curve.mean, color=colour_of[route], linestyle="none", marker=".", markersize=2, zorder=2.5)
+            continue
         edge = {"facecolor": to_rgba(palette.CONTROL, 0.3), "edgecolor": colour_of[route], "linewidth": 0.5, "linestyle": ":"}
         axis.fill_between(curve.centres, curve.low, curve.high, **edge, zorder=1)
         axis.plot(curve.centres, curve.mean, color=colour_of[route], linestyle=":", linewidth=1.2, zorder=2.5)
-    shown = [route for route in colour_of if route in found]
-    for route, width in zip(shown, np.linspace(*WIDTHS, len(shown)) if len(shown) > 1 else [2]):
-        curve = found[route]
-        axis.fill_between(curve.centres, curve.low, curve.high, color=colour_of[route], alpha=0.2, linewidth=0)
-        axis.plot(curve.centres, curve.mean, color=colour_of[route], linewidth=width)
+    least = effects.reading.least
+    for place, (route, curve) in enumerate(found.items()):
+        values = curve.centres, curve.mean, curve.low, curve.high
+        curves.draw(axis, *values, curve.n, colour_of[route], place, len(found), least)
     axis.axhspan(-effects.noise, effects.noise, color=palette.CHANCE, alpha=0.3, linewidth=0, zorder=1)
     if len(effects.published):
         published_curves.draw_curves(axis, effects.published, colour_of)
     axis.xaxis.get_major_locator().set_params(integer=True)
-    said, controls = [effects.counts], effects.controls[effects.controls["route"].isin(list(random))]
+    numbers = [curve.n for curve in found.values()]
+    small = found and max(numbers) < least
+    said, controls = (
+        [curves.all_too_few(effects.counts) if small else effects.counts],
+        effects.controls[effects.controls["route"].isin(list(random))],
+    )
+    said += [few] if not small and (few := curves.too_few(numbers, least)) else []
     said += [f"random keys: n = {controls['question_id'].nunique()}"] if random else []
     said.append(f"noise floor {effects.noise:.1g}{' %' if effects.reading.metric == 'probability' else ''}")
     place = dict(transform=axis.transAxes, va="top", zorder=3)  # above the curves, which fall
-    place["bbox"] = dict(facecolor=palette.PAPER, alpha=0.6, linewidth=0, pad=0.5)
-    above = axis.text(0.03, 0.97, "\n".join(said), fontsize=6, color=palette.NOTE, linespacing=1.3, **place)
+    above = axis.text(0.03, 0.97, "\n".join(said), fontsize=6, color=palette.NOTE, linespacing=1.3, bbox=BEHIND_TEXT, **place)
     if per_route:
         _say_n(axis, above, effects.cut_in(colour_of), colour_of)
     if not found:
-        axis.text(0.5, 0.5, "no rows", transform=axis.transAxes, ha="center", fontsize=7)
+        axis.text(0.5, 0.5, effects.nothing, transform=axis.transAxes, ha="center", va="center", fontsize=6)
 
 
 def _say_n(axis, above, numbers: dict[str, tuple[int, int]], colour_of: dict) -> None:
@@ -227,5 +246,5 @@ def window_panels(effects: Effects, models, routes: list):
         if len(models) > 1:
             part.suptitle(model)
     handles = [plt.Line2D([], [], color=shades[w], label=f"k = {w}") for w in widths]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    legends.fitted(figure, handles, len(handles), loc="outside upper center")
     return figure

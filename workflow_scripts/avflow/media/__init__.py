@@ -17,7 +17,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "containers": ["MediaError"],
         "encoder_inputs": ["HOP", "log_mel", "mel_frames", "patchify"],
-        "files": ["MediaFacts", "probe"],
+        "files": ["MediaFacts", "kind_of", "probe"],
         "frame_plan": ["Clip", "Plan", "Sampling", "plan"],
         "images": ["read_image"],
         "sampling": ["SAMPLE_RATE", "SHORTEST_SOUND"],

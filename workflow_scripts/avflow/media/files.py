@@ -4,6 +4,7 @@
 needed on the PATH.
 """
 
+import contextlib
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -13,12 +14,22 @@ from PIL import Image
 
 from ..storage import whole
 from . import clock, sound, video
-from .containers import MediaError, main_track, open_media
+from .containers import MediaError, check_file, main_track, open_media
 from .images import read_image
 from .sound import read_audio
 from .video import read_frames, read_spread_frames
 
-__all__ = ["MediaError", "MediaFacts", "has_audio", "probe", "read_audio", "read_frames", "read_image", "read_spread_frames"]
+__all__ = [
+    "MediaError",
+    "MediaFacts",
+    "has_audio",
+    "kind_of",
+    "probe",
+    "read_audio",
+    "read_frames",
+    "read_image",
+    "read_spread_frames",
+]
 __all__ += ["write_clip", "write_png", "write_wav"]
 
 
@@ -66,6 +77,19 @@ def probe(path, kind: str, needs_audio: bool = False, reader: str = "auto", larg
         read_spread_frames(path, 1.0, 4, 64, lambda frames, _: frames[:, :, :1, :1], reader, largest)  # compares them
     facts = MediaFacts("video", shown.seconds, width, height, fps, reader=used)
     return replace(facts, **_sound(sound.measure(path, float(shown.times[0])))) if index.sounding else facts
+
+
+def kind_of(path) -> str:
+    """What a file is: "video", "image" or "audio". An animated picture is a video. Raises MediaError if it is none of them."""
+    check_file(path)
+    with contextlib.suppress(Exception), Image.open(path) as picture:  # bad bytes make Pillow's plugins raise nearly anything
+        if not getattr(picture, "is_animated", False):
+            return "image"
+    with open_media(path) as container:
+        kinds = [kind for kind in ("video", "audio") if main_track(path, container, kind) is not None]
+    if not kinds:
+        raise MediaError("unsupported", f"{path}: it has neither pictures nor sound; name a clip, a picture or a sound")
+    return kinds[0]
 
 
 def has_audio(path) -> bool:

@@ -33,11 +33,13 @@ class Adapter:
     patch, temporal    the vision encoder's patch size, in pixels and in frames
     longest_sound      the encoder's limit in samples, or None
     max_tokens         the most tokens of a prompt, or None for the `max_position_embeddings` of the decoder's config
+    choices            what config.yaml says about asking it, `families.Choices`, if `families.load` loaded it
     vision(kind, patches, grid) -> (n, D) and audio(sound) -> (m, D), the encoders
     """
 
     longest_sound: int | None = None
     max_tokens: int | None = None
+    choices = None
 
     def check(self) -> None:
         """Raise InputError for sliding-window layers, which cannot be traced, and for placeholders missing from the tokenizer."""

@@ -6,6 +6,7 @@ class, and no code asks for a model's name.
 
 import importlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
@@ -14,7 +15,23 @@ from . import devices
 FAMILIES = {"qwen_omni": "QwenOmni", "video_salmonn": "VideoSalmonn"}
 OPTIONS = {"video_salmonn": ("positions",)}  # options that only some families take
 SYSTEM_PROMPT = "You are a helpful assistant."
+SAMPLINGS = {"qwen_omni": "omni-default", "video_salmonn": "salmonn-61k"}  # of checkpoints that config.yaml does not name
+PAPERS_WINDOW = 7 / 36  # of all layers
 REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What config.yaml says about putting one question to a model.
+
+    sampling: how media are sampled, as there. width: layers of a window. spans: setting -> unions. routes: setting, or "free_"
+    and setting -> the routes that Figures 4 and 5 and app_free draw.
+    """
+
+    sampling: dict
+    width: int
+    spans: dict
+    routes: dict
 
 
 def model_arguments(parser) -> None:
@@ -42,35 +59,67 @@ def load_model(arguments):
 def load(folder_or_name, device: str = "auto", dtype: str | None = None, family: str | None = None, **options):
     """Load a model from a checkpoint folder, or by its name in config.yaml with the settings given there.
 
+    A folder that a model of config.yaml names as its checkpoint has that model's settings, too. The model's `choices` are
+    `Choices`.
+
     device: "auto" takes a GPU that no other job holds; on a machine without a GPU, the CPU. dtype: "float32", "bfloat16", ..; by
     default that of config.yaml, or of the folder's config.json. family: one of `FAMILIES`; by default that of config.yaml, or
-    the one that config.json implies. options: system_prompt, threads, and the family's own (positions).
+    the one that config.json implies. options: system_prompt, threads, sampling (a name in config.yaml), window (its layers), and
+    the family's own (positions).
 
-    Raises InputError if the name or folder is unknown, or the checkpoint is incomplete.
+    Raises InputError if the name, folder or sampling is unknown, or the checkpoint is incomplete.
     """
-    folder, known = Path(folder_or_name), {}
-    if not (folder / "config.json").is_file():
-        folder, known = _configured(str(folder_or_name))
+    config = _configuration()
+    folder, known = _found(folder_or_name, config)
     family = family or known.get("family") or _family_of(folder)
     dtype = dtype or known.get("dtype") or _dtype_of(folder)
     known |= options
     takes = {name: known[name] for names in OPTIONS.values() for name in names if name in known}
-    return _build(family, folder, known.get("system_prompt", SYSTEM_PROMPT), device, dtype, known.get("threads", 0), takes)
+    sampling = known.get("sampling") or SAMPLINGS.get(family)
+    if sampling is not None and sampling not in config["sampling"]:
+        raise InputError(f"sampling {sampling!r} is not in config.yaml; known: {', '.join(config['sampling'])}")
+    loaded = _build(family, folder, known.get("system_prompt", SYSTEM_PROMPT), device, dtype, known.get("threads", 0), takes)
+    how = config["sampling"][sampling]
+    loaded.max_tokens = how.get("max_tokens")
+    width = known.get("window") or _odd(len(loaded.decoder.layers) * PAPERS_WINDOW)
+    loaded.choices = Choices(how, width, config["spans"], _routes(config["knockout"]["cuts"]))
+    return loaded
 
 
-def _configured(name: str) -> tuple[Path, dict]:
-    """The folder of a model that config.yaml names, and its settings there."""
+def _configuration() -> dict:
+    """The repository's config.yaml."""
     import yaml
 
-    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
+
+
+def _found(folder_or_name, config: dict) -> tuple[Path, dict]:
+    """The folder of a checkpoint and the model's settings in config.yaml: none for a folder that it does not name."""
+    folder, downloads = Path(folder_or_name), config.get("pathvars", {}).get("downloads", "downloads")
+    folder_of = lambda name, about: REPOSITORY / about.get("checkpoint", f"{downloads}/models/{name}")  # noqa: E731
+    if (folder / "config.json").is_file():
+        for name, about in config["models"].items():
+            if folder_of(name, about).resolve() == folder.resolve():
+                return folder, dict(about)
+        return folder, {}
+    name = str(folder_or_name)
     if name not in config["models"]:
         known = ", ".join(config["models"])
         raise InputError(f"{name} is neither a folder with a config.json nor a model of config.yaml; known: {known}")
-    about = config["models"][name]
-    if "checkpoint" in about:
-        return REPOSITORY / about["checkpoint"], about
-    downloads = config.get("pathvars", {}).get("downloads", "downloads")
-    return REPOSITORY / downloads / "models" / name, about
+    return folder_of(name, config["models"][name]), dict(config["models"][name])
+
+
+def _odd(number: float) -> int:
+    """The odd number that is nearest, at least 1."""
+    return max(1, 2 * round((number - 1) / 2) + 1)
+
+
+def _routes(cuts: dict) -> dict[str, list[str]]:
+    """Kind of question -> the routes that its figure draws."""
+    drawn = lambda name: [r for r in cuts[name]["routes"] if isinstance(r, str)]  # noqa: E731
+    replies = ["candidates->reply", "reference->reply", "question->reply", "reply->reply"]
+    items = drawn("figure_5")
+    return {"av_video": drawn("figure_4"), "items": items, "free_av_video": drawn("free"), "free_items": [*items, *replies]}
 
 
 def _family_of(folder: Path) -> str:
@@ -104,6 +153,8 @@ def _build(family: str, checkpoint, system_prompt: str, device: str, dtype: str,
     claimed = devices.claim() if device in ("auto", "cuda") else None
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if str(device).startswith("cuda") and not torch.cuda.is_available():
+        raise InputError(f"device {device}: torch sees no GPU; use auto or cpu")
     if claimed is not None and device == "cpu":
         devices.say(f"torch sees no CUDA in GPU {claimed}; the model runs on the CPU")
     from . import light_transformers  # noqa: F401  before the family's own imports from transformers

@@ -22,13 +22,16 @@ def halving(work, items: list) -> list:
     return halving(work, items[:middle]) + halving(work, items[middle:])
 
 
+SMALLER = (
+    "end other programs on this GPU, use a GPU with more memory, or set a smaller dtype, or fewer frames or pixels, in"
+    " config.yaml, and run again: finished questions are kept"
+)
+
+
 @contextlib.contextmanager
-def holding(what: str):
+def holding(what: str, remedy: str = SMALLER):
     """Turn torch's OutOfMemoryError into an InputError that names what did not fit."""
     try:
         yield
     except torch.cuda.OutOfMemoryError:
-        raise InputError(
-            f"{what} does not fit into the GPU's memory; end other programs on this GPU, use a GPU with more memory, or set a"
-            " smaller dtype, or fewer frames or pixels, in config.yaml, and run again: finished questions are kept"
-        ) from None
+        raise InputError(f"{what} does not fit into the GPU's memory; {remedy}") from None

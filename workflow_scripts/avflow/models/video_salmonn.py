@@ -72,9 +72,10 @@ class SalmonnLayout:
 
     def of(self, role: str, index: int, kind: str, features: dict) -> MediaLayout:
         """The blocks and positions of one encoded medium. `role` and `index` name its atom."""
-        if role == "video":
+        if role == kind == "video":
             return self._video(features)
-        atom = {"candidate": f"candidate_{index}", "reference": "reference"}[role]
+        clip = "audio" if kind == "audio" else "video"  # a sound or a picture that is asked about alone
+        atom = {"candidate": f"candidate_{index}", "reference": "reference", "video": clip}[role]
         if kind == "audio":
             tokens, heard = self._audio_counts(features)
             inner = torch.arange(tokens).expand(3, -1)

@@ -8,6 +8,7 @@ from .. import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "from_files": ["question_about"],
         "question": [
             "MediaItem",
             "Option",

@@ -36,13 +36,13 @@ def collect(intake: Intake) -> None:
     A question whose values are faulty is dropped with the reason. If its id is faulty, it is called by its line.
     """
     path = intake.arguments.questions_file
-    rows, lines = [_row(line, n, path) for n, line in enumerate(_lines(path), 1) if line.strip()], {}
+    rows, lines = [_parsed(line, n, path) for n, line in enumerate(_lines(path), 1) if line.strip()], {}
     for row in rows:
         first = lines.setdefault(row["question_id"], row["where"])
         if first != row["where"]:
             raise InputError(f"{row['where']}: question_id {row['question_id']} occurs in {first}, too; give each its own")
     for row in intake.rows(rows, "task", path):
-        intake.take(row, lambda row: _question(row, intake))
+        intake.take(row, lambda row: question_of(row, intake.arguments, intake.prefix))
 
 
 def _lines(path: Path) -> list[str]:
@@ -52,13 +52,21 @@ def _lines(path: Path) -> list[str]:
         raise InputError(f"{path}: {error.strerror}; questions_file in config.yaml must name a file of JSON Lines") from None
 
 
-def _row(line: str, number: int, path) -> dict:
+def _parsed(line: str, number: int, path) -> dict:
     """The object of a line. Raises InputError if its keys, or those of its media or options, are wrong."""
     where = f"{path}, line {number}"
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: not JSON ({error}); write one object per line") from None
+    return checked(row, where, f"line_{number}")
+
+
+def checked(row, where: str, unnamed: str) -> dict:
+    """The row of one question with its defaults for `question_of`. where: how errors name it. unnamed: its id if it has none.
+
+    Raises InputError if its keys, or those of its media or options, are wrong.
+    """
     if not isinstance(row, dict):
         raise InputError(f"{where}: found {type(row).__name__} instead of an object; write one object per line")
     chosen = "options" in row
@@ -76,7 +84,7 @@ def _row(line: str, number: int, path) -> dict:
     given = row["question_id"]
     named = isinstance(given, str) and given.strip() or isinstance(given, int) and not isinstance(given, bool)
     about = {"where": where, "group": row.get("group"), "id_given": given}
-    return {**row, **about, "question_id": str(given) if named else f"line_{number}", "named": named}
+    return {**row, **about, "question_id": str(given) if named else unnamed, "named": named}
 
 
 def _check_keys(where, what, entry, required: set, optional: set) -> None:
@@ -88,12 +96,17 @@ def _check_keys(where, what, entry, required: set, optional: set) -> None:
         raise InputError(f"{where}: {what} has a key {key!r}; known: {', '.join(sorted(required | optional))}")
 
 
-def _question(row: dict, intake: Intake) -> Question:
-    """The question with its defaults filled in. Raises Unusable, or InputError for an unknown role or a reserved layout_name."""
-    arguments, where = intake.arguments, row["where"]
+def question_of(row: dict, arguments, prefix: str) -> Question:
+    """The question of a `checked` row. prefix: of ids.
+
+    arguments: dataset, setting, layout, instruction, ending and option_format, as the options of prepare.py.
+
+    Raises Unusable, or InputError for an unknown role or a reserved layout_name.
+    """
+    where = row["where"]
     if not row["named"]:
         raise Unusable("bad_text", f"{where}: question_id is {shown(row['id_given'])}; write a text of letters and digits")
-    items = _media(row["media"], arguments.setting, intake.prefix, where)
+    items = _media(row["media"], arguments.setting, prefix, where)
     check_text(row["question"], f"{where}: question")
     options, answer = _options(row) if "options" in row else ((), row.get("answer"))
     if not options and answer is not None:
@@ -107,7 +120,7 @@ def _question(row: dict, intake: Intake) -> Question:
     if name in layouts.NAMES:
         raise InputError(f"{where}: layout_name {name!r} is the name of a built-in order; choose another name")
     question = Question(
-        question_id=f"{intake.prefix}__{row['question_id']}",
+        question_id=f"{prefix}__{row['question_id']}",
         dataset=arguments.dataset,
         setting=arguments.setting,
         layout_name=name,

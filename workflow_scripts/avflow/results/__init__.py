@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = attach(
             "non_inferior",
             "paired_change",
             "paired_score_interval",
+            "proportion",
             "simultaneous_band",
         ],
         "task_groups": ["ordered", "rank", "title"],

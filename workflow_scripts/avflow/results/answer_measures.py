@@ -5,14 +5,14 @@ import pandas as pd
 
 from ..errors import InputError
 from .route_measures import NOTHING, listed
-from .statistics import paired_change
+from .statistics import paired_change, proportion
 from .study_tables import Tables, of_group
 
 
 def _share(tables: Tables, right, clusters):
     """A share in % with its interval and n."""
-    mean, low, high = tables.interval(np.asarray(right, dtype=float)[:, None], clusters)
-    return 100 * mean[0], 100 * low[0], 100 * high[0], len(right)
+    mean, low, high = proportion(right, clusters, tables.draws, tables.seed)
+    return 100 * mean, 100 * low, 100 * high, len(right)
 
 
 def _change(tables: Tables, before: pd.DataFrame, after: pd.DataFrame):

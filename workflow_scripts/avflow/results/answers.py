@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 from ..questions import layouts
 from . import free_answers
 from .attention import rows_of
-from .statistics import cluster_bootstrap, simultaneous_band
+from .statistics import cluster_bootstrap, proportion, simultaneous_band
 
 LETTERS = "ABCD"
 DIRECTIONS = {"bottom_up": "Layer l (cut in layers 0 to l)", "top_down": "Layer l (cut in layers l to the last)"}
@@ -61,13 +61,14 @@ def answers_kept(path, models, dataset: str, draws: int, seed: int) -> pd.DataFr
     cut["change"] = 100 * (np.exp(cut["logp_base"]) / cut["p_base_clean"] - 1)
     found = []
     for (model, group, route, style, centre), here in cut.groupby(["model", "group", "route", "style", "centre"], sort=False):
-        mean, low, high = cluster_bootstrap(here[["kept", "change"]], here["cluster"], draws, seed)
+        kept, kept_low, kept_high = proportion(here["kept"], here["cluster"], draws, seed)
+        change, change_low, change_high = (float(x[0]) for x in cluster_bootstrap(here[["change"]], here["cluster"], draws, seed))
         depth = cut.loc[cut["model"] == model, "window_stop"].max()
         start, stop = here["window_start"].iloc[0], here["window_stop"].iloc[0]
         half = {(0, depth // 2): "first", (depth // 2, depth): "second"}.get((start, stop), "")
         entry = dict(model=model, group=group, route=route, style=style, centre=centre, half=half, n=len(here))
-        entry |= dict(accuracy=mean[0], accuracy_low=low[0], accuracy_high=high[0])
-        found.append(entry | dict(change=mean[1], change_low=low[1], change_high=high[1]))
+        entry |= dict(accuracy=kept, accuracy_low=kept_low, accuracy_high=kept_high)
+        found.append(entry | dict(change=change, change_low=change_low, change_high=change_high))
     return pd.DataFrame(found)
 
 
@@ -85,7 +86,7 @@ def sufficiency(path, models, dataset: str, draws: int, seed: int) -> pd.DataFra
             .mean()
             .reset_index()
         )
-        mean, low, high = cluster_bootstrap(one[["kept", "share"]], one["cluster"], draws, seed)
-        entry = dict(model=model, kind=kind, threshold=threshold, n=len(one), share=mean[1], accuracy=mean[0])
-        found.append(entry | dict(ci_low=low[0], ci_high=high[0]))
+        mean, low, high = proportion(one["kept"], one["cluster"], draws, seed)
+        entry = dict(model=model, kind=kind, threshold=threshold, n=len(one), share=one["share"].mean(), accuracy=mean)
+        found.append(entry | dict(ci_low=low, ci_high=high))
     return pd.DataFrame(found)

@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from . import conditions, free_answers, published
-from .statistics import cluster_bootstrap
+from .statistics import proportion
 from .task_groups import rank
 
 PLACE = ["model", "dataset", "level", "task", "group"]  # what names a row of `accuracies`
@@ -92,14 +92,13 @@ def _entry(about, level, task, group, here, columns, draws: int, seed: int) -> d
 
 
 def _mean_of_means(columns, clusters, draws: int, seed: int) -> tuple[float, float, float]:
-    """The mean of the columns' means, and its 95 % interval from a bootstrap over clusters."""
-    if columns.shape[1] == 1:
-        return tuple(float(x[0]) for x in cluster_bootstrap(columns.astype(float), clusters, draws, seed))
+    """The mean of the columns' means, and its 95 % interval over clusters."""
     values = columns.astype(float)
     share = values.notna().mean()
-    weighted = (values / share / values.shape[1]).sum(axis=1, min_count=1)  # its mean is the mean of the columns' means
-    mean, low, high = cluster_bootstrap(weighted.to_frame(), clusters, draws, seed)
-    return float(mean[0]), float(low[0]), float(high[0])
+    weights = (values.notna() / share / values.shape[1]).sum(
+        axis=1
+    )  # so that the weighted mean is the mean of the columns' means
+    return proportion(values.max(axis=1).to_numpy(), clusters.to_numpy(), draws, seed, weights.to_numpy())
 
 
 def drops(paths) -> pd.DataFrame:

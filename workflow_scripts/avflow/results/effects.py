@@ -22,6 +22,7 @@ from . import conditions, free_answers, published
 from .statistics import cluster_bootstrap, simultaneous_band
 
 METRICS = {"probability": "% Change in Probability", "logit_difference": "Change in Logit Difference"}
+LEAST = 10  # questions below which a curve has no band; config.yaml: figures/least
 KEY = ["model", "question_id", "layout"]
 COLUMNS = [*KEY, "cluster", "task", "group", "needs", "route", "width", "centre", "control", "draw", "change", "noise"]
 OF_QUESTIONS = ("rows", "controls", "asked", "impossible")  # tables with a column question_id
@@ -97,8 +98,8 @@ class Reading:
 
     evaluated, reliance: paths of these tables; `evaluated` may be a list of parts. published: path of the paper's curves, empty
     for none. metric: one of METRICS. confident: show only questions answered correctly by at least this margin in logits, and
-    with the same content in every order of the options; None shows all. draws, seed: of the bootstrap. asked: our own
-    conditions, to be held against those of published values; see `conditions`.
+    with the same content in every order of the options; None shows all. draws, seed: of the bootstrap. least: the fewest
+    questions of a curve with a band. asked: our own conditions, to be held against those of published values; see `conditions`.
     """
 
     evaluated: str | list
@@ -108,6 +109,7 @@ class Reading:
     confident: float | None = None
     draws: int = 2000
     seed: int = 0
+    least: int = LEAST
     asked: dict = field(default_factory=dict)
 
     @property
@@ -182,6 +184,20 @@ class Effects:
         rows = self.controls if of_controls else self.rows
         least = -100 if self.reading.metric == "probability" else -np.inf
         return bands(rows[rows["route"].isin(list(routes))], self.reading.draws, self.reading.seed, least)
+
+    @property
+    def groups(self) -> list[str]:
+        """The groups of tasks with rows, and those asked without a right answer, which have none in the metric probability."""
+        asked = self.asked.groupby("group")["correct"].any() if len(self.asked) else pd.Series(dtype=bool)
+        return list(dict.fromkeys([*self.rows["group"], *asked.index[~asked.astype(bool)]]))
+
+    @property
+    def nothing(self) -> str:
+        """Why there is no row to show."""
+        if self.reading.metric != "probability" or not len(self.asked) or self.asked["correct"].any():
+            return "no rows"
+        said = f"0 of {len(self.asked)} answered right, so there is\nno right answer whose probability could fall."
+        return f"{said}\nconfig.yaml, figures: metric: logit_difference\nshows wrong answers, too."
 
     @property
     def noise(self) -> float:

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 from ..questions import Question, layouts, template_order
 from . import free_answers
 from .effects import Effects, Reading, noise_of, pointwise
-from .statistics import cluster_bootstrap
+from .statistics import proportion
 
 
 def rows_by_order(path, models: dict, dataset: str) -> pd.DataFrame:
@@ -47,10 +47,10 @@ def summary(rows: pd.DataFrame, routes, draws: int, seed: int) -> pd.DataFrame:
     for (model, order), mine in rows.groupby(["model", "layout"], sort=False):
         for group, some in [("all", mine), *mine.groupby("group")]:
             asked = some[some["control"] == "null"].drop_duplicates("question_id")
-            right, low, high = cluster_bootstrap(asked[["correct_clean"]].astype(float), asked["cluster"], draws, seed)
+            right, low, high = proportion(asked["correct_clean"], asked["cluster"], draws, seed)
             entry = dict(model=model, dataset=rows["dataset"].iloc[0], layout=order, group=group)
-            entry.update(n=len(asked), n_asked=int(some.drop_duplicates("group")["asked"].sum()), accuracy=right[0])
-            entry.update(accuracy_low=low[0], accuracy_high=high[0])
+            entry.update(n=len(asked), n_asked=int(some.drop_duplicates("group")["asked"].sum()), accuracy=right)
+            entry.update(accuracy_low=low, accuracy_high=high)
             for route in routes:
                 cuts = some[(some["route"] == route) & (some["control"] == "none")]
                 if len(cuts):

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 
 from . import free_answers
 from .baseline import chance_of, needs_of
-from .statistics import cluster_bootstrap
+from .statistics import cluster_bootstrap, proportion
 from .task_groups import rank
 
 VARIANTS = ("as_is", "muted", "blanked", "text_only", "swapped")
@@ -38,9 +38,9 @@ def reliance(path, evaluated, draws: int, seed: int, by: str = "task") -> pd.Dat
         entry["needs"] = needs_of(as_is["needs"])
         entry["needs_audio"] = as_is["needs"].str.contains("A").mean()
         for variant in VARIANTS:
-            values = wide[[variant]].to_numpy() if variant in wide else np.full((len(wide), 1), np.nan)
-            mean, low, high = cluster_bootstrap(values, clusters, draws, seed)
-            entry.update({variant: mean[0], f"{variant}_low": low[0], f"{variant}_high": high[0]})
+            values = wide[variant].to_numpy() if variant in wide else np.full(len(wide), np.nan)
+            mean, low, high = proportion(values, clusters, draws, seed)
+            entry.update({variant: mean, f"{variant}_low": low, f"{variant}_high": high})
         entry["swapped_n"] = int(wide["swapped"].notna().sum()) if "swapped" in wide else 0
         entry.update({f"share_{x}": (as_is["answer"] == x).mean() for x in letters})
         orders = here[(here["variant"] == "as_is") | here["variant"].str.startswith("shuffled")]

@@ -166,6 +166,36 @@ def simultaneous_band(values, clusters, draws: int = 10_000, seed: int = 0, leve
     return data.shaped(data.mean, data.mean - lower * error, data.mean - upper * error)
 
 
+def proportion(right, clusters, draws: int = 10_000, seed: int = 0, weights=None) -> tuple:
+    """A proportion of right answers (n,) with a 95 % interval that errs on the wide side: mean, low, high, as shares.
+
+    right: 1 for right, 0 for wrong, or the share of several draws that were right; NaN is left out. clusters (n,): the clip of
+    each question. weights (n,): weight of each question, with mean 1.
+
+    The interval covers both of two intervals: the bootstrap over clusters, and Wilson's score interval (JASA 22, 209-212, 1927),
+    which always has a width: 0 of 10 gives 0 to 28 %. Wilson's count is divided by the design effect, as in `paired_change`. If
+    all answers are alike, they do not show it, and each clip counts as one answer. Without any answer, all three are NaN.
+
+    Raises InputError for wrong shapes, or no draws.
+    """
+    right, clusters = np.asarray(right, dtype=float), np.asarray(clusters)
+    weights = np.ones(len(right)) if weights is None else np.asarray(weights, dtype=float)
+    known = ~np.isnan(right)
+    if right.shape == clusters.shape == weights.shape and not known.any():
+        return math.nan, math.nan, math.nan
+    values = (right * weights)[:, None]
+    mean, low, high = (float(x[0]) for x in cluster_bootstrap(values, clusters, draws, seed))
+    right, clusters, weights = right[known], clusters[known], weights[known]
+    plain = Clustered(right, clusters)
+    alone = ((right - plain.mean) ** 2).sum()  # n^2 times the variance of the mean for independent questions
+    effect = max(1.0, float((plain.off**2).sum() / alone)) if alone > 0 else len(right) / len(plain.counts)
+    size, z = weights.sum() ** 2 / (weights**2).sum() / effect, ndtri(0.975)  # 95 %, as of the bootstrap
+    share = min(1.0, max(0.0, mean))
+    middle, wide = (share + z**2 / (2 * size)), z * math.sqrt(share * (1 - share) / size + z**2 / (4 * size**2))
+    ends = ((middle - wide) / (1 + z**2 / size), (middle + wide) / (1 + z**2 / size))
+    return mean, max(0.0, min(low, ends[0])), min(1.0, max(high, ends[1]))
+
+
 def paired_score_interval(lost: float, won: float, n: float, level: float = 0.95) -> tuple[float, float]:
     """Tango's score interval for a change of paired proportions (Statistics in Medicine 17, 891-908, 1998), as shares.
 

@@ -1,7 +1,5 @@
 """Groups of tasks: their titles in figures, and their order."""
 
-import pandas as pd
-
 TITLES = {
     "hear": "Hear",
     "see": "See",
@@ -38,5 +36,5 @@ def rank(group: str) -> int:
 
 def ordered(groups) -> list[str]:
     """The groups that occur: first those in TITLES, in its order, then the others by name."""
-    found = list(pd.unique(groups))
+    found = list(dict.fromkeys(groups))
     return [g for g in TITLES if g in found] + sorted(g for g in found if g not in TITLES)

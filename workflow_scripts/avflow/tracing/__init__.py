@@ -8,6 +8,7 @@ The modules, in the order in which to read them:
     resampling, strongest_heads           patch another clip's keys; rank heads and cut the strongest
     discards, sufficiency                 remove tokens; keep only the routes that were found
     generation                            the reply to a free question
+    one_question                          ask and trace one question, without a workflow
     last_token, pooled_maps, sinks, token_classes, late_layers    where attention goes
     row_schemas, shard_job, costs, timing                         table columns, resumable jobs, estimates, clocks
 """
@@ -22,6 +23,7 @@ __getattr__, __dir__, __all__ = attach(
         "generation": ["answered"],
         "interventions": ["CONTROLS", "Knockout", "Route", "STYLES", "Window", "windows"],
         "knockout": ["naive", "sweep"],
+        "one_question": ["ask", "trace"],
         "packs": ["uncut_answers", "uncut_logits"],
         "pooled_maps": ["as_range", "attention_maps", "bin_classes"],
         "token_classes": ["first_tokens"],
