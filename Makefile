@@ -31,6 +31,8 @@ report: reproduce
 
 ship: reproduce
 	.venv/bin/python workflow_scripts/ship.py --results results/miniature --out figures/shipped
+	.venv/bin/python workflow_scripts/specimen.py --tables results/miniature/tables --shipped figures/shipped/tables \
+		--claims resources/claims/miniature.yaml --out resources/claims/miniature_specimen.parquet
 
 pictures: .venv/ready
 	$(SNAKEMAKE) $(PICTURES) --cores $(CORES) --config tables=shipped

@@ -212,5 +212,6 @@ def test_a_question_asked_twice_counts_once_in_claims(once_and_twice, name):
 
 def test_the_measures_with_an_interval_are_those_above():
     without = {"highest", "largest", "depth_of_fall", "depth_of_rise", "order", "windows"}  # made as those above, or none
+    without |= {"weakest", "elsewhere", "discarded", "flow", *measures.coherence_measures.MEASURES}
     without |= {"cell", "masking", "saving", "sinks", *measures.calibration_measures.MEASURES}
     assert set(MEASURES) | without == set(measures.MEASURES)

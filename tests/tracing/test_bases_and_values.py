@@ -72,8 +72,8 @@ def test_the_base_of_a_row_is_the_null_row_of_its_batch(model, sequences, monkey
     name = "naive" if batches is None else "sweep"
     engine = getattr(knockout, name)
 
-    def other_kernels(*given):
-        cut, base = engine(*given)
+    def other_kernels(*given, **more):
+        cut, base = engine(*given, **more)
         base = base.clone()
         base[:, answer] += torch.log(torch.tensor(2.0))
         return cut, base

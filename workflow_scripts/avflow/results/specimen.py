@@ -45,10 +45,10 @@ def _columns(rows: pd.DataFrame, keys: list[str]) -> dict[str, np.ndarray]:
         if name in (*keys, *COUNTED, *TIMED, *DRAWN, "draw", "layers") or "paper" in name:
             continue
         column = rows[name]
-        if name == "values":
-            lists = [np.asarray(values, dtype=float) for values in column]
+        if column.map(lambda one: isinstance(one, (list, np.ndarray))).any():
+            lists = [np.asarray([] if values is None else values, dtype=float) for values in column]
             found[name] = np.array([values.mean() if len(values) else np.nan for values in lists])
-            found["values_in_order"] = np.array([v @ np.linspace(-1, 1, len(v)) / len(v) if len(v) else np.nan for v in lists])
+            found[f"{name}_in_order"] = np.array([v @ np.linspace(-1, 1, len(v)) / len(v) if len(v) else np.nan for v in lists])
         elif pd.api.types.is_numeric_dtype(column) or column.dropna().map(lambda one: isinstance(one, bool)).all():
             values = column.astype(float).to_numpy()
             found[name] = np.exp(values) if name.startswith("logp_") else values

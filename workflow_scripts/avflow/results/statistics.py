@@ -173,8 +173,8 @@ def proportion(right, clusters, draws: int = 10_000, seed: int = 0, weights=None
     each question. weights (n,): weight of each question, with mean 1.
 
     The interval covers both of two intervals: the bootstrap over clusters, and Wilson's score interval (JASA 22, 209-212, 1927),
-    which always has a width: 0 of 10 gives 0 to 28 %. Wilson's count is divided by the design effect, as in `paired_change`. If
-    all answers are alike, they do not show it, and each clip counts as one answer. Without any answer, all three are NaN.
+    which always has a width: 0 of 10 gives 0 to 28 %. Wilson's count is that of independent answers which would vary as much as
+    the clips do, and at most one for each clip. Without any answer, all three are NaN.
 
     Raises InputError for wrong shapes, or no draws.
     """
@@ -188,8 +188,9 @@ def proportion(right, clusters, draws: int = 10_000, seed: int = 0, weights=None
     right, clusters, weights = right[known], clusters[known], weights[known]
     plain = Clustered(right, clusters)
     alone = ((right - plain.mean) ** 2).sum()  # n^2 times the variance of the mean for independent questions
-    effect = max(1.0, float((plain.off**2).sum() / alone)) if alone > 0 else len(right) / len(plain.counts)
-    size, z = weights.sum() ** 2 / (weights**2).sum() / effect, ndtri(0.975)  # 95 %, as of the bootstrap
+    clips, spread = len(plain.counts), float((plain.off**2).sum())  # n^2 times the variance over clips
+    size = min(clips, len(right) * alone / spread) if spread > 0 else clips
+    size, z = size * weights.sum() ** 2 / (weights**2).sum() / len(right), ndtri(0.975)  # 95 %, as of the bootstrap
     share = min(1.0, max(0.0, mean))
     middle, wide = (share + z**2 / (2 * size)), z * math.sqrt(share * (1 - share) / size + z**2 / (4 * size**2))
     ends = ((middle - wide) / (1 + z**2 / size), (middle + wide) / (1 + z**2 / size))
