@@ -158,7 +158,9 @@ def test_planted_sinks_are_the_source_of_a_route_in_those_layers_in_which_they_a
     late = range(LATE + 1, LAYERS)
     assert applicable == {(route, layer) for route in ("video_sinks->last", "video_sinks->question_text") for layer in late}
     assert {row["n_blocked_edges"] for row in rows.values() if row["applicable"]} == {2, 2 * 5}
-    last = [Knockout(Route.parse("video_sinks->last"), w) for w in (Window(0, 6, 3, "centred", 13), Window(0, 6, 3, "inverse", 1))]
+    last = [
+        Knockout(Route.parse("video_sinks->last"), w) for w in (Window(0, 6, 3, "centred", 13), Window(0, 6, 3, "inverse", 1))
+    ]
     named = sink_spans.named(marked(True, [FIRST], TWO)[0], sequence, last).spans
     assert [named[k.resolved.source].tolist() for k in last] == [TWO, []], "all layers, and none"
     rows, _ = cut(False, "video_sinks->last")

@@ -204,7 +204,7 @@ class Knockout:
 
     @property
     def resolved(self) -> Route:
-        """Its route, as it names the tokens. The name of a source of sinks also has the window, as other layers have other sinks."""
+        """Its route, as it names the tokens. A source of sinks also has the window in its name: other layers have other sinks."""
         if not self.route.source.endswith(SINKS):
             return self.route
         layers = f"{self.window.style}.{self.window.start}.{self.window.stop}"
