@@ -257,6 +257,25 @@ def heads(study: Study) -> dict:
     return {**tables, **shown, **drawing(study)}
 
 
+def conflict(study: Study) -> dict:
+    """Parameters of app_conflict. graded: the dataset whose tasks a dial tells apart, if the study asks it."""
+    graded = "mini-graded" if "mini-graded" in study.mixed else ""
+    least = study.config["figures"]["least"]
+    return {"table": table(study, "conflict"), "models": study.models, "graded": graded, "least": least, **drawing(study)}
+
+
+def sinks(study: Study) -> dict:
+    """Parameters of app_sinks. attention: the table that counts sinks."""
+    dataset = study.cut_in("sinks")[0]
+    shown = {
+        "models": study.windows,
+        "dataset": dataset,
+        "routes": study.drawn_routes("sinks"),
+        "reading": reading(study, "video"),
+    }
+    return {"table": knockouts(study, "sinks"), "attention": table(study, "attention"), **shown}
+
+
 def training(study: Study) -> dict:
     """Parameters of app_training: the training logs that lie beside the tiny models' checkpoints."""
     logs = {model: File(f"{study.checkpoint_folder(model)}/training.jsonl") for model in study.models}
@@ -282,6 +301,10 @@ CHOICES = {
 HEADS = {
     "available": lambda study: not study.shipped and all(study.video in study.cut_in(name) for name in ("heads", "head_sets")),
     "otherwise": "does not cut single heads (knockout/cuts/head_sets), or tables is 'shipped', which holds no table of them",
+}
+MIXED = {
+    "available": lambda study: study.mixed,
+    "otherwise": "mixes pictures and sounds in none of its datasets (conflict/datasets)",
 }
 REPLIES = {
     "available": lambda study: not study.shipped or (study.folder / knockouts(study, "free")).is_file(),
@@ -313,6 +336,8 @@ FIGURES = {
     "app_pareto": Figure("pareto", discards("pruning"), writes=CSV, **SWEPT),
     "app_sensitivity": Figure("sensitivity", sensitivity, writes=CSV, **CHOICES),
     "app_heads": Figure("heads", heads, ("heads", "head_sets"), CSV, **HEADS),
+    "app_conflict": Figure("conflict", conflict, writes=CSV, **MIXED),
+    "app_sinks": Figure("sinks", sinks, ("sinks",), CSV, **VIDEO),
     "app_training": Figure("training", training, **LOGS),
     "app_world": Figure("world", world, **WORLD),
 }
@@ -385,6 +410,7 @@ def tables(study: Study) -> list[str]:
     found += study.knockout_tables(*analyses_by_default(study))
     found += [study.table("attention.parquet")] if study.attended else []
     found += [study.table("sufficiency.parquet")] if study.kept_open else []
+    found += [study.table("conflict.parquet")] if "app_conflict" in drawn_by_default(study) else []
     found.append(study.table("sampled_media.csv"))
     return found + [path.replace(".csv", ".html") for path in found if path.endswith(".csv")]
 
