@@ -266,14 +266,9 @@ def conflict(study: Study) -> dict:
 
 def sinks(study: Study) -> dict:
     """Parameters of app_sinks. attention: the table that counts sinks."""
-    dataset = study.cut_in("sinks")[0]
-    shown = {
-        "models": study.windows,
-        "dataset": dataset,
-        "routes": study.drawn_routes("sinks"),
-        "reading": reading(study, "video"),
-    }
-    return {"table": knockouts(study, "sinks"), "attention": table(study, "attention"), **shown}
+    paths = {"table": knockouts(study, "sinks"), "attention": table(study, "attention")}
+    shown = {"models": study.windows, "dataset": study.cut_in("sinks")[0], "routes": study.drawn_routes("sinks")}
+    return {**paths, **shown, "reading": reading(study, "video")}
 
 
 def training(study: Study) -> dict:

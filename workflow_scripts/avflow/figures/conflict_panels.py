@@ -39,9 +39,8 @@ def conflict_panels(models, table: pd.DataFrame, graded: str, patched: Effects, 
 
 def _winners(part, models, table, dial) -> None:
     count = max([1, *table[table["kind"] == "all"].groupby("model").size()])
-    grid = part.subplots(
-        len(models), 2 if len(dial) else 1, squeeze=False, width_ratios=[max(4, count), 4] if len(dial) else None
-    )
+    widths = [max(4, count), *([4] if len(dial) else [])]
+    grid = part.subplots(len(models), len(widths), squeeze=False, width_ratios=widths)
     for model, line in zip(models, grid):
         _bars(line[0], table[(table["model"] == model) & (table["kind"] == "all")])
         line[0].set_ylabel(f"{model}\nPairs (%)")

@@ -12,12 +12,10 @@ from .route_styles import colours, route_label
 STYLES = {"sinks": "-", "others": ":"}
 
 
-def sink_source_panels(
-    models, counts: pd.DataFrame, norms: pd.DataFrame, shares: pd.DataFrame, cut: Effects, zero: Effects, routes
-):
+def sink_source_panels(models, counts, norms, shares, cut: Effects, zero: Effects, routes):
     """One row per model: sinks by layer, their norms, their share of attention, and the effects of cuts, by target.
 
-    counts: from `attention.sinks`; norms, shares: from `results.sinks`; cut, zero: effects of mask and of value_zero. A model
+    counts, norms, shares: tables of `attention.sinks` and `results.sinks`. cut, zero: effects of mask and of value_zero. A model
     without a sink to cut has one line in place of what would be drawn.
     """
     sides, models = by_target(routes), list(models)
@@ -28,7 +26,7 @@ def sink_source_panels(
         _counts(line[0], of(counts))
         line[0].set_ylabel(f"{model}\nSinks per question")
         if not len(of(shares)):
-            _nothing(line, of(counts), cut.of(model=model))
+            _nothing(line, of(counts))
             continue
         _norms(line[1], of(norms))
         _shares(line[2], of(shares), colour_of)
@@ -68,14 +66,11 @@ def _counts(axis, table) -> None:
         axis.legend(fontsize=6.5)
 
 
-def _nothing(line, counts, cut: Effects) -> None:
+def _nothing(line, counts: pd.DataFrame) -> None:
     """Say once, across a row of panels, that there is nothing to cut."""
     asked, total = int(counts["n"].max()) if len(counts) else 0, counts["sinks"].sum()
-    few = (
-        "no token is a sink"
-        if not total
-        else f"hardly any token is a sink ({total / counts['layer'].nunique():.2g} per question)"
-    )
+    each = total / counts["layer"].nunique() if total else 0
+    few = f"hardly any token is a sink ({each:.2g} per question and layer)" if each else "no token is a sink"
     for axis in line[1:]:
         axis.set_axis_off()
     middle = line[1 + len(line[1:]) // 2]

@@ -1,7 +1,7 @@
 """Whose answer wins if a clip's pictures go with another clip's sound, and in which layers that is decided.
 
-Only pairs count that the model knows: it answers rightly about either clip alone. The preference is log p(heard answer) - log p(seen
-answer), in nats; above 0 the sound wins.
+Only pairs count that the model knows: it answers rightly about either clip alone. The preference is log p(heard answer) - log
+p(seen answer), in nats. Above 0, the sound wins.
 """
 
 import numpy as np
@@ -43,12 +43,10 @@ def winners(path, models, draws: int, seed: int) -> pd.DataFrame:
             known = some[some["known"].astype(bool)]
             entry = dict(model=model, dataset=dataset, task=task, group=group, kind=kind, asked=len(some), n=len(known))
             entry |= {"needs_audio": here["needs"].str.contains("A").mean(), "preference": known["preference"].mean()}
-            values = (
-                np.stack([100.0 * (known["winner"] == name) for name in WINNERS], 1) if len(known) else np.full((1, 3), np.nan)
-            )
-            clusters = known["cluster"] if len(known) else ["none"]
-            for name, *numbers in zip(WINNERS, *cluster_bootstrap(values, clusters, draws, seed)):
-                entry |= dict(zip((name, f"{name}_low", f"{name}_high"), numbers))
+            won = np.stack([100.0 * (known["winner"] == name) for name in WINNERS], 1)
+            numbers = cluster_bootstrap(won, known["cluster"], draws, seed) if len(known) else np.full((3, 3), np.nan)
+            for name, *three in zip(WINNERS, *numbers):
+                entry |= dict(zip((name, f"{name}_low", f"{name}_high"), three))
             found.append(entry)
     return pd.DataFrame(sorted(found, key=lambda one: (one["dataset"], rank(one["group"]))))
 

@@ -17,8 +17,8 @@ KINDS = {"none": "sinks", "random_same": "others"}  # control -> kind of token
 def norms(path, models, dataset: str) -> pd.DataFrame:
     """Median L2 norm of the sinks and of all other tokens of the same class, by model, layer and class, where there are sinks.
 
-    It comes from the questions whose norms are kept. tokens: number of sinks behind it. Columns: model, layer, name, sinks, others,
-    tokens.
+    It comes from the questions whose norms are kept. tokens: number of sinks behind it. Columns: model, layer, name, sinks,
+    others, tokens.
     """
     rows, found = rows_of(path, ["bins", "norms", "sinks"], models, dataset), {}
     for (model, _), one in rows.groupby(["model", "question_id"], sort=False):
@@ -52,8 +52,7 @@ def shares(path, models, dataset: str, draws: int, seed: int) -> pd.DataFrame:
     for (model, control), here in rows.groupby(["model", "control"], sort=False):
         for route, curve in bands(here, draws, seed, 0).items():
             mine = here[here["route"] == route].groupby("centre")
-            numbers = zip(
-                curve.centres, mine["question_id"].nunique(), mine["n_blocked_edges"].mean(), curve.mean, curve.low, curve.high
-            )
+            n, edges = mine["question_id"].nunique(), mine["n_blocked_edges"].mean()
+            numbers = zip(curve.centres, n, edges, curve.mean, curve.low, curve.high)
             found += [(model, route, KINDS[control], *line) for line in numbers]
     return pd.DataFrame(found, columns=["model", "route", "kind", "centre", "n", "edges", "share", "low", "high"])
