@@ -428,6 +428,7 @@ DECIDING = {  # measure of a claim -> the tables that decide it; other measures 
     "sufficiency": ("sufficiency.parquet",),
     "cumulative": ("knockout_cumulative.parquet",),
     **dict.fromkeys(("attention", "sinks", "readout"), ("attention.parquet",)),
+    "winner": ("conflict.parquet",),
     "rank_correlation": (*OF_ANSWERS, "knockout_figure_4.parquet", "knockout_graded.parquet"),
 }
 
@@ -437,7 +438,8 @@ def decided_by(claim: dict) -> set[str]:
     found = set()
     for part in (claim, {**claim, **claim.get("than", {})}, {**claim, **claim.get("other", {})}):
         for measure in part.get("checks") or [part.get("measure")]:
-            cuts = (f"knockout_{part.get('analysis', 'figure_4')}.parquet",)
+            analysis = part.get("analysis", "figure_4")
+            cuts = ("conflict.parquet" if analysis == "conflict" else f"knockout_{analysis}.parquet",)
             found.update((f"{part.get('table')}.csv",) if measure == "cell" else DECIDING.get(measure, cuts))
             found.update(["evaluate.parquet"] if measure == "same_run" else [])
     return found
@@ -450,6 +452,15 @@ def claimed_tables(study: Study) -> list[str]:
         entries = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         wanted.update(name for entry in entries for name in decided_by(entry))
     return [path for path in tables(study) if path.rsplit("/")[-1] in wanted]
+
+
+def unasked_claims(study: Study) -> list[str]:
+    """The texts of claims about tables that the study makes only on request, and that nobody has asked for yet."""
+    rare = study.knockout_tables(*(name for name in study.analyses if name not in analyses_by_default(study)))
+    rare += [study.table("conflict.parquet")] if study.mixed and "app_conflict" in study.chosen.get("on_request", []) else []
+    absent = {path.rsplit("/")[-1] for path in rare if not (study.folder / path).is_file()}
+    entries = [entry for path in study.claims for entry in yaml.safe_load(Path(path).read_text(encoding="utf-8"))]
+    return [entry["claim"] for entry in entries if decided_by(entry) & absent]
 
 
 def claims(study: Study) -> list[str]:

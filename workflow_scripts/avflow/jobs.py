@@ -13,7 +13,18 @@ from pathlib import Path
 
 from . import open_choices
 from .errors import InputError
-from .figure_table import FIGURES, File, analyses_by_default, asked, drawable, drawing, inputs, parameters, table_4
+from .figure_table import (
+    FIGURES,
+    File,
+    analyses_by_default,
+    asked,
+    drawable,
+    drawing,
+    inputs,
+    parameters,
+    table_4,
+    unasked_claims,
+)
 from .places import is_repository
 from .storage import provenance
 from .study import Study
@@ -362,7 +373,8 @@ def claims(study: Study) -> str:
     """The models, datasets and settings of intervals behind the verdicts, and how the study asks."""
     datasets = {"video": study.video, "items": study.items}
     options = {"tables": study.paths["tables"], "models": study.windows, "datasets": datasets, **drawing(study)}
-    return as_options(options | {"least": study.config["figures"]["least"], "asked": asked(study)})
+    without = {"without": left_out} if (left_out := unasked_claims(study)) else {}
+    return as_options(options | {"least": study.config["figures"]["least"], "asked": asked(study), **without})
 
 
 def notebook(study: Study, figure: str) -> str:

@@ -2,8 +2,8 @@
 
 A claim chooses the study's dataset by `data` (video, the default, items, or a dataset's name) and a `group` of tasks, or a list
 of groups (default "all"). Claims about cuts choose an `analysis` (default figure_4), a `route` or a list of routes, a `cut`
-(mask, the default, or value_zero), `layers` or `depths` (see `route_measures`), `width`, `style`, `answered` (right, the default,
-or wrong), and with `control: random` the size-matched random controls in place of the route.
+(mask, the default, value_zero, or of conflicts resample), `layers` or `depths` (see `route_measures`), `width`, `style`,
+`answered` (right, the default, or wrong), and with `control: random` the size-matched random controls in place of the route.
 
 `than: {..}` names what differs in a second measurement, which is subtracted: another route, group, analysis, cut or control. The
 interval of such a difference takes both ends as far apart as they may be.
@@ -17,6 +17,8 @@ Curves (route_measures.py), in % change of the answer's probability:
     depth_of_fall, _of_rise     the middle of the fall, or of the rise, from 0 (first layer) to 1 (last layer)
     windows                     number of windows with at least a third of the largest fall
     order                       layers from the fall of `route` to the fall of `then`
+
+    With analysis conflict: the same of the preference for the heard answer, in nats.
 
 Answers (answer_measures.py):
 
@@ -32,6 +34,8 @@ Answers (answer_measures.py):
     saving                      change of a cost, `column` of the same table, in %
     sweep                       accuracy in % if the tokens of a `setting` are discarded after one of the `layers`
     sufficiency                 % of answers kept if only the edges of a `kind` stay open; with `column: share`, % of edges
+    winner                      % of the known pairs in a conflict won by `answer` (heard, seen or other); `both: true`: of those
+                                in which each sense alone tells an answer
     cumulative                  % of answers kept if a route is cut in all layers up to or from a `layer`; `style`
 
 Attention (attention_measures.py), over `layers` or `depths`:
@@ -39,6 +43,7 @@ Attention (attention_measures.py), over `layers` or `depths`:
     attention                   % of the last token's attention that goes to the class `name`
     sinks                       sink tokens of the class `name` per question and layer; with `column: first`, % that come first
     readout                     % that the last token's states give the right option
+    removed                     % of the target's attention that the cut of a `route` in an `analysis` takes away
 
 The instrument (calibration_measures.py):
 
@@ -48,6 +53,7 @@ The instrument (calibration_measures.py):
     scrambled                   % of random relabellings of two groups' questions under which the groups differ (95 %)
     complete, windows_fit       % of cuts made exactly once; % of cuts in the window that their centre and the study state
     questions, null_rows        smallest number of questions by route and group; % of them with a row without a cut
+    applicable                  % of a route's cuts that have anything to cut
     unchanged                   % of cuts, in the route with most, that leave the margin exactly as it is uncut
     noise                       largest difference in % between a null row and the clean forward
     same_run                    % of questions whose margin without a cut is that of the evaluation
@@ -74,6 +80,7 @@ NEEDS = {  # measure -> the arguments that it cannot do without
     **{"order": "route then", "accuracy_change": "variant", "order_accuracy": "analysis layout", "cell": "table"},
     **{"masking": "setting", "saving": "block setting column", "sweep": "block setting layers", "sufficiency": "kind"},
     **{"cumulative": "route style layer", "attention": "name", "rank_correlation": "tasks", "scrambled": "route groups"},
+    **{"winner": "answer", "removed": "analysis route", "applicable": "analysis route"},
     **{"questions": "route", "unchanged": "analysis layers", "same_cut": "other"},
 }
 

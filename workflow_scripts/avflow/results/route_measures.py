@@ -82,6 +82,7 @@ def _band(tables, claim, model):
         claim.get("analysis", "figure_4"),
         tables.dataset(claim),
         claim.get("control"),
+        claim.get("cut"),
         model,
         str(claim.get("group")),
     )

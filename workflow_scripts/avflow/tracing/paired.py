@@ -33,7 +33,7 @@ def run(script: str, arguments, schema, rows, among: bool = False) -> None:
     every = read_questions(arguments.questions)
     chosen = first_of_tasks([q for q in every if q.study_split == "knockout"], arguments.first)
     pool = [q for q in every if q.shard(arguments.shards) == arguments.shard]
-    found = [(q, pairs.partner(q, pool, arguments.seed)) for q in pool if q.question_id in chosen]
+    found = [(q, pairs.partner(q, pool, arguments.seed)) for q in pool]
     partners = {q.question_id: p for q, p in found if p and (not among or pairs.label_in(q, p))}
     store = shard_job.store_of(arguments)
 
@@ -43,7 +43,7 @@ def run(script: str, arguments, schema, rows, among: bool = False) -> None:
 
     plan = {"engine": arguments.engine, "width": arguments.width, "stride": arguments.stride}
     plan |= {"routes": list(map(str, arguments.routes)), "partners": {i: q.question_id for i, q in partners.items()}}
-    choose = lambda questions: [q for q in questions if q.question_id in partners]
+    choose = lambda questions: [q for q in questions if q.question_id in chosen and q.question_id in partners]
     shard_job.run(script, arguments, schema, choose, work, plan, asked={"first": arguments.first})
 
 
