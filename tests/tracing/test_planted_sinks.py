@@ -1,4 +1,7 @@
-"""A small random model with sinks planted in its weights: the attention analysis finds them, and the last token looks at them."""
+"""A small random model with sinks planted in its weights: the attention analysis finds them, and the last token looks at them.
+
+Also tests avflow.tracing.sink_spans.
+"""
 
 import math
 from types import SimpleNamespace

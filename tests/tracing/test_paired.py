@@ -1,7 +1,4 @@
-"""A clip's pictures with another clip's sound: the task decides whose answer wins, and cuts show in which layers.
-
-Also tests avflow.tracing.paired.
-"""
+"""A clip's pictures with another clip's sound: the task decides whose answer wins, and cuts show in which layers."""
 
 import dataclasses
 from types import SimpleNamespace
