@@ -575,16 +575,18 @@ def test_conflicts_and_sinks_are_drawn_on_request_and_counted_apart():
 
 
 def test_claims_about_figures_on_request_wait_until_somebody_asks_for_them(tmp_path):
-    left_out = figure_table.unasked_claims(MINIATURE)
-    assert len(left_out) > 5 and json.loads(options(jobs.claims(MINIATURE))["without"]) == left_out
-    always = copy.deepcopy(MINIATURE.config)
-    always["studies"]["miniature"]["on_request"] = []
-    asked = Study(always, ROOT)
-    assert figure_table.unasked_claims(asked) == [] and "without" not in options(jobs.claims(asked))
-    assert set(figure_table.claimed_tables(asked)) - set(figure_table.claimed_tables(MINIATURE)) == {
-        MINIATURE.table("conflict.parquet"),
-        MINIATURE.table("knockout_sinks.parquet"),
-    }
+    config = copy.deepcopy(MINIATURE.config) | {"pathvars": {"results": str(tmp_path)}}
+    untouched = Study(config, ROOT)
+    left_out = figure_table.unasked_claims(untouched)
+    assert len(left_out) > 5 and json.loads(options(jobs.claims(untouched))["without"]) == left_out
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables/conflict.parquet").touch()
+    assert 0 < len(figure_table.unasked_claims(untouched)) < len(left_out)
+    config["studies"]["miniature"]["on_request"] = []
+    always = Study(config, ROOT)
+    assert figure_table.unasked_claims(always) == [] and "without" not in options(jobs.claims(always))
+    more = set(figure_table.claimed_tables(always)) - set(figure_table.claimed_tables(untouched))
+    assert more == {always.table("conflict.parquet"), always.table("knockout_sinks.parquet")}
 
 
 # What is wrong is one line.

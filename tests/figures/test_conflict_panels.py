@@ -40,7 +40,7 @@ def test_bars_the_dial_and_layers_are_drawn_for_every_model():
     assert [bar.get_height() for bar in bars] == [60, 60, 30, 30, 10, 10]
     assert to_hex(bars[0].get_facecolor()) == to_hex(palette.WINNERS["heard"])
     assert [label.get_text() for label in shown[0].get_xticklabels()][0].endswith("n = 12 of 12")
-    assert [axis.get_title() for axis in shown[4:]] == ["Hear", "Graded tasks"] * 2
+    assert [axis.get_title() for axis in shown[4:]] == ["(c) Hear", "(d) Graded tasks", "Hear", "Graded tasks"]
     assert [line.get_ydata().tolist() for line in shown[1].lines if len(line.get_xdata()) == 2][:2] == [[20, 60], [70, 30]]
     plt.close(figure)
 

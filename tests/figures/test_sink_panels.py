@@ -27,10 +27,13 @@ def test_a_model_without_sinks_says_so_in_one_line_beside_a_model_with_sinks():
     cut = Effects(Reading("", draws=50), pd.DataFrame(rows, columns=COLUMNS), empty, empty)
     figure = sink_source_panels(["m", "none"], pd.DataFrame(counts), norms, pd.DataFrame(shares), cut, cut, ROUTES)
     shown = [axis for axis in figure.axes if axis.axison]
-    assert len(shown) == 5 + 1
+    assert len(shown) == 5
     assert shown[0].lines[0].get_ydata().tolist() == [0, 2, 4] and shown[1].get_yscale() == "log"
     assert [line.get_ydata().tolist() for line in shown[2].lines] == [[60, 60], [2, 2]] * 2
-    said = [text.get_text() for axis in figure.axes for text in axis.texts]
-    assert "In 7 questions no token is a sink: there are no sinks of sound or pictures to cut." in said
-    figure.canvas.draw()
-    plt.close(figure)
+    line = "none: in 7 questions, no token is a sink, and none of sound or pictures. There is nothing to cut."
+    assert figure.legends[-1].get_title().get_text() == line
+    alone = sink_source_panels(["none"], pd.DataFrame(counts), norms, pd.DataFrame(shares), cut, cut, ROUTES)
+    assert [text.get_text() for text in alone.texts] == [line] and not alone.axes
+    for one in (figure, alone):
+        one.canvas.draw()
+        plt.close(one)

@@ -66,7 +66,7 @@ def attention(rise: float, sinks: int, first: int) -> pd.DataFrame:
 
 
 def sink_cuts(share: float, change: float) -> dict[str, pd.DataFrame]:
-    """From layer 31 on, cuts of video's sinks, which draw `share` % more attention than as many others, and `change` the answer."""
+    """Cuts of video's sinks from layer 31 on. They draw `share` % more attention than as many others, and `change` the answer."""
     shape = {("sinks", "av_speakerbench", "all", f"video_sinks->{to}"): np.full(LAYERS, change) for to in ("last", "question")}
     (rows,) = cuts(shape).values()
     rows = rows.assign(applicable=rows["centre"] >= 31, removed_mass=0.01 + (rows["control"] == "none") * share / 100)

@@ -72,10 +72,9 @@ def _dial(axis, table) -> None:
             error = np.clip([here[name] - here[f"{name}_low"], here[f"{name}_high"] - here[name]], 0, None)
             style_of = {"color": palette.WINNERS[name], "markersize": 5, "linewidth": 1.2, "elinewidth": 0.8, **style}
             axis.errorbar(100 * here["needs_audio"] + (2 if kind == "both" else 0), here[name], error, **style_of)
-        if kind == "both" and len(here):
-            said = ", ".join(str(n) for n in here["n"])
-            axis.text(0.5, 0.5, f"hollow: n = {said}", transform=axis.transAxes, ha="center", fontsize=6, color=palette.NOTE)
-    axis.set(ylim=(-4, 104), xlabel="Clips in which only sound tells (%)", ylabel="Pairs (%)")
+        for share, n in zip(here["needs_audio"], here["n"]) if kind == "both" else ():
+            axis.text(100 * share + 2, 106, f"n = {n}", ha="center", fontsize=6, color=palette.NOTE)
+    axis.set(ylim=(-4, 114), xlabel="Clips in which only sound tells (%)", ylabel="Pairs (%)")
 
 
 def _layers(part, models, patched, cut, groups, deep) -> None:
@@ -86,14 +85,15 @@ def _layers(part, models, patched, cut, groups, deep) -> None:
     colour_of, grid = colours(routes), part.subplots(deep * len(models), ACROSS, squeeze=False, sharex=True)
     for row, model in enumerate(models):
         axes = list(grid[row * deep : (row + 1) * deep].ravel())
-        for axis, group in zip(axes, groups):
+        for number, (axis, group) in enumerate(zip(axes, groups)):
             here = patched.of(model=model, group=group)
             line_panel(axis, here, colour_of)
             means = cut.of(model=model, group=group).rows.groupby(["route", "centre"])["change"].mean()
             for route in routes:
                 if route in means:
                     axis.plot(means[route].index, means[route], color=colour_of[route], linestyle="--", linewidth=1)
-            axis.set_title(title(group), fontsize=8)
+            letter = f"({'cdefghijklmnopqrstuvwxyz'[number]}) " if row == 0 else ""
+            axis.set_title(f"{letter}{title(group)}", fontsize=8)
         share_limits(axes[: len(groups)])
         for axis in axes[len(groups) :]:
             axis.set_axis_off()

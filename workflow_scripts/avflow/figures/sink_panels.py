@@ -16,18 +16,21 @@ def sink_source_panels(models, counts, norms, shares, cut: Effects, zero: Effect
     """One row per model: sinks by layer, their norms, their share of attention, and the effects of cuts, by target.
 
     counts, norms, shares: tables of `attention.sinks` and `results.sinks`. cut, zero: effects of mask and of value_zero. A model
-    without a sink to cut has one line in place of what would be drawn.
+    without a sink to cut has a line of text in place of a row.
     """
-    sides, models = by_target(routes), list(models)
-    figure = plt.figure(figsize=(2.6 * (3 + len(sides)) + 0.6, 1.3 + 2.1 * len(models)))
-    grid, colour_of = figure.subplots(len(models), 3 + len(sides), squeeze=False), colours(routes)
-    for model, line in zip(models, grid):
+    with_sinks = [model for model in models if (shares["model"] == model).any()]
+    lines = "\n".join(_nothing(model, counts[counts["model"] == model]) for model in models if model not in with_sinks)
+    if not with_sinks:
+        figure = plt.figure(figsize=(7, 0.5 + 0.3 * len(list(models))))
+        figure.text(0.5, 0.5, lines, ha="center", va="center", color=palette.NOTE)
+        return figure
+    sides = by_target(routes)
+    figure = plt.figure(figsize=(2.6 * (3 + len(sides)) + 0.6, 1.3 + 2.1 * len(with_sinks)))
+    grid, colour_of = figure.subplots(len(with_sinks), 3 + len(sides), squeeze=False), colours(routes)
+    for model, line in zip(with_sinks, grid):
         of = lambda table, model=model: table[table["model"] == model]
         _counts(line[0], of(counts))
         line[0].set_ylabel(f"{model}\nSinks per question")
-        if not len(of(shares)):
-            _nothing(line, of(counts))
-            continue
         _norms(line[1], of(norms))
         _shares(line[2], of(shares), colour_of)
         for axis, side in zip(line[3:], sides):
@@ -44,13 +47,20 @@ def sink_source_panels(models, counts, norms, shares, cut: Effects, zero: Effect
     for axis in grid[-1]:
         axis.set_xlabel("Layer")
     handles = [plt.Line2D([], [], color=colour_of[r], label=route_label(r)) for r in routes]
-    handles += [
-        plt.Line2D([], [], color=palette.INK, linestyle=":", linewidth=1.2, label="as many other tokens of the same kind"),
-        plt.Line2D([], [], color=palette.INK, linestyle="--", linewidth=1, label="values dropped, weights kept"),
-    ]
+    styles = ((":", 1.2, "as many other tokens of the same kind"), ("--", 1, "values dropped, weights kept"))
+    handles += [plt.Line2D([], [], color=palette.INK, linestyle=s, linewidth=w, label=said) for s, w, said in styles]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
-    figure.legend(handles=explained(cut), loc="outside lower center", ncols=3, fontsize=7)
+    figure.legend(handles=explained(cut), loc="outside lower center", ncols=3, fontsize=7, title=lines or None, title_fontsize=8)
     return figure
+
+
+def _nothing(model: str, counts: pd.DataFrame) -> str:
+    """A sentence about a model without a sink to cut. counts: its rows of `attention.sinks`."""
+    if not len(counts):
+        return f"{model}: no question to show"
+    each = counts["sinks"].sum() / counts["layer"].nunique()
+    few = f"{each:.2g} tokens per layer are sinks" if each else "no token is a sink"
+    return f"{model}: in {int(counts['n'].max())} questions, {few}, and none of sound or pictures. There is nothing to cut."
 
 
 def _counts(axis, table) -> None:
@@ -64,18 +74,6 @@ def _counts(axis, table) -> None:
     axis.set_xlim(-0.5, max(layers, default=1) + 0.5)
     if axis.lines:
         axis.legend(fontsize=6.5)
-
-
-def _nothing(line, counts: pd.DataFrame) -> None:
-    """Say once, across a row of panels, that there is nothing to cut."""
-    asked, total = int(counts["n"].max()) if len(counts) else 0, counts["sinks"].sum()
-    each = total / counts["layer"].nunique() if total else 0
-    few = f"hardly any token is a sink ({each:.2g} per question and layer)" if each else "no token is a sink"
-    for axis in line[1:]:
-        axis.set_axis_off()
-    middle = line[1 + len(line[1:]) // 2]
-    said = f"In {asked} questions {few}: there are no sinks of sound or pictures to cut."
-    middle.text(0.5, 0.5, said, transform=middle.transAxes, ha="center", va="center", color=palette.NOTE)
 
 
 def _norms(axis, table) -> None:
