@@ -186,8 +186,9 @@ def conflict(study: Study, dataset: str) -> str:
 
 
 def _paired(study: Study, part: str, dataset: str, routes: list[str]) -> str:
-    asked = {key: value for key, value in study.asked(part, dataset).items() if key != "shards"}
-    return f"--routes {shlex.join(routes)} {as_options({'stride': study.config[part].get('stride', 1), **asked})}"
+    asked = study.asked(part, dataset)
+    options = {"stride": study.config[part].get("stride", 1), **({"first": asked["first"]} if "first" in asked else {})}
+    return f"--routes {shlex.join(routes)} --tasks {shlex.join(asked.get('tasks', ['*']))} {as_options(options)}"
 
 
 def sufficiency_tables(study: Study, dataset: str) -> list[str]:

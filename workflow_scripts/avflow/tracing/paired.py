@@ -5,6 +5,7 @@ the other.
 """
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from ..errors import Unusable
 from ..media.fitting import fit
@@ -19,6 +20,7 @@ def parser(description: str):
     made = shard_job.parser(description, reads="frames", decoder=DecodedMedia.of_options)
     made.add_argument("--width", type=int, required=True, help="layers per window (the paper's k)")
     made.add_argument("--stride", type=int, default=1, help="layers between neighbouring centres")
+    made.add_argument("--tasks", nargs="+", default=["*"], help="patterns of the tasks to ask (default: all)")
     made.add_argument("--first", type=int, help="use only the first n questions of every task")
     made.add_argument("--engine", choices=["sweep", "naive"], default="sweep", help="sweep: incremental; naive: full forwards")
     return made
@@ -31,7 +33,8 @@ def run(script: str, arguments, schema, rows, among: bool = False) -> None:
     among: only partners count whose right answer is among the question's options.
     """
     every = read_questions(arguments.questions)
-    chosen = first_of_tasks([q for q in every if q.study_split == "knockout"], arguments.first)
+    inside = [q for q in every if q.study_split == "knockout" and any(fnmatchcase(q.task, task) for task in arguments.tasks)]
+    chosen = first_of_tasks(inside, arguments.first)
     pool = [q for q in every if q.shard(arguments.shards) == arguments.shard]
     found = [(q, pairs.partner(q, pool, arguments.seed)) for q in pool]
     partners = {q.question_id: p for q, p in found if p and (not among or pairs.label_in(q, p))}
@@ -44,7 +47,7 @@ def run(script: str, arguments, schema, rows, among: bool = False) -> None:
     plan = {"engine": arguments.engine, "width": arguments.width, "stride": arguments.stride}
     plan |= {"routes": list(map(str, arguments.routes)), "partners": {i: q.question_id for i, q in partners.items()}}
     choose = lambda questions: [q for q in questions if q.question_id in chosen and q.question_id in partners]
-    shard_job.run(script, arguments, schema, choose, work, plan, asked={"first": arguments.first})
+    shard_job.run(script, arguments, schema, choose, work, plan, asked={"first": arguments.first, "tasks": arguments.tasks})
 
 
 def arrays(media: dict) -> dict[str, dict]:
