@@ -558,7 +558,7 @@ def test_conflicts_and_sinks_are_drawn_on_request_and_counted_apart():
     assert MINIATURE.mixed == ["mini-video", "mini-graded"] and PAPER.mixed == ["av_speakerbench"]
     assert len(jobs.conflict_shards(PAPER)) == 4 * 5 and len(jobs.conflict_shards(MINIATURE)) == 2 * 2
     told = options(jobs.conflict(MINIATURE, "mini-graded"))
-    assert told["routes"] == ["audio->question", "video->question", "audio->last", "video->last"] and told["first"] == "12"
+    assert told["routes"] == ["audio->question", "video->question", "audio->last", "video->last"] and told["first"] == "20"
     for study in (MINIATURE, PAPER):
         for name, table in (("app_conflict", "conflict.parquet"), ("app_sinks", "knockout_sinks.parquet")):
             assert name in figure_table.drawable(study) and name not in figure_table.drawn_by_default(study)

@@ -30,7 +30,7 @@ def test_a_model_without_sinks_says_so_in_one_line_beside_a_model_with_sinks():
     assert len(shown) == 5
     assert shown[0].lines[0].get_ydata().tolist() == [0, 2, 4] and shown[1].get_yscale() == "log"
     assert [line.get_ydata().tolist() for line in shown[2].lines] == [[60, 60], [2, 2]] * 2
-    line = "none: in 7 questions, no token is a sink, and none of sound or pictures. There is nothing to cut."
+    line = "none: no token of sound or pictures is a sink in 7 questions, so there is nothing to cut."
     assert figure.legends[-1].get_title().get_text() == line
     alone = sink_source_panels(["none"], pd.DataFrame(counts), norms, pd.DataFrame(shares), cut, cut, ROUTES)
     assert [text.get_text() for text in alone.texts] == [line] and not alone.axes

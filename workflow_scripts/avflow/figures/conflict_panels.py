@@ -12,7 +12,7 @@ from . import palette
 from .route_panels import explained, line_panel, share_limits
 from .route_styles import colours, route_label
 
-ACROSS = 5  # panels in a row
+ACROSS = 6  # panels in a row
 LABELS = {"heard": "the answer to the sound", "seen": "the answer to the pictures", "other": "another option"}
 
 
@@ -20,20 +20,21 @@ def conflict_panels(models, table: pd.DataFrame, graded: str, patched: Effects, 
     """Above, one row per model: who wins by task, and by the dial of the graded tasks. Below: how windows move the preference.
 
     table: from `conflict.winners`. graded: the name of the dataset of graded tasks, which share a panel below; empty without one.
-    Groups with fewer than `least` known pairs have no panel.
+    Groups with fewer than `least` known pairs in every model have no panel, and those in one model no curves.
     """
     models, dial = list(models), table[(table["dataset"] == graded)]
     of_dial = dict.fromkeys(dial["group"], "graded tasks")
     pool = lambda e: replace(e, rows=e.rows.assign(group=e.rows["group"].replace(of_dial)))
     patched, cut = pool(patched), pool(cut)
-    numbers = patched.rows.groupby("group")["question_id"].nunique()
-    groups = [g for g in ordered(numbers.index) if numbers[g] >= least]
+    known = patched.rows.groupby(["model", "group"])["question_id"].nunique()
+    most = known.groupby("group").max()
+    groups = [group for group in ordered(most.index) if most[group] >= least]
     deep = -(-max(1, len(groups)) // ACROSS)
     heights = [0.4 + 2.1 * len(models), 0.7 + 1.9 * deep * len(models)]
-    figure = plt.figure(figsize=(2.5 * ACROSS + 0.6, sum(heights)))
+    figure = plt.figure(figsize=(2.2 * ACROSS + 0.6, sum(heights)))
     above, below = figure.subfigures(2, 1, height_ratios=heights)
     _winners(above, models, table[table["dataset"] != graded], dial)
-    _layers(below, models, patched, cut, groups, deep)
+    _layers(below, models, patched, cut, groups, deep, known[known >= least])
     return figure
 
 
@@ -77,7 +78,8 @@ def _dial(axis, table) -> None:
     axis.set(ylim=(-4, 114), xlabel="Clips in which only sound tells (%)", ylabel="Pairs (%)")
 
 
-def _layers(part, models, patched, cut, groups, deep) -> None:
+def _layers(part, models, patched, cut, groups, deep, enough) -> None:
+    """enough: the number of known pairs by model and group, where there are enough of them."""
     routes = list(dict.fromkeys(patched.rows["route"]))
     if not groups:
         part.text(0.5, 0.5, "too few known pairs to show layers", ha="center", va="center", color=palette.NOTE)
@@ -86,20 +88,23 @@ def _layers(part, models, patched, cut, groups, deep) -> None:
     for row, model in enumerate(models):
         axes = list(grid[row * deep : (row + 1) * deep].ravel())
         for number, (axis, group) in enumerate(zip(axes, groups)):
-            here = patched.of(model=model, group=group)
-            line_panel(axis, here, colour_of)
+            letter = f"({'cdefghijklmnopqrstuvwxyz'[number]}) " if row == 0 else ""
+            axis.set_title(f"{letter}{title(group)}", fontsize=8)
+            if row == len(models) - 1 and number + ACROSS >= len(groups):
+                axis.set_xlabel("Layer")
+                axis.tick_params(labelbottom=True)
+            if (model, group) not in enough:
+                axis.text(0.5, 0.6, "too few known pairs", transform=axis.transAxes, ha="center", fontsize=7, color=palette.NOTE)
+                continue
+            line_panel(axis, patched.of(model=model, group=group), colour_of)
             means = cut.of(model=model, group=group).rows.groupby(["route", "centre"])["change"].mean()
             for route in routes:
                 if route in means:
                     axis.plot(means[route].index, means[route], color=colour_of[route], linestyle="--", linewidth=1)
-            letter = f"({'cdefghijklmnopqrstuvwxyz'[number]}) " if row == 0 else ""
-            axis.set_title(f"{letter}{title(group)}", fontsize=8)
         share_limits(axes[: len(groups)])
         for axis in axes[len(groups) :]:
             axis.set_axis_off()
         axes[0].set_ylabel(f"{model}\nShift of the preference (nats)")
-    for axis in grid[-1]:
-        axis.set_xlabel("Layer")
     handles = [plt.Line2D([], [], color=colour_of[r], label=route_label(r)) for r in routes]
     styles = (("-", 2, "patched: a source without the conflict"), ("--", 1, "cut"))
     handles += [plt.Line2D([], [], color=palette.INK, linestyle=s, linewidth=w, label=said) for s, w, said in styles]

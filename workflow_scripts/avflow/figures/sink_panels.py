@@ -7,7 +7,7 @@ from ..results import Effects
 from . import palette
 from .attention_panels import CLASSES
 from .route_panels import by_target, explained, line_panel, share_limits
-from .route_styles import colours, route_label
+from .route_styles import colours, route_label, span_label
 
 STYLES = {"sinks": "-", "others": ":"}
 
@@ -41,7 +41,11 @@ def sink_source_panels(models, counts, norms, shares, cut: Effects, zero: Effect
                     axis.plot(means[route].index, means[route], color=colour_of[route], linestyle="--", linewidth=1)
         line[3].set_ylabel(cut.reading.words)
         share_limits(line[3:])
-    headings = ("Sinks", "L2 norm", "Attention to them", *(f"Cut for the {side[0].split('->')[1]}" for side in sides))
+        for axis in line:
+            axis.set_xlim(-0.5, of(counts)["layer"].max() + 0.5)
+            axis.xaxis.get_major_locator().set_params(integer=True)
+    readers = [span_label(side[0].split("->")[1]) for side in sides]
+    headings = ("Sinks", "L2 norm (dotted: others)", "Attention to sinks", *(f"{name} cannot see sinks" for name in readers))
     for axis, letter, heading in zip(grid[0], "abcdefg", headings):
         axis.set_title(f"({letter}) {heading}")
     for axis in grid[-1]:
@@ -58,9 +62,9 @@ def _nothing(model: str, counts: pd.DataFrame) -> str:
     """A sentence about a model without a sink to cut. counts: its rows of `attention.sinks`."""
     if not len(counts):
         return f"{model}: no question to show"
-    each = counts["sinks"].sum() / counts["layer"].nunique()
-    few = f"{each:.2g} tokens per layer are sinks" if each else "no token is a sink"
-    return f"{model}: in {int(counts['n'].max())} questions, {few}, and none of sound or pictures. There is nothing to cut."
+    each, n = counts["sinks"].sum() / counts["layer"].nunique(), int(counts["n"].max())
+    others = f" ({each:.2g} other tokens per layer are)" if each else ""
+    return f"{model}: no token of sound or pictures is a sink{others} in {n} questions, so there is nothing to cut."
 
 
 def _counts(axis, table) -> None:
@@ -71,7 +75,6 @@ def _counts(axis, table) -> None:
             by_layer = here.set_index("layer")["sinks"].reindex(layers).fillna(0)
             axis.plot(layers, by_layer, color=palette.TOKENS[name], label=CLASSES[name])
     axis.set_ylim(0, None if table["sinks"].max() > 0 else 1)
-    axis.set_xlim(-0.5, max(layers, default=1) + 0.5)
     if axis.lines:
         axis.legend(fontsize=6.5)
 
