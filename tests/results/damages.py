@@ -706,3 +706,10 @@ def unknown_pairs_counted(tables):
 @damage
 def every_token_counts_as_a_sink(tables):
     return {"knockout_sinks": tables["knockout_sinks"].assign(applicable=True)}
+
+
+@damage
+def pairs_with_two_answers_answered_from_the_sound(tables):
+    rows = tables["conflict"]
+    both = (rows["control"] == "null") & (rows["needs"] == "V") & (rows["partner_needs"] == "A")
+    return {"conflict": rows.assign(answer=rows["answer"].where(~both, rows["partner_answer"]))}
