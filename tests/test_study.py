@@ -582,8 +582,9 @@ def test_claims_about_figures_on_request_wait_until_somebody_asks_for_them(tmp_p
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables/conflict.parquet").touch()
     assert 0 < len(figure_table.unasked_claims(untouched)) < len(left_out)
-    config["studies"]["miniature"]["on_request"] = []
-    always = Study(config, ROOT)
+    other = copy.deepcopy(config)
+    other["studies"]["miniature"]["on_request"] = []
+    always = Study(other, ROOT)
     assert figure_table.unasked_claims(always) == [] and "without" not in options(jobs.claims(always))
     more = set(figure_table.claimed_tables(always)) - set(figure_table.claimed_tables(untouched))
     assert more == {always.table("conflict.parquet"), always.table("knockout_sinks.parquet")}
