@@ -4,6 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import ship
 from avflow.results import conflict
 from avflow.tracing import row_schemas
 
@@ -44,6 +45,15 @@ def test_winners_are_counted_among_known_pairs(table):
     assert found.loc[("hear", "both"), "n"] == 0
     both = found.loc[("either-50", "both")]
     assert (both["n"], both["heard"], found.loc[("either-50", "all"), "heard"]) == (1, 100, 50)
+
+
+def test_what_is_shipped_gives_the_same_numbers(table, tmp_path):
+    ship.write(ship.slim(pq.read_table(table), "conflict"), tmp_path / "shipped.parquet")
+    one, other = (conflict.winners(path, ["m"], 50, 0) for path in (table, tmp_path / "shipped.parquet"))
+    assert one.equals(other)
+    one, other = (conflict.changes(path, ["m"], None, "resample") for path in (table, tmp_path / "shipped.parquet"))
+    assert one["change"].tolist() == other["change"].tolist()
+    assert "removed_mass" in ship.slim(pq.read_table(table), "knockout_sinks").column_names
 
 
 @pytest.mark.parametrize("cut, least", [("mask", -2), ("resample", -4)])
