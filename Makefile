@@ -30,6 +30,7 @@ report: reproduce
 	@echo "Done: open results/miniature/report.html in a browser (no network needed)"
 
 ship: reproduce
+	$(SNAKEMAKE) app_conflict app_sinks --cores $(CORES)
 	.venv/bin/python workflow_scripts/ship.py --results results/miniature --out figures/shipped
 
 pictures: .venv/ready

@@ -203,7 +203,8 @@ def test_the_shipped_claims_are_read_and_name_what_exists(study):
     for claim in found:
         for part in [claim, {**claim, **claim.get("than", {})}]:
             routes = [route for key in ("route", "then", "routes") for route in route_measures.listed(part.get(key, []))]
-            known = map(plain_route, config["knockout"]["cuts"][part.get("analysis", "figure_4")]["routes"])
+            analyses = {**config["knockout"]["cuts"], "conflict": config["conflict"]}
+            known = map(plain_route, analyses[part.get("analysis", "figure_4")]["routes"])
             assert set(routes) <= set(known), claim
         assert set(claim.get("models", [])) <= set(config["studies"][study]["models"])
         assert study == "miniature" or "source" in claim and "paper" in claim

@@ -25,7 +25,7 @@ import cluster  # noqa: E402
 
 RULES = [text for path in (ROOT / "rules").glob("*.smk") for text in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]]
 EVERY = {text.split(":")[0] for text in RULES if "params:\n        model=ask(jobs.model" in text}
-LOADING = EVERY - {"resample"}  # in the paper's study, only on request
+LOADING = EVERY - {"resample", "conflict"}  # in the paper's study, only on request
 
 
 def snakemake(*configs):

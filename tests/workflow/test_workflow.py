@@ -234,6 +234,16 @@ def test_the_open_choices_are_drawn_on_request_from_jobs_of_their_own(copy):
     assert "gather_sensitivity" not in everything and "app_sensitivity" not in everything
 
 
+def test_conflicts_and_sinks_are_drawn_on_request_from_jobs_of_their_own(copy):
+    run = snakemake(copy, "app_conflict", "app_sinks", "--dry-run", "--cores", "2", "--forceall")
+    jobs = planned(run.stdout)
+    assert jobs["app_conflict"] == jobs["app_sinks"] == jobs["gather_conflict"] == 1
+    assert jobs["conflict"] == 2 and jobs["knockout"] == 1, "two datasets, and sinks in one"
+    assert jobs["extract_features"] == 2, "sinks read attention in clips and items; conflicts encode for themselves"
+    everything = planned(snakemake(copy, "--dry-run", "--cores", "2", "--forceall").stdout)
+    assert not {"conflict", "app_conflict", "app_sinks"} & set(everything)
+
+
 def same_rows(one, other):
     """Equal to the bit, where what does not apply is NaN in both."""
     return one.schema.equals(other.schema) and one.to_pandas().equals(other.to_pandas())

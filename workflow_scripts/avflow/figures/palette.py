@@ -27,6 +27,7 @@ VARIANTS = {  # questions without a sense, or with another clip's sound
     "text_only": CONTROL,
     "swapped": ORANGE,
 }
+WINNERS = {"heard": BLUE, "seen": PURPLE, "other": CONTROL}  # of a conflict, in the colours of the senses' routes
 DISCARDS = {"Ques": ORANGE, "Audio": BLUE, "Video": PURPLE, "Ref": PINK, "Cand": CYAN, "All": RED}
 OTHER_DISCARD = WITHIN_MARGIN = GREEN
 TOKENS = {  # classes of tokens, in the colours of the paper's Figure 1 but with finer classes
