@@ -18,7 +18,7 @@ import yaml
 from . import open_choices
 from .errors import InputError
 from .storage import claim_entries
-from .study import SETTINGS_OF, Study, plain_route
+from .study import PAIRED, SETTINGS_OF, Study, plain_route
 
 MAIN = ("figure_3", "figure_4", "figure_5", "figure_6")  # the analyses of the main figures
 
@@ -426,8 +426,7 @@ def tables(study: Study) -> list[str]:
     found += study.knockout_tables(*analyses_by_default(study))
     found += [study.table("attention.parquet")] if study.attended else []
     found += [study.table("sufficiency.parquet")] if study.kept_open else []
-    found += [study.table("resample.parquet")] if "app_resample" in drawn_by_default(study) else []
-    found += [study.table("conflict.parquet")] if "app_conflict" in drawn_by_default(study) else []
+    found += [study.table(f"{part}.parquet") for part in PAIRED if f"app_{part}" in drawn_by_default(study)]
     found.append(study.table("sampled_media.csv"))
     return found + [path.replace(".csv", ".html") for path in found if path.endswith(".csv")]
 
@@ -487,7 +486,7 @@ def specimens(study: Study) -> list[str]:
 def unasked_claims(study: Study) -> list[str]:
     """The texts of claims about tables that the study makes only on request, and that nobody has asked for yet."""
     rare = study.knockout_tables(*(name for name in study.analyses if name not in analyses_by_default(study)))
-    rare += [study.table("conflict.parquet")] if study.mixed and "app_conflict" in study.chosen.get("on_request", []) else []
+    rare += [study.table(f"{part}.parquet") for part in PAIRED if f"app_{part}" in study.chosen.get("on_request", [])]
     absent = {path.rsplit("/")[-1] for path in rare if not (study.folder / path).is_file()}
     entries = [entry for path in study.claims for entry in claim_entries.entries(path)]
     return [entry["claim"] for entry in entries if decided_by(entry) & absent]

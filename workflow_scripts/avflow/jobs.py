@@ -28,7 +28,7 @@ from .figure_table import (
 )
 from .places import is_repository
 from .storage import provenance
-from .study import Study
+from .study import PAIRED, Study
 
 LAYERS_FOLLOW_FROM = ("figure_4", "figure_5", "figure_6")  # analyses from which the layers of discards follow
 MANY = 1 << 30
@@ -408,7 +408,7 @@ def estimate(study: Study) -> str:
             routes = routes[study.setting(dataset)] if part == "resample" else routes
             wanted = {"routes": routes, "stride": config[part].get("stride", 1), **study.asked(part, dataset)}
             # Both directions of a patch cost what a cut and a patch of a conflict do.
-            cuts.setdefault(part, {})[dataset] = [wanted | {"questions": "all", "directions": 2}]
+            cuts.setdefault(part, {})[dataset] = [wanted | {"questions": "all", "directions": 2, "rule": part}]
     discards = {key: config["pruning"][key] for key in ("random", "sweep")} | {"swept": study.swept, "tried": study.tried}
     discards["kinds"] = {of: [kind["tokens"] for kind in kinds.values()] for of, kinds in config["pruning"]["kinds"].items()}
     discards["ranked"] = len(config["pruning"]["fastv"]["keep"])
@@ -461,9 +461,9 @@ def estimated_targets(study: Study) -> dict[str, dict]:
         if "sensitivity" in read:
             needs[name] = {"cuts": [], "reliance": False, "open_choices": True}
             continue
-        if "resample" in read:
+        if paired := [part for part in PAIRED if part in read]:
             beside = [analysis for analysis in study.analyses if f"knockout_{analysis}" in read]
-            needs[name] = {"cuts": ["resample", *beside], "reliance": False}
+            needs[name] = {"cuts": [*paired, *beside], "reliance": False}
             continue
         cuts = study.config["sufficiency"]["analyses"] if "sufficiency" in read else FIGURES[name].analyses
         looks = [part for part in ("attention", "sufficiency") if part in read]
@@ -473,8 +473,6 @@ def estimated_targets(study: Study) -> dict[str, dict]:
         needs["app_discard_layers"] = {"cuts": [], "reliance": False, "discards": ["discards"]}
         needs["tab4, app_pareto"] = chosen | {"discards": ["discards", "table_4"]}
         needs.pop("app_pareto")
-    if "app_conflict" in needs:
-        needs["app_conflict"] = {"cuts": ["conflict"], "reliance": False}
-    cuts = [*analyses_by_default(study), *(["resample"] if "app_resample" in drawn_by_default(study) else [])]
+    cuts = [*analyses_by_default(study), *(part for part in PAIRED if f"app_{part}" in drawn_by_default(study))]
     needs["tables"] = {"cuts": cuts, "looks": ["attention", "sufficiency"], "reliance": True}
     return needs

@@ -16,6 +16,7 @@ from . import places
 from .config_checks import check_names, check_order, check_sampling, check_schema
 from .errors import InputError
 
+PAIRED = ("resample", "conflict")  # parts of config.yaml that ask about pairs of clips, each by a rule of its own
 SETTINGS_OF = {"video": "av_video", "items": "items"}  # role of a dataset in a study -> the setting it must have
 
 
@@ -151,7 +152,7 @@ class Study:
         return settings.get(dataset, settings.get(self.roles.get(dataset)))
 
     def _paired_in(self, part: str) -> list[str]:
-        """The study's datasets in which a part asks about pairs of clips: "resample" or "conflict". None without the part."""
+        """The study's datasets in which a part asks about pairs of clips, one of `PAIRED`. None without the part."""
         return [d for d in self.datasets if part in self.config and self.asked(part, d) is not None]
 
     # Files. Models and datasets with a `repo` in config.yaml come from the hub.
@@ -243,7 +244,7 @@ class Study:
         check_names("pruning/kinds (for discards)", map(self.setting, self.tried), config["pruning"]["kinds"])
         for name, analysis in config["knockout"]["cuts"].items():
             check_names(f"knockout/cuts/{name}/datasets", analysis["datasets"], datasets)
-        for part in ("attention", "sufficiency", *({"resample", "conflict"} & config.keys())):
+        for part in ("attention", "sufficiency", *(part for part in PAIRED if part in config)):
             check_names(f"{part}/datasets", config[part]["datasets"], datasets)
         check_names("sufficiency/analyses", config["sufficiency"]["analyses"], config["knockout"]["cuts"])
         for name, model in config["models"].items():
