@@ -22,7 +22,7 @@ FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig5", "fig6", "app_baseline", "app_
 
 FIGURES += ("app_reliance", "app_training", "app_window", "app_world", "app_answer_probability", "app_options", "app_cumulative")
 
-FIGURES += ("app_sufficiency", "app_failed", "app_attention_change", "app_tasks", "app_models")
+FIGURES += ("app_sufficiency", "app_failed", "app_attention_change", "app_tasks", "app_models", "app_resample")
 
 # What rests on knockouts through the layers that are chosen by them.
 DISCARDS = ("discard_sweep", "gather_discard_sweep", "discard_layers", "pruning", "gather_pruning", "app_discard_layers")
@@ -63,7 +63,7 @@ def test_everything_is_made_and_nothing_half_made_is_left(done):
         assert r"\bottomrule" in (done / f"results/miniature/tables/{name}.tex").read_text()
     assert "{{" not in (done / "results/miniature/explorer.html").read_text(), "the page has its data"
     assert not [p for p in (done / "results").rglob("*.part")]
-    assert pq.read_table(done / "results/miniature/tables/evaluate.parquet").num_rows == 8 * 8 + 7 * 6 + 2 * 4
+    assert pq.read_table(done / "results/miniature/tables/evaluate.parquet").num_rows == 8 * 8 + 7 * 6 + 2 * 4 + 2
 
 
 def test_the_small_run_shows_the_routes_that_the_world_plants(done):
@@ -290,6 +290,10 @@ def test_editing_a_knockout_module_reruns_only_knockouts_and_their_figures(done)
             "gather_sufficiency",
             "app_sufficiency",
             "table_page",
+            "resample",
+            "gather_resample",
+            "app_resample",
+            "app_free",
         }
     finally:
         module.write_text(before)
@@ -369,7 +373,7 @@ def test_verification_is_recorded_and_notices_a_wrong_row(done):
     facts = read_metadata(shard)
     assert facts["verified"] == 3 and facts["verified_difference"] < 1e-5 and facts["plan"]["engine"] == "sweep"
     module = done / "workflow_scripts/avflow/tracing/schedule.py"
-    before = edited(module, "now = [job.cuts(layer) is not None for job in jobs]", "now = [False for job in jobs]")
+    before = edited(module, "keys[node[0]][layer] is not None", "False")
     try:
         run = snakemake(done, str(shard.relative_to(done)), "--cores", "2")
         assert run.returncode != 0 and not shard.exists()
