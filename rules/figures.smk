@@ -295,6 +295,20 @@ rule app_resample:
     localrule: True
 
 
+rule app_conflict:
+    """Whose answer wins if a clip's pictures go with another clip's sound, and in which layers it is decided."""
+    input:
+        multiext("<results>/figures/app_conflict", ".pdf", ".png"),
+    localrule: True
+
+
+rule app_sinks:
+    """Do sink tokens carry anything? Their number, norms and attention, and what the question and the last token lose with them."""
+    input:
+        multiext("<results>/figures/app_sinks", ".pdf", ".png"),
+    localrule: True
+
+
 rule app_training:
     """Accuracy by task while the tiny models were trained, from the logs beside their checkpoints."""
     input:

@@ -65,6 +65,7 @@ def test_the_reference_has_every_column():
     tables = (
         row_schemas.EVALUATE,
         row_schemas.KNOCKOUT,
+        row_schemas.CONFLICT,
         row_schemas.RESAMPLE,
         row_schemas.PRUNING,
         row_schemas.DISCARD_SWEEP,

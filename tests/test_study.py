@@ -164,7 +164,7 @@ def test_the_logit_difference_asks_for_all_questions():
 def test_analyses_are_those_for_datasets_of_the_study():
     assert MINIATURE.analyses == [
         *("figure_3", "figure_4", "figure_5", "figure_6", "windows", "graded", "order_items", "order_video", "free", "options"),
-        *("cumulative", "failed", "value_zero", "heads", "head_sets"),
+        *("cumulative", "failed", "value_zero", "heads", "head_sets", "sinks"),
     ]
     assert alone(ITEMS).analyses == ["figure_5", "figure_6", "order_items"]
     assert set(alone(CLIPS).analyses) & {"figure_5", "figure_6", "order_items", "graded"} == set()
@@ -551,7 +551,7 @@ def test_single_heads_are_cut_on_request_and_the_strongest_wait_for_their_rankin
     for study in (MINIATURE, PAPER):
         assert "app_heads" in figure_table.drawable(study) and "app_heads" not in figure_table.drawn_by_default(study)
         assert not any("knockout_head" in path for path in figure_table.tables(study))
-        assert set(study.analyses) - set(figure_table.analyses_by_default(study)) == {"heads", "head_sets"}
+        assert set(study.analyses) - set(figure_table.analyses_by_default(study)) == {"heads", "head_sets", "sinks"}
     assert figure_table.inputs(MINIATURE, "app_heads") == MINIATURE.knockout_tables("heads", "head_sets")
     ranked = lambda analysis: jobs.ranked_heads(PAPER, analysis, "qwen2.5-omni-7b", "av_speakerbench")
     folder = "results/paper/knockout/qwen2.5-omni-7b/av_speakerbench/heads"
@@ -561,11 +561,47 @@ def test_single_heads_are_cut_on_request_and_the_strongest_wait_for_their_rankin
     assert set(told) == {"routes", "strongest"} and set(told["strongest"]) == {"shares", "draws"}
     settings = json.loads(options(jobs.estimate(PAPER))["settings"])
     assert (
-        settings["on_request"] == ["heads", "head_sets", "resample"]
+        settings["on_request"] == ["heads", "head_sets", "sinks", "resample", "conflict"]
         and settings["cuts"]["head_sets"]["av_speakerbench"][0]["shards"] == 5
     )
     shipped = Study({**copy.deepcopy(MINIATURE.config), "tables": "shipped"}, ROOT)
     assert "tables is 'shipped', which holds no table" in figure_table.FIGURES["app_heads"].missing(shipped)
+
+
+def test_conflicts_and_sinks_are_drawn_on_request_and_counted_apart():
+    assert MINIATURE.mixed == ["mini-video", "mini-graded"] and PAPER.mixed == ["av_speakerbench"]
+    assert len(jobs.conflict_shards(PAPER)) == 4 * 5 and len(jobs.conflict_shards(MINIATURE)) == 2 * 2
+    told = options(jobs.conflict(MINIATURE, "mini-graded"))
+    assert told["routes"] == ["audio->question", "video->question", "audio->last", "video->last"] and told["first"] == "20"
+    for study in (MINIATURE, PAPER):
+        for name, table in (("app_conflict", "conflict.parquet"), ("app_sinks", "knockout_sinks.parquet")):
+            assert name in figure_table.drawable(study) and name not in figure_table.drawn_by_default(study)
+            assert study.table(table) in figure_table.inputs(study, name)
+            assert study.table(table) not in figure_table.tables(study)
+    settings, targets = (json.loads(options(jobs.estimate(PAPER))[name]) for name in ("settings", "targets"))
+    assert targets["app_conflict"] == {"cuts": ["conflict"], "reliance": False}
+    assert targets["app_sinks"] == {"cuts": ["sinks"], "looks": ["attention"], "reliance": False}
+    (budget,) = settings["cuts"]["conflict"]["av_speakerbench"]
+    assert budget["shards"] == 5 and budget["directions"] == 2 and budget["routes"][0] == "audio->question"
+    none = copy.deepcopy(MINIATURE.config)
+    del none["conflict"]
+    assert "mixes pictures and sounds in none" in figure_table.FIGURES["app_conflict"].missing(Study(none, ROOT))
+
+
+def test_claims_about_figures_on_request_wait_until_somebody_asks_for_them(tmp_path):
+    config = copy.deepcopy(MINIATURE.config) | {"pathvars": {"results": str(tmp_path)}}
+    untouched = Study(config, ROOT)
+    left_out = figure_table.unasked_claims(untouched)
+    assert len(left_out) > 5 and json.loads(options(jobs.claims(untouched))["without"]) == left_out
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables/conflict.parquet").touch()
+    assert 0 < len(figure_table.unasked_claims(untouched)) < len(left_out)
+    other = copy.deepcopy(config)
+    other["studies"]["miniature"]["on_request"] = []
+    always = Study(other, ROOT)
+    assert figure_table.unasked_claims(always) == [] and "without" not in options(jobs.claims(always))
+    more = set(figure_table.claimed_tables(always)) - set(figure_table.claimed_tables(untouched))
+    assert more == {always.table("conflict.parquet"), always.table("knockout_sinks.parquet")}
 
 
 # What is wrong is one line.
@@ -726,6 +762,6 @@ def test_a_study_is_read_without_loading_anything_heavy():
 
 
 def test_rule_files_stay_short_enough_to_read():
-    most = {"common.smk": 80, "figures.smk": 330}
+    most = {"common.smk": 80, "figures.smk": 340}
     for path in (ROOT / "rules").glob("*.smk"):
         assert len(path.read_text().splitlines()) <= most.get(path.name, 200), path.name

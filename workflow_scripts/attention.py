@@ -50,6 +50,7 @@ from avflow.tracing import (
     readout,
     row_schemas,
     shard_job,
+    sink_spans,
     sinks,
 )
 from avflow.tracing.token_classes import CLASSES, token_classes
@@ -76,10 +77,7 @@ def sink_rows(sequence, run) -> list[dict]:
     for c, name in enumerate(CLASSES):
         if count := int((kinds == c).sum()):
             rows.append(dict(kind="tokens", name=name, number=int(first[kinds == c].sum()), values=[count]))
-    for layer in range(len(run.inputs)):
-        activation = sinks.activations(run.states(layer, 0))
-        dimensions = sinks.sink_dimensions(activation)
-        positions = sinks.sink_tokens(activation, dimensions).cpu()
+    for layer, (dimensions, positions) in enumerate(sink_spans.by_layer(run)):
         rows.append(dict(kind="sink_dimensions", layer=layer, values=dimensions.tolist()))
         for c, name in enumerate(CLASSES):
             here = positions[kinds[positions] == c]

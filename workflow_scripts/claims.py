@@ -23,12 +23,15 @@ def main():
     parser.add_argument("--models", type=json.loads, required=True, help="model -> layers in its window, JSON")
     parser.add_argument("--datasets", type=json.loads, required=True, help="`video` and `items` -> dataset, JSON")
     parser.add_argument("--asked", type=json.loads, help="how this study asks, JSON: dataset -> prompt, and fps by model")
+    parser.add_argument("--without", type=json.loads, default=[], help="claims to leave out, as a JSON list of their texts")
     parser.add_argument("--least", type=int, default=10, help="with fewer questions than this, a claim is not testable")
     parser.add_argument("--draws", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    rules = claims.read(arguments.claims)
+    rules = [claim for claim in claims.read(arguments.claims) if claim["claim"] not in arguments.without]
+    if arguments.without:
+        print(f"{len(arguments.without)} claims are left out: they are about figures on request that nobody has asked for")
     tables = measures.Tables(arguments.tables, arguments.models, arguments.datasets, arguments.draws, arguments.seed)
     found = claims.judge(rules, tables, arguments.least, arguments.asked)
     with whole(arguments.out) as part:

@@ -45,7 +45,19 @@ from avflow.errors import InputError, Unusable
 from avflow.models import with_reply
 from avflow.questions import layouts, read_questions
 from avflow.storage import provenance
-from avflow.tracing import CONTROLS, STYLES, Knockout, Route, knockout, readout, row_schemas, shard_job, strongest_heads, windows
+from avflow.tracing import (
+    CONTROLS,
+    STYLES,
+    Knockout,
+    Route,
+    knockout,
+    readout,
+    row_schemas,
+    shard_job,
+    sink_spans,
+    strongest_heads,
+    windows,
+)
 
 KEY = ["layout", *knockout.NULL]  # columns that identify a row within a question
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5, "bfloat16": 5e-2, "float16": 1e-2}  # against naive, relative to the largest logit
@@ -252,6 +264,8 @@ def cut_missing(model, some, partial, asked) -> list:
             kept = partial.recall("batch plan")
             batches = knockout.Plan(**kept) if kept else knockout.plan(model)
         numbers, arranged, sequences, cuts = zip(*alike) if alike else ((), (), (), ())
+        homes = [batches and batches.home(model, len(sequence), 0) for sequence in sequences]
+        sequences = [sink_spans.named(model, *asks) for asks in zip(sequences, cuts, homes)]
         tables = knockout.rows_of_questions(model, sequences, cuts, batches, arguments.seed)
         if batches and batches.as_dict() != kept:
             partial.remember("batch plan", batches.as_dict())
@@ -286,7 +300,7 @@ def verify(loaded, questions, partial, asked) -> dict:
         question = rng.choice(cuttable)
         model, features = loaded(question)
         order, cut, row = rng.choice(cut_rows(partial, question, asked))
-        sequence = asked.sequence(model, layouts.arrange(question, order), features)
+        sequence = sink_spans.named(model, asked.sequence(model, layouts.arrange(question, order), features), [cut])
         logits, _ = knockout.naive(model, sequence, [cut], knockout.resolve(sequence, [cut], arguments.seed))
         full = {name: values[0] for name, values in readout.read(sequence, logits).items()}
         pairs = zip(readout.logits_of(question, full), readout.logits_of(question, row))

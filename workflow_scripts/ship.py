@@ -24,6 +24,10 @@ from avflow.storage import FeatureStore, ShardWriter, room_for
 UNREAD = ["study_split", "setting", "n_blocked_edges", "removed_mass", "base_token", "logp_gold", "kl"]  # of knockout tables
 UNREAD += [*(f"logit_{letter}" for letter in "ABCD"), "option_logits"]
 UNREAD += ["logp_reply_mean", "logp_reply_tokens", "logp_reply_mean_clean", "logp_reply_tokens_clean"]
+READ = {  # but these of some tables are read
+    "conflict": ["logp_gold"],
+    "knockout_sinks": ["removed_mass", "n_blocked_edges"],
+}
 EXACT = ["p_base_clean", "margin_clean", "logp_reply_clean"]  # of uncut runs
 UNDRAWN = ["sensitivity", "knockout_heads", "knockout_head_sets"]  # what only a figure on request reads
 
@@ -34,11 +38,14 @@ def rounded(values: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(values), np.float32(np.nan), ((bits + 0x400) & 0xFFFFF800).view(np.float32))
 
 
-def slim(table: pa.Table) -> pa.Table:
-    """A table without the columns that no figure reads, and with rounded numbers. Rows of uncut runs are not rounded."""
+def slim(table: pa.Table, name: str = "") -> pa.Table:
+    """A table without the columns that no figure reads, and with rounded numbers. Rows of uncut runs are not rounded.
+
+    name: of the table, as `READ` has it.
+    """
     cut = "control" in table.column_names and "n_blocked_edges" in table.column_names
     if cut:
-        table = table.drop_columns(UNREAD)
+        table = table.drop_columns([column for column in UNREAD if column not in READ.get(name, [])])
     elif "option_logits" in table.column_names and table["option_logits"].null_count == len(table):
         table = table.drop_columns(["option_logits"])
     null = np.array(table["control"]) == "null" if cut else np.zeros(len(table), bool)
@@ -91,7 +98,7 @@ def main():
     for name in ("tables", "questions"):
         (part / name).mkdir(parents=True)
     for path in tables:
-        write(slim(pq.read_table(path)), part / "tables" / path.name)
+        write(slim(pq.read_table(path), path.stem), part / "tables" / path.name)
     for path in sorted(arguments.results.glob("questions/*.dropped.tsv")):
         shutil.copyfile(path, part / "questions" / path.name)
     world(arguments.results, part)

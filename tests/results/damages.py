@@ -1019,3 +1019,82 @@ def maps_of_the_cut_are_those_without_it(tables):
 @damage
 def maps_of_a_neighbouring_layer(tables):
     return attended(lambda rows: rows.assign(layer=rows["layer"].where(rows["kind"] != "map", (rows["layer"] + 1) % 12)))(tables)
+
+
+# Conflicts and sinks
+
+
+@damage
+def answers_to_sound_and_pictures_swapped_in_conflicts(tables):
+    rows = tables["conflict"]
+    return {"conflict": rows.rename(columns={"gold": "partner_answer", "partner_answer": "gold"})}
+
+
+@damage
+def conflicts_without_another_sound(tables):
+    """The own sound is left in place, so the own answer wins."""
+    rows = tables["conflict"]
+    null = rows["control"] == "null"
+    return {"conflict": rows.assign(answer=rows["answer"].where(~null, rows["gold"]))}
+
+
+@damage
+def graded_tasks_reversed_in_conflicts(tables):
+    rows = tables["conflict"]
+    for one, other in (("either-0", "either-100"), ("either-25", "either-75")):
+        rows = swapped(rows, "group", one, other)
+    return {"conflict": rows}
+
+
+@damage
+def sound_and_pictures_patched_for_each_other(tables):
+    return {"conflict": routes_swapped(tables["conflict"], "audio->question", "video->question")}
+
+
+def patched_with(change):
+    """Conflicts in which the scores of patches are changed."""
+
+    def damaged(tables):
+        rows = tables["conflict"]
+        return {"conflict": change(rows, rows["cut"] == "resample")}
+
+    return damaged
+
+
+@damage
+def conflicts_not_patched(tables):
+    def change(rows, patched):
+        scores = {name: rows[name].where(~patched, rows[f"{name}_clean"]) for name in ("logp_gold", "logp_partner")}
+        return rows.assign(**scores)
+
+    return patched_with(change)(tables)
+
+
+@damage
+def conflicts_patched_three_layers_late(tables):
+    return patched_with(lambda rows, patched: rows.assign(centre=rows["centre"] + 3 * patched))(tables)
+
+
+@damage
+def cuts_and_patches_of_conflicts_swapped(tables):
+    rows = tables["conflict"]
+    real = rows["control"] == "none"
+    cut = rows["cut"].map({"mask": "resample", "resample": "mask"})
+    return {"conflict": rows.assign(cut=rows["cut"].where(~real, cut))}
+
+
+@damage
+def unknown_pairs_counted(tables):
+    return {"conflict": tables["conflict"].assign(known=True)}
+
+
+@damage
+def every_token_counts_as_a_sink(tables):
+    return {"knockout_sinks": tables["knockout_sinks"].assign(applicable=True)}
+
+
+@damage
+def pairs_with_two_answers_answered_from_the_sound(tables):
+    rows = tables["conflict"]
+    both = (rows["control"] == "null") & (rows["needs"] == "V") & (rows["partner_needs"] == "A")
+    return {"conflict": rows.assign(answer=rows["answer"].where(~both, rows["partner_answer"]))}

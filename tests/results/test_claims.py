@@ -3,8 +3,7 @@
 Also tests avflow.storage.claim_entries, avflow.results.measures and avflow.results.route_measures.
 """
 
-import itertools
-from itertools import product
+from itertools import chain, product
 
 import numpy as np
 import pandas as pd
@@ -200,14 +199,14 @@ def test_a_number_without_an_interval_is_never_clear(folder):
 def test_the_shipped_claims_are_read_and_name_what_exists(study):
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     found = claims.read(ROOT / config["studies"][study]["claims"])
+    pairs = {"conflict": config["conflict"]["routes"], "resample": [*chain(*config["resample"]["routes"].values())]}
+    routes_of = {**{name: cut["routes"] for name, cut in config["knockout"]["cuts"].items()}, **pairs}
     assert len(found) >= 70 and len({(claim["claim"], claims.rule_of(claim)) for claim in found}) == len(found)
     for claim in found:
         for part in [claim, {**claim, **claim.get("than", {})}]:
             routes = [route for key in ("route", "then", "routes") for route in route_measures.listed(part.get(key, []))]
-            known = map(plain_route, config["knockout"]["cuts"][part.get("analysis", "figure_4")]["routes"])
-            if part.get("measure") == "patched":
-                known = itertools.chain(*config["resample"]["routes"].values())
-            assert set(routes) <= set(known), claim
+            cut_in = "resample" if claim["measure"] == "patched" else part.get("analysis", "figure_4")
+            assert set(routes) <= set(map(plain_route, routes_of[cut_in])), claim
         assert set(claim.get("models", [])) <= set(config["studies"][study]["models"])
         assert study == "miniature" or "source" in claim and "paper" in claim
 

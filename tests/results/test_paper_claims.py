@@ -65,6 +65,16 @@ def attention(rise: float, sinks: int, first: int) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(layer=lambda table: table["layer"].astype(float))
 
 
+def sink_cuts(share: float, change: float) -> dict[str, pd.DataFrame]:
+    """Cuts of video's sinks from layer 31 on. They draw `share` % more attention than as many others, and `change` the answer."""
+    shape = {("sinks", "av_speakerbench", "all", f"video_sinks->{to}"): np.full(LAYERS, change) for to in ("last", "question")}
+    (rows,) = cuts(shape).values()
+    rows = rows.assign(applicable=rows["centre"] >= 31, removed_mass=0.01 + (rows["control"] == "none") * share / 100)
+    rows["control"] = rows["control"].replace("random_other", "random_same")
+    zero = rows[rows["control"] == "none"].assign(cut="value_zero")
+    return {"knockout_sinks": pd.concat([rows, zero], ignore_index=True)}
+
+
 def answers(accuracy: float) -> pd.DataFrame:
     right = np.arange(3212) < round(3212 * accuracy / 100)
     table = pd.DataFrame({"question_id": [f"q{number}" for number in range(3212)], "correct": right})
@@ -101,8 +111,8 @@ def table_1(loss: float) -> pd.DataFrame:
     return pd.DataFrame(found).assign(ci_low=-loss - 1, ci_high=-loss + 1)
 
 
-PAPERS = dict(rise=6.5, sinks=2, first=2), 42.24, dict(loss=0, of_random=5, saved=8), 0.0
-OTHERS = dict(rise=0.0, sinks=2, first=0), 36.0, dict(loss=12, of_random=6, saved=0), 5.0
+PAPERS = dict(rise=6.5, sinks=2, first=2), 42.24, dict(loss=0, of_random=5, saved=8), 0.0, dict(share=5, change=0)
+OTHERS = dict(rise=0.0, sinks=2, first=0), 36.0, dict(loss=12, of_random=6, saved=0), 5.0, dict(share=0, change=-12)
 WORLDS = {  # name -> shape of the curves, and what else the tables show
     "published": (lambda change: change, PAPERS),
     "nothing matters": (lambda change: 0 * change, (dict(rise=0.0, sinks=0, first=0), *OTHERS[1:])),
@@ -113,8 +123,9 @@ WORLDS = {  # name -> shape of the curves, and what else the tables show
 
 
 def judged(folder, shape, rest, control=lambda change: 0 * change) -> pd.DataFrame:
-    looks, accuracy, pruned, loss = rest
+    looks, accuracy, pruned, loss, of_sinks = rest
     tables = cuts(shape, control) | {"attention": attention(**looks), "evaluate": answers(accuracy)}
+    tables |= sink_cuts(**of_sinks)
     tables |= {"reliance": answers(accuracy)[:1].assign(variant="muted"), "pruning": discards(**pruned)}
     for name, table in tables.items():
         table.to_parquet(folder / f"{name}.parquet")

@@ -47,6 +47,19 @@ def test_parameters_are_those_that_were_built():
     assert {case["model"]: case["parameters"] for case in STAGES} == {m: shape.parameters for m, shape in SHAPES.items()}
 
 
+def test_cuts_of_sinks_cost_what_cuts_of_their_span_cost_and_a_clean_run_to_find_them():
+    clip = costs.Medium(frames=8, grids=4, per_grid=10, audio=20, pixels=0)
+    spans = costs.skeleton("av_video", clip, None, None, {"question": ["instruction", "question_text", "options", "tail"]})
+    assert spans["video_sinks"].tolist() == [int(frame[0]) for frame in spans.group("frame")]
+    plain, sinks = (
+        costs.sweep(spans, 36, [{"routes": [route], "controls": {"random_same": 2}, "value_zero": True}], 7)
+        for route in ("video->question", "video_sinks->question")
+    )
+    assert sinks[1] == 4 * 36 and plain[1] == 2 * 36, "the whole video leaves no others to draw"
+    alone = costs.sweep(spans, 36, [{"routes": ["video_sinks->question"]}], 7)
+    assert alone[0] == pytest.approx(1 + costs.sweep(spans, 36, [{"routes": ["video->question"]}], 7)[0]) and alone[1] == 36
+
+
 def benchmarked(case):
     """The spans of a case of benchmarks/knockout.py, and its model's number of layers."""
     labels, parts = ["system"] * 20, {}

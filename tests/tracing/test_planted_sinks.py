@@ -1,14 +1,20 @@
-"""A small random model with sinks planted in its weights: the attention analysis finds them, and the last token looks at them."""
+"""A small random model with sinks planted in its weights: the attention analysis finds them, and the last token looks at them.
 
+Also tests avflow.tracing.sink_spans.
+"""
+
+import math
 from types import SimpleNamespace
 
 import examples
+import pytest
 import torch
 
 import attention
+from avflow.errors import InputError
 from avflow.models.sequence import Sequence
 from avflow.models.spans import Spans
-from avflow.tracing import clean_run
+from avflow.tracing import Knockout, Route, Window, clean_run, knockout, sink_spans, windows
 from avflow.tracing.decoder import last_row_attention
 
 SIZE, LAYERS, HEADS, ROOM = 256, 6, 4, 32  # ROOM: dimensions of a decoder layer's MLP
@@ -19,7 +25,9 @@ SLOW = SIZE // HEADS // 2 - 1  # the dimension of a head that rotary embedding t
 LABELS = ["system"] * 3 + ["delimiter"] + ["video"] * 6 + ["audio"] * 4 + ["delimiter"] + ["question_text"] * 5
 LABELS += ["option_A"] * 2 + ["option_B"] * 2 + ["tail", "last"]
 PARTS = {"frame_0": [4, 5, 6], "frame_1": [7, 8, 9], "audio_segment_0": [10, 11, 12, 13]}
+KINDS = (("mask", "none"), ("value_zero", "none"), ("mask", "random_same"))  # cut and control
 FIRST, DELIMITER, VIDEO = 0, 14, [5, 7, 9]  # one of the three video tokens begins a frame
+TWO = VIDEO[:2]  # leave four others of the video, enough for a choice
 
 
 def decoder(planted: bool):
@@ -54,8 +62,8 @@ def decoder(planted: bool):
     return made
 
 
-def looked(planted: bool, early, late=()):
-    """The rows of the attention analysis, and the last token's attention (L, heads, S), with marked tokens at these places."""
+def marked(planted: bool, early, late=()):
+    """The model, and its question with marked tokens at these places."""
     length, draw = len(LABELS), torch.Generator().manual_seed(1)
     embeds = torch.randn(length, SIZE, generator=draw)
     embeds[:, [*MARKS, SINK]] = 0.0
@@ -63,10 +71,17 @@ def looked(planted: bool, early, late=()):
         embeds[list(places), mark] = 3.0  # below the threshold of 5
     question = examples.video(choices="['A. circle', 'B. square']", answer="B")
     positions = torch.arange(length).expand(3, -1)
-    spans = Spans(LABELS, PARTS, {})
+    spans = Spans(LABELS, PARTS, {"watched": ["system", "video"], "readers": ["question_text", "last"]})
     sequence = Sequence(question, torch.arange(length), embeds, positions, spans, torch.tensor([3, 4]), torch.tensor([]))
     model = SimpleNamespace(decoder=decoder(planted), folder="planted", device=torch.device("cpu"), dtype=torch.float32)
     model.head, model.sequence = torch.nn.Linear(SIZE, 32, bias=False), lambda *_: sequence
+    return model, sequence
+
+
+def looked(planted: bool, early, late=()):
+    """The rows of the attention analysis, and the last token's attention (L, heads, S), with marked tokens at these places."""
+    model, sequence = marked(planted, early, late)
+    length, question = len(sequence), sequence.question
     arguments = SimpleNamespace(spans={}, model="planted", masked=["video->last"], masked_layers=[LAYERS - 2, LAYERS - 1])
     arguments.masked_early = None
     partial = SimpleNamespace(recall=lambda name: None, remember=lambda name, fact: None)
@@ -128,3 +143,60 @@ def test_late_attention_to_video_can_be_a_sink_which_the_answer_does_not_need():
     assert min(share(rows, "video")[LATE + 1 :]) > 0.6 and max(share(rows, "video")[1 : LATE + 1]) < 0.1
     assert weights[LATE + 1 :, :, VIDEO].sum(-1).min() > 0.5, "in every head"
     assert late_loss(rows) < 1e-3 < 0.02 < late_loss(looked(False, [FIRST], VIDEO)[0]), "without the planting, video is read"
+
+
+def cut(planted: bool, *routes, engine="sweep", **more):
+    """The rows of cuts in single layers, with one draw of as many other tokens for each, and the values of the sinks dropped."""
+    model, sequence = marked(planted, [FIRST], TWO)
+    every = [(Route.parse(r), w) for r in routes for w in windows(LAYERS, 1)]
+    ks = [Knockout(*at, *how) for at in every for how in (("mask",), ("value_zero",), ("mask", "random_same", 0))]
+    sequence = sink_spans.named(model, sequence, ks)
+    _, *rows = knockout.rows(model, sequence, ks, knockout.plan(model) if engine == "sweep" else None)
+    return {(row["cut"], row["control"], row["route"], row["centre"]): row for row in rows}, sequence
+
+
+def test_planted_sinks_are_the_source_of_a_route_in_those_layers_in_which_they_are_sinks():
+    rows, sequence = cut(True, "video_sinks->last", "audio_sinks->last", "video_sinks->question_text")
+    applicable = {key[2:] for key, row in rows.items() if row["applicable"]}
+    late = range(LATE + 1, LAYERS)
+    assert applicable == {(route, layer) for route in ("video_sinks->last", "video_sinks->question_text") for layer in late}
+    assert {row["n_blocked_edges"] for row in rows.values() if row["applicable"]} == {2, 2 * 5}
+    last = [
+        Knockout(Route.parse("video_sinks->last"), w) for w in (Window(0, 6, 3, "centred", 13), Window(0, 6, 3, "inverse", 1))
+    ]
+    named = sink_spans.named(marked(True, [FIRST], TWO)[0], sequence, last).spans
+    assert [named[k.resolved.source].tolist() for k in last] == [TWO, []], "all layers, and none"
+    rows, _ = cut(False, "video_sinks->last")
+    assert not any(row["applicable"] for row in rows.values()), "without the planting, nothing is cut"
+
+
+def test_planted_sinks_draw_attention_that_the_answer_does_not_need_and_as_many_others_draw_none():
+    rows, _ = cut(True, "video_sinks->last")
+    layer = LAYERS - 1
+    own, zero, others = (rows[*how, "video_sinks->last", layer] for how in KINDS)
+    assert own["removed_mass"] == zero["removed_mass"] > 0.5 > 0.05 > others["removed_mass"]
+    assert abs(own["logp_base"] - math.log(own["p_base_clean"])) < 1e-3, "the first token takes their attention"
+
+
+def test_without_any_sink_to_look_at_attention_moves_elsewhere_but_what_sinks_hold_is_not_missed():
+    """Why `value_zero` belongs to a cut of sinks: it leaves all other weights as they are."""
+    rows, _ = cut(True, "watched_sinks->last")
+    change = lambda cut: [
+        abs(row["logp_base"] - math.log(row["p_base_clean"]))
+        for (how, control, *_), row in rows.items()
+        if (how, control) == (cut, "none") and row["applicable"]
+    ]
+    assert max(change("value_zero")) < 1e-3 < 0.02 < max(change("mask"))
+
+
+@pytest.mark.parametrize("route", ["watched_sinks->last", "watched_sinks->readers"])
+def test_cuts_of_sinks_in_a_sweep_equal_full_forwards(route):
+    swept, full = (cut(True, route, engine=engine)[0] for engine in ("sweep", "naive"))
+    of = lambda rows: [row["logp_base"] for row in rows.values() if row["applicable"]]
+    assert of(swept) == pytest.approx(of(full), abs=1e-5) and max(of(full)) - min(of(full)) > 0.01
+
+
+def test_sinks_of_a_span_that_the_question_lacks_are_one_line():
+    model, sequence = marked(True, [FIRST])
+    with pytest.raises(InputError, match="span 'vdeo' does not exist; this sequence has"):
+        sink_spans.named(model, sequence, [Knockout(Route.parse("vdeo_sinks->last"), windows(LAYERS, 1)[0])])

@@ -15,7 +15,7 @@ from tracing_cases import HEAR, in_dtype, one_kernel
 
 from avflow.errors import InputError
 from avflow.questions import pairs
-from avflow.tracing import decoder, knockout, resampling, segments
+from avflow.tracing import decoder, knockout, paired, resampling, segments
 from avflow.tracing.decoder import causal_mask, clean_run
 from avflow.tracing.interventions import Knockout, Route, Window, windows
 
@@ -135,8 +135,8 @@ def patched(model, questions, world_files):
     def rows(asked, other, **changes):
         given = dict(width=3, stride=5, routes=[Route.parse("audio->question")], engine="sweep", seed=0, model="m", spans=UNIONS)
         partial = SimpleNamespace(recall=lambda name: None, remember=lambda *_: None)
-        media = resample.arrays_of(Store(), asked)
-        return resample.patch(model, asked, other, Store(), media, SimpleNamespace(**given | changes), partial)
+        media = [paired.arrays(Store().of(question)) for question in (asked, other)]
+        return resample.patch(model, asked, other, media, SimpleNamespace(**given | changes), partial)
 
     pool = [q for q in questions.values() if q.task == "hear"]
     asked = questions[HEAR]

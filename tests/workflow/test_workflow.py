@@ -22,7 +22,7 @@ FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig5", "fig6", "app_baseline", "app_
 
 FIGURES += ("app_reliance", "app_training", "app_window", "app_world", "app_answer_probability", "app_options", "app_cumulative")
 
-FIGURES += ("app_sufficiency", "app_failed", "app_attention_change", "app_tasks", "app_models")
+FIGURES += ("app_sufficiency", "app_failed", "app_attention_change", "app_tasks", "app_models", "app_resample")
 
 # What rests on knockouts through the layers that are chosen by them.
 DISCARDS = ("discard_sweep", "gather_discard_sweep", "discard_layers", "pruning", "gather_pruning", "app_discard_layers")
@@ -63,7 +63,7 @@ def test_everything_is_made_and_nothing_half_made_is_left(done):
         assert r"\bottomrule" in (done / f"results/miniature/tables/{name}.tex").read_text()
     assert "{{" not in (done / "results/miniature/explorer.html").read_text(), "the page has its data"
     assert not [p for p in (done / "results").rglob("*.part")]
-    assert pq.read_table(done / "results/miniature/tables/evaluate.parquet").num_rows == 8 * 8 + 7 * 6 + 2 * 4
+    assert pq.read_table(done / "results/miniature/tables/evaluate.parquet").num_rows == 8 * 8 + 7 * 6 + 2 * 4 + 2
 
 
 def test_the_small_run_shows_the_routes_that_the_world_plants(done):
@@ -234,6 +234,16 @@ def test_the_open_choices_are_drawn_on_request_from_jobs_of_their_own(copy):
     assert "gather_sensitivity" not in everything and "app_sensitivity" not in everything
 
 
+def test_conflicts_and_sinks_are_drawn_on_request_from_jobs_of_their_own(copy):
+    run = snakemake(copy, "app_conflict", "app_sinks", "--dry-run", "--cores", "2", "--forceall")
+    jobs = planned(run.stdout)
+    assert jobs["app_conflict"] == jobs["app_sinks"] == jobs["gather_conflict"] == 1
+    assert jobs["conflict"] == 2 and jobs["knockout"] == 1, "two datasets, and sinks in one"
+    assert jobs["extract_features"] == 2, "sinks read attention in clips and items; conflicts encode for themselves"
+    everything = planned(snakemake(copy, "--dry-run", "--cores", "2", "--forceall").stdout)
+    assert not {"conflict", "app_conflict", "app_sinks"} & set(everything)
+
+
 def same_rows(one, other):
     """Equal to the bit, where what does not apply is NaN in both."""
     return one.schema.equals(other.schema) and one.to_pandas().equals(other.to_pandas())
@@ -280,6 +290,10 @@ def test_editing_a_knockout_module_reruns_only_knockouts_and_their_figures(done)
             "gather_sufficiency",
             "app_sufficiency",
             "table_page",
+            "resample",
+            "gather_resample",
+            "app_resample",
+            "app_free",
         }
     finally:
         module.write_text(before)
@@ -359,7 +373,7 @@ def test_verification_is_recorded_and_notices_a_wrong_row(done):
     facts = read_metadata(shard)
     assert facts["verified"] == 3 and facts["verified_difference"] < 1e-5 and facts["plan"]["engine"] == "sweep"
     module = done / "workflow_scripts/avflow/tracing/schedule.py"
-    before = edited(module, "now = [job.cuts(layer) is not None for job in jobs]", "now = [False for job in jobs]")
+    before = edited(module, "keys[node[0]][layer] is not None", "False")
     try:
         run = snakemake(done, str(shard.relative_to(done)), "--cores", "2")
         assert run.returncode != 0 and not shard.exists()

@@ -18,7 +18,7 @@ import yaml
 from . import open_choices
 from .errors import InputError
 from .storage import claim_entries
-from .study import SETTINGS_OF, Study, plain_route
+from .study import PAIRED, SETTINGS_OF, Study, plain_route
 
 MAIN = ("figure_3", "figure_4", "figure_5", "figure_6")  # the analyses of the main figures
 
@@ -279,6 +279,20 @@ def _cut(study: Study, analysis: str, routes: list[str]) -> bool:
     return not set(routes).isdisjoint(map(plain_route, study.cuts[analysis]["routes"]))
 
 
+def conflict(study: Study) -> dict:
+    """Parameters of app_conflict. graded: the dataset whose tasks a dial tells apart, if the study asks it."""
+    graded = "mini-graded" if "mini-graded" in study.mixed else ""
+    least = study.config["figures"]["least"]
+    return {"table": table(study, "conflict"), "models": study.models, "graded": graded, "least": least, **drawing(study)}
+
+
+def sinks(study: Study) -> dict:
+    """Parameters of app_sinks. attention: the table that counts sinks."""
+    paths = {"table": knockouts(study, "sinks"), "attention": table(study, "attention")}
+    shown = {"models": study.windows, "dataset": study.cut_in("sinks")[0], "routes": study.drawn_routes("sinks")}
+    return {**paths, **shown, "reading": reading(study, "video")}
+
+
 def training(study: Study) -> dict:
     """Parameters of app_training: the training logs that lie beside the tiny models' checkpoints."""
     logs = {model: File(f"{study.checkpoint_folder(model)}/training.jsonl") for model in study.models}
@@ -308,6 +322,10 @@ PATCHED = {
 HEADS = {
     "available": lambda study: not study.shipped and all(study.video in study.cut_in(name) for name in ("heads", "head_sets")),
     "otherwise": "does not cut single heads (knockout/cuts/head_sets), or tables is 'shipped', which holds no table of them",
+}
+MIXED = {
+    "available": lambda study: study.mixed,
+    "otherwise": "mixes pictures and sounds in none of its datasets (conflict/datasets)",
 }
 REPLIES = {
     "available": lambda study: not study.shipped or (study.folder / knockouts(study, "free")).is_file(),
@@ -340,6 +358,8 @@ FIGURES = {
     "app_sensitivity": Figure("sensitivity", sensitivity, writes=CSV, **CHOICES),
     "app_resample": Figure("resample", patched, writes=CSV, **PATCHED),
     "app_heads": Figure("heads", heads, ("heads", "head_sets"), CSV, **HEADS),
+    "app_conflict": Figure("conflict", conflict, writes=CSV, **MIXED),
+    "app_sinks": Figure("sinks", sinks, ("sinks",), CSV, **VIDEO),
     "app_training": Figure("training", training, **LOGS),
     "app_world": Figure("world", world, **WORLD),
 }
@@ -412,7 +432,7 @@ def tables(study: Study) -> list[str]:
     found += study.knockout_tables(*analyses_by_default(study))
     found += [study.table("attention.parquet")] if study.attended else []
     found += [study.table("sufficiency.parquet")] if study.kept_open else []
-    found += [study.table("resample.parquet")] if "app_resample" in drawn_by_default(study) else []
+    found += [study.table(f"{part}.parquet") for part in PAIRED if f"app_{part}" in drawn_by_default(study)]
     found.append(study.table("sampled_media.csv"))
     return found + [path.replace(".csv", ".html") for path in found if path.endswith(".csv")]
 
@@ -437,6 +457,7 @@ DECIDING = {  # measure of a claim -> the tables that decide it; other measures 
     "cumulative": ("knockout_cumulative.parquet",),
     **dict.fromkeys(("attention", "sinks", "readout", "flow"), ("attention.parquet",)),
     "patched": ("resample.parquet",),
+    "winner": ("conflict.parquet",),
     "rank_correlation": (*OF_ANSWERS, "knockout_figure_4.parquet", "knockout_graded.parquet"),
 }
 
@@ -446,7 +467,8 @@ def decided_by(claim: dict) -> set[str]:
     found = set()
     for part in (claim, {**claim, **claim.get("than", {})}, {**claim, **claim.get("other", {})}):
         for measure in part.get("checks") or [part.get("measure")]:
-            cuts = (f"knockout_{part.get('analysis', 'figure_4')}.parquet",)
+            analysis = part.get("analysis", "figure_4")
+            cuts = ("conflict.parquet" if analysis == "conflict" else f"knockout_{analysis}.parquet",)
             named = f"{part.get('table')}.{'csv' if str(part.get('table')).startswith('tab') else 'parquet'}"
             found.update((named,) if measure in OF_TABLE else DECIDING.get(measure, cuts))
             found.update(["evaluate.parquet"] if measure in ("same_run", "coherent") else [])
@@ -465,6 +487,15 @@ def specimens(study: Study) -> list[str]:
     """The files of cells that the study's claims name (measure `specimen`)."""
     named = [(path, entry) for path in study.claims for entry in claim_entries.entries(path) if "specimen" in entry]
     return list(dict.fromkeys(str(Path(path).parent / entry["specimen"]) for path, entry in named))
+
+
+def unasked_claims(study: Study) -> list[str]:
+    """The texts of claims about tables that the study makes only on request, and that nobody has asked for yet."""
+    rare = study.knockout_tables(*(name for name in study.analyses if name not in analyses_by_default(study)))
+    rare += [study.table(f"{part}.parquet") for part in PAIRED if f"app_{part}" in study.chosen.get("on_request", [])]
+    absent = {path.rsplit("/")[-1] for path in rare if not (study.folder / path).is_file()}
+    entries = [entry for path in study.claims for entry in claim_entries.entries(path)]
+    return [entry["claim"] for entry in entries if decided_by(entry) & absent]
 
 
 def claims(study: Study) -> list[str]:

@@ -24,10 +24,11 @@ from .figure_table import (
     inputs,
     parameters,
     table_4,
+    unasked_claims,
 )
 from .places import is_repository
 from .storage import provenance
-from .study import Study
+from .study import PAIRED, Study
 
 LAYERS_FOLLOW_FROM = ("figure_4", "figure_5", "figure_6")  # analyses from which the layers of discards follow
 MANY = 1 << 30
@@ -150,33 +151,45 @@ def layer_shards(study: Study, model: str) -> list[str]:
     return found
 
 
-def sufficiency_shards(study: Study) -> list[str]:
-    """The shards in which only the found routes are kept open: all of a dataset, or the first `shards`."""
+def first_shards(study: Study, part: str, datasets: list[str]) -> list[str]:
+    """The shards of a part, such as "sufficiency", in these datasets: all of a dataset, or the first `shards`."""
     return [
-        f"{study.paths['results']}/sufficiency/{model}/{dataset}/{n}.parquet"
-        for dataset in study.kept_open
+        f"{study.paths['results']}/{part}/{model}/{dataset}/{n}.parquet"
+        for dataset in datasets
         for model in study.models
-        for n in range(min(study.dataset(dataset)["shards"], study.asked("sufficiency", dataset).get("shards", MANY)))
+        for n in range(min(study.dataset(dataset)["shards"], study.asked(part, dataset).get("shards", MANY)))
     ]
+
+
+def sufficiency_shards(study: Study) -> list[str]:
+    """The shards in which only the found routes are kept open."""
+    return first_shards(study, "sufficiency", study.kept_open)
 
 
 def resample_shards(study: Study) -> list[str]:
-    """The shards in which routes are patched: all of a dataset, or the first `shards`."""
-    return [
-        f"{study.paths['results']}/resample/{model}/{dataset}/{n}.parquet"
-        for dataset in study.patched
-        for model in study.models
-        for n in range(min(study.dataset(dataset)["shards"], study.asked("resample", dataset).get("shards", MANY)))
-    ]
+    """The shards in which routes are patched."""
+    return first_shards(study, "resample", study.patched)
+
+
+def conflict_shards(study: Study) -> list[str]:
+    """The shards in which pictures are asked about with another clip's sound."""
+    return first_shards(study, "conflict", study.mixed)
 
 
 def resample(study: Study, dataset: str) -> str:
     """Options of resample.py: the routes to patch, and the questions of a dataset to ask."""
-    settings = study.config["resample"]
-    asked = {key: value for key, value in study.asked("resample", dataset).items() if key not in ("shards", "tasks")}
-    options = as_options({"stride": settings.get("stride", 1), **asked})
-    tasks = study.asked("resample", dataset).get("tasks", ["*"])
-    return f"--routes {shlex.join(settings['routes'][study.setting(dataset)])} --tasks {shlex.join(tasks)} {options}"
+    return _paired(study, "resample", dataset, study.config["resample"]["routes"][study.setting(dataset)])
+
+
+def conflict(study: Study, dataset: str) -> str:
+    """Options of conflict.py: the routes to cut and patch, and the questions of a dataset to ask."""
+    return _paired(study, "conflict", dataset, study.config["conflict"]["routes"])
+
+
+def _paired(study: Study, part: str, dataset: str, routes: list[str]) -> str:
+    asked = study.asked(part, dataset)
+    options = {"stride": study.config[part].get("stride", 1), **({"first": asked["first"]} if "first" in asked else {})}
+    return f"--routes {shlex.join(routes)} --tasks {shlex.join(asked.get('tasks', ['*']))} {as_options(options)}"
 
 
 def sufficiency_tables(study: Study, dataset: str) -> list[str]:
@@ -362,7 +375,8 @@ def claims(study: Study) -> str:
     """The models, datasets and settings of intervals behind the verdicts, and how the study asks."""
     datasets = {"video": study.video, "items": study.items}
     options = {"tables": study.paths["tables"], "models": study.windows, "datasets": datasets, **drawing(study)}
-    return as_options(options | {"least": study.config["figures"]["least"], "asked": asked(study)})
+    without = {"without": left_out} if (left_out := unasked_claims(study)) else {}
+    return as_options(options | {"least": study.config["figures"]["least"], "asked": asked(study), **without})
 
 
 def notebook(study: Study, figure: str) -> str:
@@ -388,10 +402,13 @@ def estimate(study: Study) -> str:
     config, cuts = study.config, {}
     for name in study.analyses:
         cuts[name] = {dataset: study.budgets(name, dataset) for dataset in study.cut_in(name)}
-    for dataset in study.patched:
-        wanted = {"routes": config["resample"]["routes"][study.setting(dataset)], "stride": config["resample"].get("stride", 1)}
-        patched = {**wanted, **study.asked("resample", dataset), "questions": "all", "directions": 2}
-        cuts.setdefault("resample", {})[dataset] = [patched]
+    for part, datasets in (("resample", study.patched), ("conflict", study.mixed)):
+        for dataset in datasets:
+            routes = config[part]["routes"]
+            routes = routes[study.setting(dataset)] if part == "resample" else routes
+            wanted = {"routes": routes, "stride": config[part].get("stride", 1), **study.asked(part, dataset)}
+            # Both directions of a patch cost what a cut and a patch of a conflict do.
+            cuts.setdefault(part, {})[dataset] = [wanted | {"questions": "all", "directions": 2, "rule": part}]
     discards = {key: config["pruning"][key] for key in ("random", "sweep")} | {"swept": study.swept, "tried": study.tried}
     discards["kinds"] = {of: [kind["tokens"] for kind in kinds.values()] for of, kinds in config["pruning"]["kinds"].items()}
     discards["ranked"] = len(config["pruning"]["fastv"]["keep"])
@@ -444,9 +461,9 @@ def estimated_targets(study: Study) -> dict[str, dict]:
         if "sensitivity" in read:
             needs[name] = {"cuts": [], "reliance": False, "open_choices": True}
             continue
-        if "resample" in read:
+        if paired := [part for part in PAIRED if part in read]:
             beside = [analysis for analysis in study.analyses if f"knockout_{analysis}" in read]
-            needs[name] = {"cuts": ["resample", *beside], "reliance": False}
+            needs[name] = {"cuts": [*paired, *beside], "reliance": False}
             continue
         cuts = study.config["sufficiency"]["analyses"] if "sufficiency" in read else FIGURES[name].analyses
         looks = [part for part in ("attention", "sufficiency") if part in read]
@@ -456,6 +473,6 @@ def estimated_targets(study: Study) -> dict[str, dict]:
         needs["app_discard_layers"] = {"cuts": [], "reliance": False, "discards": ["discards"]}
         needs["tab4, app_pareto"] = chosen | {"discards": ["discards", "table_4"]}
         needs.pop("app_pareto")
-    cuts = [*analyses_by_default(study), *(["resample"] if "app_resample" in drawn_by_default(study) else [])]
+    cuts = [*analyses_by_default(study), *(part for part in PAIRED if f"app_{part}" in drawn_by_default(study))]
     needs["tables"] = {"cuts": cuts, "looks": ["attention", "sufficiency"], "reliance": True}
     return needs

@@ -16,6 +16,7 @@ from . import places
 from .config_checks import check_names, check_order, check_sampling, check_schema
 from .errors import InputError
 
+PAIRED = ("resample", "conflict")  # parts of config.yaml that ask about pairs of clips, each by a rule of its own
 SETTINGS_OF = {"video": "av_video", "items": "items"}  # role of a dataset in a study -> the setting it must have
 
 
@@ -50,7 +51,8 @@ class Study:
         self._check_orders()
         self._check_strongest()
         self.attended: list[str] = [d for d in self.datasets if self.asked("attention", d) is not None]
-        self.patched: list[str] = [d for d in self.datasets if "resample" in config and self.asked("resample", d) is not None]
+        self.patched: list[str] = self._paired_in("resample")
+        self.mixed: list[str] = self._paired_in("conflict")  # datasets of clips whose pictures are asked about with another sound
         self.kept_open: list[str] = [  # datasets that are also answered with only the found routes open
             d
             for d in self.datasets
@@ -145,9 +147,13 @@ class Study:
         return [plain_route(route) for route in given if isinstance(route, str) or route.get("drawn", True)]
 
     def asked(self, part: str, dataset: str) -> dict | None:
-        """Which questions of a dataset a part ("attention", "sufficiency", "sensitivity") uses, or None if it does not use it."""
+        """Which questions of a dataset a part of config.yaml, such as "attention", uses, or None if it does not use it."""
         settings = self.config[part]["datasets"]
         return settings.get(dataset, settings.get(self.roles.get(dataset)))
+
+    def _paired_in(self, part: str) -> list[str]:
+        """The study's datasets in which a part asks about pairs of clips, one of `PAIRED`. None without the part."""
+        return [d for d in self.datasets if part in self.config and self.asked(part, d) is not None]
 
     # Files. Models and datasets with a `repo` in config.yaml come from the hub.
 
@@ -238,7 +244,7 @@ class Study:
         check_names("pruning/kinds (for discards)", map(self.setting, self.tried), config["pruning"]["kinds"])
         for name, analysis in config["knockout"]["cuts"].items():
             check_names(f"knockout/cuts/{name}/datasets", analysis["datasets"], datasets)
-        for part in ("attention", "sufficiency", *(["resample"] if "resample" in config else [])):
+        for part in ("attention", "sufficiency", *(part for part in PAIRED if part in config)):
             check_names(f"{part}/datasets", config[part]["datasets"], datasets)
         check_names("sufficiency/analyses", config["sufficiency"]["analyses"], config["knockout"]["cuts"])
         for name, model in config["models"].items():

@@ -29,6 +29,7 @@ VARIANTS = {  # questions without a sense, or with another clip's sound
     "text_only": CONTROL,
     "swapped": "#E69F00",
 }
+WINNERS = {"heard": BLUE, "seen": PURPLE, "other": CONTROL}  # of a conflict, in the colours of the senses' routes
 DISCARDS = {"Ques": ORANGE, "Audio": BLUE, "Video": PURPLE, "Ref": PINK, "Cand": CYAN, "All": RED}
 OTHER_DISCARD = WITHIN_MARGIN = GREEN
 TOKENS = {  # classes of tokens; the colours of Okabe and Ito, which the colour-blind can tell apart

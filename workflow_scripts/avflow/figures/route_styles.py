@@ -47,6 +47,11 @@ ROUTES = {  # route -> colour; no two routes of one figure share a colour
     "audio->reply": CYAN,
     "question->reply": GREEN,
     "reply->reply": BROWN,
+    # Sinks (app_sinks)
+    "video_sinks->question": PURPLE,
+    "audio_sinks->question": BLUE,
+    "video_sinks->last": PINK,
+    "audio_sinks->last": CYAN,
     # Cumulative cuts (app_cumulative)
     "last->last": GREY,
 }

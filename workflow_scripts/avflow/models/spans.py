@@ -83,6 +83,12 @@ class Spans:
         found.parts = {**self.parts, **{f"reply_token_{i}": at[i : i + 1] for i in range(count)}}
         return found
 
+    def with_parts(self, parts: dict) -> "Spans":
+        """The same spans, and more parts: name -> indices."""
+        found = copy.copy(self)
+        found.parts = {**self.parts, **parts}
+        return found
+
     def names(self) -> list[str]:
         return [*self.atoms, *self.unions, *self.parts]
 

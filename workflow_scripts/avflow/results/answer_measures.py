@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
+from . import conflict
 from .route_measures import NOTHING, listed
 from .statistics import paired_change, proportion
 from .study_tables import Tables, of_group
@@ -182,6 +183,16 @@ def _cumulative(tables, claim, model):
     return _share(tables, cut["answer"].to_numpy() == base.reindex(cut["question_id"]).to_numpy(), cut["cluster"])
 
 
+def _winner(tables, claim, model):
+    """% of the known pairs in a conflict whose winner is `answer`; with `both`, of those in which each sense alone tells one."""
+    if tables.path("conflict") is None:
+        return NOTHING
+    rows = tables.once(("conflict", model), lambda: conflict.pairs(tables.path("conflict"), [model]))
+    rows = of_group(rows[(rows["dataset"] == tables.dataset(claim)) & rows["known"].astype(bool)], claim)
+    rows = rows[rows["both"]] if claim.get("both") else rows
+    return _share(tables, rows["winner"] == claim["answer"], rows["cluster"]) if len(rows) else NOTHING
+
+
 MEASURES = {
     "accuracy": _accuracy,
     "accuracy_change": _accuracy_change,
@@ -197,4 +208,5 @@ MEASURES = {
     "sweep": _sweep,
     "sufficiency": _sufficiency,
     "cumulative": _cumulative,
+    "winner": _winner,
 }

@@ -77,4 +77,20 @@ def _flow(tables, claim, model):
     return 100 * float(found["share"].mean()), np.nan, np.nan, int(found["n"].sum())
 
 
-MEASURES = {"attention": _attention, "sinks": _sinks, "readout": _readout, "flow": _flow}
+def _removed(tables, claim, model):
+    """% of the target's attention that a cut takes away, as a mean over the claim's windows, control draws and questions."""
+    rows = tables.parquet(f"knockout_{claim['analysis']}")
+    if rows is None or "removed_mass" not in rows:
+        return NOTHING
+    control = "random_same" if claim.get("control") == "random" else "none"
+    rows = rows[(rows["model"] == model) & (rows["dataset"] == tables.dataset(claim)) & (rows["route"] == claim["route"])]
+    rows = rows[(rows["control"] == control) & (rows["cut"] == "mask") & rows["applicable"] & rows["correct_clean"]]
+    rows = _within(of_group(rows, claim).rename(columns={"centre": "layer"}), tables, claim, model)
+    if not len(rows):
+        return NOTHING
+    share = 100 * rows.groupby(["question_id", "cluster"])["removed_mass"].mean()
+    mean, low, high = tables.interval(share.to_numpy()[:, None], share.index.get_level_values("cluster"))
+    return mean[0], low[0], high[0], len(share)
+
+
+MEASURES = {"attention": _attention, "sinks": _sinks, "readout": _readout, "flow": _flow, "removed": _removed}

@@ -142,6 +142,17 @@ def _null_rows(tables, claim, model):
     return 100 * len(asked & null) / len(asked) if asked else np.nan, np.nan, np.nan, len(asked)
 
 
+def _applicable(tables, claim, model):
+    """% of the cuts of the claim's routes that have anything to cut."""
+    rows = _raw(tables, claim, model)
+    if rows is None:
+        return NOTHING
+    rows = rows[(rows["control"] == "none") & rows["route"].isin(listed(claim["route"]))]
+    if not len(rows):
+        return NOTHING
+    return 100 * float(rows["applicable"].mean()), np.nan, np.nan, rows["question_id"].nunique()
+
+
 def _unchanged(tables, claim, model):
     """% of cuts after which the margin, or a reply's log-probability, is exactly the null row's, as if nothing had been cut."""
     rows = _raw(tables, claim, model)
@@ -270,6 +281,7 @@ MEASURES = {
     "controlled": _controlled,
     "moves": _moves,
     "moves_at": _moves_at,
+    "applicable": _applicable,
     "unchanged": _unchanged,
     "noise": _noise,
     "same_run": _same_run,

@@ -241,15 +241,15 @@ def bands(rows: pd.DataFrame, draws: int, seed: int, least: float = -np.inf) -> 
     return found
 
 
-def read(path, models: dict, dataset: str, reading, answered: str | None = None) -> Effects:
-    """The effects of an analysis in a dataset. reading: a Reading, or its fields as a mapping.
+def read(path, models: dict, dataset: str, reading, answered: str | None = None, cut: str = "mask") -> Effects:
+    """The effects of an analysis in a dataset. reading: a Reading, or its fields as a mapping. cut: as in `changes`.
 
     answered: "wrong" for wrong answers, whose metric is always the probability of the answer given.
     """
     reading = reading if isinstance(reading, Reading) else Reading(**reading)
     if answered == "wrong":
         reading = replace(reading, metric="probability", confident=None)
-    rows = changes(path, models, dataset, reading.metric, answered=answered or reading.answered)
+    rows = changes(path, models, dataset, reading.metric, answered=answered or reading.answered, cut=cut)
     rows, controls = rows[rows["control"] == "none"], random_keys(rows)
     none = impossible(path, dataset, answered or reading.answered)
     none = none[none["model"].isin(list(models))]

@@ -2,8 +2,8 @@
 
 A claim chooses the study's dataset by `data` (video, the default, items, or a dataset's name) and a `group` of tasks, or a list
 of groups (default "all"). Claims about cuts choose an `analysis` (default figure_4), a `route` or a list of routes, a `cut`
-(mask, the default, or value_zero), `layers` or `depths` (see `route_measures`), `width`, `style`, `answered` (right, the default,
-or wrong), and with `control: random` the size-matched random controls in place of the route.
+(mask, the default, value_zero, or of conflicts resample), `layers` or `depths` (see `route_measures`), `width`, `style`,
+`answered` (right, the default, or wrong), and with `control: random` the size-matched random controls in place of the route.
 
 `than: {..}` names what differs in a second measurement, which is subtracted: another route, group, analysis, cut or control. The
 interval of such a difference takes both ends as far apart as they may be.
@@ -20,6 +20,8 @@ Curves (route_measures.py), in % change of the answer's probability:
     windows                     number of windows with at least a third of the largest fall
     order                       layers from the fall of `route` to the fall of `then`
 
+    With analysis conflict: the same of the preference for the heard answer, in nats.
+
 Answers (answer_measures.py):
 
     accuracy                    in %, as is or in a `variant` without a sense
@@ -35,6 +37,8 @@ Answers (answer_measures.py):
     saving                      change of a cost, `column` of the same table, in %
     sweep                       accuracy in % if the tokens of a `setting` are discarded after one of the `layers`
     sufficiency                 % of answers kept if only the edges of a `kind` stay open; with `column: share`, % of edges
+    winner                      % of the known pairs in a conflict won by `answer` (heard, seen or other); `both: true`: of those
+                                in which each sense alone tells an answer
     cumulative                  % of answers kept if a route is cut in all layers up to or from a `layer`; `style`
 
 Attention (attention_measures.py), over `layers` or `depths`:
@@ -44,6 +48,7 @@ Attention (attention_measures.py), over `layers` or `depths`:
     flow                        % of the attention of a `query`, last or question, that goes to the class `name` in the maps of
                                 Figure 2 (`variant` uncut, the default) or of app_attention_change (cut)
     readout                     % that the last token's states give the right option
+    removed                     % of the target's attention that the cut of a `route` in an `analysis` takes away
 
 Patches (patch_measures.py), over `layers`:
 
@@ -61,6 +66,7 @@ The instrument (calibration_measures.py):
     controlled                  number of questions, over all routes, with a control of two draws and all layers
     moves                       mean change of the margin in logits, either way, as the geometric mean over routes
     moves_at                    the mean centre of these changes, weighted by them
+    applicable                  % of a route's cuts that have anything to cut
     unchanged                   % of cuts, in the route with most, that leave the margin exactly as it is uncut
     noise                       largest difference in % between a null row and the clean forward
     same_run                    % of questions whose margin without a cut is that of the evaluation
@@ -107,6 +113,7 @@ NEEDS = {  # measure -> the arguments that it cannot do without
         "coherent": "table",
         "clips": "table",
     },
+    **{"winner": "answer", "removed": "analysis route", "applicable": "analysis route"},
 }
 
 

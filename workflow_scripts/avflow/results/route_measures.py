@@ -120,6 +120,7 @@ def _band(tables, claim, model):
         claim.get("analysis", "figure_4"),
         tables.dataset(claim),
         claim.get("control"),
+        claim.get("cut"),
         model,
         str(claim.get("group")),
     )

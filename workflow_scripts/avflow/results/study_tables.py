@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import attention, effects
+from . import attention, conflict, effects
 from .statistics import cluster_bootstrap
 
 CUT = [*effects.KEY, "route", "width", "centre", "control", "draw"]  # what names a row
@@ -57,6 +57,8 @@ class Tables:
         are more.
         """
         analysis, cut = claim.get("analysis", "figure_4"), claim.get("cut", "mask")
+        if analysis == "conflict":
+            return self._mixed(self.dataset(claim), cut, model)
         style, width, answered = claim.get("style", "centred"), claim.get("width"), claim.get("answered", "right")
         path, widths = self.path(f"knockout_{analysis}"), {model: self.models[model] if style == "centred" else None}
         if width is not None:
@@ -66,6 +68,11 @@ class Tables:
         options = dict(style=style, answered=answered, cut=cut)
         key = ("knockouts", analysis, self.dataset(claim), model, width, *options.values())
         return self.once(key, lambda: effects.changes(path, widths, self.dataset(claim), **options).drop_duplicates(CUT))
+
+    def _mixed(self, dataset: str, cut: str, model: str) -> pd.DataFrame | None:
+        """The same for conflicts, whose changes are those of the preference, in nats."""
+        path, key = self.path("conflict"), ("mixed", dataset, cut, model)
+        return None if path is None else self.once(key, lambda: conflict.changes(path, [model], [dataset], cut))
 
     def cuts(self, claim: dict, model: str) -> pd.DataFrame | None:
         """The real cuts among `knockouts`; with `control: random`, the size-matched controls in their place."""

@@ -5,7 +5,8 @@ The modules, in the order in which to read them:
     interventions, knockout, readout      what can be cut, as plain data; sweeps of cuts; the answer that results
     decoder, clean_attention, packs       the clean run; prompts that begin alike, as one
     schedule, kept_keys, row_attention, segments    what a sweep computes in which layer, and attention under cuts
-    resampling, strongest_heads           patch another clip's keys; rank heads and cut the strongest
+    resampling, paired, strongest_heads   patch another clip's keys; pairs of clips; rank heads and cut the strongest
+    sink_spans                            cut the tokens that are sinks
     discards, sufficiency                 remove tokens; keep only the routes that were found
     generation                            the reply to a free question
     one_question                          ask and trace one question, without a workflow

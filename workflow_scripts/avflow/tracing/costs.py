@@ -15,7 +15,7 @@ from ..media import SAMPLE_RATE, Clip, Sampling, plan
 from ..media.frame_plan import grids
 from ..media.sampling import resized_shape
 from ..models import Spans
-from .interventions import Route, instead, windows
+from .interventions import SINKS, Route, instead, windows
 
 TEXT = {"system": 40, "instruction": 30, "question_text": 30, "option": 15, "tail": 4}  # tokens, about as in the benchmarks
 AUDIO_PER_SECOND = {"qwen_omni": 25, "video_salmonn": 2}
@@ -111,7 +111,10 @@ def medium(family: str, sampling: dict, kind: str, seconds: float, width: int, h
 
 
 def skeleton(setting: str, video: Medium | None, candidate: Medium | None, reference: Medium | None, unions: dict) -> Spans:
-    """The spans of a typical question with media of the given sizes, in the layout of Eq. 1 (av_video) or Eq. 3 (items)."""
+    """The spans of a typical question with media of the given sizes, in the layout of Eq. 1 (av_video) or Eq. 3 (items).
+
+    The first token of a frame, a segment of sound or any other part counts as a sink.
+    """
     labels, parts = ["system"] * TEXT["system"], {}
 
     def add(label, count, part=None):
@@ -139,7 +142,10 @@ def skeleton(setting: str, video: Medium | None, candidate: Medium | None, refer
     add("last", 1)
     right = {"correct_option": ["option_A"], "incorrect_options": ["option_B", "option_C", "option_D"]}
     right |= {"correct_candidate": ["candidate_1"], "incorrect_candidates": [f"candidate_{n}" for n in (2, 3, 4)]}
-    return Spans(labels, {name: at for name, at in parts.items() if at}, unions, right)
+    spans = Spans(labels, {name: at for name, at in parts.items() if at}, unions, right)
+    first = torch.cat([at[:1] for at in [*spans.atoms.values(), *spans.group("frame"), *spans.group("audio_segment")]])
+    sinks = {f"{name}{SINKS}": spans[name][torch.isin(spans[name], first)] for name in spans.names()}
+    return spans.with_parts(sinks)
 
 
 def sweep(spans: Spans, layers: int, budgets: list[dict], width: int, heads: tuple = (1, 1)) -> tuple[float, int]:
@@ -162,7 +168,8 @@ def sweep(spans: Spans, layers: int, budgets: list[dict], width: int, heads: tup
         copies = (1 + draws + bool(budget.get("value_zero")) + apart) * orders_of(budget)
         rows += copies * (spans.length - first) * sum(layers - start for start in starts)
         count += copies * len(starts)
-    return 1 + rows / (spans.length * layers), count
+    sinks = any(Route.parse(route).source.endswith(SINKS) for budget in budgets for route in budget["routes"])
+    return 1 + sinks + rows / (spans.length * layers), count  # sinks are found in a clean run of their own
 
 
 def once_per_clip(spans: Spans, layers: int, budgets: list[dict], width: int) -> tuple[float, int]:

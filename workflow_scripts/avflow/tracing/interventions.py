@@ -6,6 +6,7 @@ in the heads that a `Knockout` names. Routes are written as
     source<->target     both directions at once
     cross_frame, cross_audio_segment, cross_candidate
                         queries of one part cannot see any earlier part of the same modality
+    video_sinks->target the tokens of a span, here video, that are attention sinks in a layer of the window; see `sink_spans`
 Only visible edges count as cut, not those that the causal mask hides anyway. A query always keeps its own key. The exception is
 a route from one token to itself, such as last->last, which cuts exactly that key.
 
@@ -15,7 +16,7 @@ A size-matched random control (`instead`) cuts the same number of randomly chose
 import math
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -28,6 +29,7 @@ CONTROLS = ("random_same", "random_other")
 CHOICE = 1.5  # a control needs at least this many other keys per key that it cuts; taking nearly all of them is no random choice
 STYLES = ("centred", "inverse", "top_down", "bottom_up")
 ROUTE = re.compile(r"([A-Za-z0-9_.]+)(<->|->)([A-Za-z0-9_.]+)")
+SINKS = "_sinks"  # ends the name of a source that holds a span's sinks
 CROSS = {"cross_frame": "frame", "cross_audio_segment": "audio_segment", "cross_candidate": "candidate"}
 
 
@@ -201,9 +203,17 @@ class Knockout:
     heads: tuple[tuple[int, int], ...] = ()
 
     @property
+    def resolved(self) -> Route:
+        """Its route, as it names the tokens. A source of sinks also has the window in its name: other layers have other sinks."""
+        if not self.route.source.endswith(SINKS):
+            return self.route
+        layers = f"{self.window.style}.{self.window.start}.{self.window.stop}"
+        return replace(self.route, source=f"{self.route.source}.{layers}")
+
+    @property
     def target(self) -> tuple:
-        """What determines the edges. Knockouts that differ only in window, cut or heads share it."""
-        return (self.route, self.control, self.draw) if self.control in CONTROLS else (self.route, "none", 0)
+        """What determines the edges. Knockouts that differ only in window, cut or heads share it, unless they cut sinks."""
+        return (self.resolved, self.control, self.draw) if self.control in CONTROLS else (self.resolved, "none", 0)
 
     @property
     def columns(self) -> dict:
@@ -260,9 +270,9 @@ class Knockout:
     def edges(self, sequence, seed: int) -> Edges:
         """The visible edges that it cuts in a Sequence. For a control, `instead` draws them; `seed` decides the draws."""
         if self.control not in CONTROLS:
-            return self.route.edges(sequence.spans)
+            return self.resolved.edges(sequence.spans)
         rng = random.Random(f"{seed}/{sequence.question.question_id}/{self.route}/{self.control}/{self.draw}")
-        return instead(self.route, sequence.spans, modalities(sequence), self.control, rng)
+        return instead(self.resolved, sequence.spans, modalities(sequence), self.control, rng)
 
 
 def instead(route: Route, spans: Spans, kinds: list[str], control: str, rng: random.Random) -> Edges:

@@ -52,8 +52,9 @@ def _of(study: StudyCosts, model: str, dataset: str) -> list[Planned]:
                 add(AGAIN, study.encoded(*place) * some / shards, some)
     for name, budgets in settings["cuts"].items():
         if dataset in budgets and name not in settings.get("on_request", []):
-            some = min(shards, budgets[dataset][0].get("shards", shards)) if name == "resample" else shards
-            add("resample" if name == "resample" else "knockout", study.cuts(*place, budgets[dataset])[0], some)
+            budget = budgets[dataset][0]
+            some = min(shards, budget.get("shards", shards)) if "rule" in budget else shards
+            add(budget.get("rule", "knockout"), study.cuts(*place, budgets[dataset])[0], some)
     if dataset in settings["discards"]["swept"]:
         add("discard_sweep", study.discards(*place))
     if dataset in settings["discards"]["tried"]:

@@ -98,6 +98,12 @@ RESAMPLE = pa.schema(
         ),
     ]
 )
+CONFLICT = pa.schema(
+    [
+        *(field for field in RESAMPLE if field.name != "direction"),
+        *partial_rows.schema(gold="string", partner_needs="string", known="bool"),
+    ]
+)
 DISCARDED = dict(  # the answer after a discard, compared with the same question without one
     logp_base="float32",
     logp_gold="float32",
