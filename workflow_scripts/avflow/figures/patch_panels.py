@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from ..results import title
-from . import palette
+from . import curves, palette
 from .route_panels import nothing_to_show, share_limits
 from .route_styles import colours, route_label
 
@@ -40,7 +40,7 @@ def patch_panels(models, table: pd.DataFrame, routes: dict):
                     here = table[(table["model"] == model) & (table["dataset"] == dataset) & (table["group"] == group)]
                     _panel(axis, here, kinds, colour_of)
                 line[0].set_ylabel(f"{model}\n{words}", fontsize=8)
-                share_limits(line)
+                share_limits(line, 0)
         for axis, group in zip(grid[0], groups):
             axis.set_title(title(group))
         for axis in grid[-1]:
@@ -60,14 +60,16 @@ def _look(kind: str) -> dict:
 
 
 def _panel(axis, here: pd.DataFrame, kinds, colour_of: dict) -> None:
-    """The curves of some kinds, with bands, and the number of questions behind each kind."""
+    """The curves of some kinds, and the number of questions behind each kind. Bands need at least `curves.LEAST` of them."""
     axis.axhline(0, color=palette.ZERO, linestyle="--", linewidth=0.8, zorder=1)
     for kind in kinds:
         for route, colour in colour_of.items():
             one = here[(here["kind"] == kind) & (here["route"] == route)].sort_values("centre")
-            axis.fill_between(one["centre"], one["ci_low"], one["ci_high"], color=colour, alpha=0.12, linewidth=0)
+            if len(one) and one["n"].max() >= curves.LEAST:
+                axis.fill_between(one["centre"], one["ci_low"], one["ci_high"], color=colour, alpha=0.12, linewidth=0)
             axis.plot(one["centre"], one["value"], color=colour, **_look(kind))
-    said = [f"n = {int(here.loc[here['kind'] == kind, 'n'].max())}" for kind in kinds if (here["kind"] == kind).any()]
+    numbers = [int(here.loc[here["kind"] == kind, "n"].max()) for kind in kinds if (here["kind"] == kind).any()]
+    said = [f"n = {n}" if n >= curves.LEAST else f"too few (n = {n})" for n in numbers]
     axis.margins(y=0.16)
     axis.text(0.03, 0.97, "; ".join(dict.fromkeys(said)), transform=axis.transAxes, va="top", fontsize=6, color=palette.NOTE)
     axis.xaxis.get_major_locator().set_params(integer=True)
