@@ -22,7 +22,7 @@ FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig5", "fig6", "app_baseline", "app_
 
 FIGURES += ("app_reliance", "app_training", "app_window", "app_world", "app_answer_probability", "app_options", "app_cumulative")
 
-FIGURES += ("app_sufficiency", "app_failed", "app_attention_change", "app_tasks", "app_models", "app_resample")
+FIGURES += ("app_sufficiency", "app_failed", "app_attention_change", "app_tasks", "app_models", "app_resample", "app_free")
 
 # What rests on knockouts through the layers that are chosen by them.
 DISCARDS = ("discard_sweep", "gather_discard_sweep", "discard_layers", "pruning", "gather_pruning", "app_discard_layers")
