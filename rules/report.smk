@@ -26,7 +26,12 @@ rule explorer:
         "../envs/figures.yaml"
     params:
         options=jobs.as_options(
-            {"study": study.name, "drawn": figure_table.main_routes(study), **figure_table.drawing(study), **figure_table.least(study)}
+            {
+                "study": study.name,
+                "drawn": figure_table.main_routes(study),
+                **figure_table.drawing(study),
+                **figure_table.least(study),
+            }
         ),
         models=study.models,
     shell:
