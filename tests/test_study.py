@@ -411,7 +411,7 @@ def test_media_are_sampled_as_configured():
     assert (told["max-tokens"], told["min-fps"], told["audio-per-second"], told["audio-seconds"]) == ("32768", "1", "25", "300")
     assert options(jobs.sampling(MINIATURE, "omni-56px"))["frames"] == "exact"
     tables = jobs.sampled(PAPER)
-    assert len(tables) == 3 * 2 and len(tables["worldsense", "omni-default"]) == 8
+    assert len(tables) == 3 * 2 and len(tables["worldsense", "omni-default"]) == 5
     assert tables["av_odyssey", "salmonn-61k"][3] == "results/paper/features/video-salmonn2-plus-3b/av_odyssey/3.tsv"
     assert jobs.sampled(MINIATURE)["mini-items", "omni-56px"] == ["results/miniature/frames/mini-items/omni-56px/0.tsv"]
     assert ("mini-fresh", "omni-56px") in jobs.sampled(MINIATURE), "Table 4 reads it"
