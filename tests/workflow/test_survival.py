@@ -390,6 +390,7 @@ def test_a_question_that_does_not_fit_is_one_line_and_what_was_finished_is_kept(
     for name in ("--evaluate", "--cuts", "--width", "--engine", "--verify"):
         at = options.index(name)
         del options[at : at + 2]
+    options.remove("--ranked")  # no tables
     monkeypatch.setattr(sys, "argv", ["evaluate.py", *options])
     original, fits = evaluate.ask, []
 
