@@ -28,7 +28,7 @@ FEATURES = OUT.format("features", "0.safetensors")
 FIGURE_3, FIGURE_4 = (OUT.format("knockout", f"{name}/0.parquet") for name in ("figure_3", "figure_4"))
 ACTIVE = ("PENDING", "RUNNING", "COMPLETING")
 FAULTS = [
-    {"in": "preprocess_media.py", "memory_mb": 9000},  # of 7000, then of 14000
+    {"in": "preprocess_media.py", "memory_mb": 5000},  # of 4000, then of 8000
     {"in": f"--out {FEATURES}", "until": ["/never", 1], "once": "held"},  # its output is there, the job is not done
     {"in": f"--out {FIGURE_3}", "slow": 2, "once": "slow-3"},
     {"in": f"--out {FIGURE_4}", "slow": 5, "once": "slow-4"},  # Slurm looks for time limits every half minute
@@ -150,7 +150,7 @@ def story(slurm, copy):
 
 def test_jobs_go_to_the_partition_of_their_kind_with_what_their_rules_ask_for(story):
     asked = lambda job: [job.get(key) for key in ("Partition", "JOB_GRES", "MinMemoryNode", "TimeLimit")]
-    assert asked(jobs("preprocess")[0]) == ["cpu", "(null)", "7000M", "01:00:00"]
+    assert asked(jobs("preprocess")[0]) == ["cpu", "(null)", "4000M", "01:00:00"]
     assert asked(jobs("extract")[0]) == ["gpu", "gpu:fake:1", "16000M", "01:00:00"]
     assert asked(jobs("evaluate")[0]) == ["gpu", "gpu:fake:1", "8000M", "01:00:00"]
     assert {job["Partition"] for job in jobs("knockout")} == {"gpu"}
@@ -159,7 +159,7 @@ def test_jobs_go_to_the_partition_of_their_kind_with_what_their_rules_ask_for(st
 def test_a_job_killed_for_its_memory_is_tried_again_with_twice_as_much(story):
     killed, again = jobs("preprocess")
     assert killed["JobState"] == "FAILED" and "exceeded memory limit" in Path(killed["StdOut"]).read_text()
-    assert again["JobState"] == "COMPLETED" and again["MinMemoryNode"] == "14000M" and again["TimeLimit"] == "02:00:00"
+    assert again["JobState"] == "COMPLETED" and again["MinMemoryNode"] == "8000M" and again["TimeLimit"] == "02:00:00"
 
 
 def test_an_interrupted_run_ends_its_jobs_leaves_nothing_half_made_and_goes_on(story):
