@@ -1,9 +1,9 @@
 """The shipped run of the miniature, cell by cell: every later run must repeat it, on any machine, up to rounding.
 
 A cell is all rows of one model that were made alike: the same questions' group, route, setting of a discard, variant of a
-question and so on (KEYS). A cell's record of a column holds four numbers: its mean, its standard deviation, and its mean products
-with two weights between -1 and 1: the layer (does it lie elsewhere?) and a number drawn from the question's name (does it belong
-to another question?). So a damage that leaves a cell's mean alone still shows. Texts count as numbers drawn from them.
+question and so on (KEYS). A cell's record of a column holds five numbers: its mean, its standard deviation, and its mean products
+with three weights between -1 and 1: two drawn from the layer (does it lie elsewhere?), one from the question's name (does it
+belong to another question?). So a damage that leaves a cell's mean alone still shows. Texts count as numbers drawn from them.
 
     python workflow_scripts/specimen.py --tables results/miniature/tables --out resources/claims/miniature_specimen.parquet
 
@@ -25,7 +25,7 @@ LAYERS = ("centre", "layer")  # columns that tell the layer
 TIMED = ("prefill_ms", "prefill_ms_low", "prefill_ms_high", "encoder_ms", "decode_ms_per_token", "peak_bytes", "device")
 DRAWN = ("ci_low", "ci_high", "non_inferior", "llm_share")  # decided by the draws of intervals, or by times
 COUNTED = ("question_id", "cluster")
-NUMBERS = ["mean", "spread", "layer", "question"]
+NUMBERS = ["mean", "spread", "layer", "layer_again", "question"]
 TINY = {"p_other": 1e-9, "p_variants": 1e-9, "kl": 1e-4}  # columns of small numbers -> what rounding does to them
 REACH = 0.01  # how far a number may lie from the specimen's: this, and this share of the column's size in the cell
 FLIPS = 2  # answers in a cell that may be others, besides those where two letters are nearly alike
@@ -72,8 +72,8 @@ def cells(rows: pd.DataFrame, columns=None) -> pd.DataFrame:
     count = np.bincount(code, minlength=len(names)).astype(float)
     about = {"cell": names, "model": first["model"].to_numpy() if "model" in rows else ""}
     about["dataset"] = first["dataset"].to_numpy() if "dataset" in rows else ""
-    layer = next((rows[name].astype(float).to_numpy() for name in LAYERS if name in rows), np.zeros(len(rows)))
-    layer = np.nan_to_num(layer) / 6 - 1
+    layers = next((rows[name].fillna(-1).astype(int) for name in LAYERS if name in rows), pd.Series(0, rows.index))
+    layer, again = (drawn(prefix + layers.astype(str)) for prefix in ("layer ", "again "))
     question = drawn(rows["question_id"]) if "question_id" in rows else np.zeros(len(rows))
     near = np.bincount(code, _nearly(rows), len(names))
     counts = {"rows": count}
@@ -87,7 +87,8 @@ def cells(rows: pd.DataFrame, columns=None) -> pd.DataFrame:
         mean_of = lambda numbers: np.bincount(code[known], numbers[known], len(names)) / np.maximum(n, 1)  # noqa: B023, E731
         mean, size = mean_of(values), np.sqrt(mean_of(values**2))
         one = {"mean": mean, "spread": np.sqrt(np.maximum(size**2 - mean**2, 0))}
-        one |= {"layer": mean_of(values * layer), "question": mean_of(values * question), "size": size}
+        one |= {"layer": mean_of(values * layer), "layer_again": mean_of(values * again)}
+        one |= {"question": mean_of(values * question), "size": size}
         found.append(pd.DataFrame({**about, "column": name, "rows": n, "near": near, **one}))
     return pd.concat(found, ignore_index=True).fillna(0.0)
 
