@@ -144,8 +144,11 @@ def test_models_and_tasks(count, models):
         [dict(model=m, task="hear", group="hear", layer=c, name="video", share=0.5) for m in models for c in range(12)]
     )
     table = overview.normalised(every, dict.fromkeys(models, 12))
-    drawn(overview_panels.model_panels(models, every, shares, table, {"figure_4": ROUTES_4}))
-    drawn(overview_panels.task_panels(models[0], every, shares, {"figure_4": ROUTES_4}))
+    of_models = drawn(overview_panels.model_panels(models, every, shares, table, {"figure_4": ROUTES_4}))
+    of_tasks = drawn(overview_panels.task_panels(models[0], every, shares, {"figure_4": ROUTES_4}))
+    for figure in (of_models, of_tasks):
+        curves = [line for axis in figure.axes for line in axis.lines if len(line.get_xdata()) == 12]
+        assert len(curves) >= len(ROUTES_4) * (count > 0), "each route is drawn"
 
 
 @pytest.mark.parametrize("count", [0, 1, 40])
@@ -170,4 +173,6 @@ def test_orders(count, models):
         for order in ("paper_eq1", "question_first")
     ]
     routes = {"items": ROUTES_4, "clips": ROUTES_4}
-    drawn(order_panels.order_panels(models, clips[:0], clips, pd.DataFrame(summary), routes, 0.25, 20, 0))
+    figure = drawn(order_panels.order_panels(models, clips[:0], clips, pd.DataFrame(summary), routes, 0.25, 20, 0))
+    said = " ".join(text.get_text() for axis in figure.axes for text in axis.texts)
+    assert ("too few" in said) == (0 < count < 10), said

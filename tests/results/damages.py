@@ -546,12 +546,16 @@ def orders_of_the_prompt_mixed_up(tables):
     return {"knockout_order_items": swapped(tables["knockout_order_items"], "layout", "paper_eq3", "reference_first")}
 
 
-@damage
-def graded_tasks_reversed(tables):
-    rows = tables["knockout_graded"]
+def dials_reversed(rows):
+    """The rows of graded tasks, as if each dial had been turned the other way."""
     for one, other in (("either-0", "either-100"), ("either-25", "either-75")):
         rows = swapped(rows, "group", one, other)
-    return {"knockout_graded": rows}
+    return rows
+
+
+@damage
+def graded_tasks_reversed(tables):
+    return {"knockout_graded": dials_reversed(tables["knockout_graded"])}
 
 
 @damage
@@ -1040,10 +1044,7 @@ def conflicts_without_another_sound(tables):
 
 @damage
 def graded_tasks_reversed_in_conflicts(tables):
-    rows = tables["conflict"]
-    for one, other in (("either-0", "either-100"), ("either-25", "either-75")):
-        rows = swapped(rows, "group", one, other)
-    return {"conflict": rows}
+    return {"conflict": dials_reversed(tables["conflict"])}
 
 
 @damage

@@ -272,7 +272,6 @@ def test_elsewhere_holds_for_the_cells_that_no_other_rule_names(folder, tmp_path
     assert verdicts.loc[["sound is read in hear", "nothing else matters"], "verdict"].tolist() == ["agree", "agree"]
     assert verdicts.loc["the last token reads", "value"] == pytest.approx(-70, abs=0.2), "the higher of two lowest points"
     assert "named" not in verdicts.loc["nothing else matters", "rule"]
-    unnamed = claims.judge(claims.read(path)[1:], found, 10)
     del rules[0], rules[-1]["named"]
     rules[-1]["named"] = claims._named_elsewhere(rules[-1], rules)
     unnamed = claims.judge(rules, found, 10).set_index("claim").loc["nothing else matters"]

@@ -67,20 +67,16 @@ def _variant_bars(axis, table) -> None:
     axis.set(ylim=(0, 109), ylabel="Accuracy (%)")
 
 
+def _points(axis, x, y, ends, colour: str, label: str) -> None:
+    """Points with intervals. ends: a table with the columns low and high."""
+    error = np.stack([y - ends["low"], ends["high"] - y])
+    axis.errorbar(x, y, error, color=colour, marker=palette.MARKERS[colour], markersize=4, linestyle="", label=label)
+
+
 def _area_points(axis, sides, colour_of) -> None:
     axis.axhline(0, color=palette.ZERO, linestyle="--", linewidth=0.8)
     for route, here in sides.groupby("route", sort=False) if len(sides) else []:
-        error = np.stack([here["area"] - here["low"], here["high"] - here["area"]])
-        axis.errorbar(
-            here["lost"],
-            here["area"],
-            error,
-            color=colour_of[route],
-            marker=palette.MARKERS[colour_of[route]],
-            markersize=4,
-            linestyle="",
-            label=route_label(route),
-        )
+        _points(axis, here["lost"], here["area"], here, colour_of[route], route_label(route))
     numbers = {group: number for number, group in enumerate(ordered(sides["group"]), 1)} if len(sides) else {}
     near = sides.groupby([(sides["lost"] / 8).round(), (sides["area"] / 3).round()]) if len(sides) else []
     for _, here in near:  # points that lie on each other share a label
@@ -114,17 +110,7 @@ def _graded_effects(axis, effects, colour_of) -> None:
         share = 100 * here["needs_audio"]
         slope, start = np.polyfit(share, here["mean"], 1)
         axis.plot(share, start + slope * share, color=colour_of[route], linewidth=1, linestyle="--")
-        error = np.stack([here["mean"] - here["low"], here["high"] - here["mean"]])
         label = f"{route_label(route)} (layer {here['centre'].iloc[0]})"
-        axis.errorbar(
-            share,
-            here["mean"],
-            error,
-            color=colour_of[route],
-            marker=palette.MARKERS[colour_of[route]],
-            markersize=4,
-            linestyle="",
-            label=label,
-        )
+        _points(axis, share, here["mean"], here, colour_of[route], label)
     axis.set(ylim=(-125, 8), ylabel="% Change in Probability")
     axis.legend(loc="lower center", fontsize=7)
