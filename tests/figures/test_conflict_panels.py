@@ -40,6 +40,7 @@ def test_bars_the_dial_and_layers_are_drawn_for_every_model():
     assert [bar.get_height() for bar in bars] == [60, 60, 30, 30, 10, 10]
     assert to_hex(bars[0].get_facecolor()) == to_hex(palette.WINNERS["heard"])
     assert [label.get_text() for label in shown[0].get_xticklabels()][0].endswith("n = 12 of 12")
+    assert {bar.get_alpha() for bar in bars} == {1}
     assert [axis.get_title() for axis in shown[4:]] == ["(c) Hear", "(d) Graded tasks", "Hear", "Graded tasks"]
     assert [line.get_ydata().tolist() for line in shown[1].lines if len(line.get_xdata()) == 2][:2] == [[20, 60], [70, 30]]
     plt.close(figure)
@@ -51,5 +52,9 @@ def test_too_few_known_pairs_are_said_in_words(n):
     figure = conflict_panels(["m"], table, "", effects(["m"], ["hear"] if n else [], n), effects(["m"], [], 0), 10)
     texts = [text.get_text() for part in figure.subfigs for text in part.texts]
     assert "too few known pairs to show layers" in texts
+    (bars, *_) = figure.axes
+    assert bars.get_xticklabels()[0].get_text().endswith(f"too few: {n} of 12") and {bar.get_alpha() for bar in bars.patches} == {
+        0.25
+    }
     figure.canvas.draw()
     plt.close(figure)

@@ -45,6 +45,7 @@ def test_winners_are_counted_among_known_pairs(table):
     assert found.loc[("hear", "both"), "n"] == 0
     both = found.loc[("either-50", "both")]
     assert (both["n"], both["heard"], found.loc[("either-50", "all"), "heard"]) == (1, 100, 50)
+    assert both["heard_low"] < 30 and both["seen_high"] > 70, "one of one is no proof"
 
 
 def test_what_is_shipped_gives_the_same_numbers(table, tmp_path):

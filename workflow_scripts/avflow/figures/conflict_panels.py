@@ -20,7 +20,7 @@ def conflict_panels(models, table: pd.DataFrame, graded: str, patched: Effects, 
     """Above, one row per model: who wins by task, and by the dial of the graded tasks. Below: how windows move the preference.
 
     table: from `conflict.winners`. graded: the name of the dataset of graded tasks, which share a panel below; empty without one.
-    Groups with fewer than `least` known pairs in every model have no panel, and those in one model no curves.
+    Groups with fewer than `least` known pairs in every model have no panel, and those in one model no curves and a pale bar.
     """
     models, dial = list(models), table[(table["dataset"] == graded)]
     of_dial = dict.fromkeys(dial["group"], "graded tasks")
@@ -33,35 +33,42 @@ def conflict_panels(models, table: pd.DataFrame, graded: str, patched: Effects, 
     heights = [0.4 + 2.1 * len(models), 0.7 + 1.9 * deep * len(models)]
     figure = plt.figure(figsize=(2.2 * ACROSS + 0.6, sum(heights)))
     above, below = figure.subfigures(2, 1, height_ratios=heights)
-    _winners(above, models, table[table["dataset"] != graded], dial)
+    _winners(above, models, table[table["dataset"] != graded], dial, least)
     _layers(below, models, patched, cut, groups, deep, known[known >= least])
     return figure
 
 
-def _winners(part, models, table, dial) -> None:
+def _winners(part, models, table, dial, least: int) -> None:
     count = max([1, *table[table["kind"] == "all"].groupby("model").size()])
     widths = [max(4, count), *([4] if len(dial) else [])]
     grid = part.subplots(len(models), len(widths), squeeze=False, width_ratios=widths)
     for model, line in zip(models, grid):
-        _bars(line[0], table[(table["model"] == model) & (table["kind"] == "all")])
+        _bars(line[0], table[(table["model"] == model) & (table["kind"] == "all")], least)
         line[0].set_ylabel(f"{model}\nPairs (%)")
         if len(dial):
             _dial(line[1], dial[dial["model"] == model])
     for axis, letter, heading in zip(grid[0], "ab", ("Whose answer wins", "Whose answer wins, by the need for sound")):
         axis.set_title(f"({letter}) {heading}")
     handles = [plt.Rectangle((0, 0), 1, 1, color=palette.WINNERS[name], label=LABELS[name]) for name in WINNERS]
+    handles.append(plt.Line2D([], [], color=palette.INK, marker="_", label="95 % interval of the answer to the sound"))
     if len(dial):
         marks = dict(color=palette.INK, marker="o", linestyle="", markerfacecolor="none", markersize=5)
         handles.append(plt.Line2D([], [], label="only pairs in which each sense alone tells an answer", **marks))
-    part.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    part.legend(handles=handles, loc="outside upper center", ncols=3)
 
 
-def _bars(axis, table) -> None:
-    at, bottom = np.arange(len(table)), np.zeros(len(table))
+def _bars(axis, table, least: int) -> None:
+    at, bottom, enough = np.arange(len(table)), np.zeros(len(table)), (table["n"] >= least).to_numpy()
     for name in WINNERS:
-        axis.bar(at, table[name], 0.7, bottom=bottom, color=palette.WINNERS[name])
+        bars = axis.bar(at, table[name], 0.7, bottom=bottom, color=palette.WINNERS[name])
+        for bar, known in zip(bars, enough):
+            bar.set_alpha(1 if known else 0.25)
         bottom = bottom + table[name].fillna(0).to_numpy()
-    labels = [f"{title(task)}\nn = {n} of {asked}" for task, n, asked in zip(table["task"], table["n"], table["asked"])]
+    some = table[enough]
+    error = np.clip([some["heard"] - some["heard_low"], some["heard_high"] - some["heard"]], 0, None)
+    axis.errorbar(at[enough], some["heard"], error, color=palette.INK, linestyle="", capsize=3, linewidth=1)
+    words = [f"n = {n}" if known else f"too few: {n}" for n, known in zip(table["n"], enough)]
+    labels = [f"{title(task)}\n{said} of {asked}" for task, said, asked in zip(table["task"], words, table["asked"])]
     axis.set_xticks(at, labels, fontsize=6.5)
     axis.set(ylim=(0, 100), xlim=(-0.6, len(table) - 0.4))
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from .effects import COLUMNS, Effects, Reading
-from .statistics import cluster_bootstrap
+from .statistics import proportion
 from .task_groups import rank
 
 WINNERS = ("heard", "seen", "other")
@@ -43,10 +43,9 @@ def winners(path, models, draws: int, seed: int) -> pd.DataFrame:
             known = some[some["known"].astype(bool)]
             entry = dict(model=model, dataset=dataset, task=task, group=group, kind=kind, asked=len(some), n=len(known))
             entry |= {"needs_audio": here["needs"].str.contains("A").mean(), "preference": known["preference"].mean()}
-            won = np.stack([100.0 * (known["winner"] == name) for name in WINNERS], 1)
-            numbers = cluster_bootstrap(won, known["cluster"], draws, seed) if len(known) else np.full((3, 3), np.nan)
-            for name, *three in zip(WINNERS, *numbers):
-                entry |= dict(zip((name, f"{name}_low", f"{name}_high"), three))
+            for name in WINNERS:
+                share = proportion(known["winner"] == name, known["cluster"], draws, seed)
+                entry |= dict(zip((name, f"{name}_low", f"{name}_high"), [100 * end for end in share]))
             found.append(entry)
     return pd.DataFrame(sorted(found, key=lambda one: (one["dataset"], rank(one["group"]))))
 

@@ -20,8 +20,10 @@ import pyarrow.parquet as pq
 
 from . import effects
 from .effects import KEY
+from .statistics import proportion
 
 ABOUT = [*KEY, "cluster", "task", "group", "route", "centre"]
+SHARES = ("follows", "returns")  # kinds that are shares of answers; the others are changes of a probability
 COLUMNS = ["model", "dataset", "group", "route", "kind", "centre", "n", "value", "ci_low", "ci_high"]
 
 
@@ -74,5 +76,8 @@ def summary(rows: pd.DataFrame, dataset: str, draws: int, seed: int) -> pd.DataF
         curve = effects.pointwise(here, draws, seed)
         about = dict(model=model, dataset=dataset, group=group, route=route, kind=kind, n=curve.n)
         points = zip(curve.centres, curve.mean, curve.low, curve.high)
+        if kind in SHARES:
+            each = ((c, proportion(some["change"] / 100, some["cluster"], draws, seed)) for c, some in here.groupby("centre"))
+            points = [(centre, *(100 * end for end in share)) for centre, share in each]
         found += [about | dict(zip(("centre", "value", "ci_low", "ci_high"), point)) for point in points]
     return pd.DataFrame(found, columns=COLUMNS)
