@@ -23,7 +23,7 @@ def fill(out, upto, header=HEADER):
     with partial_rows.PartialRows(out, header) as partial:
         for i in range(upto):
             if f"q{i}" not in partial.done:
-                partial.add(f"q{i}", table(i))
+                partial.add({f"q{i}": table(i)})
         return set(partial.done)
 
 
@@ -31,7 +31,7 @@ def test_rows_come_back_in_the_order_asked_with_their_metadata(tmp_path):
     out = tmp_path / "a" / "r.parquet"
     with partial_rows.PartialRows(out, HEADER) as partial:
         for i in (2, 0, 1):
-            partial.add(f"q{i}", table(i))
+            partial.add({f"q{i}": table(i)})
         partial.finish(["q0", "q1", "q2"], SCHEMA, {"device": "cpu"})
     read = pq.read_table(out)
     assert read.column("question_id").to_pylist() == ["q0", "q0", "q1", "q1", "q2", "q2"]
@@ -90,6 +90,21 @@ def test_a_damaged_record_in_the_middle_costs_its_own_question_only(tmp_path, ca
     assert read.column("value").to_pylist()[::2] == [0.5, 1.5, 2.5, 3.5]
 
 
+@pytest.mark.parametrize("lost", [1, 300])
+def test_questions_asked_together_are_kept_together_or_not_at_all(tmp_path, lost):
+    """Alone, a question's rows would differ by rounding from those that it has beside others."""
+    fill(tmp_path / "r.parquet", 1)
+    with partial_rows.PartialRows(tmp_path / "r.parquet", HEADER) as partial:
+        partial.add({"q1": table(1), "q2": table(2)}, {"together": ["q1", "q2"]})
+        assert partial.done == {"q0", "q1", "q2"} and partial.rows_of("q2")[0] == table(2)[0]
+    with partial_rows.PartialRows(tmp_path / "r.parquet", HEADER) as partial:
+        assert partial.done == {"q0", "q1", "q2"} and partial.recall("together") == ["q1", "q2"]
+    side = tmp_path / "r.parquet.partial"
+    side.write_bytes(side.read_bytes()[:-lost])
+    with partial_rows.PartialRows(tmp_path / "r.parquet", HEADER) as partial:
+        assert partial.done == {"q0"} and partial.recall("together") is None
+
+
 @pytest.mark.parametrize("header", [{**HEADER, "code": "other"}, {**HEADER, "plan": {"width": 5}}])
 def test_other_code_or_parameters_discard_finished_rows(tmp_path, header):
     fill(tmp_path / "r.parquet", 3)
@@ -104,7 +119,7 @@ def test_a_file_that_is_no_side_file_is_replaced(tmp_path):
 
 def test_columns_are_those_of_the_schema_whatever_a_row_brings(tmp_path):
     with partial_rows.PartialRows(tmp_path / "r.parquet", HEADER) as partial:
-        partial.add("q", [{"right": True, "more": "dropped", "value": 1, "question_id": "q"}])
+        partial.add({"q": [{"right": True, "more": "dropped", "value": 1, "question_id": "q"}]})
         read = partial.finish(["q"], SCHEMA, {})
     assert read.schema.names == ["question_id", "value", "right"] and read.schema.types[1] == pa.float32()
 
@@ -120,7 +135,7 @@ def test_a_fact_is_remembered_over_kills_and_is_no_row(tmp_path):
     with partial_rows.PartialRows(out, HEADER) as partial:
         assert partial.recall("batch plan") is None
         partial.remember("batch plan", {"rows": 8})
-        partial.add("q0", table(0))
+        partial.add({"q0": table(0)})
         partial.remember("batch plan", {"rows": 4})
     with partial_rows.PartialRows(out, HEADER) as partial:
         assert partial.recall("batch plan") == {"rows": 4} and partial.done == {"q0"}

@@ -277,6 +277,36 @@ def test_after_a_kill_only_the_rest_is_computed(job):
     assert [(name, set(routes)) for name, _, routes, _ in job.asked] == [(IDS[1], {"audio->last"})]
 
 
+def test_after_a_kill_at_any_write_questions_asked_together_are_asked_together_again(job):
+    """Asked alone, their rows would differ by rounding."""
+    job.patch.setattr(shard_job, "same_media", lambda question: "all")
+    budget, side = {"routes": ["question->last"], "questions": 3, "stride": 12}, job.out.with_name("k.parquet.partial")
+    whole, writes, write = job.run(budget), [], partial_rows.PartialRows._write
+    assert [name for name, *_ in job.asked] == IDS
+
+    def until(last):
+        def killed(partial, *payload):
+            if len(writes) == last + 1:  # after the header, whose writing opens the file
+                raise Killed
+            writes.append(payload)
+            write(partial, *payload)
+
+        return killed
+
+    for last in range(20):
+        side.unlink()
+        writes.clear()
+        job.patch.setattr(partial_rows.PartialRows, "_write", until(last))
+        try:
+            job.run(budget)
+            break
+        except Killed:
+            job.patch.setattr(partial_rows.PartialRows, "_write", write)
+            assert job.run(budget) == whole, f"killed before write {last}"
+            assert [name for name, *_ in job.asked] in (IDS, []), f"killed before write {last}"
+    assert 3 < last < 19
+
+
 @pytest.mark.parametrize("piece", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_damaged_record_costs_only_its_own_rows(job, piece):
     job.run(TWO)
@@ -287,7 +317,7 @@ def test_a_damaged_record_costs_only_its_own_rows(job, piece):
         at += partial_rows.FRAME.size + partial_rows.FRAME.unpack_from(data, at)[0]
         ends.append(at)
     starts = [start + partial_rows.FRAME.size for start in ends[:-1]]
-    mine = [start for start in starts if data[start:].startswith(f"{IDS[0]}\0".encode())]
+    mine = [start for start in starts if data[start + partial_rows.PART.size :].startswith(f"{IDS[0]}\0".encode())]
     data[mine[piece] + 500] ^= 0xFF
     side.write_bytes(data)
     assert job.run(THREE) == whole

@@ -77,9 +77,8 @@ def asked(where: Path) -> Counter:
     while len(frame := data[at : at + partial_rows.FRAME.size]) == partial_rows.FRAME.size:
         start = at + partial_rows.FRAME.size
         at = start + partial_rows.FRAME.unpack(frame)[0]
-        name = data[start:at].partition(b"\0")[0]
-        if at <= len(data) and name.startswith(b"mini_video"):
-            found[name.decode()] += 1
+        if at <= len(data):
+            found.update(name for name, _ in partial_rows.entries(data[start:at]) if name.startswith("mini_video"))
     return found
 
 

@@ -4,8 +4,10 @@
 
 * The header names everything that decides a row's values: code, inputs and parameters. It does not name the questions asked. A
   file with a different header is overwritten.
-* Each record holds rows of one question. If a later run asks for more of a question, the question gets another record.
-* A record that is incomplete or damaged is skipped, and only its rows are computed again.
+* Each record holds rows of one question, or of several that were asked together, and facts about them. If a later run asks for
+  more of a question, the question gets another record.
+* A record that is incomplete or damaged is skipped, and only its rows are computed again. Questions that were asked together are
+  then asked together again: alone, their rows would differ by rounding.
 * One process at a time holds the file.
 
 Snakemake deletes declared outputs before a job starts and after it fails. So the side file is not declared, and it stays after
@@ -27,7 +29,8 @@ import pyarrow.parquet as pq
 from .whole_files import alone, naming, whole
 
 FRAME = struct.Struct("<II")  # length and crc32 of the payload that follows
-MAGIC = b"avflow rows 1\n"
+PART = struct.Struct("<I")  # length of what follows: the name of an entry, a zero byte and the entry
+MAGIC = b"avflow rows 2\n"
 
 
 class PartialRows:
@@ -40,7 +43,7 @@ class PartialRows:
     def __init__(self, out, header: dict):
         """out: path of the parquet file to write. header: everything that decides the rows' values, compared as JSON."""
         self.out, self.path = Path(out), Path(f"{out}.partial")
-        self.records: dict[str, list[bytes]] = {}  # question id, or "#" and the name of a fact -> its records
+        self.records: dict[str, list[bytes]] = {}  # question id, or "#" and the name of a fact -> its entries
         wanted = json.dumps(header, sort_keys=True).encode()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.file = alone(self.path)
@@ -68,8 +71,7 @@ class PartialRows:
                 damaged += 1
                 continue
             if end:
-                name, _, record = payload.partition(b"\0")
-                self.records.setdefault(name.decode(), []).append(record)
+                self._take(payload)
             end = self.file.tell()
         if damaged:
             print(f"{self.path}: skipping {damaged} damaged records; their questions are computed again", file=sys.stderr)
@@ -87,24 +89,29 @@ class PartialRows:
 
     def remember(self, name: str, fact) -> None:
         """Store a fact (JSON) beside the rows. It is on disk when this returns. The last fact of a name counts."""
-        self._keep(f"#{name}", json.dumps(fact).encode())
+        self.add({}, {name: fact})
 
     def recall(self, name: str):
         """The fact stored under a name, in this run or an earlier one. None if there is none."""
         found = self.records.get(f"#{name}")
         return json.loads(found[-1]) if found else None
 
-    def add(self, question_id: str, rows: list[dict]) -> None:
-        """Append rows to a question's rows. They are on disk when this returns."""
-        sink = io.BytesIO()
-        table = pa.Table.from_pylist(rows)
-        with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table)
-        self._keep(question_id, sink.getvalue())
+    def add(self, rows: dict[str, list[dict]], facts: dict | None = None) -> None:
+        """Append rows to those of each question, and store facts as `remember` does. A kill loses all of it, or nothing.
 
-    def _keep(self, name: str, record: bytes):
-        self.records.setdefault(name, []).append(record)
-        self._write(name.encode() + b"\0" + record)
+        It is on disk when this returns.
+        """
+        entries = {f"#{name}": json.dumps(fact).encode() for name, fact in (facts or {}).items()}
+        entries.update((question_id, _stream(pa.Table.from_pylist(some))) for question_id, some in rows.items())
+        parts = [name.encode() + b"\0" + entry for name, entry in entries.items()]
+        payload = b"".join(PART.pack(len(part)) + part for part in parts)
+        self._write(payload)
+        self._take(payload)
+
+    def _take(self, payload: bytes):
+        """Put a record's entries beside the others."""
+        for name, entry in entries(payload):
+            self.records.setdefault(name, []).append(entry)
 
     def _tables(self, question_id: str) -> list[pa.Table]:
         return [pa.ipc.open_stream(record).read_all() for record in self.records.get(question_id, [])]
@@ -133,6 +140,23 @@ class PartialRows:
     def __exit__(self, *_):
         with contextlib.suppress(OSError):  # a failed write was reported already; close() tries its buffer again
             self.file.close()
+
+
+def entries(record: bytes):
+    """Yield (name, bytes) of each entry of a record: a question's rows, or a fact under "#" and its name."""
+    at = 0
+    while at < len(record):
+        begin = at + PART.size
+        at = begin + PART.unpack_from(record, at)[0]
+        name, _, entry = record[begin:at].partition(b"\0")
+        yield name.decode(), entry
+
+
+def _stream(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
 
 
 def write_parquet(table: pa.Table, path) -> None:

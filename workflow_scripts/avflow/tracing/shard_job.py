@@ -197,14 +197,15 @@ def run(
             alone = gpu_memory.holding(f"question {some[0].question_id} of {arguments.questions}")
             with alone if len(some) == 1 else contextlib.nullcontext():
                 found = ask(loaded(some[0])[0], [(q, store.of(q)) for q in some], partial)
+            fresh = {question.question_id: rows for question, rows in zip(some, found) if rows and not isinstance(rows, Unusable)}
+            unusable = {question.question_id: str(rows) for question, rows in zip(some, found) if isinstance(rows, Unusable)}
+            left_out.update(unusable)
+            facts = {LEFT_OUT: {"asked": asked, "questions": left_out}} if unusable else {}
             if len(some) > 1:
-                partial.remember(f"{TOGETHER} {some[0].question_id}", [q.question_id for q in some])
-            for question, rows in zip(some, found):
-                if isinstance(rows, Unusable):
-                    left_out[question.question_id] = str(rows)
-                    partial.remember(LEFT_OUT, {"asked": asked, "questions": left_out})
-                elif rows:
-                    partial.add(question.question_id, rows)
+                facts[f"{TOGETHER} {some[0].question_id}"] = [q.question_id for q in some]
+            if fresh or facts:
+                partial.add(fresh, facts)
+            for _ in some:
                 progress.step()
             return found
 
