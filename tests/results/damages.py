@@ -1099,3 +1099,212 @@ def pairs_with_two_answers_answered_from_the_sound(tables):
     rows = tables["conflict"]
     both = (rows["control"] == "null") & (rows["needs"] == "V") & (rows["partner_needs"] == "A")
     return {"conflict": rows.assign(answer=rows["answer"].where(~both, rows["partner_answer"]))}
+
+
+def conflicts_of(cut, change, *groups):
+    """A damage of the cuts or patches of conflicts in some tasks; `change` takes the rows and where they are."""
+
+    def damaged(tables):
+        rows = tables["conflict"]
+        return {"conflict": change(rows, (rows["cut"] == cut) & real(rows) & rows["group"].isin(groups))}
+
+    return damaged
+
+
+def as_uncut(rows, where):
+    """These rows of conflicts are as the run without a cut."""
+    key = ["model", "question_id"]
+    null = rows[rows["control"] == "null"].set_index(key)["answer"]
+    rows.loc[where, "answer"] = null.reindex(pd.MultiIndex.from_frame(rows.loc[where, key])).to_numpy()
+    for name in ("logp_gold", "logp_partner", "margin"):
+        rows.loc[where, name] = rows.loc[where, f"{name}_clean"]
+    rows.loc[where, "logp_base"] = np.log(rows.loc[where, "p_base_clean"])
+    return rows
+
+
+def weaker(rows, where):
+    """These cuts move scores and margin by two thirds of what they do."""
+    for name in ("logp_gold", "logp_partner", "margin"):
+        rows.loc[where, name] = (2 * rows.loc[where, name] + rows.loc[where, f"{name}_clean"]) / 3
+    return rows
+
+
+@damage
+def cuts_of_one_conflict_not_made(tables):
+    return conflicts_of("mask", as_uncut, "while-hear")(tables)
+
+
+@damage
+def patches_of_a_graded_conflict_not_made(tables):
+    return conflicts_of("resample", as_uncut, "either-75")(tables)
+
+
+@damage
+def patches_of_a_graded_conflict_weaker(tables):
+    return conflicts_of("resample", weaker, "either-25")(tables)
+
+
+@damage
+def cuts_of_a_graded_conflict_weaker(tables):
+    return conflicts_of("mask", weaker, "either-100")(tables)
+
+
+@damage
+def patches_of_a_conflict_lost(tables):
+    rows = tables["conflict"]
+    return {"conflict": rows[~((rows["cut"] == "resample") & (rows["group"] == "see-faint-63") & real(rows))]}
+
+
+@damage
+def winner_of_either_50_always_heard(tables):
+    rows = tables["conflict"]
+    where = (rows["control"] == "null") & (rows["group"] == "either-50")
+    rows.loc[where, "answer"] = rows.loc[where, "partner_answer"]
+    return {"conflict": rows}
+
+
+@damage
+def winner_of_either_75_always_heard_with_its_scores(tables):
+    rows = tables["conflict"]
+    where = (rows["control"] == "null") & (rows["group"] == "either-75") & (rows["answer"] == rows["gold"])
+    for end in ("", "_clean"):
+        names = [f"logp_gold{end}", f"logp_partner{end}"]
+        rows.loc[where, names] = rows.loc[where, names[::-1]].to_numpy()
+    rows.loc[where, "answer"] = rows.loc[where, "partner_answer"]
+    return {"conflict": rows}
+
+
+@damage
+def null_preferences_halved(tables):
+    rows = tables["conflict"]
+    where = rows["control"] == "null"
+    middle = (rows["logp_gold"] + rows["logp_partner"]) / 2
+    for name in ("logp_gold", "logp_partner"):
+        rows.loc[where, name] = ((rows[name] + middle) / 2)[where]
+    return {"conflict": rows}
+
+
+@damage
+def partners_of_conflicts_mixed_up(tables):
+    rows = tables["conflict"]
+    names = dict(zip(rows["partner"].unique(), np.roll(rows["partner"].unique(), 1)))
+    return {"conflict": rows.assign(partner=rows["partner"].map(names))}
+
+
+@damage
+def restored_probabilities_are_the_clean_ones(tables):
+    rows = tables["resample"]
+    where = (rows["direction"] == "restore") & real(rows)
+    return {"resample": rows.assign(logp_base=rows["logp_base"].where(~where, np.log(rows["p_base_clean"])))}
+
+
+@damage
+def directions_of_patches_swapped_in_see(tables):
+    rows = tables["resample"]
+    other = rows["direction"].map({"corrupt": "restore", "restore": "corrupt"})
+    return {"resample": rows.assign(direction=rows["direction"].where(rows["group"] != "see", other))}
+
+
+@damage
+def answers_of_partners_mixed_up(tables):
+    rows = tables["resample"]
+    letters = rows["partner_answer"].map({"A": "B", "B": "C", "C": "D", "D": "A"})
+    return {"resample": rows.assign(partner_answer=letters)}
+
+
+@damage
+def patches_of_candidates_lost_in_one_direction(tables):
+    rows = tables["resample"]
+    return {"resample": rows[~((rows["direction"] == "restore") & of_route(rows, "candidates->question") & real(rows))]}
+
+
+@damage
+def patches_of_the_question_in_see_a_layer_late(tables):
+    rows = tables["resample"]
+    where = of_route(rows, "question->last") & (rows["group"] == "see")
+    return {"resample": rows.assign(centre=rows["centre"].where(~where, (rows["centre"] + 1) % 12))}
+
+
+def uncut_replies(route):
+    """A damage of free answers: a route is never cut."""
+
+    def damaged(tables):
+        rows = tables["knockout_free"]
+        where = of_route(rows, route)
+        rows.loc[where, "logp_reply"] = rows.loc[where, "logp_reply_clean"]
+        rows.loc[where, "logp_base"] = np.log(rows.loc[where, "p_base_clean"])
+        return {"knockout_free": rows}
+
+    return damaged
+
+
+@damage
+def sound_to_the_reply_never_cut(tables):
+    return uncut_replies("audio->reply")(tables)
+
+
+@damage
+def question_to_the_reply_never_cut(tables):
+    return uncut_replies("question->reply")(tables)
+
+
+@damage
+def replies_scored_by_their_first_token_alone(tables):
+    rows = tables["knockout_free"]
+    clean = np.log(rows["p_base_clean"])
+    return {"knockout_free": rows.assign(logp_reply=rows["logp_base"], logp_reply_clean=clean, reply_tokens=1)}
+
+
+@damage
+def evaluated_replies_scored_by_their_mean(tables):
+    rows = tables["evaluate"]
+    return {"evaluate": rows.assign(logp_reply=rows["logp_reply_mean"])}
+
+
+def narrowed(name):
+    """A damage of a finished table: its intervals are half as wide."""
+
+    def damaged(tables):
+        rows = tables[name]
+        ends = {end: (rows["change"] + rows[end]) / 2 for end in ("ci_low", "ci_high")}
+        return {name: rows.assign(**ends)}
+
+    return damaged
+
+
+@damage
+def intervals_of_table_1_half_as_wide(tables):
+    return narrowed("tab1")(tables)
+
+
+@damage
+def intervals_of_table_4_half_as_wide(tables):
+    return narrowed("tab4_items")(tables)
+
+
+@damage
+def every_discard_shown_to_cost_nothing(tables):
+    rows = tables["tab4_video"]
+    return {"tab4_video": rows.assign(non_inferior=rows["setting"] != "none")}
+
+
+@damage
+def late_masks_of_table_1_never_applied(tables):
+    rows = tables["attention"]
+    key = ["model", "question_id"]
+    late = rows["kind"] == "masked"
+    none = rows[late & (rows["name"] == "none")].set_index(key)
+    where = rows.index[late & (rows["name"] != "none")]
+    place = pd.MultiIndex.from_frame(rows.loc[where, key])
+    for name in ("values", "answer", "correct"):
+        rows.loc[where, name] = pd.Series(list(none[name].reindex(place)), index=where)
+    return {"attention": rows.astype({"correct": bool})}
+
+
+@damage
+def another_clips_sound_asked_without_sound(tables):
+    rows = tables["reliance"]
+    names = sorted(rows["variant"].unique())
+    other, without = (next(name for name in names if part in name) for part in ("swapped", "muted"))
+    copied = rows[rows["variant"] == without].assign(variant=other)
+    return {"reliance": pd.concat([rows[rows["variant"] != other], copied], ignore_index=True)}

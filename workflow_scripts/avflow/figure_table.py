@@ -457,7 +457,9 @@ DECIDING = {  # measure of a claim -> the tables that decide it; other measures 
     "cumulative": ("knockout_cumulative.parquet",),
     **dict.fromkeys(("attention", "sinks", "readout", "flow"), ("attention.parquet",)),
     "patched": ("resample.parquet",),
-    "winner": ("conflict.parquet",),
+    **dict.fromkeys(("winner", "known"), ("conflict.parquet",)),
+    **dict.fromkeys(("head", "head_layer"), ("knockout_heads.parquet",)),
+    "heads_together": ("knockout_head_sets.parquet",),
     "rank_correlation": (*OF_ANSWERS, "knockout_figure_4.parquet", "knockout_graded.parquet"),
 }
 
@@ -468,7 +470,7 @@ def decided_by(claim: dict) -> set[str]:
     for part in (claim, {**claim, **claim.get("than", {})}, {**claim, **claim.get("other", {})}):
         for measure in part.get("checks") or [part.get("measure")]:
             analysis = part.get("analysis", "figure_4")
-            cuts = ("conflict.parquet" if analysis == "conflict" else f"knockout_{analysis}.parquet",)
+            cuts = (f"{analysis if analysis in PAIRED else f'knockout_{analysis}'}.parquet",)
             named = f"{part.get('table')}.{'csv' if str(part.get('table')).startswith('tab') else 'parquet'}"
             found.update((named,) if measure in OF_TABLE else DECIDING.get(measure, cuts))
             found.update(["evaluate.parquet"] if measure in ("same_run", "coherent") else [])

@@ -193,6 +193,15 @@ def _winner(tables, claim, model):
     return _share(tables, rows["winner"] == claim["answer"], rows["cluster"]) if len(rows) else NOTHING
 
 
+def _known(tables, claim, model):
+    """% of the pairs in a conflict that the model knows: it answers rightly about either clip alone."""
+    if tables.path("conflict") is None:
+        return NOTHING
+    rows = tables.once(("conflict", model), lambda: conflict.pairs(tables.path("conflict"), [model]))
+    rows = of_group(rows[rows["dataset"] == tables.dataset(claim)], claim)
+    return _share(tables, rows["known"].astype(float), rows["cluster"]) if len(rows) else NOTHING
+
+
 MEASURES = {
     "accuracy": _accuracy,
     "accuracy_change": _accuracy_change,
@@ -209,4 +218,5 @@ MEASURES = {
     "sufficiency": _sufficiency,
     "cumulative": _cumulative,
     "winner": _winner,
+    "known": _known,
 }

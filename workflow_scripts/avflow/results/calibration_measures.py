@@ -10,6 +10,7 @@ from .study_tables import Tables, of_group
 
 SAME_MARGIN = 1e-3  # logits: margins of one question differ by less between runs in float32; shipped ones are rounded to 4e-4
 UNCHANGED = 1e-6  # logits: half the spacing of float32 at a margin of 8
+PAIRED = ("resample", "conflict")  # analyses of pairs of clips, whose tables have these names
 EFFECT = 0.1  # logits: cuts that move the margin less say nothing of how they cut
 
 
@@ -93,8 +94,9 @@ def _scrambled(tables, claim, model, times: int = 200):
 
 
 def _raw(tables: Tables, claim, model):
-    """All rows of a claim's analysis, as stored; None without the table."""
-    rows = tables.parquet(f"knockout_{claim['analysis']}")
+    """All rows of a claim's analysis, as stored; None without the table. Patches and conflicts have tables of their own."""
+    name = claim["analysis"]
+    rows = tables.parquet(name if name in PAIRED else f"knockout_{name}")
     return None if rows is None else rows[(rows["model"] == model) & (rows["dataset"] == tables.dataset(claim))]
 
 
@@ -104,7 +106,7 @@ def _complete(tables, claim, model):
     if rows is None or not len(rows):
         return NOTHING
     rows = rows[(rows["control"] == "none") & rows["applicable"] & (rows["cut"] == claim.get("cut", "mask"))]
-    key = ["question_id", "layout", "route", "style", "width"]
+    key = ["question_id", "layout", "route", "style", "width", *(["direction"] if "direction" in rows else [])]
     cut = rows.groupby(key)["centre"].agg(["size", "nunique"])
     once = (2 * cut["nunique"] - cut["size"]).clip(lower=0).sum()
     found = rows["question_id"].nunique()
@@ -154,16 +156,22 @@ def _applicable(tables, claim, model):
 
 
 def _unchanged(tables, claim, model):
-    """% of cuts after which the margin, or a reply's log-probability, is exactly the null row's, as if nothing had been cut."""
+    """% of cuts after which the margin, or a reply's log-probability, is exactly the null row's, as if nothing had been cut.
+
+    Of the route and the group of tasks that have most of them.
+    """
     rows = _raw(tables, claim, model)
     if rows is None:
         return NOTHING
     rows = rows[(rows["control"] == "none") & rows["applicable"] & rows["centre"].between(*claim["layers"])]
+    rows = rows[rows["cut"] == claim["cut"]] if "cut" in claim else rows
+    rows = of_group(rows, claim)
     rows = rows[rows["route"].isin(listed(claim["route"]))] if "route" in claim else rows
     if not len(rows):
         return NOTHING
     rows = rows.assign(moved=(free_answers.size(rows) - free_answers.size(rows, "_clean")).abs())
-    same = rows.groupby("route")["moved"].apply(lambda one: one.lt(UNCHANGED).mean())
+    places = ["route", "group", *(["direction"] if "direction" in rows else [])]
+    same = rows.groupby(places)["moved"].apply(lambda one: one.lt(UNCHANGED).mean())
     return 100 * float(same.max()), np.nan, np.nan, rows["question_id"].nunique()
 
 

@@ -2,8 +2,8 @@
 
 `coherent` gives the % of a table's rows for which an identity holds, of the identity that holds least. What each says is in the
 functions below; those of a table follow from its columns. Identities whose name begins with "nearly" need not hold where a model
-would rather say a word than a letter, as it does when much is taken from it: they may fail in 5 % of the rows. Free answers are
-left out: they have no letters.
+would rather say a word than a letter, as it does when much is taken from it: they may fail in 5 % of the rows. Free answers have
+no letters, so they have identities of their own.
 """
 
 import json
@@ -13,11 +13,13 @@ import pandas as pd
 
 from .answers import LETTERS
 from .route_measures import NOTHING
+from .statistics import paired_score_interval
 from .study_tables import Tables
 
 SURE = 0.01  # logits: where two letters are nearer, rounding decides which of them is answered
 NEAR = 0.01  # of probabilities and shares
 RARE = 5.0  # percent of the rows
+MOSTLY = 0.6  # of the questions of a task: where so many rows repeat another run exactly, there was no other run
 OF_QUESTION = ["dataset", "cluster", "task", "group", "needs"]
 
 
@@ -73,6 +75,106 @@ def _cuts(rows: pd.DataFrame) -> dict:
         "an answer that is lost is improbable": (rows["answer"] == base) | (p < 0.5 + NEAR),
         "the window holds its centre": null | ((start <= rows["centre"]) & (rows["centre"] < stop)),
         "the window is as wide as stated": null | (stop - start <= width) | (rows["style"] != "centred"),
+    }
+
+
+def _replies(rows: pd.DataFrame) -> dict:
+    """Free answers of the evaluation: a reply's score is that of its tokens, and what is right says the right words."""
+    tokens = rows["logp_reply_tokens"]
+    sums, first = (np.array([part(values) for values in tokens], dtype=float) for part in (np.sum, lambda values: values[0]))
+    return {
+        "a reply's score is that of its tokens": (rows["logp_reply"] - sums).abs() < SURE,
+        "its mean is that of its tokens": (rows["logp_reply_mean"] * rows["reply_tokens"] - sums).abs() < SURE,
+        "its first token is that of the answer": (rows["logp_base"] - first).abs() < SURE,
+        "every token has a number": rows["reply_ids"].map(len) == rows["reply_tokens"],
+        "what is right says the right words": (rows["content"] == rows["gold"]) == rows["correct"].astype(bool),
+    }
+
+
+def _cut_replies(rows: pd.DataFrame, told: pd.DataFrame) -> dict:
+    """Rows of knockouts of free answers: null rows repeat the evaluation, and no reply is likelier than its first token."""
+    rows = rows[rows["applicable"].astype(bool)]
+    own, null = told.reindex(rows["question_id"]), rows["control"] == "null"
+    return {
+        "replies are the evaluation's": rows["reply_tokens"].to_numpy() == own["reply_tokens"].to_numpy(),
+        "clean scores are the evaluation's": np.abs(rows["logp_reply_clean"].to_numpy() - own["logp_reply"].to_numpy()) < SURE,
+        "p_base_clean is that of the first token": np.abs(rows["p_base_clean"].to_numpy() - np.exp(own["logp_base"].to_numpy()))
+        < NEAR,
+        "a null row repeats the clean run": ~null
+        | ((rows["logp_reply"] - rows["logp_reply_clean"]).abs() < SURE)
+        & ((np.exp(rows["logp_base"]) - rows["p_base_clean"]).abs() < NEAR),
+        "no reply is likelier than its first token": rows["logp_reply"] < rows["logp_base"] + SURE,
+    }
+
+
+def _patches(rows: pd.DataFrame, told: pd.DataFrame) -> dict:
+    """Rows of patches and conflicts: partners are other questions of the task, and clean scores are those of null rows."""
+    theirs, other = told.reindex(rows["partner"]), rows["partner_answer"].notna()
+    run = [name for name in ("question_id", "direction") if name in rows]
+    null = rows["control"] == "null"
+    clean = rows[null].drop_duplicates(run).set_index(run)
+    start = clean.reindex(pd.MultiIndex.from_frame(rows[run]) if len(run) > 1 else rows[run[0]])
+    base, real = start["answer"].to_numpy(), rows[~null]
+    place = [name for name in (*run, "route", "cut", "style", "width") if name in rows]
+    found = {
+        "a question has one partner": rows.groupby("question_id")["partner"].transform("nunique") == 1,
+        "no question is its own partner": rows["partner"] != rows["question_id"],
+        "partners have the same task": rows["task"].to_numpy() == theirs["task"].to_numpy(),
+        "the partner's answer is another": rows["partner_answer"] != rows["gold"],
+        "every run has one null row": null.groupby([rows[name] for name in run]).transform("sum") == 1,
+        "every route has all layers": real.groupby(place)["centre"].transform("nunique") == real["centre"].nunique(),
+        "every run has all routes": real.groupby(run)["route"].transform("nunique")
+        == real.groupby(["dataset", "group"])["route"].transform("nunique"),
+        "a null row has the clean score of the partner's answer": ~null
+        | ~other
+        | ((rows["logp_partner"] - rows["logp_partner_clean"]).abs() < SURE),
+        "the partner's answer, if it is the uncut one, has its probability": (base != rows["partner_answer"])
+        | ((rows["logp_partner"] - rows["logp_base"]).abs() < SURE),
+        "the own answer, if it is the uncut one, leads by the margin at least": (base != rows["gold"])
+        | ~other
+        | (rows["margin"] < rows["logp_base"] - rows["logp_partner"] + SURE),
+        "the partner's answer is not likelier than an uncut one": ~null
+        | ~other
+        | (rows["logp_partner"] < rows["logp_base"] + SURE),
+    }
+    for name in ("logp_gold_clean", "logp_partner_clean", "margin_clean", "p_base_clean"):
+        same = np.abs(rows[name].to_numpy(dtype=float) - start[name].to_numpy(dtype=float)) < SURE
+        found[f"{name} is one number in a run"] = same | rows[name].isna().to_numpy()
+    return found
+
+
+def _resampled(rows: pd.DataFrame, told: pd.DataFrame) -> dict:
+    """Rows of patches: both directions, and without a patch the own run is the evaluation's."""
+    own = rows[(rows["control"] == "null") & (rows["direction"] == "corrupt")]
+    return {
+        "both directions are run": rows.groupby("question_id")["direction"].transform("nunique") == 2,
+        "unpatched answers are the evaluation's": own["answer"].to_numpy()
+        == told["answer"].reindex(own["question_id"]).to_numpy(),
+        "clean scores are the evaluation's": np.abs(
+            own["logp_gold_clean"].to_numpy() - told["logp_gold"].reindex(own["question_id"]).to_numpy()
+        )
+        < NEAR,
+    }
+
+
+def _mixed(rows: pd.DataFrame, told: pd.DataFrame) -> dict:
+    """Rows of conflicts: what decides the partner's question, who is known, and that answers are the likelier ones."""
+    one = rows[rows["control"] == "null"]
+    right = told["correct"].reindex(one["question_id"]).to_numpy(dtype=bool)
+    heard, seen = rows["answer"] == rows["partner_answer"], rows["answer"] == rows["gold"]
+    lead = rows["logp_partner"] - rows["logp_gold"]
+    return {
+        "partner_needs is the evaluation's": rows["partner_needs"].to_numpy()
+        == told["needs"].reindex(rows["partner"]).to_numpy(),
+        "only who is right about the own clip is known": ~one["known"].to_numpy(dtype=bool) | right,
+        "known is said of a question": rows.groupby("question_id")["known"].transform("nunique") == 1,
+        "the heard answer is the likelier one": ~heard | (lead > -SURE),
+        "the seen answer is the likelier one": ~seen | (lead < SURE),
+        "the margin is no more than the lead over the heard answer": rows["margin"] < SURE - lead,
+        "probabilities sum to at most 1": np.exp(rows["logp_partner"]) + np.exp(rows["logp_gold"]) < 1 + NEAR,
+        "both ways of cutting are there": rows[rows["control"] != "null"].groupby("question_id")["cut"].transform("nunique") == 2,
+        "a null row has the clean score of the own answer": (rows["control"] != "null")
+        | ((rows["logp_gold"] - rows["logp_gold_clean"]).abs() < SURE),
     }
 
 
@@ -187,6 +289,8 @@ def _attended(rows: pd.DataFrame, told: pd.DataFrame) -> dict:
     total = np.array([np.exp(np.asarray(values, dtype=float)).sum() for values in lens["values"]])
     masked = rows[rows["kind"].isin(["masked", "masked_early"])]
     unmasked = masked[masked["name"] == "none"]
+    scores, run = masked["values"].map(lambda values: float(values[0])), [masked[name] for name in ("kind", "question_id")]
+    same = scores == scores.where(masked["name"] == "none").groupby(run).transform("max")
     maps = rows[rows["kind"] == "map"]
     squares = np.stack([np.asarray(values, dtype=float) for values in maps["values"]]) if len(maps) else np.zeros((0, 1))
     behind = np.arange(squares.shape[1]) > maps["number"].to_numpy()[:, None]
@@ -205,12 +309,15 @@ def _attended(rows: pd.DataFrame, told: pd.DataFrame) -> dict:
         "every layer has all heads": heads == heads.median(),
         "probabilities of letters are no more than 1": total < 1 + NEAR,
         "masked answers are right or wrong": (masked["answer"] == masked["gold"]) == masked["correct"].astype(bool),
+        "masks change something": (masked["name"] == "none")
+        | (same.groupby([masked[name] for name in ("kind", "name")]).transform("mean") < MOSTLY),
         "unmasked answers are the evaluation's": unmasked["answer"].to_numpy()
         == told["answer"].reindex(unmasked["question_id"]).to_numpy(),
         "tokens are the prompt's": tokens.to_numpy() == told["n_tokens"].reindex(counted["question_id"]).to_numpy(),
     }
 
 
+# What tells a row from others, in the tables that have these columns
 ROW = [
     "question_id",
     "layout",
@@ -226,7 +333,7 @@ ROW = [
     "plan",
     "layer",
 ]
-ROW += ["kind", "name", "number", "threshold", "heads"]  # what tells a row from others, in the tables that have these columns
+ROW += ["layer", "kind", "name", "number", "threshold", "heads", "direction"]
 
 
 def _once(rows: pd.DataFrame) -> dict:
@@ -246,6 +353,7 @@ def _finished(rows: pd.DataFrame) -> dict:
     found = {
         "a change is that of the accuracy": base | ((rows["accuracy"] - own - rows["change"]).abs() < 2 * NEAR),
         "an interval holds its change": base | ((rows["ci_low"] <= rows["change"]) & (rows["change"] <= rows["ci_high"])),
+        "an interval is as wide as so few answers make it": base | _covers(rows),
         "every setting has all questions": sizes.groupby("part")["n"].transform("nunique") == 1,
     }
     if "llm_share" in rows:
@@ -259,6 +367,15 @@ def _finished(rows: pd.DataFrame) -> dict:
             1, rows["setting"].nunique()
         )
     return found
+
+
+def _covers(rows: pd.DataFrame) -> np.ndarray:
+    """Whether an interval covers Tango's for its change, if no other answers changed than those that the change tells (rows,)."""
+    found = []
+    for change, low, high, n in rows[["change", "ci_low", "ci_high", "n"]].fillna(0).itertuples(index=False):
+        least, most = paired_score_interval(max(0.0, -change) * n / 100, max(0.0, change) * n / 100, n)
+        found.append(low < 100 * least + 2 * NEAR and high > 100 * most - 2 * NEAR)
+    return np.array(found)
 
 
 def _named(rows: pd.DataFrame) -> dict:
@@ -296,6 +413,15 @@ def _contents(rows: pd.DataFrame) -> dict:
     return {"a letter has one content": same, "a content has one letter": letters}
 
 
+def _variants(rows: pd.DataFrame) -> dict:
+    """No variant of a clip repeats another: at most few of its questions have exactly another variant's logits."""
+    if "variant" not in rows:
+        return {}
+    logits = [f"logit_{letter}" for letter in LETTERS[:4]]
+    again = rows.duplicated(["question_id", *logits], keep=False)
+    return {"no variant repeats another": again.groupby([rows["variant"], rows["group"]]).transform("mean") < MOSTLY}
+
+
 def _lettered(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows without free answers."""
     return rows[rows["reply_tokens"].isna()] if "reply_tokens" in rows else rows
@@ -306,22 +432,39 @@ def identities(tables: Tables, table: str, model: str) -> dict:
     if table.startswith("tab"):
         rows = tables.csv(table)
         return _finished(rows[rows["model"] == model])
-    rows, told = tables.parquet(table), tables.parquet("evaluate")
-    rows = _lettered(rows)
-    if table in ("evaluate", "reliance"):
-        every = _lettered(tables.every_answer())
-        contents = _contents(every[every["model"] == model])
-    rows = rows[rows["model"] == model]
-    told = _lettered(told[told["model"] == model]).drop_duplicates("question_id").set_index("question_id")
-    if not len(rows):
+    every, told = tables.parquet(table), tables.parquet("evaluate")
+    every, told = (some[some["model"] == model] for some in (every, told))
+    if not len(every):
         return {}
-    found = _named(rows) | _as_evaluated(rows, told) | _once(rows)
+    rows, found, told = _lettered(every), {}, told.drop_duplicates("question_id").set_index("question_id")
+    if len(free := every.drop(rows.index)):
+        found |= {f"{name} (free)": holds for name, holds in (_named(free) | _as_evaluated(free, told) | _once(free)).items()}
+        found |= _replies(free) if table == "evaluate" else _cut_replies(free, told)
+    return found | _of_letters(tables, table, model, rows, _lettered(told)) if len(rows) else found
+
+
+def _of_letters(tables: Tables, table: str, model: str, rows: pd.DataFrame, told: pd.DataFrame) -> dict:
+    """Identities of the rows whose answers are letters. told: their evaluation, by question."""
+    own = rows
+    if table == "conflict" or "direction" in rows:  # of other media than the evaluation's
+        alike = rows["direction"] == "corrupt" if "direction" in rows else rows["correct_clean"] & False
+        own = rows.assign(
+            correct_clean=rows["correct_clean"].where(alike, told["correct"].reindex(rows["question_id"]).to_numpy())
+        )
+    found = _named(rows) | _as_evaluated(own, told) | _once(rows)
     if "gold" not in rows:
         rows = rows.assign(gold=told["gold"].reindex(rows["question_id"]).to_numpy())
     if table in ("evaluate", "reliance"):
-        return found | _answers(rows) | contents
+        every = _lettered(tables.every_answer())
+        return found | _answers(rows) | _contents(every[every["model"] == model]) | _variants(rows)
     if table.startswith("knockout_"):
         return found | _cuts(rows) | _draws(rows)
+    if table == "conflict":
+        return found | _cuts(rows) | _patches(rows, told) | _mixed(rows, told)
+    if table == "resample":
+        for way, some in rows.groupby("direction"):
+            found |= {f"{name} ({way})": holds for name, holds in _cuts(some).items()}
+        return found | _patches(rows, told) | _resampled(rows, told)
     if table == "pruning":
         known = rows[rows["gold"].notna()]
         return found | _discards(rows) | _plans(rows, tables.layers(model)) | _answers(known)

@@ -39,6 +39,7 @@ Answers (answer_measures.py):
     sufficiency                 % of answers kept if only the edges of a `kind` stay open; with `column: share`, % of edges
     winner                      % of the known pairs in a conflict won by `answer` (heard, seen or other); `both: true`: of those
                                 in which each sense alone tells an answer
+    known                       % of the pairs in a conflict whose questions the model answers rightly about either clip alone
     cumulative                  % of answers kept if a route is cut in all layers up to or from a `layer`; `style`
 
 Attention (attention_measures.py), over `layers` or `depths`:
@@ -54,6 +55,13 @@ Patches (patch_measures.py), over `layers`:
 
     patched                     the number of a `kind` (patch, follows, returns; see `patches`) farthest from 0, in %
 
+Heads (head_measures.py), from the tables of app_heads:
+
+    head                        change in % if a `route` is cut in the one head that costs most; with `all: true`, in all heads of
+                                the one layer that does
+    head_layer                  the mean layer of a route's single heads, each with the weight of what its cut costs
+    heads_together              change in % if about a `share` of all heads is cut, the strongest; with `drawn: true`, random ones
+
 The instrument (calibration_measures.py):
 
     rank_correlation            Spearman's, between the mean fall under cuts of a sense's route and the accuracy lost without it
@@ -67,7 +75,7 @@ The instrument (calibration_measures.py):
     moves                       mean change of the margin in logits, either way, as the geometric mean over routes
     moves_at                    the mean centre of these changes, weighted by them
     applicable                  % of a route's cuts that have anything to cut
-    unchanged                   % of cuts, in the route with most, that leave the margin exactly as it is uncut
+    unchanged                   % of cuts, in the route and the group with most, that leave the margin exactly as it is uncut
     noise                       largest difference in % between a null row and the clean forward
     same_run                    % of questions whose margin without a cut is that of the evaluation
     same_cut                    % of cuts with an effect that equal another analysis's (`other`) exactly
@@ -77,7 +85,15 @@ The instrument (calibration_measures.py):
 Every measure takes (tables, claim, model) and returns value, low, high and n. n is 0 if there is nothing to measure.
 """
 
-from . import answer_measures, attention_measures, calibration_measures, coherence_measures, patch_measures, route_measures
+from . import (
+    answer_measures,
+    attention_measures,
+    calibration_measures,
+    coherence_measures,
+    head_measures,
+    patch_measures,
+    route_measures,
+)
 from .study_tables import Tables
 
 __all__ = ["MEASURES", "NEEDS", "Tables", "measured"]
@@ -86,6 +102,7 @@ MEASURES = {
     **answer_measures.MEASURES,
     **attention_measures.MEASURES,
     **patch_measures.MEASURES,
+    **head_measures.MEASURES,
     **calibration_measures.MEASURES,
     **coherence_measures.MEASURES,
 }
@@ -113,6 +130,7 @@ NEEDS = {  # measure -> the arguments that it cannot do without
         "coherent": "table",
         "clips": "table",
     },
+    **{"head": "route", "head_layer": "route", "heads_together": "route share"},
     **{"winner": "answer", "removed": "analysis route", "applicable": "analysis route"},
 }
 

@@ -20,7 +20,7 @@ import pandas as pd
 from ..errors import InputError
 
 KEYS = ["model", "dataset", "layout", "part", "group", "task", "route", "style", "width", "cut", "control", "variant", "discard"]
-KEYS += ["kind", "name", "threshold"]
+KEYS += ["kind", "name", "threshold", "direction"]
 LAYERS = ("centre", "layer")  # columns that tell the layer
 TIMED = ("prefill_ms", "prefill_ms_low", "prefill_ms_high", "encoder_ms", "decode_ms_per_token", "peak_bytes", "device")
 DRAWN = ("ci_low", "ci_high", "non_inferior", "llm_share")  # decided by the draws of intervals, or by times
@@ -127,7 +127,8 @@ def of_tables(folder: Path, names) -> pd.DataFrame:
     return found[[*texts, *numbers]].astype({**dict.fromkeys(texts, "category"), **dict.fromkeys(numbers, "float32")})
 
 
-ANSWERS = ["answer", "correct", "correct_clean", "kept", "content", "says_letter"]  # columns that depend on the letter answered
+# Columns that depend on the letter answered
+ANSWERS = ["answer", "correct", "correct_clean", "kept", "content", "says_letter", "known"]
 
 
 def off(found: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
