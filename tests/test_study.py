@@ -565,7 +565,7 @@ def test_single_heads_are_cut_on_request_and_the_strongest_wait_for_their_rankin
         and settings["cuts"]["head_sets"]["av_speakerbench"][0]["shards"] == 5
     )
     shipped = Study({**copy.deepcopy(MINIATURE.config), "tables": "shipped"}, ROOT)
-    assert "tables is 'shipped', which holds no table" in figure_table.FIGURES["app_heads"].missing(shipped)
+    assert not figure_table.FIGURES["app_heads"].missing(shipped), "its tables are shipped"
 
 
 def test_conflicts_and_sinks_are_drawn_on_request_and_counted_apart():
@@ -601,7 +601,8 @@ def test_claims_about_figures_on_request_wait_until_somebody_asks_for_them(tmp_p
     always = Study(other, ROOT)
     assert figure_table.unasked_claims(always) == [] and "without" not in options(jobs.claims(always))
     more = set(figure_table.claimed_tables(always)) - set(figure_table.claimed_tables(untouched))
-    assert more == {always.table("conflict.parquet"), always.table("knockout_sinks.parquet")}
+    asked = ("conflict", "knockout_sinks", "knockout_heads", "knockout_head_sets")
+    assert more == {always.table(f"{name}.parquet") for name in asked}
 
 
 # What is wrong is one line.

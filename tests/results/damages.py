@@ -1308,3 +1308,49 @@ def another_clips_sound_asked_without_sound(tables):
     other, without = (next(name for name in names if part in name) for part in ("swapped", "muted"))
     copied = rows[rows["variant"] == without].assign(variant=other)
     return {"reliance": pd.concat([rows[rows["variant"] != other], copied], ignore_index=True)}
+
+
+# Single heads
+
+
+@damage
+def strongest_and_random_heads_swapped(tables):
+    rows = tables["knockout_head_sets"]
+    some = rows["heads"] != "all"
+    other = rows["control"].map({"none": "random_heads", "random_heads": "none", "null": "null"})
+    return {"knockout_head_sets": rows.assign(control=rows["control"].where(~some, other))}
+
+
+@damage
+def single_heads_of_a_layer_late(tables):
+    rows = tables["knockout_heads"]
+    for name in ("window_start", "window_stop", "centre"):
+        rows[name] = rows[name].where(~real(rows), (rows[name] + 1 - (name == "window_stop")) % 12 + (name == "window_stop"))
+    return {"knockout_heads": rows}
+
+
+@damage
+def cuts_of_all_heads_lost(tables):
+    rows = tables["knockout_heads"]
+    return {"knockout_heads": rows[~(real(rows) & (rows["heads"] == "all"))]}
+
+
+@damage
+def one_head_cut_for_all_heads(tables):
+    rows = tables["knockout_heads"]
+    return {"knockout_heads": scaled(rows, 0.1, real(rows) & (rows["heads"] == "all"))}
+
+
+@damage
+def one_head_of_a_layer_never_cut(tables):
+    rows = tables["knockout_heads"]
+    where = real(rows) & (rows["heads"] == "1") & (rows["centre"] == 10)
+    return {"knockout_heads": scaled(rows, 0, where)}
+
+
+@damage
+def sets_of_heads_ranked_in_the_same_clips(tables):
+    """The strongest sets are all those of one half of the clips, so each question has the other half's rows twice."""
+    rows = tables["knockout_head_sets"]
+    half = sorted(rows["question_id"].unique())[::2]
+    return {"knockout_head_sets": rows[rows["question_id"].isin(half) | (rows["control"] == "null")]}

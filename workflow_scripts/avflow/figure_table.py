@@ -320,8 +320,8 @@ PATCHED = {
     "otherwise": "patches no dataset (resample), or tables is 'shipped', which holds no table of patches",
 }
 HEADS = {
-    "available": lambda study: not study.shipped and all(study.video in study.cut_in(name) for name in ("heads", "head_sets")),
-    "otherwise": "does not cut single heads (knockout/cuts/head_sets), or tables is 'shipped', which holds no table of them",
+    "available": lambda study: all(study.video in study.cut_in(name) for name in ("heads", "head_sets")),
+    "otherwise": "does not cut single heads (knockout/cuts/head_sets)",
 }
 MIXED = {
     "available": lambda study: study.mixed,

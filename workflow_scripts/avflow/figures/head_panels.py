@@ -10,6 +10,7 @@ from .route_styles import colours, route_label
 
 KINDS = {"strongest": ("-", "o", "strongest heads first"), "random": (":", "s", "as many heads drawn at random")}
 MAP = "RdBu"  # losses are red
+LEAST = 1.0  # percent: colours reach as far at least
 
 
 def head_panels(models, alone: pd.DataFrame, together: pd.DataFrame, routes):
@@ -34,7 +35,10 @@ def head_panels(models, alone: pd.DataFrame, together: pd.DataFrame, routes):
 
 
 def _map(figure, axis, table: pd.DataFrame, heading: str) -> None:
-    """Change by layer and head. The cut in all heads of a layer is the last row, which has its own name."""
+    """Change by layer and head. The cut in all heads of a layer is the last row, which has its own name.
+
+    Colours reach as far as single heads do. What all heads do beyond that is written into their row.
+    """
     axis.set_title(heading, fontsize=8)
     if not len(table):
         axis.set_visible(False)
@@ -42,14 +46,20 @@ def _map(figure, axis, table: pd.DataFrame, heading: str) -> None:
     wide = table.pivot(index="heads", columns="layer", values="change")
     order = sorted(wide.index, key=lambda heads: np.inf if heads == ALL else int(heads.split(",")[0]))
     values = wide.reindex(order).to_numpy()
-    reach = max(1e-9, np.nanmax(np.abs(values)))
+    single = [number for number, heads in enumerate(order) if heads != ALL]
+    reach = max(LEAST, np.nanmax(np.abs(values[single] if single else values)))
     drawn = axis.imshow(values, cmap=MAP, vmin=-reach, vmax=reach, aspect="auto", interpolation="nearest")
+    for line in set(range(len(order))) - set(single):
+        axis.axhline(line - 0.5, color=palette.NOTE, linewidth=0.8)
+        for column in np.flatnonzero(np.abs(values[line]) > reach):
+            font = dict(ha="center", va="center", color="white", fontsize=4.5, rotation=90)
+            axis.text(column, line, f"{values[line, column]:.0f}", **font)
     axis.set_xticks(range(len(wide.columns))[:: max(1, len(wide.columns) // 6)])
     axis.set_xticklabels(wide.columns[:: max(1, len(wide.columns) // 6)])
     axis.set_yticks(range(len(order)), order, fontsize=max(3.5, min(8, 60 / len(order))))
     axis.set(xlabel="Layer", ylabel="Head")
     axis.grid(False)
-    figure.colorbar(drawn, ax=axis, label="% Change in Probability")
+    figure.colorbar(drawn, ax=axis, label="% Change in Probability", extend="both")
     axis.text(0.99, 1.02, f"n = {table['n'].max()}", transform=axis.transAxes, ha="right", fontsize=7, color=palette.NOTE)
 
 

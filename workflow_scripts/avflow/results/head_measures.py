@@ -8,7 +8,7 @@ from .study_tables import Tables
 
 
 def _alone(tables: Tables, claim: dict, model: str):
-    """The single heads of a claim's route, by layer: COLUMNS of `heads.alone`, without the cuts of all heads; None without table."""
+    """Single heads of a route by layer, or the cuts of all heads: COLUMNS of `heads.alone`. None without the table."""
     path, data = tables.path("knockout_heads"), tables.dataset(claim)
     if path is None:
         return None
@@ -20,6 +20,8 @@ def _alone(tables: Tables, claim: dict, model: str):
 def _head(tables, claim, model):
     """Change in % if the route is cut in the one head that costs most; with `all`, in all heads of the one layer that does."""
     rows = _alone(tables, claim, model)
+    if rows is not None and "layers" in claim:
+        rows = rows[rows["layer"].between(*claim["layers"])]
     if rows is None or not len(rows):
         return NOTHING
     row = rows.loc[rows["change"].idxmin()]

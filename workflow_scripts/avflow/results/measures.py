@@ -58,7 +58,7 @@ Patches (patch_measures.py), over `layers`:
 Heads (head_measures.py), from the tables of app_heads:
 
     head                        change in % if a `route` is cut in the one head that costs most; with `all: true`, in all heads of
-                                the one layer that does
+                                the one layer that does; over `layers`
     head_layer                  the mean layer of a route's single heads, each with the weight of what its cut costs
     heads_together              change in % if about a `share` of all heads is cut, the strongest; with `drawn: true`, random ones
 

@@ -20,7 +20,7 @@ import pandas as pd
 from ..errors import InputError
 
 KEYS = ["model", "dataset", "layout", "part", "group", "task", "route", "style", "width", "cut", "control", "variant", "discard"]
-KEYS += ["kind", "name", "threshold", "direction"]
+KEYS += ["kind", "name", "threshold", "direction", "heads"]
 LAYERS = ("centre", "layer")  # columns that tell the layer
 TIMED = ("prefill_ms", "prefill_ms_low", "prefill_ms_high", "encoder_ms", "decode_ms_per_token", "peak_bytes", "device")
 DRAWN = ("ci_low", "ci_high", "non_inferior", "llm_share")  # decided by the draws of intervals, or by times
@@ -65,7 +65,8 @@ def cells(rows: pd.DataFrame, columns=None) -> pd.DataFrame:
     """
     wanted = {*rows} if columns is None else {*columns, "values", *KEYS, "setting", *LAYERS, "margin", *COUNTED}
     rows = rows[[name for name in rows if name in wanted or name.startswith("logit_")]]
-    keys = [name for name in KEYS if name in rows] + (["setting"] if "question_id" not in rows else [])  # of Tables 1 and 4
+    keys = [name for name in KEYS if name in rows and (name != "heads" or _single(rows["heads"]))]
+    keys += ["setting"] if "question_id" not in rows else []  # of Tables 1 and 4
     code = rows.groupby(keys, dropna=False, sort=False, observed=True).ngroup().to_numpy()
     first = rows.iloc[np.unique(code, return_index=True)[1]]
     names = np.array([" | ".join(map(str, one)) for one in first[keys].itertuples(index=False)])
@@ -91,6 +92,11 @@ def cells(rows: pd.DataFrame, columns=None) -> pd.DataFrame:
         one |= {"question": mean_of(values * question), "size": size}
         found.append(pd.DataFrame({**about, "column": name, "rows": n, "near": near, **one}))
     return pd.concat(found, ignore_index=True).fillna(0.0)
+
+
+def _single(names: pd.Series) -> bool:
+    """Whether cuts are in single heads of a layer, and not all in all heads, or in heads of several layers."""
+    return names.nunique() > 1 and not names.str.contains(":").any()
 
 
 def _nearly(rows: pd.DataFrame) -> np.ndarray:
