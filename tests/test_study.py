@@ -612,9 +612,23 @@ def test_claims_about_figures_on_request_wait_until_somebody_asks_for_them(tmp_p
     [
         ({"tables": "published"}, "config.yaml: tables is 'published', which is now called 'shipped'; write tables: shipped"),
         ({"study": "minature"}, "config.yaml: study names 'minature', which is not defined; defined: miniature, paper"),
+        (
+            {"models": {"tiny-omni": {"repo": "a/b"}}},
+            "models/tiny-omni has checkpoint and repo; write exactly one of checkpoint, ",
+        ),
+        (
+            {"datasets": {"mine": {"type": "questions", "setting": "items", "shards": 1}}},
+            "datasets/mine/questions_file is missing; Your own questions as JSON Lines.",
+        ),
+        (
+            {"knockout": {"cuts": {"figure_4": {"datasets": {"mini-video": {"questions": "corect"}}}}}},
+            "figure_4/datasets/mini-video/questions is 'corect', which cannot be used; Which questions of the knockout split:",
+        ),
+        ({"studies": {"miniature": {"models": []}}}, "studies/miniature/models is [], an empty list; Names of models below."),
+        ({"figures": {"confident": -1}}, "figures/confident is -1, below 0"),
         ({"sead": 0}, "config.yaml: sead is unknown; known: study, tables, "),
-        ({"seed": "x"}, "config.yaml: seed: 'x' is not of type 'integer'"),
-        ({"models": {"tiny-omni": {"gpus": 2}}}, "config.yaml: models/tiny-omni/gpus: 2 is not one of [0, 1]"),
+        ({"seed": "x"}, "config.yaml: seed is 'x', not a whole number"),
+        ({"models": {"tiny-omni": {"gpus": 2}}}, "config.yaml: models/tiny-omni/gpus is 2, which is unknown; known: 0, 1"),
         ({"studies": {"miniature": {"models": ["tiny-oni"]}}}, "studies/miniature/models names 'tiny-oni', which is not defined"),
         (
             {"studies": {"miniature": {"main_model": "qwen2.5-omni-7b"}}},
@@ -645,15 +659,15 @@ def test_claims_about_figures_on_request_wait_until_somebody_asks_for_them(tmp_p
         ),
         (
             {"knockout": {"cuts": {"windows": {"widths": [1, 2]}}}},
-            "cuts/windows/widths/1: 2 is even; write an odd number, so that a window has a layer in its middle",
+            "cuts/windows/widths/1 is 2, an even number; write an odd one, so that a window has a layer in its middle",
         ),
         (
             {"knockout": {"cuts": {"graded": {"routes": ["audio=>last"]}}}},
-            "knockout/cuts/graded/routes/0: 'audio=>last' does not match",
+            "knockout/cuts/graded/routes/0 is 'audio=>last', which cannot be used; A route is written source->target",
         ),
         (
             {"knockout": {"cuts": {"graded": {"routes": [{"route": "audio->last", "drawn": True}]}}}},
-            "knockout/cuts/graded/routes/0/drawn: False was expected",
+            "knockout/cuts/graded/routes/0/drawn is true, which must be false",
         ),
         ({"resample": {"datasets": {"mine": {}}}}, "resample/datasets names 'mine'"),
         (
@@ -664,7 +678,10 @@ def test_claims_about_figures_on_request_wait_until_somebody_asks_for_them(tmp_p
             {"knockout": {"cuts": {"head_sets": {"strongest": {"of": "figure_4"}}}}},
             "strongest/of names 'figure_4', which cuts no single heads in mini-video; add `heads`",
         ),
-        ({"sampling": {"omni-default": {"frames": "even"}}}, "sampling/omni-default/frames: 'even' is not one of"),
+        (
+            {"sampling": {"omni-default": {"frames": "even"}}},
+            "sampling/omni-default/frames is 'even', which is unknown; known: exact, official",
+        ),
         ({"sampling": {"omni-56px": {"rate": "nominal"}}}, "sampling/omni-56px/rate is 'nominal', which has a meaning only with"),
         (
             {"datasets": {"worldsense": {"layout": "eq3"}}},
@@ -674,13 +691,60 @@ def test_claims_about_figures_on_request_wait_until_somebody_asks_for_them(tmp_p
             {"knockout": {"cuts": {"order_video": {"layouts": ["default", "eq3"]}}}},
             "knockout/cuts/order_video/layouts names 'eq3' for mini-video, but setting av_video has no such order",
         ),
-        ({"datasets": {"worldsense": {"repo": "no-owner"}}}, "datasets/worldsense/repo: 'no-owner' does not match"),
+        (
+            {"datasets": {"worldsense": {"repo": "no-owner"}}},
+            "datasets/worldsense/repo is 'no-owner', which cannot be used; owner/name on the Hugging Face hub",
+        ),
     ],
 )
 def test_a_bad_configuration_is_refused_with_one_line(changes, message):
     with pytest.raises(InputError) as refused:
         study(changes.pop("study", "miniature"), **changes)
     assert message in str(refused.value) and str(refused.value).startswith("config.yaml: ") and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"knockout": {"cuts": {"figure_4": {"routes": ["auido->last"]}}}},
+            "knockout/cuts/figure_4/routes has the route auido->last, which names 'auido', but setting av_video has no such"
+            " span (did you mean 'audio'?); it has system, delimiter, video, audio,",
+        ),
+        (
+            {"knockout": {"cuts": {"figure_5": {"datasets": {"mini-items": {"routes": ["reference->questoin"]}}}}}},
+            "knockout/cuts/figure_5/routes has the route reference->questoin, which names 'questoin', but setting items",
+        ),
+        (
+            {"knockout": {"cuts": {"sinks": {"routes": ["vdeo_sinks->last"]}}}},
+            "knockout/cuts/sinks/routes has the route vdeo_sinks->last, which names 'vdeo'",
+        ),
+        ({"knockout": {"cuts": {"figure_5": {"routes": ["video->last"]}}}}, "names 'video', but setting items has no such span"),
+        ({"attention": {"masked": ["vdeo->last"]}}, "attention/masked has the route vdeo->last"),
+        ({"attention": {"masked_early": {"routes": ["vdeo->last"]}}}, "attention/masked_early/routes has the route vdeo->last"),
+        ({"attention": {"change": {"route": "vdeo->last"}}}, "attention/change/route has the route vdeo->last"),
+        ({"resample": {"routes": {"items": ["candidate->last"]}}}, "resample/routes/items has the route candidate->last"),
+        ({"conflict": {"routes": ["audio->option_"]}}, "conflict/routes has the route audio->option_"),
+        ({"pruning": {"kinds": {"items": {"Ref": {"tokens": "refs"}}}}}, "pruning/kinds/items/Ref/tokens names 'refs'"),
+        (
+            {"pruning": {"kinds": {"items": {"Ref": {"routes": ["ref->last"]}}}}},
+            "pruning/kinds/items/Ref/routes has the route ref",
+        ),
+        (
+            {"spans": {"av_video": {"question": ["question"]}}},
+            "spans/av_video/question names 'question', but setting av_video has",
+        ),
+    ],
+)
+def test_a_span_that_no_question_has_is_refused_before_anything_runs(changes, said):
+    with pytest.raises(InputError) as refused:
+        study(**changes)
+    assert said in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_routes_of_analyses_that_the_study_does_not_use_are_not_looked_at():
+    unused = {"knockout": {"cuts": {"figure_5": {"routes": ["auido->last"]}}}}
+    assert alone(CLIPS, **unused).analyses and "figure_5" not in alone(CLIPS, **unused).analyses
 
 
 def test_discards_need_the_studys_own_dataset_of_the_setting():
