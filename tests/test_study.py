@@ -259,6 +259,9 @@ def test_the_table_of_figures_lists_what_a_study_computes():
     assert len(tables) == len(set(tables)) and sum(path.endswith(".parquet") for path in tables) == 13 + 7
     without = [path.rsplit("/")[-1] for path in figure_table.tables(alone(ITEMS))]
     assert "tab1.csv" not in without and "pruning.parquet" not in without and "sufficiency.parquet" not in without
+    assert "tab2.csv" not in without and "tab3.csv" in without
+    clips = [path.rsplit("/")[-1] for path in figure_table.tables(alone(CLIPS))]
+    assert {"tab1.csv", "tab2.csv"} <= set(clips) and "tab3.csv" not in clips
     assert figure_table.tables(study(tables="shipped")) == figure_table.claims(study(tables="shipped")) == []
     assert figure_table.claims(PAPER) == ["results/paper/tables/claims.csv", "results/paper/tables/claims.html"]
     assert figure_table.claims(alone(CLIPS)) == []
@@ -389,6 +392,34 @@ def test_a_figure_that_a_study_has_not_says_why(of, name, message):
         assert message in str(refused.value) and "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("of", "target", "message"),
+    [
+        (ITEMS, "tab1", "the study mine reads no attention in an audio-visual dataset of its own"),
+        (ITEMS, "tab2", "the study mine has no audio-visual dataset (setting av_video)"),
+        (CLIPS, "tab3", "the study mine has no dataset of interleaved items (setting items)"),
+        (CLIPS, "tab4", "the study mine names no discards, so it discards no tokens"),
+        (CLIPS, "claims", "the study mine names no file of claims"),
+    ],
+)
+def test_a_table_that_a_study_has_not_says_why(of, target, message):
+    with pytest.raises(InputError) as refused:
+        figure_table.able(alone(of), target)
+    assert str(refused.value) == f"config.yaml: {message}"
+    assert all(figure_table.able(MINIATURE, name) == [] for name in figure_table.TABLES)
+
+
+def test_layers_of_discards_need_cuts_of_every_route_that_reads_a_kind():
+    assert jobs.layer_shards(MINIATURE, "tiny-omni")
+    kinds = {"pruning": {"kinds": {"av_video": {"Audio": {"routes": ["audio->options"]}}}}}
+    with pytest.raises(
+        InputError, match="av_video has the route audio->options, which none of figure_4, figure_5, figure_6 cuts"
+    ):
+        jobs.layer_shards(study(**kinds), "tiny-omni")
+    given = {"models": {"tiny-omni": {"discard_layers": {"av_video": {"Audio": 1, "Video": 1, "Ques": 1}}}}}
+    assert jobs.layer_shards(study(**kinds, **given), "tiny-omni")
+
+
 # What jobs are told.
 
 
@@ -448,7 +479,8 @@ def test_datasets_are_prepared_as_configured():
 def test_spans_and_cuts_are_json():
     assert json.loads(jobs.spans(PAPER, "av_odyssey")) == {"items": CONFIG["spans"]["items"]}
     assert json.loads(jobs.knockout_cuts(MINIATURE, "figure_4", "mini-video")) == MINIATURE.budgets("figure_4", "mini-video")
-    assert jobs.gather_knockout(PAPER, "failed") == "--may-be-empty" and jobs.gather_knockout(PAPER, "figure_4") == ""
+    assert jobs.gather_knockout(PAPER, "failed") == jobs.gather_knockout(PAPER, "figure_4") == "--may-be-empty"
+    assert jobs.gather_knockout(PAPER, "order_items") == "", "all questions are cut, right or wrong"
 
 
 def test_attention_sufficiency_and_reliance_name_questions():

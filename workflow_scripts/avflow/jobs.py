@@ -137,16 +137,25 @@ def ranked_heads(study: Study, analysis: str, model: str, dataset: str) -> list[
 
 
 def layer_shards(study: Study, model: str) -> list[str]:
-    """The shards of knockouts from which a model's layers of discards follow; none for layers that config.yaml names."""
+    """The shards of knockouts from which a model's layers of discards follow; none for layers that config.yaml names.
+
+    Raises InputError if a route by which a kind of token is read is not cut.
+    """
     given = study.model(model).get("discard_layers", {})
     found = []
     for setting, dataset in study.settings.items():
         if setting in given or dataset not in study.swept:
             continue
+        budgets = {name: study.budget(name, dataset) for name in LAYERS_FOLLOW_FROM if name in study.analyses}
+        cut = {name: set(budget["routes"]) for name, budget in budgets.items() if budget}
         routes = {route for kind in study.config["pruning"]["kinds"][setting].values() for route in kind["routes"]}
-        for analysis in LAYERS_FOLLOW_FROM:
-            budget = study.budget(analysis, dataset) if analysis in study.analyses else None
-            if budget and routes & set(budget["routes"]):
+        if missing := sorted(routes.difference(*cut.values())):
+            raise InputError(
+                f"config.yaml: pruning/kinds/{setting} has the route {missing[0]}, which none of {', '.join(LAYERS_FOLLOW_FROM)}"
+                f" cuts in {dataset}; add it to knockout/cuts, or give models/{model} discard_layers/{setting}"
+            )
+        for analysis in cut:
+            if routes & cut[analysis]:
                 found += study.shards("knockout", [dataset], [model], f"/{analysis}")
     return found
 
@@ -309,9 +318,8 @@ def gather_sensitivity(study: Study) -> str:
 
 
 def gather_knockout(study: Study, analysis: str) -> str:
-    """An analysis of wrong answers may have no rows, because a model may answer every question correctly."""
-    wrong = any(study.budget(analysis, d).get("questions") == "wrong" for d in study.cut_in(analysis))
-    return as_options({"may_be_empty": wrong})
+    """An analysis of right or of wrong answers may have no rows: its figure says so. One of all questions has some."""
+    return as_options({"may_be_empty": all(study.budget(analysis, d).get("questions") != "all" for d in study.cut_in(analysis))})
 
 
 def attention(study: Study, name: str, dataset: str) -> str:
