@@ -123,3 +123,16 @@ def test_where_there_is_no_slurm_its_tests_are_skipped_and_say_so():
         and "no Slurm on this machine: its daemons are started by root, and this is another user" in run.stdout
     )
     assert "7 skipped" in run.stdout and "passed" not in run.stdout
+
+
+@pytest.mark.parametrize(("time", "code"), [("2-00:00:00", 0), ("1:00:00", 1)])
+def test_check_holds_the_largest_jobs_to_the_partitions_that_sinfo_lists(copy, tmp_path, time, code):
+    (tmp_path / "sinfo").write_text(f"#!/bin/sh\nprintf 'cpu|{time}|64000|(null)\\ngpu|{time}|256000|gpu:h100:8\\n'\n")
+    (tmp_path / "sinfo").chmod(0o755)
+    command = [sys.executable, "-m", "snakemake", "check", "--workflow-profile", "profiles/slurm"]
+    environment = {**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    run = subprocess.run(command, cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    assert run.returncode == code, run.stdout[-3000:]
+    assert ("jobs without a GPU: 11 GB of memory, 240 min: partition cpu" in run.stdout) == (code == 0)
+    assert ("no partition fits (cpu ends jobs after 60 min" in run.stdout) == (code == 1)
+    assert "Trying to restart job" not in run.stdout, "what is wrong stays wrong"

@@ -407,6 +407,18 @@ def _absolute(value, folder: Path):
 
 def estimate(study: Study) -> str:
     """The settings that determine the study's costs, and what every target needs."""
+    return as_options({"settings": costly(study), "targets": estimated_targets(study)})
+
+
+def check(study: Study) -> str:
+    """What check.py holds against the machine: the settings that determine costs, what comes from the hub, and folders."""
+    about = {"study": study.name, "settings": costly(study), "targets": json.loads(pin_targets(study))}
+    folders = {name: study.paths[name] for name in ("results", "downloads")}
+    return as_options({**about, "reader": study.config["reader"], **folders})
+
+
+def costly(study: Study) -> dict:
+    """The settings that determine the study's costs."""
     config, cuts = study.config, {}
     for name in study.analyses:
         cuts[name] = {dataset: study.budgets(name, dataset) for dataset in study.cut_in(name)}
@@ -432,7 +444,7 @@ def estimate(study: Study) -> str:
         budget["maps"] = config["attention"]["maps"]
     if not study.keeps_features:
         looks["sufficiency"] = {dataset: {**budget, "again": True} for dataset, budget in looks["sufficiency"].items()}
-    settings = {
+    return {
         "models": {name: study.model(name) for name in study.models},
         "datasets": {name: study.dataset(name) for name in study.datasets},
         "sampling": config["sampling"],
@@ -446,7 +458,6 @@ def estimate(study: Study) -> str:
         "looks": looks,
         "open_choices": {name: open_choices.counted(study, name) for name in study.models},
     }
-    return as_options({"settings": settings, "targets": estimated_targets(study)})
 
 
 def _timed(study: Study, dataset: str) -> tuple[int, int]:
