@@ -105,6 +105,33 @@ def test_discards_are_tried_in_more_datasets_than_they_are_swept_in():
     assert one.tried == ["mini-video", "mini-fresh"] and one.swept == ["mini-video"]
 
 
+def test_the_pilot_is_the_papers_study_with_one_model_and_fewer_questions():
+    pilot = study("pilot")
+    assert pilot.models == [PAPER.main_model] and pilot.datasets == PAPER.datasets and pilot.paths["results"] == "results/pilot"
+    assert set(figure_table.drawable(pilot)) == set(figure_table.drawable(PAPER))
+    tables = lambda of: {path.replace(of.name, "") for path in figure_table.tables(of)}
+    assert tables(pilot) == tables(PAPER) and pilot.analyses == PAPER.analyses
+    for name, dataset in (("figure_3", "av_speakerbench"), ("figure_5", "av_odyssey")):
+        assert pilot.budget(name, dataset)["routes"] == PAPER.budget(name, dataset)["routes"]
+    assert pilot.budget("figure_3", "av_speakerbench")["first"] == 30 and "first" not in pilot.budget(
+        "figure_4", "av_speakerbench"
+    )
+    assert options(jobs.prepare(pilot, "av_speakerbench"))["per-task"] == "240"
+    assert "questions" not in study("paper").dataset("av_speakerbench"), "its changes are its own"
+    assert "--stamp 'pilot, n = 240 questions" in jobs.notebook(pilot, "fig4")
+    assert "--stamp" not in jobs.notebook(PAPER, "fig4")
+
+
+def test_changes_of_a_study_are_checked_as_the_rest_is():
+    refused = lambda changes: pytest.raises(InputError, match=changes)
+    with refused("studies/mine/changes/studies"):
+        alone(CLIPS | {"changes": {"studies": {}}})
+    with refused("datasets/mini-video/shards is 'two', not a whole number"):
+        alone(CLIPS | {"changes": {"datasets": {"mini-video": {"shards": "two"}}}})
+    found = alone(CLIPS | {"changes": {"seed": 3, "knockout": {"cuts": {"figure_4": {"stride": 2}}}}})
+    assert found.config["seed"] == 3 and found.budget("figure_4", "mini-video")["stride"] == 2
+
+
 # Budgets of knockouts.
 
 

@@ -63,6 +63,11 @@ def _mistake(error) -> str:
     """What is wrong with a key, and what it means: "datasets/mine/shards is 'one', not a whole number; Parts that .."."""
     where, value, rule = "/".join(map(str, error.absolute_path)), error.instance, error.validator_value
     about, known = error.schema.get("description", ""), error.schema.get("properties", {})
+    if "propertyNames" in error.absolute_schema_path:  # the value is a key
+        known = (
+            f"is unknown; known: {', '.join(rule)}" if error.validator == "enum" else "has a name that cannot be used; rename it"
+        )
+        return f"{where}/{value} {known}"
     if error.validator == "additionalProperties" and rule is False:
         unknown = next(key for key in value if key not in known)
         return f"{where}/{unknown} is unknown; known: {', '.join(known)}".lstrip("/")

@@ -393,7 +393,8 @@ def notebook(study: Study, figure: str) -> str:
     if not is_repository(study.folder):  # notebooks run in the repository
         given = _absolute(given, study.folder.absolute())
     told = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
-    return shlex.join(part for name, value in told.items() for part in ("-p", name, value))
+    options = shlex.join(part for name, value in told.items() for part in ("-p", name, value))
+    return f"{options} {as_options({'stamp': study.stamp})}" if study.stamp else options
 
 
 def _absolute(value, folder: Path):

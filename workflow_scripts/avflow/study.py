@@ -23,7 +23,8 @@ SETTINGS_OF = {"video": "av_video", "items": "items"}  # role of a dataset in a 
 class Study:
     """One study of config.yaml. Lists keep the order of config.yaml, except that the main model comes first.
 
-    config: the contents of config.yaml; missing keys with a default are filled in, in place. folder: the start of relative paths.
+    config: the contents of config.yaml; missing keys with a default are filled in, and the study's `changes` made, in place.
+    folder: the start of relative paths.
     Raises InputError if a key, a value or a name is wrong.
     """
 
@@ -33,6 +34,9 @@ class Study:
         self.name: str = config["study"]
         check_names("study", [self.name], config["studies"])
         self.chosen: dict = config["studies"][self.name]
+        if changes := self.chosen.get("changes"):
+            config.update(places.merged(config, changes))
+            check_schema(config)
         self.main_model: str = self.chosen["main_model"]
         self.video: str = self.chosen["video"]
         self.items: str = self.chosen["items"]
@@ -81,6 +85,11 @@ class Study:
         except (OSError, yaml.YAMLError) as error:
             raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
         return cls({**config, **({"study": study} if study else {}), **changes}, Path(path).parent)
+
+    @property
+    def stamp(self) -> str:
+        """What every figure of the study says at its head, such as "pilot, n = 100"; empty for most studies."""
+        return self.chosen.get("stamp", "")
 
     # One model or dataset.
 
