@@ -10,8 +10,9 @@ def asked_of_slurm(wildcards):
         return ""
     found = {}
     for rule in filter(lambda rule: "mem_mb" in rule.resources and not workflow.is_local(rule), workflow.rules):
-        given = dict(wildcards=SimpleNamespace(model=study.main_model), threads=16, attempt=1)
-        given |= dict(input=[], rulename=rule.name, async_run=workflow.async_run)  # of the default ones, from the profile
+        given = dict(wildcards=SimpleNamespace(model=study.main_model), attempt=1)
+        given |= dict(input=[], rulename=rule.name, async_run=workflow.async_run)  # what those of the profile take
+        given["threads"] = rule.resources["_cores"].evaluate(**given).value
         asked = {name: rule.resources[name] for name in ("mem_mb", "runtime", "gpu") if name in rule.resources}
         asked = {name: one.evaluate(**given).value for name, one in asked.items()}
         most = found.setdefault("jobs with a GPU" if asked.get("gpu") else "jobs without a GPU", {})
@@ -32,8 +33,8 @@ rule check:
         fitted="<repo>benchmarks/stages.json",
     log:
         "<logs>/check.log",
-    localrule: True
     retries: 0
+    localrule: True
     conda:
         "../envs/models.yaml"
     params:

@@ -133,6 +133,6 @@ def test_check_holds_the_largest_jobs_to_the_partitions_that_sinfo_lists(copy, t
     environment = {**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin"}
     run = subprocess.run(command, cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
     assert run.returncode == code, run.stdout[-3000:]
-    assert ("jobs without a GPU: 11 GB of memory, 240 min: partition cpu" in run.stdout) == (code == 0)
+    assert ("jobs without a GPU: 16 GB of memory, 240 min: partition cpu" in run.stdout) == (code == 0)
     assert ("no partition fits (cpu ends jobs after 60 min" in run.stdout) == (code == 1)
     assert "Trying to restart job" not in run.stdout, "what is wrong stays wrong"
