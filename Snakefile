@@ -17,6 +17,7 @@ report: "report/workflow.rst"
 
 include: "rules/places.smk"
 include: "rules/common.smk"
+include: "rules/retries.smk"
 include: "rules/replanning.smk"
 include: "rules/downloads.smk"
 include: "rules/data.smk"
@@ -34,6 +35,7 @@ include: "rules/tables.smk"
 include: "rules/claims.smk"
 include: "rules/report.smk"
 include: "rules/estimate.smk"
+include: "rules/check.smk"
 
 
 rule all:

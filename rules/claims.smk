@@ -6,6 +6,7 @@ rule claims:
     input:
         script="<repo>workflow_scripts/claims.py",
         lib=code("claims"),
+        able=able("claims"),
         claims=study.claims,
         specimens=figure_table.specimens(study),
         tables=figure_table.claimed_tables(study),

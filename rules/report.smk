@@ -6,6 +6,7 @@ rule explorer:
     input:
         script="<repo>workflow_scripts/explorer.py",
         lib=code("explorer"),
+        able=able("explorer"),
         template="<repo>report/explorer.html",
         library="<repo>resources/plotly/plotly-basic.min.js.gz",
         tables=study.knockout_tables(*figure_table.analyses_by_default(study)),

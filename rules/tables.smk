@@ -1,6 +1,7 @@
 """Tables 1 to 4 as csv and LaTeX, each a target, and a target for every table of the study."""
 
 TASKS_OF = {"tab2": study.video, "tab3": study.items}
+able = lambda target: lambda wildcards: one_line(figure_table.able, study, target)
 
 
 rule tab1:
@@ -8,6 +9,7 @@ rule tab1:
     input:
         script="<repo>workflow_scripts/tab1.py",
         lib=code("tab1"),
+        able=able("tab1"),
         attention="<tables>/attention.parquet",
         published="<repo>resources/published/masking.csv",
     output:
@@ -30,6 +32,7 @@ rule task_table:
     input:
         script="<repo>workflow_scripts/task_table.py",
         lib=code("task_table"),
+        able=ask(figure_table.able, "table"),
         questions=lambda wildcards: settled([study.questions_made(TASKS_OF[wildcards.table])]),
         dropped=lambda wildcards: settled([study.questions_made(TASKS_OF[wildcards.table], "dropped.tsv")]),
         evaluated="<tables>/evaluate.parquet",
@@ -68,6 +71,7 @@ rule tab4:
     input:
         script="<repo>workflow_scripts/tab4.py",
         lib=code("tab4"),
+        able=able("tab4"),
         pruning="<tables>/pruning.parquet",
         swept="<tables>/discard_sweep.parquet",
         layers=expand("<results>/discard_layers/{model}.json", model=study.models),

@@ -42,3 +42,19 @@ def test_other_errors_keep_their_traceback(monkeypatch):
         cli.run(lambda: 1 / 0)
     with pytest.raises(FileNotFoundError):
         cli.run(lambda: open("/nowhere/at/all"))
+
+
+def test_a_log_that_ends_with_bad_input_says_that_a_retry_cannot_help(tmp_path):
+    log = tmp_path / "a.log"
+    for text, refused in (
+        ("knockout: 1 of 2\nerror: q.jsonl: line 2 is no object; write one object a line\n", True),
+        ("knockout.py: error: argument --cuts: key 'rotes' is unknown\n", True),
+        ("error: it was so once\nknockout: 1 of 2, 9 s left\n", False),
+        ("Traceback (most recent call last):\nRuntimeError: error: in a kernel\n", False),
+        ("", False),
+    ):
+        log.write_text(text)
+        assert cli.refused(log) is refused, text
+    log.write_text("error: no\n")
+    assert cli.refused(log, log.stat().st_mtime - 1) and not cli.refused(log, log.stat().st_mtime + 1), "an earlier run's log"
+    assert not cli.refused(tmp_path / "none.log")

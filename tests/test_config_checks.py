@@ -2,11 +2,11 @@
 
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import ROOT, UNIONS
 
-from avflow.config_checks import ORDERS, check_sampling
+from avflow.config_checks import ORDERS, SPANS, check_routes, check_sampling
 from avflow.errors import InputError
-from avflow.questions import layouts
+from avflow.questions import layouts, option_labels
 
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())["sampling"]
 
@@ -58,3 +58,20 @@ def test_settings_that_do_not_go_together_are_refused_in_one_line(how, said):
 
 def test_the_orders_of_a_setting_are_those_in_which_prompts_are_built():
     assert {setting: (layouts.DEFAULT, *orders) for setting, orders in layouts.VARIANTS.items()} == ORDERS
+
+
+def test_the_spans_of_a_setting_are_those_that_prompts_have(sequences):
+    from tracing_cases import HEAR, MATCH
+
+    from avflow.models import spans
+
+    for setting, question in (("av_video", HEAR), ("items", MATCH)):
+        names, numbered = SPANS[setting]
+        made = sequences[question].spans
+        own = [name for name in made.names() if name not in UNIONS[setting] and name != "candidates"]
+        assert [name for name in own if name not in names and not numbered.fullmatch(name)] == [], "config_checks lacks these"
+        assert [name for name in names if not spans.can_be(name) and name not in made.unions] == [], "no prompt has these"
+        for label in option_labels.LABELS:
+            assert spans.can_be(f"option_{label}") and numbered.fullmatch(f"option_{label}")
+            check_routes("here", [f"option_{label}.letter->last"], setting, [])
+        assert not spans.can_be("option_AB") and not numbered.fullmatch("option_AB")

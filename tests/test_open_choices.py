@@ -151,8 +151,8 @@ def test_a_name_that_is_not_defined_is_one_line(changes, message):
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ({"windows": {"tiny-omni": 4}}, "windows/tiny-omni: 4 is even; write an odd number"),
-        ({"layouts": {"mini-video": "backwards"}}, "'backwards' is not one of"),
+        ({"windows": {"tiny-omni": 4}}, "windows/tiny-omni is 4, an even number; write an odd one"),
+        ({"layouts": {"mini-video": "backwards"}}, "is 'backwards', which is unknown; known: default"),
         ({"frames": {"tiny-omni": 4}}, "other/frames is unknown; known: spans, layouts, sampling, windows, tasks"),
         ({}, "choices/mine/alternatives/other"),
     ],

@@ -105,6 +105,33 @@ def test_discards_are_tried_in_more_datasets_than_they_are_swept_in():
     assert one.tried == ["mini-video", "mini-fresh"] and one.swept == ["mini-video"]
 
 
+def test_the_pilot_is_the_papers_study_with_one_model_and_fewer_questions():
+    pilot = study("pilot")
+    assert pilot.models == [PAPER.main_model] and pilot.datasets == PAPER.datasets and pilot.paths["results"] == "results/pilot"
+    assert set(figure_table.drawable(pilot)) == set(figure_table.drawable(PAPER))
+    tables = lambda of: {path.replace(of.name, "") for path in figure_table.tables(of)}
+    assert tables(pilot) == tables(PAPER) and pilot.analyses == PAPER.analyses
+    for name, dataset in (("figure_3", "av_speakerbench"), ("figure_5", "av_odyssey")):
+        assert pilot.budget(name, dataset)["routes"] == PAPER.budget(name, dataset)["routes"]
+    assert pilot.budget("figure_3", "av_speakerbench")["first"] == 30 and "first" not in pilot.budget(
+        "figure_4", "av_speakerbench"
+    )
+    assert options(jobs.prepare(pilot, "av_speakerbench"))["per-task"] == "240"
+    assert "questions" not in study("paper").dataset("av_speakerbench"), "its changes are its own"
+    assert "--stamp 'pilot, n = 240 questions" in jobs.notebook(pilot, "fig4")
+    assert "--stamp" not in jobs.notebook(PAPER, "fig4")
+
+
+def test_changes_of_a_study_are_checked_as_the_rest_is():
+    refused = lambda changes: pytest.raises(InputError, match=changes)
+    with refused("studies/mine/changes/studies"):
+        alone(CLIPS | {"changes": {"studies": {}}})
+    with refused("datasets/mini-video/shards is 'two', not a whole number"):
+        alone(CLIPS | {"changes": {"datasets": {"mini-video": {"shards": "two"}}}})
+    found = alone(CLIPS | {"changes": {"seed": 3, "knockout": {"cuts": {"figure_4": {"stride": 2}}}}})
+    assert found.config["seed"] == 3 and found.budget("figure_4", "mini-video")["stride"] == 2
+
+
 # Budgets of knockouts.
 
 
@@ -259,6 +286,9 @@ def test_the_table_of_figures_lists_what_a_study_computes():
     assert len(tables) == len(set(tables)) and sum(path.endswith(".parquet") for path in tables) == 13 + 7
     without = [path.rsplit("/")[-1] for path in figure_table.tables(alone(ITEMS))]
     assert "tab1.csv" not in without and "pruning.parquet" not in without and "sufficiency.parquet" not in without
+    assert "tab2.csv" not in without and "tab3.csv" in without
+    clips = [path.rsplit("/")[-1] for path in figure_table.tables(alone(CLIPS))]
+    assert {"tab1.csv", "tab2.csv"} <= set(clips) and "tab3.csv" not in clips
     assert figure_table.tables(study(tables="shipped")) == figure_table.claims(study(tables="shipped")) == []
     assert figure_table.claims(PAPER) == ["results/paper/tables/claims.csv", "results/paper/tables/claims.html"]
     assert figure_table.claims(alone(CLIPS)) == []
@@ -389,6 +419,34 @@ def test_a_figure_that_a_study_has_not_says_why(of, name, message):
         assert message in str(refused.value) and "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("of", "target", "message"),
+    [
+        (ITEMS, "tab1", "the study mine reads no attention in an audio-visual dataset of its own"),
+        (ITEMS, "tab2", "the study mine has no audio-visual dataset (setting av_video)"),
+        (CLIPS, "tab3", "the study mine has no dataset of interleaved items (setting items)"),
+        (CLIPS, "tab4", "the study mine names no discards, so it discards no tokens"),
+        (CLIPS, "claims", "the study mine names no file of claims"),
+    ],
+)
+def test_a_table_that_a_study_has_not_says_why(of, target, message):
+    with pytest.raises(InputError) as refused:
+        figure_table.able(alone(of), target)
+    assert str(refused.value) == f"config.yaml: {message}"
+    assert all(figure_table.able(MINIATURE, name) == [] for name in figure_table.TABLES)
+
+
+def test_layers_of_discards_need_cuts_of_every_route_that_reads_a_kind():
+    assert jobs.layer_shards(MINIATURE, "tiny-omni")
+    kinds = {"pruning": {"kinds": {"av_video": {"Audio": {"routes": ["audio->options"]}}}}}
+    with pytest.raises(
+        InputError, match="av_video has the route audio->options, which none of figure_4, figure_5, figure_6 cuts"
+    ):
+        jobs.layer_shards(study(**kinds), "tiny-omni")
+    given = {"models": {"tiny-omni": {"discard_layers": {"av_video": {"Audio": 1, "Video": 1, "Ques": 1}}}}}
+    assert jobs.layer_shards(study(**kinds, **given), "tiny-omni")
+
+
 # What jobs are told.
 
 
@@ -448,7 +506,8 @@ def test_datasets_are_prepared_as_configured():
 def test_spans_and_cuts_are_json():
     assert json.loads(jobs.spans(PAPER, "av_odyssey")) == {"items": CONFIG["spans"]["items"]}
     assert json.loads(jobs.knockout_cuts(MINIATURE, "figure_4", "mini-video")) == MINIATURE.budgets("figure_4", "mini-video")
-    assert jobs.gather_knockout(PAPER, "failed") == "--may-be-empty" and jobs.gather_knockout(PAPER, "figure_4") == ""
+    assert jobs.gather_knockout(PAPER, "failed") == jobs.gather_knockout(PAPER, "figure_4") == "--may-be-empty"
+    assert jobs.gather_knockout(PAPER, "order_items") == "", "all questions are cut, right or wrong"
 
 
 def test_attention_sufficiency_and_reliance_name_questions():
@@ -613,9 +672,23 @@ def test_claims_about_figures_on_request_wait_until_somebody_asks_for_them(tmp_p
     [
         ({"tables": "published"}, "config.yaml: tables is 'published', which is now called 'shipped'; write tables: shipped"),
         ({"study": "minature"}, "config.yaml: study names 'minature', which is not defined; defined: miniature, paper"),
+        (
+            {"models": {"tiny-omni": {"repo": "a/b"}}},
+            "models/tiny-omni has checkpoint and repo; write exactly one of checkpoint, ",
+        ),
+        (
+            {"datasets": {"mine": {"type": "questions", "setting": "items", "shards": 1}}},
+            "datasets/mine/questions_file is missing; Your own questions as JSON Lines.",
+        ),
+        (
+            {"knockout": {"cuts": {"figure_4": {"datasets": {"mini-video": {"questions": "corect"}}}}}},
+            "figure_4/datasets/mini-video/questions is 'corect', which cannot be used; Which questions of the knockout split:",
+        ),
+        ({"studies": {"miniature": {"models": []}}}, "studies/miniature/models is [], an empty list; Names of models below."),
+        ({"figures": {"confident": -1}}, "figures/confident is -1, below 0"),
         ({"sead": 0}, "config.yaml: sead is unknown; known: study, tables, "),
-        ({"seed": "x"}, "config.yaml: seed: 'x' is not of type 'integer'"),
-        ({"models": {"tiny-omni": {"gpus": 2}}}, "config.yaml: models/tiny-omni/gpus: 2 is not one of [0, 1]"),
+        ({"seed": "x"}, "config.yaml: seed is 'x', not a whole number"),
+        ({"models": {"tiny-omni": {"gpus": 2}}}, "config.yaml: models/tiny-omni/gpus is 2, which is unknown; known: 0, 1"),
         ({"studies": {"miniature": {"models": ["tiny-oni"]}}}, "studies/miniature/models names 'tiny-oni', which is not defined"),
         (
             {"studies": {"miniature": {"main_model": "qwen2.5-omni-7b"}}},
@@ -646,15 +719,15 @@ def test_claims_about_figures_on_request_wait_until_somebody_asks_for_them(tmp_p
         ),
         (
             {"knockout": {"cuts": {"windows": {"widths": [1, 2]}}}},
-            "cuts/windows/widths/1: 2 is even; write an odd number, so that a window has a layer in its middle",
+            "cuts/windows/widths/1 is 2, an even number; write an odd one, so that a window has a layer in its middle",
         ),
         (
             {"knockout": {"cuts": {"graded": {"routes": ["audio=>last"]}}}},
-            "knockout/cuts/graded/routes/0: 'audio=>last' does not match",
+            "knockout/cuts/graded/routes/0 is 'audio=>last', which cannot be used; A route is written source->target",
         ),
         (
             {"knockout": {"cuts": {"graded": {"routes": [{"route": "audio->last", "drawn": True}]}}}},
-            "knockout/cuts/graded/routes/0/drawn: False was expected",
+            "knockout/cuts/graded/routes/0/drawn is true, which must be false",
         ),
         ({"resample": {"datasets": {"mine": {}}}}, "resample/datasets names 'mine'"),
         (
@@ -665,7 +738,10 @@ def test_claims_about_figures_on_request_wait_until_somebody_asks_for_them(tmp_p
             {"knockout": {"cuts": {"head_sets": {"strongest": {"of": "figure_4"}}}}},
             "strongest/of names 'figure_4', which cuts no single heads in mini-video; add `heads`",
         ),
-        ({"sampling": {"omni-default": {"frames": "even"}}}, "sampling/omni-default/frames: 'even' is not one of"),
+        (
+            {"sampling": {"omni-default": {"frames": "even"}}},
+            "sampling/omni-default/frames is 'even', which is unknown; known: exact, official",
+        ),
         ({"sampling": {"omni-56px": {"rate": "nominal"}}}, "sampling/omni-56px/rate is 'nominal', which has a meaning only with"),
         (
             {"datasets": {"worldsense": {"layout": "eq3"}}},
@@ -675,13 +751,60 @@ def test_claims_about_figures_on_request_wait_until_somebody_asks_for_them(tmp_p
             {"knockout": {"cuts": {"order_video": {"layouts": ["default", "eq3"]}}}},
             "knockout/cuts/order_video/layouts names 'eq3' for mini-video, but setting av_video has no such order",
         ),
-        ({"datasets": {"worldsense": {"repo": "no-owner"}}}, "datasets/worldsense/repo: 'no-owner' does not match"),
+        (
+            {"datasets": {"worldsense": {"repo": "no-owner"}}},
+            "datasets/worldsense/repo is 'no-owner', which cannot be used; owner/name on the Hugging Face hub",
+        ),
     ],
 )
 def test_a_bad_configuration_is_refused_with_one_line(changes, message):
     with pytest.raises(InputError) as refused:
         study(changes.pop("study", "miniature"), **changes)
     assert message in str(refused.value) and str(refused.value).startswith("config.yaml: ") and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"knockout": {"cuts": {"figure_4": {"routes": ["auido->last"]}}}},
+            "knockout/cuts/figure_4/routes has the route auido->last, which names 'auido', but setting av_video has no such"
+            " span (did you mean 'audio'?); it has system, delimiter, video, audio,",
+        ),
+        (
+            {"knockout": {"cuts": {"figure_5": {"datasets": {"mini-items": {"routes": ["reference->questoin"]}}}}}},
+            "knockout/cuts/figure_5/routes has the route reference->questoin, which names 'questoin', but setting items",
+        ),
+        (
+            {"knockout": {"cuts": {"sinks": {"routes": ["vdeo_sinks->last"]}}}},
+            "knockout/cuts/sinks/routes has the route vdeo_sinks->last, which names 'vdeo'",
+        ),
+        ({"knockout": {"cuts": {"figure_5": {"routes": ["video->last"]}}}}, "names 'video', but setting items has no such span"),
+        ({"attention": {"masked": ["vdeo->last"]}}, "attention/masked has the route vdeo->last"),
+        ({"attention": {"masked_early": {"routes": ["vdeo->last"]}}}, "attention/masked_early/routes has the route vdeo->last"),
+        ({"attention": {"change": {"route": "vdeo->last"}}}, "attention/change/route has the route vdeo->last"),
+        ({"resample": {"routes": {"items": ["candidate->last"]}}}, "resample/routes/items has the route candidate->last"),
+        ({"conflict": {"routes": ["audio->option_"]}}, "conflict/routes has the route audio->option_"),
+        ({"pruning": {"kinds": {"items": {"Ref": {"tokens": "refs"}}}}}, "pruning/kinds/items/Ref/tokens names 'refs'"),
+        (
+            {"pruning": {"kinds": {"items": {"Ref": {"routes": ["ref->last"]}}}}},
+            "pruning/kinds/items/Ref/routes has the route ref",
+        ),
+        (
+            {"spans": {"av_video": {"question": ["question"]}}},
+            "spans/av_video/question names 'question', but setting av_video has",
+        ),
+    ],
+)
+def test_a_span_that_no_question_has_is_refused_before_anything_runs(changes, said):
+    with pytest.raises(InputError) as refused:
+        study(**changes)
+    assert said in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_routes_of_analyses_that_the_study_does_not_use_are_not_looked_at():
+    unused = {"knockout": {"cuts": {"figure_5": {"routes": ["auido->last"]}}}}
+    assert alone(CLIPS, **unused).analyses and "figure_5" not in alone(CLIPS, **unused).analyses
 
 
 def test_discards_need_the_studys_own_dataset_of_the_setting():

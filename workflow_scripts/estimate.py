@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 
 from avflow import cli
-from avflow.tracing import costs, planned_jobs
+from avflow.tracing import costs, disk_costs, planned_jobs
 from avflow.tracing.rates import Rates
 from avflow.tracing.study_costs import StudyCosts
 
@@ -61,7 +61,7 @@ def gpu_table(study: StudyCosts, targets: dict[str, dict], pins: Path) -> list[l
         return study.cuts(*of)[0]
 
     def sizes(datasets):
-        known = [pinned(pins, name) for name in (*models, *datasets)]
+        known = [disk_costs.pinned(pins, name) for name in (*models, *datasets)]
         least = [2 * study.shapes[m].parameters for m in models] + [1e9 * study.facts[d].gigabytes for d in datasets]
         bytes_ = [b if math.isnan(a) else a for a, b in zip(known, least)]
         more = "> " if any(map(math.isnan, known)) else ""
@@ -102,47 +102,13 @@ def gpu_table(study: StudyCosts, targets: dict[str, dict], pins: Path) -> list[l
     return [*table, ["all of them", *(hours(total(once[m])) for m in models), *sizes(everything)]]
 
 
-def pinned(folder: Path, name: str) -> float:
-    """Bytes of a pinned download; NaN if it is not pinned."""
-    path = folder / f"{name}.json"
-    files = json.loads(path.read_text())["files"] if path.exists() else None
-    return sum(f["size"] for f in files) if files else math.nan
-
-
 def disk_table(study: StudyCosts, pins: Path) -> list[list[str]]:
-    """What lies on the disk when it is fullest: downloads, media in use, frames and features, and rows.
-
-    Frames and features that are not kept count with one shard, the largest, because a GPU finishes a shard before it begins
-    another. An unknown size counts as nothing, and ">" says so.
-    """
-    settings, facts, downloads, rest = study.settings, study.facts, [], []
-    for model, shape in study.shapes.items():
-        if model in settings["models"]:
-            size = pinned(pins, model)
-            known = not math.isnan(size)
-            downloads.append((f"download {model}", size if known else 2 * shape.parameters, "pinned" if known else "at least"))
-    for dataset in settings["datasets"]:
-        size = pinned(pins, dataset)
-        known = not math.isnan(size)
-        size = size if known else 1e9 * facts[dataset].gigabytes
-        downloads.append((f"download {dataset}", size, "pinned" if known else "published"))
-        rest.append((f"media of {dataset}", facts[dataset].in_use * size, f"unpacked: {facts[dataset].in_use:.0%} are in use"))
-    if settings["keep_frames"]:
-        frames = {(s["sampling"], d): study.frames(m, d) for m, s in settings["models"].items() for d in settings["datasets"]}
-        for name in sorted({sampling for sampling, _ in frames}):
-            rest.append((f"frames {name}", sum(v for (of, _), v in frames.items() if of == name), "kept"))
-    if settings["keep_features"]:
-        for model in settings["models"]:
-            rest.append((f"features {model}", sum(study.features(model, d) for d in settings["datasets"]), "kept"))
-    else:
-        model = max(settings["models"], key=study.largest_shard)
-        rest.append((f"features, one shard of {model}", study.largest_shard(model), "the largest; once for each GPU at work"))
-    cuts = [(m, d, b[d]) for m in settings["models"] for d in settings["datasets"] for b in settings["cuts"].values() if d in b]
-    rest.append(("rows of knockouts", costs.ROW_BYTES * sum(study.cuts(*cut)[1] for cut in cuts), "kept"))
-    known = lambda table: sum(size for _, size, _ in table if not math.isnan(size))  # noqa: E731
-    more = "> " if any(math.isnan(size) or how == "at least" for _, size, how in downloads) else ""
-    peak, loaded = known(downloads + rest), known(downloads)
-    table = [[name, gigabytes(size / 1e9), how] for name, size, how in downloads + rest]
+    """What lies on the disk when it is fullest. ">" says that a size is unknown, or a lower bound."""
+    parts = disk_costs.on_disk(study, pins)
+    downloads = [part for part in parts if part.download]
+    more = "> " if any(part.least for part in downloads) else ""
+    peak, loaded = disk_costs.total(parts), disk_costs.total(downloads)
+    table = [[part.name, gigabytes(part.bytes / 1e9), part.how] for part in parts]
     last = ["peak, with one GPU", more + gigabytes(peak / 1e9), f"{peak / loaded:.2f} times the downloads"]
     return [["on disk", "size", "how it is known"], *table, last]
 

@@ -32,8 +32,8 @@ def main():
                 rows += len(table)
         if not rows and not arguments.may_be_empty:
             raise InputError(
-                f"{arguments.out}: none of {len(arguments.shards)} shards has a row; is any question answered correctly? The"
-                " logs of the shards name questions that are left out"
+                f"{arguments.out}: none of {len(arguments.shards)} shards has a row; their logs name questions that are left out,"
+                " with the reason"
             )
 
 

@@ -36,9 +36,10 @@ def main():
     parser.add_argument(
         "-o", dest="files", nargs=2, action="append", default=[], metavar=("NAME", "FILE"), help="a file to write"
     )
+    parser.add_argument("--stamp", default="", help="a line at the head of the figure")
     arguments = parser.parse_args()
     # Use this environment's kernel even if the user has another python3 kernel; open no windows; write no dates into pdfs.
-    os.environ.update(JUPYTER_PREFER_ENV_PATH="1", MPLBACKEND="Agg", SOURCE_DATE_EPOCH="0")
+    os.environ.update(JUPYTER_PREFER_ENV_PATH="1", MPLBACKEND="Agg", SOURCE_DATE_EPOCH="0", AVFLOW_STAMP=arguments.stamp)
     parameters = {name: parameter(value) for name, value in arguments.parameters}
     elsewhere = Path.cwd() != REPOSITORY
     parameters |= {name: str(Path(path).absolute()) if elsewhere else path for name, path in arguments.files}

@@ -1,11 +1,14 @@
 """Answers by layer, under cumulative cuts, and with only the found routes: the lines hold the table's numbers."""
 
 import pandas as pd
+import pyarrow.parquet as pq
 from legends import entries
 from matplotlib.colors import to_hex
 
 from avflow.figures import answer_panels, palette
 from avflow.figures.route_styles import colours
+from avflow.results import answers
+from avflow.tracing import row_schemas
 
 
 def test_letters_probabilities_are_drawn_by_layer():
@@ -65,3 +68,24 @@ def test_keeping_found_routes_stands_beside_as_many_random_edges():
     points = {tuple(map(float, line.get_xydata()[0])) for line in axis.lines if len(line.get_xydata()) == 1}
     assert {(round(x), round(y)) for x, y in points} >= {(30, 80), (30, 40)}
     assert axis.get_title() == "m, n = 7" and "5 %" in [text.get_text() for text in axis.texts]
+
+
+def test_without_a_right_answer_the_panels_are_empty_and_say_so(tmp_path):
+    schemas = {"k": row_schemas.KNOCKOUT, "s": row_schemas.SUFFICIENCY}
+    for name, schema in schemas.items():
+        pq.write_table(schema.empty_table(), tmp_path / f"{name}.parquet")
+    kept = answers.answers_kept(tmp_path / "k.parquet", ["m"], "d", 100, 0)
+    open_ = answers.sufficiency(tmp_path / "s.parquet", ["m"], "d", 100, 0)
+    figures = answer_panels.cumulative_panels(kept, ["m"], ["audio->question"]), answer_panels.sufficiency_panels(open_, ["m"])
+    for figure in figures:
+        assert all(answer_panels.NONE_RIGHT in [text.get_text() for text in axis.texts] for axis in figure.axes)
+    assert figures[1].axes[0].get_title() == "m, n = 0"
+
+
+def test_the_legend_of_found_routes_comes_from_a_model_that_has_some():
+    rows = [
+        dict(model="n", kind=kind, threshold=5, share=0.3, accuracy=0.5, ci_low=0.4, ci_high=0.6, n=7)
+        for kind in ("all", "none", "found", "random")
+    ]
+    figure = answer_panels.sufficiency_panels(pd.DataFrame(rows), ["m", "n"])
+    assert len(figure.legends[0].get_texts()) == 3

@@ -32,3 +32,9 @@ def test_a_model_has_a_map_and_a_curve_for_each_route_and_none_where_it_has_no_r
     assert strongest.get_color() == ROUTES[routes[0]] and random.get_color() == palette.RANDOM
     assert len(seen[1].lines) == 3 and [axis.get_visible() for axis in figure.axes[2:4]] == [False, False]
     plt.close(figure)
+
+
+def test_without_a_right_answer_the_figure_says_so():
+    none = pd.DataFrame(columns=["model", "route"])
+    figure = head_panels(["m"], none, none, ["question->last"])
+    assert [text.get_text() for text in figure.texts] == ["no question to show"]

@@ -143,6 +143,13 @@ def test_wide_windows_are_dark_and_each_route_has_its_own_row_of_panels():
     assert entries(figure) == {f"k = {k}": to_hex(line.get_color()) for k, line in zip((1, 5), figure.axes[0].lines[1:])}
 
 
+def test_windows_without_a_right_answer_say_what_would_show_them():
+    some = found({("hear", "audio->question"): -10.0})
+    figure = window_panels(replace(some, rows=some.rows[:0], asked=answers(0, 12)), ["m"], ["audio->question"])
+    (axis,) = figure.axes
+    assert axis.get_title() and any("metric: logit_difference" in text.get_text() for text in axis.texts)
+
+
 def test_the_last_token_and_the_reply_answer_and_the_question_does_not():
     routes = ["audio->question", "question->last", "audio->reply", "reply->reply"]
     assert by_reader(routes) == {"what the question reads": routes[:1], "what the answer reads": routes[1:]}

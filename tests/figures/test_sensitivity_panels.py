@@ -60,3 +60,12 @@ def test_shifts_stand_by_alternative_and_model(drawn):
     assert [len(dots) for dots in small] == [2, 2, 2, 2] and np.allclose(np.concatenate(small), [10, 10, 12.5, 12.5] * 2), (
         "one dot per group"
     )
+
+
+def test_a_choice_without_a_counted_question_says_so():
+    about = dict(model="one", dataset="clips", choice="window", question_id="q", cluster="c", task="t", group="t", counted=False)
+    null = dict(route="none", centre=-1, control="null", correct_clean=False, change=0.0)
+    rows = pd.DataFrame([about | null | dict(alternative=name, differs="") for name in ("base", "less")])
+    table = sensitivity.summary(rows, ROUTES, 1, 100, 0)
+    figure = sensitivity_panels.sensitivity_panels(["one"], rows, table, {"clips": ROUTES["clips"]}, CHOICES, 100, 0)
+    assert sensitivity_panels.NONE_RIGHT in [text.get_text() for text in figure.axes[0].texts]

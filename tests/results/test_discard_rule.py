@@ -38,9 +38,9 @@ def test_a_kind_leaves_after_the_last_window_whose_cut_lowers_the_answer():
     assert discard_rule.last_needed(table, ["a", "b"], 8, 50)["layer"] == 0, "no route matters"
     late = discard_rule.last_needed(changes(a=[0] * 7 + [-9]), ["a"], 8, 5)
     assert late["layer"] == 7 and late["why"].endswith("it stays to the end")
-    with pytest.raises(InputError, match="knockouts of c") as caught:
-        discard_rule.last_needed(table, ["a", "c"], 8, 5)
-    assert "\n" not in str(caught.value)
+    assert discard_rule.last_needed(table, ["a", "c"], 8, 5)["layer"] == 2, "no question of the study has c"
+    never = {"layer": 7, "why": "no correctly answered question has c or d: it stays to the end"}
+    assert discard_rule.last_needed(table, ["c", "d"], 8, 5) == discard_rule.last_needed(table[:0], ["c", "d"], 8, 5) == never
 
 
 def test_a_kind_whose_cut_raises_the_answer_is_not_needed():
@@ -127,8 +127,7 @@ def test_the_layers_hardly_depend_on_the_threshold():
 
 def test_the_curves_do_not_determine_the_question():
     """Figure 4 has routes of the whole block with its options, and in Figures 5 and 6 its last fall is long before 29."""
-    with pytest.raises(InputError, match="knockouts of question_text->options"):
-        chosen("Ques", "av_video", 1)
+    assert chosen("Ques", "av_video", 1) == LAYERS - 1, "no published curve has its routes"
     assert chosen("Ques", "items", 1) == 23
 
 
@@ -144,3 +143,5 @@ def test_withdrawal_takes_the_first_layer_below_the_threshold_over_the_first_que
     assert discard_rule.withdrawal(table, 3, 0.1)["layer"] == 3, "the third question is a hundred times as far"
     with pytest.raises(InputError, match="1e-05 nats; raise pruning/vtw/kl"):
         discard_rule.withdrawal(table, 2, 1e-5)
+    heard = discard_rule.withdrawal(table.assign(discard="Audio"), 2, 0.01)
+    assert heard == {"layer": 3, "why": "no question has a picture"}

@@ -148,3 +148,9 @@ def test_panels_say_in_how_many_questions_each_route_was_cut(templates):
     lines = {line.get_color() for line in every.lines}
     assert {numbers[1].get_color(), numbers[3].get_color()} <= lines and numbers[1].get_color() != numbers[3].get_color()
     assert [text.get_text() for text in alone.texts[1:]] == ["each route: n = 2 of 2"]
+
+
+def test_without_questions_in_several_orders_the_summary_is_empty_and_has_its_columns():
+    rows = orders.rows_by_order("", {"m": 3}, "d")
+    table = orders.summary(rows, ["audio->last"], 100, 0)
+    assert len(table) == 0 and {"model", "layout", "group", "accuracy", "n_cut"} <= set(table.columns)

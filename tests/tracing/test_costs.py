@@ -5,12 +5,15 @@ Also tests avflow.tracing.study_costs.
 
 import json
 import math
+import shlex
 
 import pytest
 import yaml
 from conftest import ROOT, script
 
+from avflow import jobs
 from avflow.models.spans import Spans
+from avflow.study import Study
 from avflow.tracing import costs
 from avflow.tracing.rates import Rates
 from avflow.tracing.study_costs import StudyCosts
@@ -319,3 +322,30 @@ def test_wrong_answers_are_those_that_are_not_correct(settings):
 def test_a_question_is_asked_once_in_its_own_order(names, count):
     """Its own order is called default, and either original or eq3."""
     assert costs.orders_of({"layouts": names} if names else {}) == count
+
+
+def test_the_pilot_costs_a_night_on_one_gpu_and_little_more_disk_than_its_downloads():
+    """The numbers in README.md and docs/paper.md."""
+    told = shlex.split(jobs.estimate(Study.read(ROOT / "config.yaml", study="pilot")))
+    done = estimate(json.loads(told[1]), json.loads(told[3]))
+    last = next(line for line in done.stdout.splitlines() if line.startswith("all of them"))
+    assert float(last.split()[3]) == 4.6, "GPU-hours"
+    peak = next(line for line in done.stdout.splitlines() if line.startswith("peak"))
+    assert peak.endswith("1.18 times the downloads")
+
+
+def test_fewer_questions_of_every_task_cost_less(settings):
+    facts, place = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv")), ("qwen2.5-omni-3b", "av_speakerbench")
+    study = lambda **told: StudyCosts(
+        settings | {"datasets": {place[1]: settings["datasets"][place[1]] | told}}, SHAPES, facts, RATES, 0.5
+    )
+    whole, few = study(), study(questions=50)
+    assert few.facts[place[1]].questions == 12 * 50 and few.facts[place[1]].knockout_questions == 9 * 50
+    assert study(questions=10_000).facts[place[1]] == whole.facts[place[1]] == facts[place[1]]
+    assert few.facts[place[1]].media == pytest.approx(whole.clips(place[1], 600)), "of 2,051 clips, as many as 600 questions have"
+    assert few.facts[place[1]].table_4_questions == 600 and study(discard_questions=30).facts[place[1]].table_4_questions == 360
+    budget = [{"routes": ["audio->question"], "questions": "all"}]
+    assert few.cuts(*place, budget)[1] / whole.cuts(*place, budget)[1] == pytest.approx(450 / 2281)
+    fixed = whole.starts(*place, "evaluate")
+    assert few.answered(*place) - fixed < 0.3 * (whole.answered(*place) - fixed)
+    assert study(reliance_questions=50).relied(*place, 5) < 0.5 * whole.relied(*place, 5)

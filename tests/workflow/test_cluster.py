@@ -67,7 +67,7 @@ def test_jobs_of_a_model_without_gpus_ask_for_none_and_leave_those_of_the_machin
 def test_more_gpus_for_a_job_than_it_can_use_are_refused(tmp_path):
     (tmp_path / "two.yaml").write_text("models: {tiny-omni: {gpus: 2}}")
     run = snakemake(str(tmp_path / "two.yaml"))
-    assert run.returncode != 0 and "2 is not one of [0, 1]" in run.stdout and "gpus" in run.stdout
+    assert run.returncode != 0 and "gpus is 2, which is unknown; known: 0, 1" in run.stdout and "gpus" in run.stdout
 
 
 def test_a_shard_is_one_submission_and_estimate_counts_all_jobs_as_they_are_planned(tmp_path):
@@ -123,3 +123,16 @@ def test_where_there_is_no_slurm_its_tests_are_skipped_and_say_so():
         and "no Slurm on this machine: its daemons are started by root, and this is another user" in run.stdout
     )
     assert "7 skipped" in run.stdout and "passed" not in run.stdout
+
+
+@pytest.mark.parametrize(("time", "code"), [("2-00:00:00", 0), ("1:00:00", 1)])
+def test_check_holds_the_largest_jobs_to_the_partitions_that_sinfo_lists(copy, tmp_path, time, code):
+    (tmp_path / "sinfo").write_text(f"#!/bin/sh\nprintf 'cpu|{time}|64000|(null)\\ngpu|{time}|256000|gpu:h100:8\\n'\n")
+    (tmp_path / "sinfo").chmod(0o755)
+    command = [sys.executable, "-m", "snakemake", "check", "--workflow-profile", "profiles/slurm"]
+    environment = {**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    run = subprocess.run(command, cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    assert run.returncode == code, run.stdout[-3000:]
+    assert ("jobs without a GPU: 16 GB of memory, 240 min: partition cpu" in run.stdout) == (code == 0)
+    assert ("no partition fits (cpu ends jobs after 60 min" in run.stdout) == (code == 1)
+    assert "Trying to restart job" not in run.stdout, "what is wrong stays wrong"

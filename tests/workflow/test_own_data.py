@@ -1,5 +1,6 @@
 """The example of docs/adding_a_dataset.md runs as printed."""
 
+import json
 import shlex
 import subprocess
 import sys
@@ -29,3 +30,23 @@ def test_the_documents_example_runs_as_it_stands(copy):
     (item,) = read_questions(copy / "results/mine/questions/my-items.jsonl")
     assert (item.correct_candidate, item.cluster, item.group) == ("c1", "my_items__image-to-audio_0001_r1", "I2A")
     assert [s.get("id", s["seg"]) for s in item.layout] == ["c1", "c2", "c3", "c4", "question", "r1", "options", "instruction"]
+
+
+def test_a_mistake_in_a_line_is_named_and_not_tried_again(copy):
+    (copy / "wrong").mkdir()
+    (copy / "wrong/clips.jsonl").write_text('{"question_id": "1", "task": "hear"\n')
+    own = {
+        "type": "questions",
+        "setting": "av_video",
+        "questions_file": "wrong/clips.jsonl",
+        "media_folder": "wrong",
+        "shards": 1,
+    }
+    study = {"main_model": "tiny-omni", "video": "wrong", "items": "wrong", "models": ["tiny-omni"], "datasets": ["wrong"]}
+    (copy / "wrong/config.json").write_text(
+        json.dumps({"study": "wrong", "studies": {"wrong": study}, "datasets": {"wrong": own}})
+    )
+    target = "results/wrong/questions/wrong.jsonl"
+    run = snakemake(copy, target, "--cores", "2", "--configfile", "config.yaml", "wrong/config.json", small=False)
+    assert run.returncode != 0 and "error: wrong/clips.jsonl, line 1" in run.stdout
+    assert "Trying to restart job" not in run.stdout and "retries: 1" in (copy / "profiles/default/config.yaml").read_text()

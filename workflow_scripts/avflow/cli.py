@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import re
 import signal
 import sys
 import threading
@@ -9,6 +10,8 @@ import time
 from pathlib import Path
 
 from .errors import InputError
+
+REFUSED = re.compile(r"(\w+\.py: )?error: ")  # what `run`, or argparse, prints about bad input begins so
 
 
 def run(main) -> None:
@@ -28,6 +31,18 @@ def run(main) -> None:
             raise
         print(f"error: {said}", file=sys.stderr)
         sys.exit(2)
+
+
+def refused(log: Path | str, since: float = 0) -> bool:
+    """Whether a script's log ends with the line that `run`, or argparse, prints about bad input.
+
+    since: seconds since 1970; a log that was last written before says nothing.
+    """
+    path = Path(log)
+    if not path.is_file() or path.stat().st_mtime < since:
+        return False
+    said = path.read_text(encoding="utf-8", errors="replace").strip()
+    return bool(REFUSED.match(said.rpartition("\n")[2]))
 
 
 def made_by(rule: str):

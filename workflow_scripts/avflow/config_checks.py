@@ -4,7 +4,9 @@ Every check raises InputError with one line: the key, its value and what would b
 checks the configuration at every start.
 """
 
+import difflib
 import functools
+import re
 from collections.abc import Iterable
 
 from . import places
@@ -15,6 +17,25 @@ ORDERS = {  # setting -> orders of a prompt's parts; those of questions/layouts.
     "av_video": ("default", "question_first"),
     "items": ("default", "original", "eq3", "reference_first", "reference_last", "question_first"),
 }
+LABEL = "(?:[A-Za-z0-9]|(?i:yes|no|true|false))"  # of an option
+PARTS = rf"option_{LABEL}(?:\.letter)?|reply_token_\d+|audio_padding"
+SPANS = {  # setting -> its spans by name, and the pattern of those with a number; those of models/spans.py
+    "av_video": (
+        ("system", "delimiter", "video", "audio", "instruction", "question_text", "options", "correct_option")
+        + ("incorrect_options", "tail", "last", "reply"),
+        re.compile(rf"{PARTS}|frame_\d+|audio_segment_\d+"),
+    ),
+    "items": (
+        ("system", "delimiter", "candidates", "reference", "instruction", "question_text", "options", "correct_option")
+        + ("incorrect_options", "correct_candidate", "incorrect_candidates", "tail", "last", "reply"),
+        re.compile(rf"{PARTS}|candidate_\d+"),
+    ),
+}
+ROUTE = re.compile(r"([A-Za-z0-9_.]+)<?->([A-Za-z0-9_.]+)")  # those between the parts of one modality name no span
+SINKS = "_sinks"  # ends the name of a source that holds the sinks of a span
+ODD = "an even number; write an odd one, so that a window has a layer in its middle"
+KINDS = {"integer": "a whole number", "number": "a number", "string": "a text", "boolean": "true or false"}
+KINDS |= {"array": "a list", "object": "a mapping of keys to values"}  # types of the schema in words
 WITH_FPS = ("frames", "rate", "total_pixels", "max_tokens")  # settings that mean nothing to spread frames
 WITH_BUDGET = ("min_fps", "audio_per_second", "audio_seconds")  # likewise without max_tokens
 LIMITS = (("min_frames", "max_frames"), ("min_pixels", "max_pixels"), ("min_fps", "fps"))  # neither may be above the other
@@ -39,16 +60,52 @@ def check_schema(config: dict) -> None:
 
 
 def _mistake(error) -> str:
-    """What a jsonschema error says of a key: that it is unknown, beside those that are known, or what its value must be."""
-    where = "/".join(map(str, error.absolute_path))
-    if error.validator == "additionalProperties" and error.validator_value is False:
-        known = error.schema.get("properties", {})
-        unknown = next(key for key in error.instance if key not in known)
+    """What is wrong with a key, and what it means: "datasets/mine/shards is 'one', not a whole number; Parts that .."."""
+    where, value, rule = "/".join(map(str, error.absolute_path)), error.instance, error.validator_value
+    about, known = error.schema.get("description", ""), error.schema.get("properties", {})
+    if "propertyNames" in error.absolute_schema_path:  # the value is a key
+        known = (
+            f"is unknown; known: {', '.join(rule)}" if error.validator == "enum" else "has a name that cannot be used; rename it"
+        )
+        return f"{where}/{value} {known}"
+    if error.validator == "additionalProperties" and rule is False:
+        unknown = next(key for key in value if key not in known)
         return f"{where}/{unknown} is unknown; known: {', '.join(known)}".lstrip("/")
-    if error.validator == "not" and error.validator_value == {"multipleOf": 2}:
-        return f"{where}: {error.instance} is even; write an odd number, so that a window has a layer in its middle"
-    meaning = " ".join(str(error.schema.get("description", "")).split())
-    return f"{where}: {error.message}" + (f"; {meaning}" if meaning else "")
+    if error.validator in ("required", "dependentRequired"):
+        lists = [rule] if error.validator == "required" else [keys for given, keys in rule.items() if given in value]
+        key = next(key for keys in lists for key in keys if key not in value)
+        about = (known or _known_below(where.split("/")[0])).get(key, {}).get("description", "add it")
+        return f"{where}/{key} is missing; {' '.join(about.split())}".lstrip("/")
+    if error.validator == "oneOf" and all("required" in one for one in rule):
+        keys = [key for one in rule for key in one["required"]]
+        found = " and ".join(key for key in keys if key in value)
+        return f"{where} has {found or 'none of ' + ', '.join(keys)}; write exactly one of {', '.join(keys)}"
+    told = {
+        "type": f"not {KINDS.get(rule, rule)}" if isinstance(rule, str) else f"not one of {rule}",
+        "enum": f"which is unknown; known: {', '.join(map(str, rule))}" if error.validator == "enum" else "",
+        "const": f"which must be {_written(rule)}",
+        "minimum": f"below {rule}",
+        "maximum": f"above {rule}",
+        "exclusiveMinimum": f"which must be above {rule}",
+        "exclusiveMaximum": f"which must be below {rule}",
+        "minItems": "too short a list" if value else "an empty list",
+        "maxItems": "too long a list",
+        "minProperties": "which names nothing",
+        "uniqueItems": "which names something twice",
+        "not": ODD if rule == {"multipleOf": 2} else "",
+    }.get(error.validator) or "which cannot be used"
+    return f"{where} is {_written(value)}, {told}" + (f"; {' '.join(about.split())}" if about else "")
+
+
+def _known_below(part: str) -> dict:
+    """The keys of an entry of a part of config.yaml, such as "datasets", in the schema."""
+    return _validator().schema["properties"].get(part, {}).get("additionalProperties", {}).get("properties", {})
+
+
+def _written(value) -> str:
+    """A value as YAML writes it, cut short."""
+    text = {"None": "empty", "True": "true", "False": "false"}.get(repr(value), repr(value))
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 @functools.cache
@@ -77,6 +134,40 @@ def check_order(where: str, dataset: str, setting: str, orders: Iterable[str]) -
                 f"config.yaml: {where} names {order!r} for {dataset}, but setting {setting} has no such order; it has"
                 f" {', '.join(ORDERS[setting])}"
             )
+
+
+def check_spans(where: str, setting: str, unions: dict[str, Iterable[str]], known: Iterable[str] = ()) -> None:
+    """Raise InputError, which names the key `where`, if a union has a member that is neither a span nor an earlier union.
+
+    known: names of unions that are earlier than all of these.
+    """
+    earlier = list(known)
+    for name, members in unions.items():
+        for member in members:
+            _check_span(f"{where}/{name} names {member!r}", member, setting, earlier)
+        earlier.append(name)
+
+
+def check_routes(where: str, routes: Iterable[str], setting: str, unions: Iterable[str]) -> None:
+    """Raise InputError, which names the key `where`, if a route names a span that no question of the setting has.
+
+    unions: the names of the setting's own groups of spans.
+    """
+    for route in routes:
+        found = ROUTE.fullmatch(route.replace(" ", ""))
+        for name in found.groups() if found else ():
+            span = name.removesuffix(SINKS) if name == found[1] else name
+            _check_span(f"{where} has the route {route}, which names {span!r}", span, setting, unions)
+
+
+def _check_span(told: str, name: str, setting: str, unions: Iterable[str]) -> None:
+    names, numbered = SPANS[setting]
+    known = [*names, *unions]
+    if name in known or numbered.fullmatch(name):
+        return
+    close = difflib.get_close_matches(name, known, 1)
+    meant = f" (did you mean {close[0]!r}?)" if close else ""
+    raise InputError(f"config.yaml: {told}, but setting {setting} has no such span{meant}; it has {', '.join(known)}")
 
 
 # A sampling takes frames at a rate (fps), at exact times or as the official utilities do, or spread (interval).

@@ -413,6 +413,24 @@ def _files(value) -> list[File]:
     return [file for part in parts for file in _files(part)]
 
 
+TABLES = {  # target -> what the study must have, and the end of the message if it does not
+    "tab1": (VIDEO["available"], VIDEO["otherwise"]),
+    "tab2": (lambda study: study.roles.get(study.video) == "video", "has no audio-visual dataset (setting av_video)"),
+    "tab3": (lambda study: study.roles.get(study.items) == "items", "has no dataset of interleaved items (setting items)"),
+    "tab4": (SWEPT["available"], SWEPT["otherwise"]),
+    "claims": (lambda study: "claims" in study.chosen, "names no file of claims"),
+    "explorer": (lambda study: study.analyses, "cuts no route in any of its datasets (knockout/cuts)"),
+}
+
+
+def able(study: Study, target: str) -> list[str]:
+    """No files; raises InputError with the reason if the study cannot make a target of `TABLES`."""
+    available, otherwise = TABLES[target]
+    if not available(study):
+        raise InputError(f"config.yaml: the study {study.name} {otherwise}")
+    return []
+
+
 def table_4(study: Study, kind: str) -> list[str]:
     """Table 4's files of one kind, "csv" or "tex": one file for each setting in which tokens are discarded."""
     tried = [study.setting(name) for name in study.tried]
@@ -423,7 +441,7 @@ def tables(study: Study) -> list[str]:
     """Every table that the study computes, and an html page of each csv for the report. Empty with `tables: shipped`."""
     if study.shipped:
         return []
-    names = [*(["tab1"] if study.attends_video else []), "tab2", "tab3"]
+    names = [name for name in ("tab1", "tab2", "tab3") if TABLES[name][0](study)]
     found = [study.table(f"{name}.{kind}") for name in names for kind in ("csv", "tex")]
     if study.swept:
         found += [*table_4(study, "csv"), *table_4(study, "tex")]

@@ -137,16 +137,25 @@ def ranked_heads(study: Study, analysis: str, model: str, dataset: str) -> list[
 
 
 def layer_shards(study: Study, model: str) -> list[str]:
-    """The shards of knockouts from which a model's layers of discards follow; none for layers that config.yaml names."""
+    """The shards of knockouts from which a model's layers of discards follow; none for layers that config.yaml names.
+
+    Raises InputError if a route by which a kind of token is read is not cut.
+    """
     given = study.model(model).get("discard_layers", {})
     found = []
     for setting, dataset in study.settings.items():
         if setting in given or dataset not in study.swept:
             continue
+        budgets = {name: study.budget(name, dataset) for name in LAYERS_FOLLOW_FROM if name in study.analyses}
+        cut = {name: set(budget["routes"]) for name, budget in budgets.items() if budget}
         routes = {route for kind in study.config["pruning"]["kinds"][setting].values() for route in kind["routes"]}
-        for analysis in LAYERS_FOLLOW_FROM:
-            budget = study.budget(analysis, dataset) if analysis in study.analyses else None
-            if budget and routes & set(budget["routes"]):
+        if missing := sorted(routes.difference(*cut.values())):
+            raise InputError(
+                f"config.yaml: pruning/kinds/{setting} has the route {missing[0]}, which none of {', '.join(LAYERS_FOLLOW_FROM)}"
+                f" cuts in {dataset}; add it to knockout/cuts, or give models/{model} discard_layers/{setting}"
+            )
+        for analysis in cut:
+            if routes & cut[analysis]:
                 found += study.shards("knockout", [dataset], [model], f"/{analysis}")
     return found
 
@@ -309,9 +318,8 @@ def gather_sensitivity(study: Study) -> str:
 
 
 def gather_knockout(study: Study, analysis: str) -> str:
-    """An analysis of wrong answers may have no rows, because a model may answer every question correctly."""
-    wrong = any(study.budget(analysis, d).get("questions") == "wrong" for d in study.cut_in(analysis))
-    return as_options({"may_be_empty": wrong})
+    """An analysis of right or of wrong answers may have no rows: its figure says so. One of all questions has some."""
+    return as_options({"may_be_empty": all(study.budget(analysis, d).get("questions") != "all" for d in study.cut_in(analysis))})
 
 
 def attention(study: Study, name: str, dataset: str) -> str:
@@ -385,7 +393,8 @@ def notebook(study: Study, figure: str) -> str:
     if not is_repository(study.folder):  # notebooks run in the repository
         given = _absolute(given, study.folder.absolute())
     told = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
-    return shlex.join(part for name, value in told.items() for part in ("-p", name, value))
+    options = shlex.join(part for name, value in told.items() for part in ("-p", name, value))
+    return f"{options} {as_options({'stamp': study.stamp})}" if study.stamp else options
 
 
 def _absolute(value, folder: Path):
@@ -399,6 +408,18 @@ def _absolute(value, folder: Path):
 
 def estimate(study: Study) -> str:
     """The settings that determine the study's costs, and what every target needs."""
+    return as_options({"settings": costly(study), "targets": estimated_targets(study)})
+
+
+def check(study: Study) -> str:
+    """What check.py holds against the machine: the settings that determine costs, what comes from the hub, and folders."""
+    about = {"study": study.name, "settings": costly(study), "targets": json.loads(pin_targets(study))}
+    folders = {name: study.paths[name] for name in ("results", "downloads")}
+    return as_options({**about, "reader": study.config["reader"], **folders})
+
+
+def costly(study: Study) -> dict:
+    """The settings that determine the study's costs."""
     config, cuts = study.config, {}
     for name in study.analyses:
         cuts[name] = {dataset: study.budgets(name, dataset) for dataset in study.cut_in(name)}
@@ -424,7 +445,7 @@ def estimate(study: Study) -> str:
         budget["maps"] = config["attention"]["maps"]
     if not study.keeps_features:
         looks["sufficiency"] = {dataset: {**budget, "again": True} for dataset, budget in looks["sufficiency"].items()}
-    settings = {
+    return {
         "models": {name: study.model(name) for name in study.models},
         "datasets": {name: study.dataset(name) for name in study.datasets},
         "sampling": config["sampling"],
@@ -438,7 +459,6 @@ def estimate(study: Study) -> str:
         "looks": looks,
         "open_choices": {name: open_choices.counted(study, name) for name in study.models},
     }
-    return as_options({"settings": settings, "targets": estimated_targets(study)})
 
 
 def _timed(study: Study, dataset: str) -> tuple[int, int]:

@@ -16,7 +16,7 @@ sampling make other sequences, so they have a job of their own, the analysis `se
 
 import functools
 
-from .config_checks import check_order
+from .config_checks import check_order, check_routes, check_spans
 from .errors import InputError
 from .study import Study
 
@@ -189,8 +189,12 @@ def _check(study: Study) -> None:
             if name not in known:
                 known = ", ".join(known)
                 raise InputError(f"config.yaml: sensitivity/{where} names {name!r}, which is not defined; defined: {known}")
+    for setting in dict.fromkeys(map(study.setting, asked(study))):
+        check_routes(f"sensitivity/routes/{setting}", config["sensitivity"]["routes"][setting], setting, config["spans"][setting])
     for choice, told in _all(study).items():
         for name, other in told["alternatives"].items():
+            for setting, unions in other.get("spans", {}).items():
+                check_spans(f"sensitivity/choices/{choice}/alternatives/{name}/spans/{setting}", setting, unions)
             where = f"sensitivity/choices/{choice}/alternatives/{name}/layouts"
             for dataset in asked(study):
                 orders = [order for of, order in other.get("layouts", {}).items() if of in _named(study, dataset)]

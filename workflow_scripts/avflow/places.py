@@ -48,13 +48,15 @@ def found(path: str, folder) -> str:
     return str((Path(folder) / path).absolute()) if path.startswith("-") else path
 
 
+def merged(base, changes):
+    """Mappings key by key, as --configfile merges files; everything else is replaced."""
+    both = isinstance(base, dict) and isinstance(changes, dict)
+    return {**base, **{key: merged(base.get(key), value) for key, value in changes.items()}} if both else changes
+
+
 def completed(config: dict) -> dict:
     """The repository's config.yaml with the keys of `config` in their place, as --configfile merges files."""
     import yaml
-
-    def merged(base, changes):
-        both = isinstance(base, dict) and isinstance(changes, dict)
-        return {**base, **{key: merged(base.get(key), value) for key, value in changes.items()}} if both else changes
 
     return merged(yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8")), config)
 

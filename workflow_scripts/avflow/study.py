@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from . import places
-from .config_checks import check_names, check_order, check_sampling, check_schema
+from .config_checks import check_names, check_order, check_routes, check_sampling, check_schema, check_spans
 from .errors import InputError
 
 PAIRED = ("resample", "conflict")  # parts of config.yaml that ask about pairs of clips, each by a rule of its own
@@ -23,7 +23,8 @@ SETTINGS_OF = {"video": "av_video", "items": "items"}  # role of a dataset in a 
 class Study:
     """One study of config.yaml. Lists keep the order of config.yaml, except that the main model comes first.
 
-    config: the contents of config.yaml; missing keys with a default are filled in, in place. folder: the start of relative paths.
+    config: the contents of config.yaml; missing keys with a default are filled in, and the study's `changes` made, in place.
+    folder: the start of relative paths.
     Raises InputError if a key, a value or a name is wrong.
     """
 
@@ -33,6 +34,9 @@ class Study:
         self.name: str = config["study"]
         check_names("study", [self.name], config["studies"])
         self.chosen: dict = config["studies"][self.name]
+        if changes := self.chosen.get("changes"):
+            config.update(places.merged(config, changes))
+            check_schema(config)
         self.main_model: str = self.chosen["main_model"]
         self.video: str = self.chosen["video"]
         self.items: str = self.chosen["items"]
@@ -53,6 +57,7 @@ class Study:
         self.attended: list[str] = [d for d in self.datasets if self.asked("attention", d) is not None]
         self.patched: list[str] = self._paired_in("resample")
         self.mixed: list[str] = self._paired_in("conflict")  # datasets of clips whose pictures are asked about with another sound
+        self._check_spans()
         self.kept_open: list[str] = [  # datasets that are also answered with only the found routes open
             d
             for d in self.datasets
@@ -80,6 +85,11 @@ class Study:
         except (OSError, yaml.YAMLError) as error:
             raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
         return cls({**config, **({"study": study} if study else {}), **changes}, Path(path).parent)
+
+    @property
+    def stamp(self) -> str:
+        """What every figure of the study says at its head, such as "pilot, n = 100"; empty for most studies."""
+        return self.chosen.get("stamp", "")
 
     # One model or dataset.
 
@@ -263,6 +273,34 @@ class Study:
             for dataset in self.cut_in(analysis):
                 orders = self.budget(analysis, dataset).get("layouts", [])
                 check_order(f"knockout/cuts/{analysis}/layouts", dataset, self.setting(dataset), orders)
+
+    def _check_spans(self) -> None:
+        """Every route that the study uses must name spans that its dataset's questions have, and so must unions of spans."""
+        unions = self.config["spans"]
+        for setting in dict.fromkeys(map(self.setting, [*self.datasets, *self.tried])):
+            check_spans(f"spans/{setting}", setting, unions[setting])
+            if setting in map(self.setting, self.tried):
+                for kind, about in self.config["pruning"]["kinds"][setting].items():
+                    where = f"pruning/kinds/{setting}/{kind}"
+                    check_spans(where, setting, {"tokens": [about["tokens"]]}, unions[setting])
+                    check_routes(f"{where}/routes", about["routes"], setting, unions[setting])
+        for where, routes, setting in self._routes():
+            check_routes(where, routes, setting, unions[setting])
+
+    def _routes(self) -> Iterable[tuple[str, list[str], str]]:
+        """(key of config.yaml, its routes, the setting of a dataset that uses them), for all that is cut, masked or patched."""
+        for name in self.analyses:
+            for dataset in self.cut_in(name):
+                yield f"knockout/cuts/{name}/routes", self.budget(name, dataset).get("routes", []), self.setting(dataset)
+        masks = self.config["attention"]
+        if "av_video" in map(self.setting, self.attended):  # items are looked at without masks
+            yield "attention/masked", masks["masked"], "av_video"
+            yield "attention/masked_early/routes", masks["masked_early"]["routes"], "av_video"
+            yield "attention/change/route", [masks["change"]["route"]], "av_video"
+        for setting in map(self.setting, self.patched):
+            yield f"resample/routes/{setting}", self.config["resample"]["routes"][setting], setting
+        for setting in map(self.setting, self.mixed):
+            yield "conflict/routes", self.config["conflict"]["routes"], setting
 
     def _check_strongest(self) -> None:
         """The analysis that ranks heads must cut single ones, in the same datasets as the analysis that cuts the strongest."""

@@ -105,6 +105,10 @@ def sufficiency_panels(table: pd.DataFrame, models):
     figure, axes = plt.subplots(1, len(models), squeeze=False, sharey=True, figsize=(3.6 * len(models) + 0.5, 3.2))
     for model, axis in zip(models, axes[0]):
         mine = table[table["model"] == model]
+        axis.set(xlabel="Tested edges that stay open (%)", title=f"{model}, n = {_n(mine)}", xlim=(-5, 105), ylim=(0, 109))
+        if not len(mine):
+            axis.text(0.5, 0.5, NONE_RIGHT, transform=axis.transAxes, ha="center", va="center", fontsize=6)
+            continue
         ends = mine[mine["kind"].isin(["all", "none"])].sort_values("share")
         axis.plot(
             100 * ends["share"],
@@ -142,7 +146,7 @@ def sufficiency_panels(table: pd.DataFrame, models):
                 textcoords="offset points",
                 color=palette.FOUND,
             )
-        axis.set(xlabel="Tested edges that stay open (%)", title=f"{model}, n = {int(mine['n'].max())}", ylim=(0, 109))
     axes[0, 0].set_ylabel("Accuracy (%)")
-    legends.fitted(figure, axes[0, 0].get_legend_handles_labels()[0], 3, loc="outside upper center")
+    handles = max((axis.get_legend_handles_labels()[0] for axis in axes[0]), key=len)
+    legends.fitted(figure, handles, 3, loc="outside upper center")
     return figure

@@ -6,6 +6,7 @@ import pandas as pd
 
 from ..results.heads import ALL
 from . import palette
+from .route_panels import nothing_to_show
 from .route_styles import colours, route_label
 
 KINDS = {"strongest": ("-", "o", "strongest heads first"), "random": (":", "s", "as many heads drawn at random")}
@@ -16,8 +17,10 @@ LEAST = 1.0  # percent: colours reach as far at least
 def head_panels(models, alone: pd.DataFrame, together: pd.DataFrame, routes):
     """One row per model; for each route a map of single heads and layers, and a curve by the share of heads that are cut.
 
-    alone, together: from `results.heads`.
+    alone, together: from `results.heads`. If no question was cut, the figure says so.
     """
+    if not len(alone) and not len(together):
+        return nothing_to_show()
     size = (5.2 * len(routes) + 0.4, 0.8 + 2.5 * len(models))
     figure, axes = plt.subplots(len(models), 2 * len(routes), squeeze=False, figsize=size)
     colour_of = colours(routes)

@@ -37,8 +37,8 @@ def task_panels(model: str, found: dict, shares: pd.DataFrame, routes: dict):
     """
     shares = shares[shares["model"] == model]
     blocks = [("Fig. 1: attention of the last token", shares, None, False)] if len(shares) else []
-    for name, (words, _) in FIGURES.items():
-        here = found[name].of(model=model)
+    for name in found:
+        words, here = FIGURES[name][0], found[name].of(model=model)
         blocks += [(words, here, colours(routes.get(name, ())), name in ITEMS)] if len(here.rows) else []
     tasks_of = lambda content: _tasks_of(content if isinstance(content, pd.DataFrame) else content.rows)  # noqa: E731
     lines = [math.ceil(len(tasks_of(content)) / COLUMNS) for _, content, *_ in blocks] or [1]
@@ -85,14 +85,15 @@ def model_panels(models, found: dict, shares: pd.DataFrame, table: pd.DataFrame,
     models, words = list(models), next(iter(found.values())).reading.words
     figure = plt.figure(figsize=(13.5, 1.3 + 2.3 * len(models) + 5.2))
     upper, lower = figure.subfigures(2, 1, height_ratios=[1.0 + 2.3 * len(models), 5.2])
-    parts = upper.subfigures(1, 1 + len(FIGURES))
+    parts = upper.subfigures(1, 1 + len(found))
     for axis, model in zip(_column(parts[0], len(models), "Fig. 1: attention of the last token"), models):
         mine = shares[shares["model"] == model].groupby(["layer", "name"], sort=False)["share"].mean().reset_index()
         if len(mine):
             share_bars(axis, mine)
         axis.set_ylabel(model)
     _stacked_legend(parts[0], _classes(set(shares["name"])))
-    for part, (name, (heading, _)) in zip(parts[1:], FIGURES.items()):
+    for part, name in zip(parts[1:], found):
+        heading = FIGURES[name][0]
         colour_of = colours(routes.get(name, ()))
         for axis, model in zip(_column(part, len(models), heading), models):
             line_panel(axis, found[name].of(model=model), colour_of, name in ITEMS)

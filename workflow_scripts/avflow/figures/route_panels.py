@@ -223,7 +223,7 @@ def window_panels(effects: Effects, models, routes: list):
     Only means are drawn, because the bands of this many lines would hide each other.
     """
     rows = effects.rows
-    models, groups, widths = list(models), ordered(rows["group"]) or [""], sorted(rows["width"].unique())
+    models, groups, widths = list(models), ordered(effects.groups) or [""], sorted(rows["width"].unique())
     figure = plt.figure(figsize=(2.2 * len(groups) + 0.8, (1.7 * len(routes) + 0.3) * len(models) + 0.4))
     shades = dict(zip(widths, plt.get_cmap("viridis_r")(np.linspace(0.1, 1, len(widths)))))
     for model, part in zip(models, figure.subfigures(len(models), 1, squeeze=False)[:, 0]):
@@ -235,8 +235,10 @@ def window_panels(effects: Effects, models, routes: list):
                 for width, one in here.groupby("width"):
                     mean = one.groupby("centre")["change"].mean()
                     axis.plot(mean.index, mean, color=shades[width], linewidth=1.4)
-                counts = effects.of(model=model, route=route, group=group).counts
-                axis.text(0.03, 0.95, counts, transform=axis.transAxes, va="top", fontsize=6, color=palette.NOTE)
+                told = effects.of(model=model, route=route, group=group)
+                axis.text(0.03, 0.95, told.counts, transform=axis.transAxes, va="top", fontsize=6, color=palette.NOTE)
+                if not len(here):
+                    axis.text(0.5, 0.5, told.nothing, transform=axis.transAxes, ha="center", va="center", fontsize=5)
             line[0].set_ylabel(route_label(route) + f"\n{effects.reading.words}")
         for axis, group in zip(grid[0], groups):
             axis.set_title(title(group))

@@ -15,6 +15,7 @@ from .route_panels import share_limits
 from .route_styles import colours, route_label
 
 STYLES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))  # of the base and its alternatives
+NONE_RIGHT = "no question is right under\nthe base and all alternatives"
 ALL = "all"  # the group of all tasks in the summary
 
 
@@ -61,6 +62,9 @@ def _curves(part, rows, told, columns, heading: str, base: str, draws: int, seed
         axis.text(0.03, 0.07, _facts(facts), transform=axis.transAxes, fontsize=6, color=palette.NOTE, linespacing=1.3)
         if not len(here):
             axis.set_visible(False)
+    if not any(axis.get_visible() for axis in axes):
+        axes[0].set_visible(True)
+        axes[0].text(0.5, 0.5, NONE_RIGHT, transform=axes[0].transAxes, ha="center", va="center", fontsize=6)
     seen = [axis for axis in axes if axis.get_visible()]
     share_limits(seen)
     seen[0].set_ylim(bottom=1.3 * seen[0].get_ylim()[0])  # room for the facts

@@ -6,6 +6,7 @@ Parts: frame_0.. inside video, audio_segment_0.. inside audio, option_A.letter..
 Unions: `question` and others from the configuration; options and candidates; and, resolved for each question, correct_option,
 incorrect_options, correct_candidate and incorrect_candidates.
 
+A span that other questions have, and this one lacks, has no tokens. A route from or to it is then not applicable.
 If a token belonged to no span, it would stay open in every knockout, and information could bypass the cut.
 """
 
@@ -18,12 +19,19 @@ from ..errors import InputError
 from ..questions.option_labels import LABELS
 
 OPTION = re.compile(r"option_[A-Za-z0-9]+")
-LETTER = re.compile(rf"option_(?:{'|'.join(LABELS)})(?:\.letter)?")
 CANDIDATE = re.compile(r"candidate_\d+")
-REPLY = re.compile(r"reply|reply_token_\d+")
 ATOM = re.compile(
     r"system|delimiter|video|audio|candidate_\d+|reference|instruction|question_text|option_[A-Za-z0-9]+|tail|last|reply"
 )
+PART = re.compile(rf"frame_\d+|audio_segment_\d+|audio_padding|option_(?:{'|'.join(LABELS)})\.letter|reply_token_\d+")
+ALIASES = ("correct_option", "incorrect_options", "correct_candidate", "incorrect_candidates")
+
+
+def can_be(name: str) -> bool:
+    """Whether some question has a span of this name, apart from unions of the configuration."""
+    if OPTION.fullmatch(name):
+        return name.removeprefix("option_") in LABELS
+    return bool(ATOM.fullmatch(name) or PART.fullmatch(name)) or name in ALIASES
 
 
 class Spans:
@@ -66,8 +74,7 @@ class Spans:
         if name in self.unions:
             found = [self.atoms[a] for a in self.unions[name] if a in self.atoms]
             return torch.cat(found).sort().values if found else torch.empty(0, dtype=torch.int64)
-        silent = name in ("audio", "video") and {"audio", "video"} & self.atoms.keys()  # a clip without sound
-        if silent or LETTER.fullmatch(name) or REPLY.fullmatch(name):  # or a question without this option, or a shorter reply
+        if can_be(name):  # such as the sound of a silent clip, a missing reference, or an option that other questions have
             return torch.empty(0, dtype=torch.int64)
         raise InputError(f"span {name!r} does not exist; this sequence has {', '.join(self.names())}")
 

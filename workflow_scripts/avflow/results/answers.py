@@ -69,7 +69,8 @@ def answers_kept(path, models, dataset: str, draws: int, seed: int) -> pd.DataFr
         entry = dict(model=model, group=group, route=route, style=style, centre=centre, half=half, n=len(here))
         entry |= dict(accuracy=kept, accuracy_low=kept_low, accuracy_high=kept_high)
         found.append(entry | dict(change=change, change_low=change_low, change_high=change_high))
-    return pd.DataFrame(found)
+    columns = ["model", "group", "route", "style", "centre", "half", "n", "accuracy", "accuracy_low", "accuracy_high"]
+    return pd.DataFrame(found, columns=[*columns, "change", "change_low", "change_high"])
 
 
 def sufficiency(path, models, dataset: str, draws: int, seed: int) -> pd.DataFrame:
@@ -89,4 +90,4 @@ def sufficiency(path, models, dataset: str, draws: int, seed: int) -> pd.DataFra
         mean, low, high = proportion(one["kept"], one["cluster"], draws, seed)
         entry = dict(model=model, kind=kind, threshold=threshold, n=len(one), share=one["share"].mean(), accuracy=mean)
         found.append(entry | dict(ci_low=low, ci_high=high))
-    return pd.DataFrame(found)
+    return pd.DataFrame(found, columns=["model", "kind", "threshold", "n", "share", "accuracy", "ci_low", "ci_high"])

@@ -21,14 +21,11 @@ from ..errors import InputError
 def last_needed(changes: pd.DataFrame, routes: list[str], layers: int, threshold: float) -> dict:
     """The layer after which a kind of token is discarded, and why.
 
-    changes: rows of `effects.relative_change` of one model and dataset, in %. Raises InputError if a route was not cut.
+    changes: rows of `effects.relative_change` of one model and dataset, in %. Routes that are not applicable in it have none. If
+    that is so for all of them, the kind stays to the end.
     """
-    missing = [route for route in routes if route not in set(changes["route"])]
-    if missing:
-        raise InputError(
-            f"no correctly answered question has knockouts of {missing[0]}, so the last layer that needs it is unknown;"
-            " add the route to knockout/cuts, or give the model discard_layers"
-        )
+    if not changes["route"].isin(routes).any():
+        return {"layer": layers - 1, "why": f"no correctly answered question has {' or '.join(routes)}: it stays to the end"}
     mean = changes[changes["route"].isin(routes)].groupby(["route", "group", "centre"])["change"].mean()
     falls = mean[mean < -threshold]
     if not len(falls):
@@ -44,6 +41,8 @@ def withdrawal(swept: pd.DataFrame, questions: int, threshold: float) -> dict:
     swept: rows of discard_sweep of one model and dataset. Raises InputError if no layer stays below the threshold.
     """
     vision = swept[(swept["discard"] == "vision") & (swept["control"] == "none")]
+    if not len(vision):
+        return {"layer": int(swept["layer"].max()), "why": "no question has a picture"}
     some = sorted(vision["question_id"].unique())[:questions]
     mean = vision[vision["question_id"].isin(some)].groupby("layer")["kl"].mean().sort_index()
     below = mean[mean < threshold]

@@ -61,7 +61,8 @@ def summary(rows: pd.DataFrame, routes, draws: int, seed: int) -> pd.DataFrame:
                 else:
                     effect = dict(centre=None, change=None, ci_low=None, ci_high=None, n_cut=0)  # queries come before keys
                 found.append({**entry, "route": route, **effect})
-    return pd.DataFrame(found)
+    columns = ["model", "dataset", "layout", "group", "n", "n_asked", "accuracy", "accuracy_low", "accuracy_high", "route"]
+    return pd.DataFrame(found, columns=[*columns, "centre", "change", "ci_low", "ci_high", "n_cut"])
 
 
 def of_order(rows: pd.DataFrame, order: str, routes, reading: Reading) -> Effects:

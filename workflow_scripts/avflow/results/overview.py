@@ -22,13 +22,14 @@ COMPARED = {  # routes in which all models are compared
 
 
 def read(tables: dict, models: dict, datasets: dict, reading) -> dict[str, effects.Effects]:
-    """Main figure -> its effects. tables: figure -> path, empty for none; models: name -> window width; datasets: role -> name.
+    """Main figure -> its effects, for figures with a table.
 
-    The paper's curves are left out, because they are of groups of tasks, and panels here show single tasks or all tasks.
+    tables: figure -> path, or empty; models: name -> window width; datasets: role -> name. The paper's curves are left out,
+    because they are of groups of tasks, and panels here show single tasks or all tasks.
     """
     reading = {**reading, "published": ""}
-    roles = {name: role for name, (_, role) in FIGURES.items()}
-    return {name: effects.read(tables.get(name, ""), models, datasets[role], reading) for name, role in roles.items()}
+    roles = {name: role for name, (_, role) in FIGURES.items() if tables.get(name)}
+    return {name: effects.read(tables[name], models, datasets[role], reading) for name, role in roles.items()}
 
 
 def task_shares(path, models, dataset: str) -> pd.DataFrame:
@@ -45,7 +46,7 @@ def normalised(found: dict, depths: dict) -> pd.DataFrame:
     model's last layer, 0 to 1. depths: model -> number of layers.
     """
     table = []
-    for figure, routes in COMPARED.items():
+    for figure, routes in ((name, routes) for name, routes in COMPARED.items() if name in found):
         for model in dict.fromkeys(found[figure].rows["model"]):
             for route, curve in found[figure].of(model=model).curves(routes).items():
                 points = zip(curve.centres, curve.centres / (depths[model] - 1), curve.mean, curve.low, curve.high)

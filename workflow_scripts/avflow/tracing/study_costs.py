@@ -1,5 +1,7 @@
 """What a study costs: seconds and bytes of every part of it, from published facts and measured rates (`costs`)."""
 
+from types import SimpleNamespace
+
 from ..errors import InputError
 from . import costs
 
@@ -13,6 +15,19 @@ class StudyCosts:
             unknown = [name for name in settings[kind] if name not in known]
             if unknown:
                 raise InputError(f"{unknown[0]} has no row in resources/published/{kind}.csv; add one to estimate its costs")
+        self.facts = {**facts, **{name: self._limited(name, facts[name]) for name in settings["datasets"]}}
+
+    def _limited(self, dataset: str, facts: SimpleNamespace) -> SimpleNamespace:
+        """The facts of a dataset of which only so many questions of every task are taken, and discarded from."""
+        told, found = self.settings["datasets"][dataset], SimpleNamespace(**vars(facts))
+        if per_task := told.get("questions"):
+            found.questions = min(facts.questions, per_task * facts.tasks)
+            found.knockout_questions = min(facts.knockout_questions, per_task * facts.knockout_tasks)
+            found.media = facts.media * self.clips(dataset, found.questions) / self.clips(dataset, facts.questions)
+            found.in_use = facts.in_use * found.media / facts.media
+        most = [told[key] * facts.tasks for key in ("questions", "discard_questions") if key in told]
+        found.table_4_questions = min([facts.table_4_questions, *most])
+        return found
 
     def media(self, model: str, dataset: str, other: str | None = None) -> list[costs.Medium]:
         """The media of one question of a dataset: a clip; or four candidates and a reference, at average sizes.
@@ -54,17 +69,20 @@ class StudyCosts:
             return number
         return facts.media * (1 - (1 - min(1.0, number / facts.questions)) ** (facts.questions / facts.media))
 
-    def answered(self, model: str, dataset: str, times: int = 1) -> float:
-        """Seconds to answer each question `times` times. What questions about a clip share runs once."""
-        number, spans = self.facts[dataset].questions, self.spans(model, dataset)
+    def answered(self, model: str, dataset: str, times: int = 1, first: int | None = None) -> float:
+        """Seconds to answer each question, or the `first` of every task, `times` times. Questions about a clip share some."""
+        facts, spans = self.facts[dataset], self.spans(model, dataset)
+        number = min(facts.questions, first * facts.tasks) if first else facts.questions
         shared = costs.shared_tokens(spans) / spans.length
         runs = number * (1 - shared) + self.clips(dataset, number) * shared
         answer = self.rates.answer(self.shapes[model], spans.length)
         return times * runs * answer + self.starts(model, dataset, "evaluate")
 
     def relied(self, model: str, dataset: str, variants: int) -> float:
-        """Seconds to ask every question in each variant without a sense. Silence and grey are encoded at most once per medium."""
-        return self.answered(model, dataset, variants) + self.encoding(model, dataset)
+        """Seconds to ask questions in each variant without a sense. Silence and grey are encoded at most once per medium."""
+        facts, first = self.facts[dataset], self.settings["datasets"][dataset].get("reliance_questions")
+        share = min(1.0, first * facts.tasks / facts.questions) if first else 1.0
+        return self.answered(model, dataset, variants, first) + share * self.encoding(model, dataset)
 
     def frames(self, model: str, dataset: str) -> float:
         """Bytes of a dataset's decoded frames in the model's sampling."""
