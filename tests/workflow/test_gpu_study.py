@@ -70,10 +70,12 @@ def test_without_a_gpu_one_line_says_why(copy):
 
 def test_decoded_shards_are_carried_to_a_machine_without_a_reader(copy, tmp_path):
     """Another clone, whose files are newer, goes on from them and decodes nothing."""
-    few = {"datasets": {name: {"questions": 1, "knockout_questions": 1} for name in ("mini-video", "mini-items")}}
+    tasks = {"mini-video": ["hear"], "mini-items": ["image-to-audio"]}
+    few = {"datasets": {name: {"tasks": of, "questions": 1, "knockout_questions": 1} for name, of in tasks.items()}}
     study = yaml.safe_load((copy / "tests/gpu/study.yaml").read_text())
     (copy / "tests/gpu/study.yaml").write_text(yaml.safe_dump({**study, **few}))
-    other = shutil.copytree(copy, tmp_path / "other", ignore=shutil.ignore_patterns("results", "logs", ".snakemake"))
+    other = shutil.copytree(copy, tmp_path / "other")
+    shutil.rmtree(other / ".snakemake", ignore_errors=True)
     packed = tmp_path / "media.tar"
     done = run(copy, "--pack", packed, "--tables", "evaluate")
     assert done.returncode == 0 and "name it with --media" in done.stdout, done.stdout + done.stderr
@@ -86,7 +88,7 @@ def test_decoded_shards_are_carried_to_a_machine_without_a_reader(copy, tmp_path
     done = run(other, "--media", packed, "--dry-run", "--tables", "evaluate")
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = planned(done.stdout)
-    assert set(jobs) == {"extract_features", "evaluate", "gather_evaluate"}
+    assert set(jobs) == {"extract_features", "evaluate", "gather_answers", "gather_evaluate"}
     missing = run(other, "--media", tmp_path / "none.tar")
     assert missing.returncode == 2 and "none.tar does not exist; --pack writes it on a machine" in missing.stderr
 
