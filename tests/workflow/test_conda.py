@@ -75,12 +75,13 @@ dependencies:
 """
 
 
-def write_wheel(folder) -> str:
-    """Write tiny 1.5, a wheel of one module. Returns its hash."""
+def write_wheel(folder, needs="") -> str:
+    """Write tiny 1.5, a wheel of one module. needs: a package that it requires. Returns its hash."""
     path = folder / "tiny-1.5-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as wheel:
         wheel.writestr("tiny.py", "__version__ = '1.5'\n")
-        wheel.writestr("tiny-1.5.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.5\n")
+        required = f"Requires-Dist: {needs}\n" if needs else ""
+        wheel.writestr("tiny-1.5.dist-info/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: 1.5\n{required}")
         wheel.writestr("tiny-1.5.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr("tiny-1.5.dist-info/RECORD", "tiny.py,,\n")
     return hashlib.sha256(path.read_bytes()).hexdigest()

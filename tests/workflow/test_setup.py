@@ -269,6 +269,12 @@ def test_a_build_of_torch_with_another_hash_is_refused_and_the_remedy_named(atte
     assert "DO NOT MATCH THE HASHES" in said and "with TORCH_HASHES=ignore, its hash is not checked" in said
 
 
+def test_packages_that_do_not_fit_together_are_an_error(attempt, quick, tmp_path):
+    digest = write_wheel(tmp_path, needs="no-such-package-of-this-name")
+    said = attempt(f"tiny==1.5 \\\n    --hash=sha256:{digest}\n", PYTHON=quick, PIP_FIND_LINKS=str(tmp_path))
+    assert "tiny 1.5 requires no-such-package-of-this-name, which is not installed" in said
+
+
 def test_the_image_is_built_from_the_locks_and_leaves_out_what_git_ignores(quick, tmp_path):
     from update import PYTHON
 
