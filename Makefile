@@ -2,22 +2,24 @@
 # make report       the same, in one page
 # make test         all tests
 # make test-fast    all unit tests without Snakemake, under a minute
+# make test-gpu     the miniature in small on a GPU, its tables held to the shipped ones
 # make test-slurm   tests on a real Slurm of one node; installs it as root on Debian or Ubuntu, is skipped elsewhere
 # make lint         linters
 # make docs         the documentation as a site in site/
 # make ship         the shipped tables, from a fresh run
+# make archive      the tables of STUDY=miniature as a zip for Zenodo, in archives/
 # make pictures     the figures in docs/, from the shipped tables
-# make pins         the pin files of the conda environments
-# make Dockerfile   an image with the conda environments
+# make lock         the locks and the conda environments, from requirements.in; needs uv
 #
 # Each target first sets up .venv if it is missing. PYTHON=python3.12 chooses another interpreter.
 # TORCH_INDEX=https://download.pytorch.org/whl/cpu avoids the CUDA download.
 
 PYTHON ?= python3
 CORES ?= all
+STUDY ?= miniature
 SNAKEMAKE = .venv/bin/python -m snakemake
 
-.PHONY: reproduce test test-fast test-slurm report ship pictures lint docs pins Dockerfile
+.PHONY: reproduce test test-fast test-gpu test-slurm report ship archive pictures lint docs lock
 
 PICTURES = fig3 fig4 fig5 fig6 app_resample
 
@@ -35,6 +37,9 @@ ship: reproduce
 	.venv/bin/python workflow_scripts/specimen.py --tables results/miniature/tables --shipped figures/shipped/tables \
 		--claims resources/claims/miniature.yaml --out resources/claims/miniature_specimen.parquet
 
+archive: .venv/ready
+	.venv/bin/python workflow_scripts/archive.py --results results/$(STUDY) --study $(STUDY) --out archives
+
 pictures: .venv/ready
 	$(SNAKEMAKE) $(PICTURES) --cores $(CORES) --config tables=shipped
 	.venv/bin/python workflow_scripts/docs_pictures.py --out docs $(PICTURES)
@@ -45,6 +50,9 @@ test: .venv/ready
 test-fast: .venv/ready
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest tests --ignore tests/workflow --ignore tests/slurm -m "not slow" \
 		--numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-gpu: .venv/ready
+	.venv/bin/python tests/gpu/run.py
 
 test-slurm: .venv/ready
 	.venv/bin/python -m pytest tests/slurm -rs
@@ -60,14 +68,9 @@ docs: .venv/ready
 	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --quiet
 	@echo "Done: open site/index.html in a browser (no network needed)"
 
-pins: .venv/ready
-	.venv/bin/python envs/pin.py
+lock: .venv/ready
+	.venv/bin/python envs/lock.py
+	.venv/bin/python envs/update.py
 
-# Images are built without a GPU, so the CUDA version is set here. It is that of envs/pin.py.
-Dockerfile: .venv/ready
-	$(SNAKEMAKE) --containerize > Dockerfile.part
-	sed '1a ENV CONDA_OVERRIDE_CUDA=13.0' Dockerfile.part > Dockerfile
-	rm Dockerfile.part
-
-.venv/ready: requirements.lock constraints.lock setup.sh
+.venv/ready: requirements.lock cuda.lock setup.sh
 	PYTHON="$(PYTHON)" sh setup.sh

@@ -1,15 +1,13 @@
-"""Write the conda environments of the rules from requirements.lock, so that each version is set in one place.
+"""Write the conda environments of the rules from the locks, so that each version and hash is set in one place.
 
     .venv/bin/python envs/update.py            # rewrite envs/*.yaml
-    .venv/bin/python envs/update.py --check    # exit 1 if they differ from the lock
+    .venv/bin/python envs/update.py --check    # exit 1 if they differ from the locks
 
-After a change of requirements.lock, run it in the environment made from the lock: it reads dependencies from installed metadata.
+Run it after a change of the locks, in the environment made from them: it reads dependencies from installed metadata. `make lock`
+does both.
 
-There are two ways to fix an environment. They must not be mixed, because a pin file makes Snakemake skip a pip section silently.
-
-* WHEELS have a pip section with every package, including indirect dependencies.
-* FORGED come from conda-forge alone, which builds torch for the cluster's GPUs. Imported packages are fixed here, all others by a
-  pin file, which envs/pin.py makes.
+conda installs Python and pip alone. Every other package is a wheel with its hashes, including indirect dependencies: PyTorch
+publishes wheels only, and pip refuses a file whose hash is not listed. torch brings along all of cuda.lock.
 """
 
 import argparse
@@ -21,7 +19,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 HERE = Path(__file__).parent
-WHEELS = {  # imports of the scripts of each stage
+IMPORTS = {  # of the scripts of each stage
     "data": [
         "av",
         "decord",
@@ -47,11 +45,21 @@ WHEELS = {  # imports of the scripts of each stage
         "safetensors",
         "scipy",
     ],
+    "models": [
+        "av",
+        "decord",
+        "librosa",
+        "numpy",
+        "pillow",
+        "pyarrow",
+        "pyyaml",
+        "safetensors",
+        "soundfile",
+        "tokenizers",
+        "torch",
+        "transformers",
+    ],
 }
-FORGED = {
-    "models": ["av", "librosa", "numpy", "pillow", "pyarrow", "pyyaml", "safetensors", "tokenizers", "torch", "transformers"]
-}
-FORGE_NAMES = {"torch": "pytorch-gpu"}  # packages that conda-forge names differently
 PYTHON, PIP = "3.11.13", "25.2"
 # Markers of the environments. All others, such as the platform, are those of this machine: run this on Linux.
 THERE = {"python_version": PYTHON.rpartition(".")[0], "python_full_version": PYTHON, "extra": ""}
@@ -61,10 +69,10 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def pins(lock: Path) -> dict[str, str]:
-    """Package -> version in a lock, without lines that have a marker."""
-    lines = [line for line in lock.read_text().splitlines() if "==" in line and ";" not in line]
-    return {canonical(name): version for name, version in (line.split("==") for line in lines)}
+def locked_lines(name: str) -> dict[str, str]:
+    """Package -> its requirement with all hashes, in one line; without packages that other versions of Python need."""
+    lines = (HERE.parent / name).read_text().replace(" \\\n    ", " ").splitlines()
+    return {line.partition("==")[0]: line for line in lines if "==" in line and " ;" not in line}
 
 
 def closure(names, locked) -> list[str]:
@@ -79,16 +87,15 @@ def closure(names, locked) -> list[str]:
     return sorted(seen)
 
 
-def environment(stage: str, locked: dict[str, str]) -> str:
+def environment(stage: str, locked: dict[str, str], cuda: dict[str, str]) -> str:
     """The yaml text of one stage."""
-    if stage in WHEELS:
-        wheels = "".join(f"      - {name}=={locked[name]}\n" for name in closure(WHEELS[stage], locked))
-        packages = f"  - pip ={PIP}\n  - pip:\n{wheels}"
-    else:
-        packages = "".join(f"  - {FORGE_NAMES.get(name, name)} ={locked[name]}\n" for name in FORGED[stage])
+    lines = {name: locked[name] for name in closure(IMPORTS[stage], locked)}
+    if "torch" in lines:
+        lines |= cuda
     return (
-        f"# Made by envs/update.py from requirements.lock: change the lock, then run the script.\nchannels:\n  - conda-forge\n"
-        f"dependencies:\n  - python ={PYTHON}\n{packages}"
+        "# Made by envs/update.py from the locks: change those, then run the script.\nchannels:\n  - conda-forge\n"
+        f"dependencies:\n  - python ={PYTHON}\n  - pip ={PIP}\n  - pip:\n"
+        + "".join(f"      - {line}\n" for _, line in sorted(lines.items()))
     )
 
 
@@ -96,9 +103,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file differs")
     check = parser.parse_args().check
-    locked, stale = pins(HERE.parent / "requirements.lock"), []
-    for stage in (*WHEELS, *FORGED):
-        path, wanted = HERE / f"{stage}.yaml", environment(stage, locked)
+    locked, cuda, stale = locked_lines("requirements.lock"), locked_lines("cuda.lock"), []
+    for stage in IMPORTS:
+        path, wanted = HERE / f"{stage}.yaml", environment(stage, locked, cuda)
         if not path.exists() or path.read_text() != wanted:
             stale.append(path.name)
             if not check:

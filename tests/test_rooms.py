@@ -53,7 +53,7 @@ def test_test_modules_stand_in_rooms_and_have_names_of_their_own():
 
 def test_nothing_that_runs_snakemake_is_a_unit():
     """In fast tests nothing starts a minute of work."""
-    units = [path for path in (ROOT / "tests").rglob("*.py") if not {"workflow", "slurm", "conda"} & set(path.parts)]
+    units = [path for path in (ROOT / "tests").rglob("*.py") if not {"workflow", "slurm", "conda", "gpu"} & set(path.parts)]
     starts = '"-m", ' + '"snakemake"'
     assert [path.name for path in units if starts in path.read_text()] == ["workflow_runs.py"]
 

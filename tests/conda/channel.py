@@ -1,7 +1,4 @@
-"""A conda channel in a folder, with what the rules' environments name: Python and pip are real, every other package a stub.
-
-A stub is a Python module that says its version, so that a rule can tell whose it imports. Standard library only.
-"""
+"""A conda channel in a folder, with what the rules' environments take from conda: Python and pip. Standard library only."""
 
 import hashlib
 import io
@@ -67,22 +64,12 @@ def pack_python(channel: Path, work: Path, version: str, pip_version: str) -> No
     pack(channel, "pip", pip_version, pip, [f"python =={version}"])
 
 
-def pack_stub(channel: Path, work: Path, name: str, version: str, module: str) -> None:
-    root = work / name
-    folder = site_packages(root) / module
-    folder.mkdir(parents=True)
-    (folder / "__init__.py").write_text(f'__version__ = "{version}"\n')
-    pack(channel, name, version, root, ["python"])
-
-
-def make(folder: Path, python: str, pip: str, stubs: dict[str, tuple[str, str]]) -> str:
-    """Make a channel named conda-forge; stubs: package -> (version, the module it holds). Returns the address of its parent."""
+def make(folder: Path, python: str, pip: str) -> str:
+    """Make a channel named conda-forge with these versions of Python and pip. Returns the address of its parent."""
     channel, work = folder / "channels/conda-forge", folder / "work"
     for subdir in (SUBDIR, "noarch"):
         (channel / subdir).mkdir(parents=True)
         (channel / subdir / "repodata.json").write_text(json.dumps({"info": {"subdir": subdir}, "packages": {}}))
     work.mkdir()
     pack_python(channel, work, python, pip)
-    for name, (version, module) in stubs.items():
-        pack_stub(channel, work, name, version, module)
     return (folder / "channels").as_uri()

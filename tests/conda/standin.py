@@ -1,4 +1,4 @@
-"""A stand-in for the command `conda`, as wide as Snakemake and envs/pin.py need it; it is not to be had from a package index.
+"""A stand-in for the command `conda`, as wide as Snakemake needs it; it is not to be had from a package index.
 
 Solving, downloading and linking are real: py-rattler is the library behind pixi and rattler-build. A pip section is really
 installed by the environment's own pip. CONDA_CHANNEL_ALIAS says where channels lie, as it does for conda.
@@ -42,21 +42,6 @@ def from_yaml(prefix: str, file: str) -> None:
             subprocess.run([f"{prefix}/bin/python", "-m", "pip", "install", "-r", listed.name], check=True)
 
 
-def from_pins(prefix: str, file: str) -> None:
-    """A file that begins with @EXPLICIT: an address#md5 a line."""
-    addresses = [line.partition("#")[0] for line in Path(file).read_text().splitlines() if "://" in line]
-    channels = list(dict.fromkeys(address.rsplit("/", 2)[0] for address in addresses))
-    named = [address.rpartition("/")[2].removesuffix(".conda").removesuffix(".tar.bz2") for address in addresses]
-    create(prefix, channels, ["{}=={}={}".format(*name.rsplit("-", 2)) for name in named])
-
-
-def explicit(prefix: str) -> None:
-    print(f"# platform: {PLATFORM}\n@EXPLICIT")
-    for file in sorted(Path(prefix, "conda-meta").glob("*.json")):
-        record = json.loads(file.read_text())
-        print(f"{record['url']}#{record['md5']}")
-
-
 def main(arguments: list[str]) -> None:
     match arguments:
         case ["info", *_]:
@@ -67,10 +52,6 @@ def main(arguments: list[str]) -> None:
             print(json.dumps({"get": {"channel_priority": "strict"}}))
         case ["env", "create", *more]:
             from_yaml(option(more, "--prefix"), option(more, "--file"))
-        case ["create", *more]:
-            from_pins(option(more, "--prefix"), option(more, "--file"))
-        case ["list", "--explicit", *more]:
-            explicit(option(more, "--prefix"))
         case ["clean", *_]:
             pass
         case _:

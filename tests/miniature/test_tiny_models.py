@@ -1,11 +1,16 @@
 """The shipped tiny models answer every task from files, and need the modality that the task needs."""
 
+import json
+
+import numpy as np
 import pytest
 import torch
 from conftest import ROOT, UNIONS
+from PIL import Image
 
 from avflow.media import encoder_inputs, files
-from avflow.models.qwen_omni import QwenOmni
+from avflow.miniature import tiny_omni, tiny_salmonn
+from avflow.models.qwen_omni import LONGEST_SOUND, QwenOmni
 from avflow.models.video_salmonn import VideoSalmonn
 from avflow.tracing.packs import uncut_logits
 from reliance import shuffled, without
@@ -68,3 +73,54 @@ def test_an_answer_rests_on_the_modality_that_its_task_needs(right):
         needing = [task for task, needs in NEEDS.items() if sense in needs]
         guessed = sum(right[task, variant] for task in needing)
         assert guessed <= 0.5 * 6 * len(needing), f"{variant}: {guessed} of {6 * len(needing)}, where a quarter is chance"
+
+
+# what other tools load from the folder of a model
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_the_shipped_preprocessor_is_what_a_training_would_save(name):
+    family = {"tiny-omni": tiny_omni, "tiny-salmonn": tiny_salmonn}[name]
+    path = ROOT / "resources" / name / "preprocessor_config.json"
+    assert path.read_text() == json.dumps(family.PREPROCESSOR, indent=2) + "\n"
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_pictures_sound_and_text_are_prepared_by_path_as_we_do(name):
+    from transformers import AutoFeatureExtractor, AutoTokenizer
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil  # needs no torchvision
+
+    folder = ROOT / "resources" / name
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (3, 56, 56), dtype=np.uint8)  # of the size that a model gets
+    official = Qwen2VLImageProcessorPil.from_pretrained(folder)(Image.fromarray(picture.transpose(1, 2, 0)))
+    ours, grid = encoder_inputs.patchify(torch.from_numpy(picture)[None], 14, 2, 2)
+    assert official["image_grid_thw"].tolist() == [list(grid)] == [[1, 4, 4]]
+    assert np.abs(official["pixel_values"] - ours.numpy()).max() < 1e-5
+
+    sound = (rng.integers(-3000, 3000, 16000) / 32768).astype(np.float32)
+    extractor = AutoFeatureExtractor.from_pretrained(folder)
+    made = extractor(sound, sampling_rate=16000, padding="max_length", return_attention_mask=True, return_tensors="pt")
+    chunk = tiny_salmonn.CHUNK_SECONDS * 16000 if name == "tiny-salmonn" else LONGEST_SOUND
+    assert made["input_features"].shape == (1, 128, chunk // 160) and int(made["attention_mask"].sum()) == 100
+    assert (made["input_features"][0] - encoder_inputs.log_mel(torch.from_numpy(sound), chunk)).abs().max() < 1e-4
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    text = tokenizer.apply_chat_template([{"role": "user", "content": "cat"}], tokenize=False, add_generation_prompt=True)
+    assert text.endswith("<|im_start|>user\ncat<|im_end|>\n<|im_start|>assistant\n")
+    config = json.loads((folder / "config.json").read_text())
+    image = config["image_token_index" if name == "tiny-omni" else "image_token_id"]
+    assert tokenizer.convert_tokens_to_ids(tokenizer.image_token) == image
+
+
+@pytest.mark.parametrize(("name", "kind"), [("tiny-omni", "Qwen2_5OmniProcessor"), ("tiny-salmonn", "Qwen2_5_VLProcessor")])
+def test_the_whole_processor_loads_by_path(name, kind):
+    pytest.importorskip("torchvision", reason="transformers reads videos with torchvision, which the project does without")
+    from transformers import AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(ROOT / "resources" / name)
+    picture = Image.fromarray(np.zeros((56, 56, 3), np.uint8))
+    batch = processor(text=f"{processor.tokenizer.image_token} which?", images=[picture], return_tensors="pt")
+    assert type(processor).__name__ == kind and batch["image_grid_thw"].tolist() == [[1, 4, 4]]
+    image = processor.tokenizer.convert_tokens_to_ids(processor.tokenizer.image_token)
+    assert (batch["input_ids"] == image).sum() == 4

@@ -8,40 +8,103 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from importlib import metadata
 
 import pytest
 import yaml
 from conftest import ROOT
 from packaging.requirements import Requirement
+from test_conda import write_wheel
 
-LOCKS = ("requirements.lock", "constraints.lock")
+LOCKS = ("requirements.lock", "cuda.lock")
+ENTRY = r"[a-z0-9][a-z0-9.-]*==[0-9][0-9a-z.]*( ; python_version [=>]= '3\.1[23]')?( \\\n    --hash=sha256:[0-9a-f]{64})+\n"
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_every_version_is_exact_and_no_address_is_in_the_file(name):
-    lines = [line for line in (ROOT / name).read_text().splitlines() if not line.startswith("#")]
-    assert all(re.fullmatch(r"[a-z0-9][a-z0-9.-]*==[0-9][0-9a-z.]*( ; python_version >= '3.12')?", line) for line in lines), name
-    assert "://" not in (ROOT / name).read_text() and "+cpu" not in (ROOT / name).read_text()
+def test_every_version_is_exact_and_hashed_and_no_address_is_in_the_file(name):
+    head, text = (ROOT / name).read_text().split("\n", 1)
+    assert head.startswith("# ") and re.fullmatch(f"({ENTRY})+", text), name
+    assert "://" not in text and "+cpu" not in text
+
+
+def locked():
+    return dict(re.findall(r"^([a-z0-9.-]+)==([^ ]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
 
 
 def test_the_lock_holds_what_the_project_asks_for_and_no_torchvision():
-    locked = dict(
-        line.split(" ;")[0].split("==") for line in (ROOT / "requirements.lock").read_text().splitlines() if "==" in line
-    )
     wanted = [line.partition("#")[0].strip() for line in (ROOT / "requirements.in").read_text().splitlines()]
     for asked in map(Requirement, filter(None, wanted)):
-        assert asked.name in locked and asked.specifier.contains(locked[asked.name])
-    assert locked["snakemake"] == "9.27.1" and locked["torch"] == "2.13.0" and locked["transformers"] == "5.17.0"
-    assert "torchvision" not in locked
+        assert asked.name in locked() and asked.specifier.contains(locked()[asked.name])
+    assert locked()["snakemake"] == "9.27.1" and locked()["torch"] == "2.13.0" and locked()["transformers"] == "5.17.0"
+    assert "torchvision" not in locked()
 
 
-def test_conda_environments_are_what_the_lock_says():
+def test_the_lock_is_whole_for_this_python():
+    """pip installs the lock without looking for dependencies; what an installed package of the lock needs must be in it."""
+    text = (ROOT / "requirements.lock").read_text() + (ROOT / "cuda.lock").read_text()
+    held = set(re.findall(r"^([a-z0-9.-]+)==", text, re.MULTILINE))
+    for name in locked():
+        for needed in map(Requirement, metadata.requires(name) or [] if name in installed() else []):
+            if not needed.marker or needed.marker.evaluate({"extra": ""}):
+                assert re.sub(r"[-_.]+", "-", needed.name).lower() in held, f"{name} needs {needed.name}"
+
+
+@functools.cache
+def installed():
+    return {re.sub(r"[-_.]+", "-", found.name).lower() for found in metadata.distributions()}
+
+
+def test_both_builds_of_torch_have_their_hashes_for_every_python():
+    from lock import PYTHONS, TORCH_CPU
+
+    (entry,) = re.findall(r"^torch==.*\n(?:    --hash.*\n)+", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    hashes = set(re.findall(r"[0-9a-f]{64}", entry))
+    assert len(hashes) == 2 * len(PYTHONS) and set(TORCH_CPU[locked()["torch"]]) < hashes
+
+
+@pytest.mark.parametrize(
+    ("file", "fit"),
+    [
+        ("a-1-py3-none-any.whl", {11, 12, 13}),
+        ("a-1-py2.py3-none-any.whl", {11, 12, 13}),
+        ("a-1-cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64.whl", {12}),
+        ("a-1-cp312-abi3-manylinux_2_17_x86_64.whl", {12, 13}),
+        ("a-1-cp39-abi3-manylinux_2_17_x86_64.whl", {11, 12, 13}),
+        ("a-1-py3-none-manylinux2010_x86_64.whl", {11, 12, 13}),
+        ("a-1-cp313-cp313t-manylinux_2_17_x86_64.whl", set()),
+        ("a-1-cp312-cp312-musllinux_1_2_x86_64.whl", set()),
+        ("a-1-cp312-cp312-manylinux_2_17_aarch64.whl", set()),
+        ("a-1-cp312-cp312-win_amd64.whl", set()),
+        ("a-1-pp311-pypy311_pp73-manylinux_2_17_x86_64.whl", set()),
+    ],
+)
+def test_the_lock_takes_the_wheels_that_pip_would(file, fit):
+    from lock import PYTHONS, fits
+
+    assert {minor for minor in PYTHONS if fits(file, minor)} == fit
+
+
+def test_markers_of_the_lock_are_those_of_its_pythons():
+    from lock import hashes, marker_of, needed_by
+
+    assert needed_by({}) == [11, 12, 13] and marker_of([11, 12, 13]) == ""
+    assert needed_by({"marker": "python_full_version >= '3.13'"}) == [13]
+    assert needed_by({"marker": "python_full_version == '3.12.*'"}) == [12]
+    assert needed_by({"marker": "sys_platform == 'win32'"}) == []
+    assert marker_of([13]) == " ; python_version >= '3.13'" and marker_of([12]) == " ; python_version == '3.12'"
+    source = {"name": "a", "version": "1", "sdist": {"hashes": {"sha256": "s"}}}
+    wheel = {"url": "x/a-1-cp312-cp312-manylinux_2_17_x86_64.whl", "hashes": {"sha256": "w"}}
+    assert hashes({**source, "wheels": [wheel]}, [12]) == ["w"] and hashes({**source, "wheels": [wheel]}, [12, 13]) == ["s", "w"]
+
+
+def test_conda_environments_are_what_the_locks_say():
     done = subprocess.run([sys.executable, ROOT / "envs/update.py", "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     for path in (ROOT / "envs").glob("*.yaml"):
         entries = re.findall(r"^ +- (.+)$", path.read_text(), re.MULTILINE)
-        assert all(re.fullmatch(r"conda-forge|pip:|[a-z0-9.-]+ =[0-9.]+|[a-z0-9.-]+==[0-9a-z.]+", e) for e in entries), path.name
+        wheel = r"[a-z0-9.-]+==[0-9a-z.]+( --hash=sha256:[0-9a-f]{64})+"
+        assert all(re.fullmatch(rf"conda-forge|pip:|(python|pip) =[0-9.]+|{wheel}", e) for e in entries), path.name
 
 
 distributions = functools.cache(metadata.packages_distributions)
@@ -95,9 +158,6 @@ def test_an_environment_holds_what_its_rules_import(rule, source, environment):
                 names.add(node.module.split(".")[0])
     needed = {distributions()[n][0].lower().replace("_", "-") for n in names - {"avflow"} if n not in sys.stdlib_module_names}
     held = set(re.findall(r"- ([a-z0-9.-]+) ?=", (ROOT / f"envs/{environment}.yaml").read_text()))
-    held = {"torch" if name == "pytorch-gpu" else name for name in held}
-    if environment == "models":  # decord is read on request, and its absence is one line; soundfile writes the miniature
-        needed -= {"decord", "soundfile"}
     assert needed <= held, f"{rule} imports {sorted(needed - held)}, which envs/{environment}.yaml lacks"
 
 
@@ -109,12 +169,47 @@ def setup(tmp_path, **environment):
     return done.stderr
 
 
-def test_a_missing_or_wrong_python_is_named_with_the_remedy(tmp_path):
-    assert "python9 was not found; install Python 3.11 or 3.12, or run: PYTHON=" in setup(tmp_path, PYTHON="python9")
-    fake = tmp_path / "fake"
-    fake.write_text("#!/bin/sh\necho 3.8\n")
-    fake.chmod(0o755)
-    assert "is Python 3.8, but 3.11 or 3.12 is needed; run: PYTHON=" in setup(tmp_path, PYTHON=str(fake))
+def interpreter(folder, name, version):
+    """A stand-in for an interpreter that says its version."""
+    (folder / name).write_text(f"#!/bin/sh\necho {version}\n")
+    (folder / name).chmod(0o755)
+    return folder / name
+
+
+def test_a_missing_or_wrong_python_is_named_with_those_that_will_do(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bin").mkdir()
+    bare = f"{tmp_path}/empty:{tools(tmp_path)}"
+    none = "setup: Python 3.11, 3.12 or 3.13 will do, and none is on the PATH; install one, or run: PYTHON=/path/to/python3.12"
+    said = setup(tmp_path, PYTHON="python9", PATH=bare)
+    assert "setup: python9 was not found\n" in said and none in said
+    for version in ("3.10", "3.14"):
+        said = setup(tmp_path, PYTHON=str(interpreter(tmp_path, "fake", version)), PATH=bare)
+        assert f"fake is Python {version}\n" in said and none in said
+    interpreter(tmp_path / "bin", "python3.13", "3.13")
+    interpreter(tmp_path / "bin", "python3.12", "3.12")
+    (tmp_path / "bin/python3.11").write_text("#!/bin/sh\nexit 127\n")  # as pyenv leaves for versions that are not chosen
+    (tmp_path / "bin/python3.11").chmod(0o755)
+    said = setup(tmp_path, PYTHON="python9", PATH=f"{tmp_path}/bin:{bare}")
+    assert "3.13 will do, and these are here: python3.13 python3.12; run: make PYTHON=python3.12" in said
+    broken = tmp_path / "bin/python3.11"
+    assert "python3.11 is Python that does not run" in setup(tmp_path, PYTHON=str(broken), PATH=bare)
+
+
+def tools(tmp_path):
+    """A folder with the few commands that setup.sh calls, and no Python."""
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    for name in ("sh", "uname", "df", "awk", "sed", "rm", "cat"):
+        (folder / name).symlink_to(shutil.which(name))
+    return folder
+
+
+def test_a_machine_for_which_no_wheels_are_locked_is_named(tmp_path):
+    (tmp_path / "bin").mkdir()
+    interpreter(tmp_path / "bin", "uname", "Linux aarch64")
+    said = setup(tmp_path, PYTHON=sys.executable, PATH=f"{tmp_path}/bin:{os.environ['PATH']}")
+    assert "this is Linux aarch64, but the locked packages are for Linux x86_64" in said
 
 
 def test_a_full_disk_is_noticed_before_anything_is_installed(tmp_path):
@@ -124,13 +219,78 @@ def test_a_full_disk_is_noticed_before_anything_is_installed(tmp_path):
     )
 
 
-def test_a_failed_installation_leaves_nothing_half_made(tmp_path):
-    for name in ("setup.sh", "constraints.lock"):
-        shutil.copy(ROOT / name, tmp_path)
-    (tmp_path / "requirements.lock").write_text("no-such-package-of-this-name==1.0\n")
-    environment = {**os.environ, "PYTHON": sys.executable, "PIP_NO_INDEX": "1"}
-    done = subprocess.run(["sh", "setup.sh"], cwd=tmp_path, capture_output=True, text=True, env=environment)
-    assert done.returncode != 0 and ".venv is removed: fix the cause" in done.stderr and not (tmp_path / ".venv").exists()
+@pytest.fixture
+def quick(tmp_path):
+    """This interpreter, but its `-m venv` takes pip from here instead of installing it, which takes seconds."""
+    path, here = tmp_path / "quick", sysconfig.get_path("purelib")
+    path.write_text(
+        f'#!/bin/sh\n[ "$1" = -m ] || exec "{sys.executable}" "$@"\n"{sys.executable}" -m venv --without-pip "$3"\n'
+        f'echo "{here}" > "$("$3/bin/python" -c "import sysconfig; print(sysconfig.get_path(\'purelib\'))")/here.pth"\n'
+    )
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.fixture
+def attempt(tmp_path):
+    """A function that runs setup.sh with another lock and without an index; it fails and leaves nothing half made."""
+    shutil.copy(ROOT / "setup.sh", tmp_path)
+    (tmp_path / "cuda.lock").write_text("# none\n")
+
+    def attempt(lock, **environment):
+        (tmp_path / "requirements.lock").write_text(lock)
+        settings = {k: v for k, v in os.environ.items() if k not in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL")}
+        settings |= {"PYTHON": sys.executable, "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull, **environment}
+        done = subprocess.run(["sh", "setup.sh"], cwd=tmp_path, capture_output=True, text=True, env=settings)
+        assert done.returncode != 0 and ".venv is removed: fix the cause" in done.stderr and not (tmp_path / ".venv").exists()
+        return done.stderr
+
+    return attempt
+
+
+def test_a_failed_installation_leaves_nothing_half_made(attempt):
+    assert "no-such-package" in attempt(f"no-such-package-of-this-name==1.0 \\\n    --hash=sha256:{'0' * 64}\n")
+
+
+def test_a_package_without_a_hash_is_refused(attempt, quick, tmp_path):
+    write_wheel(tmp_path)
+    said = attempt("tiny==1.5\n", PYTHON=quick, PIP_FIND_LINKS=str(tmp_path))
+    assert "Hashes are required in --require-hashes mode" in said
+
+
+def test_a_build_of_torch_with_another_hash_is_refused_and_the_remedy_named(attempt, quick, tmp_path):
+    shop = tmp_path / "torch"
+    shop.mkdir()
+    write_wheel(shop)
+    wheel = (shop / "tiny-1.5-py3-none-any.whl").rename(shop / "torch-1.5-py3-none-any.whl")
+    (shop / "index.html").write_text(f'<a href="{wheel.name}">{wheel.name}</a>')
+    lock = f"six==1.0\ntorch==1.5 \\\n    --hash=sha256:{'0' * 64}\nzzz==1.0\n"
+    said = attempt(lock, PYTHON=quick, TORCH_INDEX=tmp_path.as_uri(), PIP_NO_INDEX="0")
+    assert "DO NOT MATCH THE HASHES" in said and "with TORCH_HASHES=ignore, its hash is not checked" in said
+
+
+def test_packages_that_do_not_fit_together_are_an_error(attempt, quick, tmp_path):
+    digest = write_wheel(tmp_path, needs="no-such-package-of-this-name")
+    said = attempt(f"tiny==1.5 \\\n    --hash=sha256:{digest}\n", PYTHON=quick, PIP_FIND_LINKS=str(tmp_path))
+    assert "tiny 1.5 requires no-such-package-of-this-name, which is not installed" in said
+
+
+def test_the_image_is_built_from_the_locks_and_leaves_out_what_git_ignores(quick, tmp_path):
+    from update import PYTHON
+
+    steps = [line.split(maxsplit=1) for line in (ROOT / "Dockerfile").read_text().splitlines() if line and line[0] != "#"]
+    kinds = [kind for kind, _ in steps]
+    assert steps[0] == ["FROM", f"python:{PYTHON}-slim-bookworm"], "the Python of the conda environments"
+    copied, run = steps[kinds.index("COPY")][1].split()[:-1], steps[kinds.index("RUN")][1]
+    assert set(copied) == {"setup.sh", *LOCKS} and "sh setup.sh" in run and kinds.index("RUN") > kinds.index("COPY")
+    for name in copied:
+        shutil.copy(ROOT / name, tmp_path / name)
+    settings = {**os.environ, "PYTHON": quick, "PIP_NO_INDEX": "1"}  # the packages of this environment are taken for installed
+    done = subprocess.run(["sh", "setup.sh"], cwd=tmp_path, capture_output=True, text=True, env=settings)
+    assert done.returncode == 0 and (tmp_path / ".venv/ready").exists(), f"it has all that it reads\n{done.stderr}"
+    folders = {line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines() if line.startswith("/")}
+    left_out = set((ROOT / ".dockerignore").read_text().splitlines())
+    assert folders | {".git"} <= left_out and "ENTRYPOINT" in kinds and "USER" not in kinds
 
 
 def test_ci_lints_and_the_catalog_says_how_the_workflow_is_used():

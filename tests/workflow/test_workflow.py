@@ -16,6 +16,7 @@ import pytest
 from conftest import ROOT
 from workflow_runs import planned, snakemake
 
+from avflow.results.agreement import KEYS
 from avflow.study import Study
 
 FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig5", "fig6", "app_baseline", "app_discard_layers", "app_order", "app_pareto")
@@ -99,21 +100,7 @@ def test_every_row_carries_what_the_interface_promises(done):
     assert {"code", "checkpoint", "versions", "device", "dtype", "seed", "plan", "seconds", "peak_bytes"} <= set(facts)
 
 
-ROWS = ["model", "question_id"]  # what tells rows apart, by table; knockouts: CUTS
-
-CUTS = [*ROWS, "layout", "route", "style", "width", "centre", "cut", "control", "draw"]
-
-SHIPPED = {
-    "evaluate": ROWS,
-    "reliance": [*ROWS, "variant"],
-    "discard_sweep": [*ROWS, "discard", "layer", "control", "draw"],
-    "pruning": [*ROWS, "discard", "draw", "plan"],
-    **{f"knockout_figure_{n}": CUTS for n in (3, 4, 5, 6)},
-    **{
-        f"knockout_{name}": CUTS
-        for name in ("graded", "windows", "options", "cumulative", "failed", "order_items", "order_video")
-    },
-}
+SHIPPED = [name for name in KEYS if name not in ("attention", "sufficiency")]
 
 DIFFERENT = {  # what the miniature in small does otherwise: column -> values
     "reliance": {"variant": ["swapped"]},  # another clip's sound is drawn among all clips
@@ -132,7 +119,7 @@ def test_fresh_results_equal_the_shipped_tables(done, name):
     )
     for column, other in DIFFERENT.get(name, {}).items():
         fresh = fresh[~fresh[column].isin(other)]
-    both = fresh.merge(shipped, on=SHIPPED[name], suffixes=("", "_shipped"), validate="one_to_one")
+    both = fresh.merge(shipped, on=KEYS[name], suffixes=("", "_shipped"), validate="one_to_one")
     always = ("none", "FastV-0.5")  # other plans of discards follow from knockouts, of which the small run has fewer
     sure, found = (t[t["discard"].isin(always)] if name == "pruning" else t for t in (fresh, both))
     assert len(found) >= 0.99 * len(sure) > 0

@@ -15,6 +15,7 @@ from transformers import Qwen2Tokenizer
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import apply_rotary_pos_emb_vision, get_vision_position_ids
 
+from ..media import SAMPLE_RATE, encoder_inputs
 from . import world
 
 WIDTH = 192
@@ -110,9 +111,39 @@ def vocabulary_size(made: Qwen2Tokenizer) -> int:
     return -(-len(made) // 64) * 64
 
 
-def save_tokenizer(made: Qwen2Tokenizer, folder) -> None:
-    """Write tokenizer and chat template beside the weights, and make all files of the checkpoint readable for everyone."""
+def preprocessor(processor_class: str, chunk_seconds: int) -> dict:
+    """What preprocessor_config.json says, in the form of the released checkpoints, for transformers' AutoProcessor and its parts.
+
+    Pictures get 56 x 56 pixels, as under `sampling` in config.yaml. chunk_seconds: the longest sound, or Whisper's chunk.
+    """
+    return dict(
+        processor_class=processor_class,
+        image_processor_type="Qwen2VLImageProcessor",
+        image_mean=list(encoder_inputs.IMAGE_MEAN),
+        image_std=list(encoder_inputs.IMAGE_STD),
+        min_pixels=56 * 56,
+        max_pixels=56 * 56,
+        patch_size=14,
+        temporal_patch_size=2,
+        merge_size=2,
+        feature_extractor_type="WhisperFeatureExtractor",
+        feature_size=encoder_inputs.MELS,
+        sampling_rate=SAMPLE_RATE,
+        hop_length=encoder_inputs.HOP,
+        n_fft=encoder_inputs.FFT,
+        chunk_length=chunk_seconds,
+        n_samples=chunk_seconds * SAMPLE_RATE,
+        nb_max_frames=chunk_seconds * SAMPLE_RATE // encoder_inputs.HOP,
+        padding_side="right",
+        padding_value=0.0,
+        return_attention_mask=True,
+    )
+
+
+def save_processor(made: Qwen2Tokenizer, settings: dict, folder) -> None:
+    """Write tokenizer, chat template and `preprocessor` beside the weights, and make all files readable for everyone."""
     made.save_pretrained(folder)
+    Path(folder, "preprocessor_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     for file in Path(folder).iterdir():
         file.chmod(0o644)
 

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from transformers import Qwen2_5OmniThinkerConfig, Qwen2_5OmniThinkerForConditionalGeneration, Qwen2Tokenizer
 
-from ..media import log_mel
+from ..media import SAMPLE_RATE, log_mel
 from ..models import OmniLayout
-from ..models.qwen_omni import TOKENS
+from ..models.qwen_omni import LONGEST_SOUND, TOKENS
 from . import tiny, world
 
 SPECIAL_TOKENS = {  # the official tokenizer's attribute -> token
@@ -26,6 +26,7 @@ SPECIAL_TOKENS = {  # the official tokenizer's attribute -> token
 CHAT_TEMPLATE = tiny.chat_template(
     "<|vision_bos|><|IMAGE|><|vision_eos|>", "<|audio_bos|><|AUDIO|><|audio_eos|>", "<|vision_bos|><|VIDEO|><|vision_eos|>"
 )
+PREPROCESSOR = tiny.preprocessor("Qwen2_5OmniProcessor", LONGEST_SOUND // SAMPLE_RATE)
 FPS = 2
 
 
@@ -111,9 +112,9 @@ class TinyOmni:
         return batched_audio(self.model.audio_tower, segments.flatten(0, 1)).reshape(len(waves), -1, self.head.in_features)
 
     def save(self, folder) -> None:
-        """Write config, fp16 weights, tokenizer and chat template in the form that `from_pretrained` reads."""
+        """Write config, fp16 weights, tokenizer, chat template and preprocessor in the form that `from_pretrained` reads."""
         Path(folder).mkdir(parents=True, exist_ok=True)
         stored = next(self.model.parameters()).dtype
         self.model.to(torch.float16).save_pretrained(folder)
         self.model.to(stored)
-        tiny.save_tokenizer(self.tokenizer, folder)
+        tiny.save_processor(self.tokenizer, PREPROCESSOR, folder)

@@ -29,6 +29,7 @@ CHAT_TEMPLATE = tiny.chat_template(
     "<|vision_start|><|video_pad|><|vision_end|>\n",
 )
 CHUNK_SECONDS = 10
+PREPROCESSOR = tiny.preprocessor("Qwen2_5_VLProcessor", CHUNK_SECONDS)
 FRAMES = 16  # per clip, as under sampling in config.yaml
 
 
@@ -127,9 +128,9 @@ class TinySalmonn:
         return self.model.audio(padded_mel(waves, self.model.chunk_samples))
 
     def save(self, folder) -> None:
-        """Write config.json, fp16 weights under the official names, tokenizer and chat template."""
+        """Write config.json, fp16 weights under the official names, tokenizer, chat template and preprocessor."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text(json.dumps(self.settings, indent=2) + "\n", encoding="utf-8")
         save_file(self.model.official_state(torch.float16), folder / "model.safetensors", {"format": "pt"})
-        tiny.save_tokenizer(self.tokenizer, folder)
+        tiny.save_processor(self.tokenizer, PREPROCESSOR, folder)
