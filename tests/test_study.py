@@ -611,7 +611,7 @@ def test_claims_about_figures_on_request_wait_until_somebody_asks_for_them(tmp_p
     ("changes", "message"),
     [
         ({"tables": "published"}, "config.yaml: tables is 'published', which is now called 'shipped'; write tables: shipped"),
-        ({"study": "minature"}, "config.yaml: study names 'minature', which is not defined; defined: miniature, paper"),
+        ({"study": "minature"}, "config.yaml: study names 'minature', which is not defined; defined: miniature, paper, qwen3"),
         ({"sead": 0}, "config.yaml: sead is unknown; known: study, tables, "),
         ({"seed": "x"}, "config.yaml: seed: 'x' is not of type 'integer'"),
         ({"models": {"tiny-omni": {"gpus": 2}}}, "config.yaml: models/tiny-omni/gpus: 2 is not one of [0, 1]"),

@@ -12,7 +12,8 @@ Generated media of every awkward kind (`processor_cases`) go two ways through on
 Prints the largest difference of each. Exits with 1 if a token differs, if a position differs by more than rounding, if pixels or
 spectrograms differ by more than 1e-5, or if logits differ by more than 1e-4 of the largest logit. Takes a minute.
 
-Qwen3-Omni's processor pads several sounds to the longest. Here it gets them one by one, so that none depends on the others.
+Qwen3-Omni's processor and encoder pad several sounds to the longest. Here they get them one by one, so that none depends on the
+others.
 
 Only the official processor needs torchvision:
 
@@ -122,7 +123,8 @@ def officially(adapter, processor, case: str):
     pixels = [batch[n].flatten() for n in ("pixel_values", "pixel_values_videos") if n in batch]
     mel = [f[:, m.bool()].flatten() for f, m in zip(batch.get("input_features", ()), mask)]
     joined = {name: torch.cat(parts) if parts else torch.zeros(0) for name, parts in (("pixels", pixels), ("mel", mel))}
-    logits = adapter.model(**batch, use_audio_in_video=interleaved).logits[0, -1]
+    with processor_cases.one_by_one(adapter.model):
+        logits = adapter.model(**batch, use_audio_in_video=interleaved).logits[0, -1]
     return {"ids": batch["input_ids"][0], "positions": positions[:, 0], **joined}, logits
 
 

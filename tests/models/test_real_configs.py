@@ -69,7 +69,7 @@ def test_qwen3_omnis_fields_give_a_network_of_the_published_size():
     assert sum(p.numel() for p in made.parameters()) == int(row["parameters"])
     decoder = sum(p.numel() for p in made.get_decoder().parameters()) + made.lm_head.weight.numel()
     idle = 48 * (128 - 8) * 3 * 768 * 2048
-    assert round(decoder / 1e9, 1) == 30.5 and round((decoder - idle) / 1e9, 1) == 3.3
+    assert round(decoder / 1e9, 1) == 30.5 and 3.3e9 < decoder - idle < 3.4e9
     shape, stated = costs.shape_of(settings.text_config), costs.shapes_of([{**row, "model": "it"}])["it"]
     assert dataclasses.replace(shape, size=stated.size, levels=3, parameters=stated.parameters) == stated
     assert int(row["vocabulary"]) == settings.text_config.vocab_size

@@ -229,6 +229,26 @@ def listening(network):
             setattr(network, f"get_{name}_features", original)
 
 
+@contextmanager
+def one_by_one(network):
+    """Let a network's audio encoder take each sound of a batch alone.
+
+    Qwen3-Omni's encoder pads the last part of every sound to the longest part, and convolutions see what is added. So a sound of
+    less than a second depends on the others in its batch.
+    """
+    original = network.get_audio_features
+
+    def call(features, mask, *_, **options):
+        each = [original(f[None, :, : int(m.sum())], m[None, : int(m.sum())], **options) for f, m in zip(features, mask)]
+        return SimpleNamespace(last_hidden_state=torch.cat([one.last_hidden_state for one in each]))
+
+    network.get_audio_features = call
+    try:
+        yield
+    finally:
+        network.get_audio_features = original
+
+
 def ours(adapter: Adapter, case: str):
     """The `Sequence` that avflow makes of a case, and the network's inputs: ids, positions, pixels and mel."""
     question, found = question_of(case), {}

@@ -129,9 +129,9 @@ def _routes(cuts: dict) -> dict[str, list[str]]:
 def _family_of(folder: Path) -> str:
     """The family of a checkpoint folder, from its config.json. Raises InputError for an unknown model_type."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    kind = str(config.get("model_type"))
+    kind = config.get("model_type")
     for begins, family in (("qwen2_5_omni", "qwen_omni"), ("qwen3_omni_moe", "qwen3_omni")):
-        if kind.startswith(begins):
+        if str(kind).startswith(begins):
             return family
     if "audio_config" in config:
         return "video_salmonn"

@@ -21,15 +21,21 @@ def load_thinker(folder: Path, dtype, family: str, model_types, network, setting
     shards(folder)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    model, info = network.from_pretrained(
-        str(folder),
-        config=settings.from_dict(config.get("thinker_config", config)),
-        dtype=dtype,
-        attn_implementation="sdpa",
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,  # the error below names them
-        local_files_only=True,
-    )
+    try:
+        model, info = network.from_pretrained(
+            str(folder),
+            config=settings.from_dict(config.get("thinker_config", config)),
+            dtype=dtype,
+            attn_implementation="sdpa",
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # the error below names them
+            local_files_only=True,
+        )
+    except RuntimeError as error:
+        if "conversion" not in str(error):
+            raise
+        what = "matrices of experts are missing or of unequal shapes"  # so transformers cannot stack them
+        raise InputError(f"{folder}: {what}; download the checkpoint again") from None
     missing = sorted(info["missing_keys"])
     if missing == ["lm_head.weight"] and _tied(config):
         model.lm_head.weight = model.get_decoder().get_input_embeddings().weight
