@@ -92,6 +92,14 @@ def salmonn():
 
 
 @pytest.fixture(scope="session")
+def qwen3(tmp_path_factory):
+    """A tiny Qwen3-Omni with random weights, fp32 on the CPU."""
+    from avflow.miniature import processor_cases
+
+    return processor_cases.random_adapter(tmp_path_factory.mktemp("qwen3"), "qwen3_omni")
+
+
+@pytest.fixture(scope="session")
 def world_files(tmp_path_factory):
     """The miniature's files for six questions a task, as the rule renders them, though in this process."""
     import render_miniature
@@ -145,13 +153,14 @@ def sequences(model, questions, world_files):
 
 
 @pytest.fixture(scope="session")
-def cases(model, sequences, salmonn):
+def cases(model, sequences, salmonn, qwen3):
     """name of tracing_cases.CASES -> (model, sequence)."""
     from examples import encoded, items_question, video_question
     from tracing_cases import HEAR, MATCH
 
-    asked = {"salmonn clip": video_question(), "salmonn items": items_question("image-to-audio")}
-    made = {n: (salmonn, salmonn.sequence(q, encoded(salmonn, q), UNIONS[q.setting])) for n, q in asked.items()}
+    asked = {"clip": video_question(), "items": items_question("image-to-audio")}
+    of = lambda family, q: (family, family.sequence(q, encoded(family, q), UNIONS[q.setting]))  # noqa: E731
+    made = {f"{n} {kind}": of(family, q) for n, family in (("salmonn", salmonn), ("qwen3", qwen3)) for kind, q in asked.items()}
     return {"omni clip": (model, sequences[HEAR]), "omni items": (model, sequences[MATCH]), **made}
 
 

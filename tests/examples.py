@@ -73,8 +73,8 @@ def items_question(task):
 
 def encoded(model, question):
     """Noise for every medium of a question, encoded."""
-    g = torch.Generator().manual_seed(0)
-    frames = lambda n: torch.randint(0, 256, (n, 3, 56, 56), generator=g, dtype=torch.uint8)
+    g, side = torch.Generator().manual_seed(0), 2 * model.patch * model.layout.merge
+    frames = lambda n: torch.randint(0, 256, (n, 3, side, side), generator=g, dtype=torch.uint8)
     sound = lambda seconds: 0.1 * torch.randn(16000 * seconds, generator=g)
     made = {
         "video": lambda: model.encode("video", frames=frames(16), audio=sound(4), fps=4.0),

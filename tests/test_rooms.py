@@ -147,7 +147,11 @@ def test_a_question_is_read_encoded_and_cut_and_both_engines_agree(name, questio
             {},
             "no-such-model is neither a folder with a config.json nor a model of config.yaml; known: tiny-omni",
         ),
-        ("resources/tiny-omni", {"family": "bert"}, "model family 'bert' is unknown; known: qwen_omni, video_salmonn"),
+        (
+            "resources/tiny-omni",
+            {"family": "bert"},
+            "model family 'bert' is unknown; known: qwen_omni, qwen3_omni, ",
+        ),
         ("resources/tiny-omni", {"positions": "training"}, "model family qwen_omni takes no positions; leave it out"),
     ],
 )
@@ -162,5 +166,5 @@ def test_a_folder_of_an_unknown_kind_is_one_line(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(InputError) as caught:
         avflow.load(tmp_path)
-    assert "model_type 'bert' belongs to no known family; give family, one of qwen_omni, video_salmonn" in str(caught.value)
+    assert "model_type 'bert' belongs to no known family; give family, one of qwen_omni, qwen3_omni, " in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -9,7 +9,7 @@ from avflow.tracing.segments import attend
 
 HEAR, MATCH = "mini_video__hear_0001", "mini_items__image-to-audio_0001"
 
-CASES = ("omni clip", "omni items", "salmonn clip", "salmonn items")
+CASES = ("omni clip", "omni items", "salmonn clip", "salmonn items", "qwen3 clip", "qwen3 items")
 
 
 def official_weights(model, run, number):

@@ -1,4 +1,4 @@
-"""Qwen2.5-Omni's inputs equal a recording of the official processor and get_rope_index (check_processor.py)."""
+"""The Omni families' inputs equal a recording of the official processor and get_rope_index (check_processor.py)."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import ROOT
+from conftest import ROOT, OnDemand
 from safetensors.torch import load_file
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
@@ -17,17 +17,18 @@ from avflow.errors import InputError
 from avflow.media import decoding, encoder_inputs, files, sampling
 from avflow.media.frame_plan import Sampling
 from avflow.miniature import processor_cases
+from avflow.models import qwen3_omni
 from avflow.models.qwen_omni import LONGEST_SOUND, SHORTEST_SOUND
 from avflow.storage.shard_writer import ShardWriter
 from avflow.tracing.decoder import causal_mask, masked_run
 
-RECORD = ROOT / "tests/data/qwen_omni_processor.npz"
+RECORDS = ROOT / "tests/data"  # <family>_processor.npz
 TOLERANCE = {"ids": 0, "positions": 0, "pixels": 1e-5, "mel": 1e-4}  # the fft's last digits vary from processor to processor
 
 
 @pytest.fixture(scope="module")
 def record():
-    return processor_cases.read_record(RECORD)
+    return processor_cases.read_record(RECORDS / "qwen_omni_processor.npz")
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +37,21 @@ def adapter(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def adapters(adapter, qwen3):
+    return {"qwen_omni": adapter, "qwen3_omni": qwen3}
+
+
+@pytest.fixture(scope="module")
 def made(adapter):
     """case -> (Sequence, inputs), made once."""
-    return {case: processor_cases.ours(adapter, case) for case in processor_cases.CASES}
+    return OnDemand(processor_cases.CASES, lambda case: processor_cases.ours(adapter, case))
 
 
-def test_the_record_is_small_and_holds_every_case(record):
-    assert list(record) == list(processor_cases.CASES)
-    assert RECORD.stat().st_size < 300e3
+@pytest.mark.parametrize("family", processor_cases.FAMILIES)
+def test_the_record_is_small_and_holds_every_case(family):
+    path = RECORDS / f"{family}_processor.npz"
+    assert list(processor_cases.read_record(path)) == list(processor_cases.FAMILIES[family].cases)
+    assert path.stat().st_size < 300e3
 
 
 @pytest.mark.parametrize("case", processor_cases.CASES)
@@ -52,8 +60,35 @@ def test_inputs_equal_the_recorded_official_ones(case, made, record):
     assert {name: value for name, value in found.items() if value > TOLERANCE[name]} == {}
 
 
+@pytest.mark.parametrize("case", processor_cases.EVERY)
+def test_qwen3_omnis_inputs_equal_the_recorded_official_ones(case, qwen3):
+    recorded = processor_cases.read_record(RECORDS / "qwen3_omni_processor.npz")[case]
+    found = processor_cases.differences(processor_cases.as_recorded(processor_cases.ours(qwen3, case)[1]), recorded)
+    assert {name: value for name, value in found.items() if value > TOLERANCE[name]} == {}
+
+
+def test_other_times_orders_and_sounds_of_qwen3_omni_are_told_apart(qwen3, monkeypatch):
+    case = "times that are no whole numbers"
+    recorded = processor_cases.read_record(RECORDS / "qwen3_omni_processor.npz")[case]
+    assert recorded["positions"].dtype == np.float32, "they are kept as they are"
+    differences = lambda: processor_cases.differences(processor_cases.as_recorded(processor_cases.ours(qwen3, case)[1]), recorded)
+    with monkeypatch.context() as patch:
+        patch.setattr(qwen3.layout, "per_second", 12)
+        assert differences()["positions"] >= 0.1
+    with monkeypatch.context() as patch:
+        patch.setattr(qwen3, "pixels", ([0.48, 0.46, 0.41], [0.5] * 3))
+        assert differences()["pixels"] > 0.01, "other colours show"
+    case = "an odd number of frames"  # whose last window reaches beyond the sound
+    before = processor_cases.ours(qwen3, case)[1]["mel"]
+    with monkeypatch.context() as patch:
+        patch.setattr(qwen3_omni, "log_mel", lambda sound, within: encoder_inputs.log_mel(sound)[:, : len(sound) // 160])
+        assert (processor_cases.ours(qwen3, case)[1]["mel"] - before).abs().max() > 0.1, "zeros behind the sound show"
+
+
 @pytest.mark.parametrize("case", ["picture refers to sounds", "sound refers to pictures", "silent clips refer to a sound"])
-def test_media_encoded_one_by_one_give_the_logits_of_the_official_forward_over_all_at_once(case, adapter):
+@pytest.mark.parametrize("family", processor_cases.FAMILIES)
+def test_media_encoded_one_by_one_give_the_logits_of_one_official_forward(case, family, adapters):
+    adapter = adapters[family]
     with processor_cases.listening(adapter.model) as given:
         sequence, _ = processor_cases.ours(adapter, case)
     kinds = [m.kind for m in sequence.question.media]
@@ -62,7 +97,7 @@ def test_media_encoded_one_by_one_give_the_logits_of_the_official_forward_over_a
     batch["feature_attention_mask"] = torch.stack([(torch.arange(longest) < mel.shape[1]).long() for mel in given.mel])
     name = "pixel_values_videos" if "video" in kinds else "pixel_values"
     batch |= {name: torch.cat(given.pixels), f"{'video' if 'video' in kinds else 'image'}_grid_thw": torch.stack(given.grids)}
-    with torch.inference_mode():
+    with torch.inference_mode(), processor_cases.one_by_one(adapter.model):
         seconds = torch.ones(kinds.count("video"))
         mask = torch.ones_like(sequence.ids)[None]
         official = adapter.model(sequence.ids[None], attention_mask=mask, video_second_per_grid=seconds, **batch).logits[0, -1]
@@ -86,7 +121,7 @@ def test_other_frames_sounds_and_layouts_are_told_apart(adapter, record, monkeyp
         patch.setattr(adapter.layout, "chunk", 25)
         assert differences()["ids"] > 0
     with monkeypatch.context() as patch:
-        patch.setitem(processor_cases.CASES, case, processor_cases._video(6, 150007 - 160))
+        patch.setitem(processor_cases.EVERY, case, processor_cases._video(6, 150007 - 160))
         assert differences()["mel"] >= 128, "a frame less"
 
 

@@ -3,6 +3,7 @@
 Also tests avflow.models.families and avflow.models.checkpoint with the real vocabulary.
 """
 
+import dataclasses
 from types import SimpleNamespace
 
 import pytest
@@ -11,12 +12,18 @@ import torch
 import yaml
 from conftest import ROOT
 from examples import encoded
-from transformers import Qwen2_5OmniThinkerConfig, Qwen2_5OmniThinkerForConditionalGeneration
+from transformers import (
+    Qwen2_5OmniThinkerConfig,
+    Qwen2_5OmniThinkerForConditionalGeneration,
+    Qwen3OmniMoeThinkerConfig,
+    Qwen3OmniMoeThinkerForConditionalGeneration,
+)
 
 from avflow.miniature import tokenizer_cases
 from avflow.models.families import load
 from avflow.models.salmonn_port import SalmonnPort
 from avflow.results import published
+from avflow.tracing import costs
 from avflow.tracing.decoder import causal_mask, masked_run
 
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -48,6 +55,24 @@ def test_the_real_fields_give_networks_of_the_published_sizes(name, tmp_path):
     row = published.read(ROOT / "resources/published/models.csv").set_index("model").loc[name]
     stated = ("layers", "hidden", "heads", "kv_heads", "intermediate", "vocabulary", "parameters")
     assert tuple(int(row[key]) for key in stated) == SHAPES[name], "estimate counts with these"
+
+
+def test_qwen3_omnis_fields_give_a_network_of_the_published_size():
+    """30.5 billion numbers in its decoder, as its name and its report say, of which a token uses 3.3 billion."""
+    settings = Qwen3OmniMoeThinkerConfig(**real_configs.real("qwen3-omni-30b-a3b")["thinker_config"])
+    with torch.device("meta"):
+        made = Qwen3OmniMoeThinkerForConditionalGeneration._from_config(settings)
+    layers = made.get_decoder().layers
+    assert len(layers) == 48 and layers[0].mlp.experts.gate_up_proj.shape == (128, 2 * 768, 2048)
+    assert layers[0].self_attn.q_proj.weight.shape == (32 * 128, 2048)
+    row = published.read(ROOT / "resources/published/models.csv").set_index("model").loc["qwen3-omni-30b-a3b"]
+    assert sum(p.numel() for p in made.parameters()) == int(row["parameters"])
+    decoder = sum(p.numel() for p in made.get_decoder().parameters()) + made.lm_head.weight.numel()
+    idle = 48 * (128 - 8) * 3 * 768 * 2048
+    assert round(decoder / 1e9, 1) == 30.5 and 3.3e9 < decoder - idle < 3.4e9
+    shape, stated = costs.shape_of(settings.text_config), costs.shapes_of([{**row, "model": "it"}])["it"]
+    assert dataclasses.replace(shape, size=stated.size, levels=3, parameters=stated.parameters) == stated
+    assert int(row["vocabulary"]) == settings.text_config.vocab_size
 
 
 def mrope(config, text):

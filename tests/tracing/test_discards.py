@@ -26,17 +26,19 @@ LAYERS = 12
 
 
 @pytest.fixture(scope="module")
-def cases(model, sequences, salmonn):
-    """name -> (model, Sequence): both families, both settings, another order of the prompt."""
+def cases(model, sequences, salmonn, qwen3):
+    """name -> (model, Sequence): all families, both settings, another order of the prompt."""
     video, items = video_question(), items_question("image-to-audio")
     first = layouts.arrange(video, "question_first")
-    of = lambda q: salmonn.sequence(q, encoded(salmonn, q), UNIONS[q.setting])  # noqa: E731
+    of = lambda q, by=salmonn: by.sequence(q, encoded(by, q), UNIONS[q.setting])  # noqa: E731
     return {
         "omni video": (model, sequences[HEAR]),
         "omni items": (model, sequences[MATCH]),
         "salmonn video": (salmonn, of(video)),
         "salmonn items": (salmonn, of(items)),
         "salmonn question first": (salmonn, of(first)),
+        "qwen3 video": (qwen3, of(video, qwen3)),
+        "qwen3 items": (qwen3, of(items, qwen3)),
     }
 
 
@@ -49,8 +51,9 @@ def drops_of(sequence, spans, layers):
 
 
 CASES = ["omni video", "omni items", "salmonn video", "salmonn items", "salmonn question first"]
+CASES += ["qwen3 video", "qwen3 items"]
 
-SOME = ("omni items", "salmonn video")  # the others are slow: both families and both settings stand here
+SOME = ("omni items", "salmonn video", "qwen3 items")  # the others are slow: all families and both settings stand here
 
 CASES_BY_COST = [case if case in SOME else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
 

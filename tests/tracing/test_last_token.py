@@ -15,7 +15,7 @@ def test_shares_sum_to_one_and_are_the_last_row_of_the_full_matrix(cases, case):
     model, sequence = cases[case]
     run = clean_run(model, sequence)
     shares = last_token.attention_shares(model, sequence, run)
-    assert shares.shape == (12, len(CLASSES), 3)
+    assert shares.shape == (12, len(CLASSES), model.decoder.config.num_attention_heads)
     assert (shares.sum(1) - 1).abs().max() < 1e-5
     kinds = token_classes(sequence.spans)
     for number in range(12):

@@ -21,7 +21,7 @@ def test_bins_are_nearly_equal_and_the_last_token_has_its_own():
     assert bins_of(5, 64).tolist() == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("case", ["omni clip", "salmonn clip"])
+@pytest.mark.parametrize("case", ["omni clip", "salmonn clip", "qwen3 clip"])
 def test_a_pooled_map_is_the_full_matrix_pooled_whatever_the_block(cases, case):
     model, sequence = cases[case]
     bins, run = 16, clean_run(model, sequence)

@@ -32,7 +32,7 @@ EFFECTS = {
 }
 
 
-@pytest.mark.parametrize("case", ["omni clip", "salmonn clip"])
+@pytest.mark.parametrize("case", ["omni clip", "salmonn clip", "qwen3 clip"])
 def test_keeping_every_edge_open_is_the_clean_run_and_keeping_none_is_not(cases, case):
     model, sequence = cases[case]
     rows = sufficiency.keep_only(model, sequence, EFFECTS, [1, 30], 2, 0)

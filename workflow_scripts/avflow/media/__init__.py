@@ -16,7 +16,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "containers": ["MediaError"],
-        "encoder_inputs": ["HOP", "log_mel", "mel_frames", "patchify"],
+        "encoder_inputs": ["HOP", "IMAGE_MEAN", "IMAGE_STD", "log_mel", "mel_frames", "patchify"],
         "files": ["MediaFacts", "kind_of", "probe"],
         "frame_plan": ["Clip", "Plan", "Sampling", "plan"],
         "images": ["read_image"],

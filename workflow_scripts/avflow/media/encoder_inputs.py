@@ -43,14 +43,16 @@ def resize_video(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
     return torch.cat([F.interpolate(f.float(), **shape).clamp_(0, 255).round_().to(torch.uint8) for f in few])
 
 
-def patchify(frames: torch.Tensor, patch: int, merge: int, temporal: int) -> tuple[torch.Tensor, tuple[int, int, int]]:
-    """Cut frames (T, 3, H, W), uint8 or float in 0..1, into normalised patches.
+def patchify(
+    frames: torch.Tensor, patch: int, merge: int, temporal: int, mean=IMAGE_MEAN, std=IMAGE_STD
+) -> tuple[torch.Tensor, tuple[int, int, int]]:
+    """Cut frames (T, 3, H, W), uint8 or float in 0..1, into patches, normalised by each colour's mean and standard deviation.
 
     Returns the patches (grid_t * grid_h * grid_w, 3 * temporal * patch^2), in the order in which the vision encoder merges them,
     and (grid_t, grid_h, grid_w). If T is not a multiple of `temporal`, as for a single image, the last frame is repeated.
     """
     x = frames.float() / 255 if frames.dtype == torch.uint8 else frames
-    mean, std = (torch.tensor(v, device=x.device)[:, None, None] for v in (IMAGE_MEAN, IMAGE_STD))
+    mean, std = (torch.tensor(v, device=x.device)[:, None, None] for v in (mean, std))
     x = (x - mean) / std
     if missing := -x.shape[0] % temporal:
         x = torch.cat([x, x[-1:].expand(missing, -1, -1, -1)])

@@ -1,25 +1,31 @@
-"""Generated media with every kind of difficulty, to compare the Qwen2.5-Omni adapter with the official processor.
+"""Generated media with every kind of difficulty, to compare an Omni adapter with the official processor.
 
 `ours` returns what the adapter makes of a case: tokens, positions, and the pixels and spectrograms that the encoders get.
 `check_processor.py` records what transformers' processor makes of the same case, so tests need no torchvision.
 """
 
+import json
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import SimpleNamespace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import torch
 from tokenizers import pre_tokenizers
-from transformers import Qwen2_5OmniThinkerForConditionalGeneration, Qwen2Tokenizer
+from transformers import (
+    Qwen2_5OmniThinkerForConditionalGeneration,
+    Qwen2Tokenizer,
+    Qwen3OmniMoeThinkerForConditionalGeneration,
+)
 from transformers.utils import logging
 
 from ..media import encoder_inputs, sampling
-from ..models import QwenOmni, prompt
+from ..models import Adapter, Qwen3Omni, QwenOmni, prompt
 from ..questions import MediaItem, Option, Question
 from ..storage import whole
-from . import tiny_omni
+from . import tiny_omni, tiny_qwen3_omni
 
 SYSTEM_PROMPT = "You are a helpful assistant."
 SAMPLE = 400  # values recorded per array of pixels or spectrograms
@@ -66,7 +72,32 @@ CASES = {
     "silent clips refer to a sound": (*_video(4, None), *_video(6, None, size=(120, 60)), _sound(16000)),
     "clips with sound refer to each other": (*_video(4, 32000), *_video(6, 60000, size=(120, 60))),
 }
+EVERY = CASES | {  # those of Qwen3-Omni, too, whose positions need not be whole numbers
+    "1.98 frames a second": _video(12, 97000, 1.98),
+    "times that are no whole numbers": _video(7, 33333, 3.7),
+    "sound ends before the second grid": _video(8, 4000),
+    "a picture higher than the clip is long": _video(2, 3000, size=(400, 40)),
+}
 LIMITS = dict(min_pixels=56 * 56, max_pixels=112 * 112)  # per picture, after resizing
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family whose official processor is known. sizes: the module of a tiny network's config, tokens and chat template."""
+
+    sizes: ModuleType
+    network: type
+    adapter: type
+    cases: dict
+    preprocessor: dict
+
+
+FAMILIES = {
+    "qwen_omni": Family(tiny_omni, Qwen2_5OmniThinkerForConditionalGeneration, QwenOmni, CASES, {}),
+    "qwen3_omni": Family(
+        tiny_qwen3_omni, Qwen3OmniMoeThinkerForConditionalGeneration, Qwen3Omni, EVERY, tiny_qwen3_omni.PREPROCESSOR
+    ),
+}
 
 
 def generate(medium: Medium, seed: int):
@@ -92,7 +123,7 @@ def generate(medium: Medium, seed: int):
 
 def question_of(case: str) -> Question:
     """A question about a case's media: as in Eq. 1 for one clip, else as in Eq. 3 with the last medium as the reference."""
-    kinds = [m.kind for m in CASES[case]]
+    kinds = [m.kind for m in EVERY[case]]
     options = tuple(Option(label, text) for label, text in zip("ABCD", ("cat", "dog", "owl", "none\u2019s")))
     text = {"instruction": "Answer with a letter.", "question": "Which one is it?", "ending": "The best answer is:"}
     placed = lambda items: [{"seg": "media", "id": m.id} for m in items]
@@ -135,10 +166,10 @@ def chat(question: Question, system_prompt: str, tokenizer) -> str:
     return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
 
 
-def byte_tokenizer(merges=()) -> Qwen2Tokenizer:
+def byte_tokenizer(merges=(), sizes=tiny_omni) -> Qwen2Tokenizer:
     """A Qwen2Tokenizer whose tokens are single bytes, special tokens, and the results of `merges` (pairs of tokens).
 
-    It does not depend on the world's words.
+    It does not depend on the world's words. sizes: as in `Family`.
     """
     tokens = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *("".join(pair) for pair in merges)]
     return Qwen2Tokenizer(
@@ -147,23 +178,27 @@ def byte_tokenizer(merges=()) -> Qwen2Tokenizer:
         unk_token="<|endoftext|>",
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
-        extra_special_tokens={"im_start_token": "<|im_start|>", **tiny_omni.SPECIAL_TOKENS},
-        chat_template=tiny_omni.CHAT_TEMPLATE,
+        extra_special_tokens={"im_start_token": "<|im_start|>", **sizes.SPECIAL_TOKENS},
+        chat_template=sizes.CHAT_TEMPLATE,
     )
 
 
-def random_adapter(folder) -> QwenOmni:
+def random_adapter(folder, family: str = "qwen_omni") -> Adapter:
     """The adapter for a tiny network with random weights. The network is saved to `folder` and loaded from there."""
     logging.disable_progress_bar()
-    made = byte_tokenizer()
+    about = FAMILIES[family]
+    made = byte_tokenizer(sizes=about.sizes)
     torch.manual_seed(0)
-    network = Qwen2_5OmniThinkerForConditionalGeneration._from_config(tiny_omni.config(made))
+    network = about.network._from_config(about.sizes.config(made))
     for name, parameter in network.named_parameters():
         if parameter.ndim > 1 and "embed" not in name:
             parameter.data.mul_(4)  # otherwise attention is nearly uniform and hides misplaced tokens
+        if name.endswith(("q_norm.weight", "k_norm.weight")):
+            parameter.data.uniform_(0.5, 2)  # otherwise a norm that is left out or misplaced hardly shows
     network.save_pretrained(folder)
     made.save_pretrained(folder)
-    adapter = QwenOmni(folder, SYSTEM_PROMPT)
+    (Path(folder) / "preprocessor_config.json").write_text(json.dumps(about.preprocessor))
+    adapter = about.adapter(folder, SYSTEM_PROMPT)
     adapter.max_tokens = 32768  # as in the released checkpoints; some cases are longer than what the tiny network states
     return adapter
 
@@ -194,14 +229,34 @@ def listening(network):
             setattr(network, f"get_{name}_features", original)
 
 
-def ours(adapter: QwenOmni, case: str):
+@contextmanager
+def one_by_one(network):
+    """Let a network's audio encoder take each sound of a batch alone.
+
+    Qwen3-Omni's encoder pads the last part of every sound to the longest part, and convolutions see what is added. So a sound of
+    less than a second depends on the others in its batch.
+    """
+    original = network.get_audio_features
+
+    def call(features, mask, *_, **options):
+        each = [original(f[None, :, : int(m.sum())], m[None, : int(m.sum())], **options) for f, m in zip(features, mask)]
+        return SimpleNamespace(last_hidden_state=torch.cat([one.last_hidden_state for one in each]))
+
+    network.get_audio_features = call
+    try:
+        yield
+    finally:
+        network.get_audio_features = original
+
+
+def ours(adapter: Adapter, case: str):
     """The `Sequence` that avflow makes of a case, and the network's inputs: ids, positions, pixels and mel."""
     question, found = question_of(case), {}
     with listening(adapter.model) as given:
-        for n, (item, medium) in enumerate(zip(question.media, CASES[case])):
+        for n, (item, medium) in enumerate(zip(question.media, EVERY[case])):
             frames, sound = generate(medium, seed_of(case, n))
             if frames is not None:
-                size = sampling.resized_shape(*frames.shape[-2:], 28, **LIMITS)
+                size = sampling.resized_shape(*frames.shape[-2:], adapter.patch * adapter.layout.merge, **LIMITS)
                 resize = encoder_inputs.resize_video if item.kind == "video" else encoder_inputs.resize
                 frames = resize(torch.from_numpy(frames), *size)
             sound = None if sound is None else torch.from_numpy(sound)
@@ -237,7 +292,8 @@ def differences(found: dict, expected: dict) -> dict[str, float]:
 
 def as_recorded(inputs: dict) -> dict[str, np.ndarray]:
     """What the record keeps of a case: all tokens and positions, and samples of pixels and spectrograms."""
-    whole = {name: np.asarray(inputs[name], dtype=np.int16) for name in ("ids", "positions")}
+    whole = {name: np.asarray(inputs[name]) for name in ("ids", "positions")}
+    whole = {name: of.astype(np.int16 if (of % 1 == 0).all() else np.float32) for name, of in whole.items()}
     return {**whole, **{name: sampled(inputs[name]).astype(np.float32) for name in ("pixels", "mel")}}
 
 

@@ -9,9 +9,11 @@ from .. import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "adapter": ["Adapter"],
         "families": ["load", "load_model", "model_arguments"],
         "gpu_memory": ["halving"],
         "prompt": ["build"],
+        "qwen3_omni": ["Qwen3Omni"],
         "qwen_omni": ["OmniLayout", "QwenOmni"],
         "replies": ["end_ids", "following", "given_ids", "with_reply"],
         "salmonn_port": ["SalmonnPort", "official_name", "port_name"],

@@ -3,7 +3,7 @@
 import torch
 
 from ..errors import InputError, Unusable
-from ..media import patchify
+from ..media import IMAGE_MEAN, IMAGE_STD, patchify
 from ..questions import Question
 from .prompt import build
 from .sequence import Sequence
@@ -31,19 +31,24 @@ class Adapter:
     layout             its `of(role, index, kind, features)` gives a `MediaLayout`
     tokens             the placeholder token of each kind of medium
     patch, temporal    the vision encoder's patch size, in pixels and in frames
+    pixels             mean and standard deviation of the colours that the vision encoder expects, in shares of 255
     longest_sound      the encoder's limit in samples, or None
     max_tokens         the most tokens of a prompt, or None for the `max_position_embeddings` of the decoder's config
     choices            what config.yaml says about asking it, `families.Choices`, if `families.load` loaded it
-    vision(kind, patches, grid) -> (n, D) and audio(sound) -> (m, D), the encoders
+    vision(kind, patches, grid) -> (n, (1 + levels) * D) and audio(sound) -> (m, D), the encoders
+
+    levels: 0, or how many first layers of the decoder get features of their own (see `Sequence.deepstack`), which stand behind
+    those of the input.
     """
 
+    pixels = (IMAGE_MEAN, IMAGE_STD)
     longest_sound: int | None = None
     max_tokens: int | None = None
     choices = None
 
     def check(self) -> None:
         """Raise InputError for sliding-window layers, which cannot be traced, and for placeholders missing from the tokenizer."""
-        if "sliding_attention" in self.decoder.config.layer_types:
+        if "sliding_attention" in (getattr(self.decoder.config, "layer_types", None) or ()):
             raise InputError(
                 f"{self.folder}: sliding-window layers cannot be traced; set use_sliding_window to false in config.json"
             )
@@ -56,11 +61,12 @@ class Adapter:
         """Encoder outputs of one medium. They never depend on other media.
 
         kind: "video" (frames uint8 (T, 3, H, W), audio (samples,) or None, fps), "image" (frames (1, 3, H, W)) or "audio".
-        Returns those that apply of vision (n, D), audio (m, D), grid (3,) int64 in patches, seconds_per_grid () and samples ().
+        Returns those that apply of vision (n, (1 + levels) * D), audio (m, D), grid (3,) int64 in patches, seconds_per_grid ()
+        and samples ().
         """
         out = {}
         if frames is not None:
-            patches, grid = patchify(frames.to(self.device), self.patch, self.layout.merge, self.temporal)
+            patches, grid = patchify(frames.to(self.device), self.patch, self.layout.merge, self.temporal, *self.pixels)
             out["grid"] = torch.tensor(grid)
             out["vision"] = self.vision(kind, patches, out["grid"])
             if kind == "video":
@@ -84,7 +90,7 @@ class Adapter:
         if len(prompt.ids) > most:
             what = f"question {question.question_id}: its prompt has {len(prompt.ids)} tokens, more than the {most} of this model"
             raise Unusable("too_many_tokens", f"{what}; set max_tokens in its sampling, or leave the clip out with max_seconds")
-        embeds = self.decoder.get_input_embeddings()(prompt.ids.to(self.device))
+        embeds, deepstack = self.decoder.get_input_embeddings()(prompt.ids.to(self.device)), None
         placed = [question.item(s["id"]).media_id for s in question.layout if s["seg"] == "media"]
         for kinds, part in ((("image", "video"), "vision"), (("audio",), "audio")):
             token_ids = torch.tensor([self.tokenizer.convert_tokens_to_ids(self.tokens[k]) for k in kinds])
@@ -97,5 +103,10 @@ class Adapter:
                         f"question {question.question_id}: {len(at)} {part} placeholders but {len(found)} features;"
                         " delete the features and extract them again"
                     )
-                embeds[at.to(self.device)] = found
-        return Sequence(question, prompt.ids, embeds, prompt.positions, prompt.spans, prompt.letter_ids, prompt.variant_ids)
+                at, (here, *later) = at.to(self.device), found.split(embeds.shape[1], 1)
+                embeds[at] = here
+                if later:
+                    deepstack = embeds.new_zeros(len(later), *embeds.shape)
+                    deepstack[:, at] = torch.stack(later)
+        names = prompt.spans, prompt.letter_ids, prompt.variant_ids
+        return Sequence(question, prompt.ids, embeds, prompt.positions, *names, deepstack=deepstack)

@@ -39,6 +39,18 @@ def read_config(folder: Path, family: str) -> dict:
         raise InputError(f"{folder}: no config.json; give the folder of a {family} checkpoint; {remedy}") from None
 
 
+def read_colours(folder: Path) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each colour, by which the checkpoint's processor normalises pixels. Raises InputError."""
+    name = "preprocessor_config.json"
+    try:
+        known = _json(folder, name)
+    except OSError:
+        raise InputError(f"{folder}: {name} is missing; download the checkpoint again") from None
+    if not {"image_mean", "image_std"} <= known.keys():
+        raise InputError(f"{folder}: {name} has no image_mean or no image_std; download the checkpoint again")
+    return known["image_mean"], known["image_std"]
+
+
 def _renamed_rope(part):
     """The same JSON with every rotary embedding of type "mrope" called "default"."""
     if isinstance(part, list):

@@ -12,10 +12,14 @@ from pathlib import Path
 from ..errors import InputError
 from . import devices
 
-FAMILIES = {"qwen_omni": "QwenOmni", "video_salmonn": "VideoSalmonn"}
+FAMILIES = {"qwen_omni": "QwenOmni", "qwen3_omni": "Qwen3Omni", "video_salmonn": "VideoSalmonn"}
 OPTIONS = {"video_salmonn": ("positions",)}  # options that only some families take
 SYSTEM_PROMPT = "You are a helpful assistant."
-SAMPLINGS = {"qwen_omni": "omni-default", "video_salmonn": "salmonn-61k"}  # of checkpoints that config.yaml does not name
+SAMPLINGS = {  # of checkpoints that config.yaml does not name
+    "qwen_omni": "omni-default",
+    "qwen3_omni": "omni-32px",
+    "video_salmonn": "salmonn-61k",
+}
 PAPERS_WINDOW = 7 / 36  # of all layers
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -125,11 +129,12 @@ def _routes(cuts: dict) -> dict[str, list[str]]:
 def _family_of(folder: Path) -> str:
     """The family of a checkpoint folder, from its config.json. Raises InputError for an unknown model_type."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    if str(config.get("model_type", "")).startswith("qwen2_5_omni"):
-        return "qwen_omni"
+    kind = config.get("model_type")
+    for begins, family in (("qwen2_5_omni", "qwen_omni"), ("qwen3_omni_moe", "qwen3_omni")):
+        if str(kind).startswith(begins):
+            return family
     if "audio_config" in config:
         return "video_salmonn"
-    kind = config.get("model_type")
     raise InputError(f"{folder}: model_type {kind!r} belongs to no known family; give family, one of {', '.join(FAMILIES)}")
 
 

@@ -34,12 +34,12 @@ class Block:
 class MediaLayout:
     """What one medium becomes in the sequence: its blocks in order, and their positions (3, n) from 0.
 
-    advance: the position, counted alike, at which the text goes on.
+    advance: the position, counted alike, at which the text goes on. Positions need not be whole numbers.
     """
 
     blocks: tuple[Block, ...]
     positions: torch.Tensor
-    advance: int
+    advance: int | float
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def _positions(owners, media, question):
         while j < len(owners) and owners[j] == owners[i]:
             j += 1
         if owners[i] is None:
-            columns.append(torch.arange(start, start + j - i).expand(3, -1))
+            columns.append((torch.arange(j - i) + start).expand(3, -1))
             start += j - i
         else:
             layout = media[owners[i]]

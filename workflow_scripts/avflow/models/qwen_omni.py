@@ -6,19 +6,18 @@ interfaces that are the same in transformers 5.17 to 5.20: `get_decoder`, `get_i
 official processor and get_rope_index.
 """
 
-import math
 from pathlib import Path
 
 import torch
 from transformers import Qwen2_5OmniThinkerConfig, Qwen2_5OmniThinkerForConditionalGeneration
-from transformers.utils import logging
 
 from ..errors import InputError
 from ..media import SAMPLE_RATE, SHORTEST_SOUND, log_mel, mel_frames
 from . import aligned_mlp, fused_norms, segment_attention
 from .adapter import Adapter, grid_positions
-from .checkpoint import read_config, read_tokenizer, shards
+from .checkpoint import read_tokenizer
 from .prompt import Block, MediaLayout
+from .thinker import load_thinker
 
 TOKENS = {
     "audio": "<|AUDIO|>",
@@ -53,7 +52,13 @@ def chunks(times: torch.Tensor, length: int) -> list[tuple[int, int]]:
 
 
 class OmniLayout:
-    """Which tokens and positions a medium becomes. It needs only the Thinker's config."""
+    """Which tokens and positions a medium becomes. It needs only the Thinker's config.
+
+    tokens: the special tokens. audio_tokens(samples): how many a sound at 16 kHz has.
+    """
+
+    tokens = TOKENS
+    audio_tokens = staticmethod(audio_tokens)
 
     def __init__(self, config):
         self.merge, self.per_second = config.vision_config.spatial_merge_size, config.position_id_per_seconds
@@ -66,19 +71,30 @@ class OmniLayout:
             return self._interleaved(features, atom)
         start, end = ("audio_start", "audio_end") if kind == "audio" else ("vision_start", "vision_end")
         if kind == "audio":
-            inner = torch.arange(audio_tokens(int(features["samples"]))).expand(3, -1)
-            blocks = [Block(TOKENS["audio"], inner.shape[1], atom or "audio")]
+            inner = self._of_sound(features)
+            blocks = [self._block("audio", inner.shape[1], atom or "audio")]
         else:
-            grid = features["grid"].tolist()
-            inner = grid_positions(grid, self.merge, float(features.get("seconds_per_grid", 1.0)), self.per_second)
-            per_grid = inner.shape[1] // grid[0]
-            frames = [Block(TOKENS[kind], per_grid, atom or "video", None if atom else f"frame_{g}") for g in range(grid[0])]
-            blocks = frames if atom is None else [Block(TOKENS[kind], inner.shape[1], atom)]
+            grids, inner = int(features["grid"][0]), self._of_pictures(features)
+            per_grid = inner.shape[1] // grids
+            frames = [self._block(kind, per_grid, atom or "video", None if atom else f"frame_{g}") for g in range(grids)]
+            blocks = frames if atom is None else [self._block(kind, inner.shape[1], atom)]
         inner = inner + 1
-        last = int(inner.max()) + 1
+        last = inner.max().item() + 1
         bos, eos = torch.zeros(3, 1, dtype=torch.int64), torch.full((3, 1), last)
-        blocks = (Block(TOKENS[start], 1, "delimiter"), *blocks, Block(TOKENS[end], 1, "delimiter"))
+        blocks = (self._block(start), *blocks, self._block(end))
         return MediaLayout(blocks, torch.cat([bos, inner, eos], 1), last + 1)
+
+    def _block(self, kind: str, count: int = 1, atom: str = "delimiter", part: str | None = None) -> Block:
+        return Block(self.tokens[kind], count, atom, part)
+
+    def _of_sound(self, features) -> torch.Tensor:
+        """Position ids (3, n) of a sound, from 0."""
+        return torch.arange(self.audio_tokens(int(features["samples"]))).expand(3, -1)
+
+    def _of_pictures(self, features) -> torch.Tensor:
+        """Position ids (3, n) of a picture or of a video's frames, from 0."""
+        seconds = float(features.get("seconds_per_grid", 1.0))
+        return grid_positions(features["grid"].tolist(), self.merge, seconds, self.per_second)
 
     def _interleaved(self, features, atom: str | None) -> MediaLayout:
         """Video with its sound: [2 s of video][2 s of audio].., after both start marks and before both end marks.
@@ -86,67 +102,26 @@ class OmniLayout:
         The two start marks share one position id, and so do the two end marks. atom: of a candidate or the reference, which stays
         one group; None for the clip, whose pictures and sound are separate groups.
         """
-        grid = features["grid"].tolist()
-        video = grid_positions(grid, self.merge, float(features["seconds_per_grid"]), self.per_second)
-        audio = torch.arange(audio_tokens(int(features["samples"]))).expand(3, -1)
-        per_grid = math.prod(grid[1:]) // self.merge**2
+        video, audio = self._of_pictures(features), self._of_sound(features)
+        per_grid = video.shape[1] // int(features["grid"][0])
         video_runs, audio_runs = chunks(video[0], self.chunk), chunks(audio[0], self.chunk)
-        blocks = [Block(TOKENS["vision_start"], 1, "delimiter"), Block(TOKENS["audio_start"], 1, "delimiter")]
+        blocks = [self._block("vision_start"), self._block("audio_start")]
         columns = [torch.zeros(3, 2, dtype=torch.int64)]
         for j in range(max(len(video_runs), len(audio_runs))):
             if j < len(video_runs):
                 a, b = video_runs[j]
                 for g in range(a // per_grid, -(-b // per_grid)):
                     inside = min(b, (g + 1) * per_grid) - max(a, g * per_grid)
-                    blocks.append(Block(TOKENS["video"], inside, atom or "video", None if atom else f"frame_{g}"))
+                    blocks.append(self._block("video", inside, atom or "video", None if atom else f"frame_{g}"))
                 columns.append(video[:, a:b] + 1)
             if j < len(audio_runs):
                 a, b = audio_runs[j]
-                blocks.append(Block(TOKENS["audio"], b - a, atom or "audio", None if atom else f"audio_segment_{j}"))
+                blocks.append(self._block("audio", b - a, atom or "audio", None if atom else f"audio_segment_{j}"))
                 columns.append(audio[:, a:b] + 1)
         last = int(columns[-1].max()) + 1  # text goes on after the last chunk, as in get_rope_index
-        blocks += [Block(TOKENS["audio_end"], 1, "delimiter"), Block(TOKENS["vision_end"], 1, "delimiter")]
+        blocks += [self._block("audio_end"), self._block("vision_end")]
         columns.append(torch.full((3, 2), last))
         return MediaLayout(tuple(blocks), torch.cat(columns, 1), last + 1)
-
-
-def load_thinker(folder: Path, dtype) -> Qwen2_5OmniThinkerForConditionalGeneration:
-    """The Thinker of a full checkpoint, or of one that holds only the Thinker, on the CPU. Raises InputError."""
-    config = read_config(folder, "Qwen2.5-Omni")
-    kind = config.get("model_type")
-    if kind not in MODEL_TYPES:
-        raise InputError(f"{folder}: config.json has model_type {kind!r}; give the folder of a Qwen2.5-Omni checkpoint")
-    shards(folder)
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    model, info = Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(
-        str(folder),
-        config=Qwen2_5OmniThinkerConfig.from_dict(config.get("thinker_config", config)),
-        dtype=dtype,
-        attn_implementation="sdpa",
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,  # the error below names them
-        local_files_only=True,
-    )
-    missing = sorted(info["missing_keys"])
-    if missing == ["lm_head.weight"] and _tied(config):
-        model.lm_head.weight = model.get_decoder().get_input_embeddings().weight
-    elif missing:
-        raise InputError(f"{folder}: tensor {missing[0]} is missing ({len(missing)} in all); download the checkpoint again")
-    if info["mismatched_keys"]:
-        name = sorted(info["mismatched_keys"])[0][0]
-        raise InputError(f"{folder}: tensor {name} does not fit config.json; take both from the same checkpoint")
-    return model
-
-
-def _tied(config: dict) -> bool:
-    """Whether a checkpoint without a head shares the embeddings' weights: by the innermost `tie_word_embeddings`, else true.
-
-    True was the default of transformers when the checkpoints were released, and a default is not always written down.
-    """
-    thinker = config.get("thinker_config", config)
-    said = [part["tie_word_embeddings"] for part in (thinker.get("text_config", {}), thinker) if "tie_word_embeddings" in part]
-    return bool(said[0]) if said else True
 
 
 class QwenOmni(Adapter):
@@ -158,7 +133,8 @@ class QwenOmni(Adapter):
         """Load a checkpoint folder. Raises InputError if the folder, a file or a tensor is missing or broken."""
         self.folder, self.system_prompt = Path(folder), system_prompt
         self.device, self.dtype = torch.device(device), dtype
-        self.model = load_thinker(self.folder, dtype).to(device).eval().requires_grad_(False)
+        classes = Qwen2_5OmniThinkerForConditionalGeneration, Qwen2_5OmniThinkerConfig
+        self.model = load_thinker(self.folder, dtype, "Qwen2.5-Omni", MODEL_TYPES, *classes).to(device)
         fused_norms.use(self.model, self.device, dtype)
         for tower in (self.model.visual, self.model.audio_tower):
             segment_attention.use(tower, self.device, dtype)

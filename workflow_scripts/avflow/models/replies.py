@@ -35,9 +35,9 @@ def end_ids(tokenizer) -> set[int]:
     return {tokenizer.eos_token_id, *tokenizer.convert_tokens_to_ids([END, "<|endoftext|>"])} - {None}
 
 
-def following(sequence: Sequence) -> int:
+def following(sequence: Sequence) -> int | float:
     """The position id of the first generated token: one after the largest in the prompt, as in the official code."""
-    return int(sequence.positions.max()) + 1
+    return sequence.positions.max().item() + 1
 
 
 @torch.inference_mode()
@@ -54,10 +54,8 @@ def with_reply(model, sequence: Sequence, ids: list[int]) -> Sequence:
     reply = torch.tensor(ids, dtype=torch.int64)
     embeds = model.decoder.get_input_embeddings()(reply[:rows].to(sequence.embeds.device))
     return replace(
-        sequence,
+        sequence.continued(embeds, first),
         ids=torch.cat([sequence.ids, reply[:rows]]),
-        embeds=torch.cat([sequence.embeds, embeds]),
-        positions=torch.cat([sequence.positions, torch.arange(first, first + rows).expand(3, -1)], 1),
         spans=sequence.spans.followed_by(rows),
         reply_ids=reply,
     )

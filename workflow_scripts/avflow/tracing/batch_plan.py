@@ -28,6 +28,12 @@ class Plan:
         return "cpu" if too_much else None
 
 
+def widest(config) -> int:
+    """Numbers per row of a layer's largest tensor inside its MLP, or inside all experts that a row goes through."""
+    chosen = getattr(config, "num_experts_per_tok", 0)
+    return chosen * max(config.hidden_size, 2 * config.moe_intermediate_size) if chosen else config.intermediate_size
+
+
 @torch.inference_mode()
 def plan(model) -> Plan:
     """Measure the memory that one row needs in a layer, and plan for 60 % of the free memory. 30 % is for the clean run."""
@@ -43,6 +49,6 @@ def plan(model) -> Plan:
     # The margin covers copies outside the layer: gathered queries, keys and values, and the old states beside the new ones.
     bytes_per_row = 1.25 * (torch.cuda.max_memory_allocated() - before) / probe + 4 * x.element_size() * config.hidden_size
     free = torch.cuda.mem_get_info()[0]
-    indexable = 2**31 // config.intermediate_size  # tensors with more elements fall back to slow kernels
+    indexable = 2**31 // widest(config)  # tensors with more elements fall back to slow kernels
     rows = max(1, min(int(0.6 * free / bytes_per_row), indexable))
     return Plan(rows, {"bytes_per_row": int(bytes_per_row), "free_bytes": free})

@@ -18,23 +18,29 @@ from ..models import Spans
 from .interventions import SINKS, Route, instead, windows
 
 TEXT = {"system": 40, "instruction": 30, "question_text": 30, "option": 15, "tail": 4}  # tokens, about as in the benchmarks
-AUDIO_PER_SECOND = {"qwen_omni": 25, "video_salmonn": 2}
+AUDIO_PER_SECOND = {"qwen_omni": 25, "qwen3_omni": 13, "video_salmonn": 2}
 FPS = 30  # pictures per second of a typical clip
 CHUNK_SECONDS = 30  # video-SALMONN 2+ pads every sound to whole chunks of this length
-PATCH = 28  # pixels per token, along each side
 ROW_BYTES = 39  # bytes per knockout row in a parquet file, measured in the miniature
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A decoder's size, from resources/published/models.csv."""
+    """A decoder's size, from resources/published/models.csv.
+
+    head: numbers per head. intermediate: width of the MLP, or of all experts together that a token goes through. experts: how
+    many a router chooses from, 0 without one. levels: of DeepStack's features.
+    """
 
     size: str
     layers: int
     hidden: int
     heads: int
     kv_heads: int
+    head: int
     intermediate: int
+    experts: int
+    levels: int
     parameters: int
 
 
@@ -58,12 +64,11 @@ def layer_flops(shape: Shape, rows: int, pairs: float | None = None) -> float:
 
     A multiply-add counts as two. Query and output projections have hidden x heads x head_dim weights each, key and value
     projections hidden x kv heads x head_dim each (grouped queries), and SwiGLU 3 x hidden x intermediate. pairs: the number of
-    (query, key) pairs that attend, by default the causal rows x (rows + 1) / 2.
+    (query, key) pairs that attend, by default the causal rows x (rows + 1) / 2. A router has hidden x experts weights.
     """
-    head = shape.hidden // shape.heads
-    weights = 2 * shape.hidden * head * (shape.heads + shape.kv_heads) + 3 * shape.hidden * shape.intermediate
+    weights = 2 * shape.head * (shape.heads + shape.kv_heads) + 3 * shape.intermediate + shape.experts
     pairs = rows * (rows + 1) / 2 if pairs is None else pairs
-    return 2 * rows * weights + 4 * pairs * shape.heads * head
+    return 2 * rows * shape.hidden * weights + 4 * pairs * shape.heads * shape.head
 
 
 def flops(shape: Shape, tokens: int) -> float:
@@ -78,13 +83,18 @@ def prefill_flops(shape: Shape, rows, vocabulary: int) -> float:
 
 def kv_bytes(shape: Shape, rows, item_bytes: int) -> int:
     """Bytes of the keys and values of a prompt with `rows` tokens, one number per layer; item_bytes per number."""
-    return 2 * sum(rows) * shape.kv_heads * (shape.hidden // shape.heads) * item_bytes
+    return 2 * sum(rows) * shape.kv_heads * shape.head * item_bytes
 
 
 def shape_of(config, size: str = "") -> Shape:
-    """The Shape of a Hugging Face text config. Its `parameters` stay 0."""
-    names = ("num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads", "intermediate_size")
-    return Shape(size, *(getattr(config, name) for name in names), 0)
+    """The Shape of a Hugging Face text config. Its `levels` and `parameters` stay 0."""
+    layers, hidden, heads, kv_heads = (
+        getattr(config, name) for name in ("num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads")
+    )
+    head = getattr(config, "head_dim", None) or hidden // heads
+    chosen = getattr(config, "num_experts_per_tok", 0)
+    wide, experts = (chosen * config.moe_intermediate_size, config.num_experts) if chosen else (config.intermediate_size, 0)
+    return Shape(size, layers, hidden, heads, kv_heads, head, wide, experts, 0, 0)
 
 
 def audio_tokens(family: str, seconds: float) -> int:
@@ -104,7 +114,7 @@ def medium(family: str, sampling: dict, kind: str, seconds: float, width: int, h
         return Medium(0, 0, 0, audio, 0)
     if kind == "image":
         h, w = resized_shape(height, width, how.multiple, how.min_pixels, how.max_pixels)
-        return Medium(1, 1, h * w // PATCH**2, audio, h * w)
+        return Medium(1, 1, h * w // how.multiple**2, audio, h * w)
     clip = Clip(round(FPS * seconds), seconds, FPS, height, width, round(SAMPLE_RATE * seconds), sum(TEXT.values()))
     found = plan(clip, how)
     return Medium(found.count, grids(found.count), found.visual // grids(found.count), audio, found.height * found.width)
@@ -233,7 +243,7 @@ def discards(spans: Spans, layers: int, kinds: list[str], draws: int, stride: in
 
 def shapes_of(rows) -> dict[str, Shape]:
     """Model -> Shape, from the rows of resources/published/models.csv."""
-    names = ("layers", "hidden", "heads", "kv_heads", "intermediate", "parameters")
+    names = ("layers", "hidden", "heads", "kv_heads", "head", "intermediate", "experts", "levels", "parameters")
     return {r["model"]: Shape(r["size"], *(int(r[n]) for n in names)) for r in map(dict, rows)}
 
 

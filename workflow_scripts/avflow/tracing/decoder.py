@@ -17,6 +17,7 @@ from ..errors import InputError
 from ..models import Sequence
 from .clean_attention import CleanAttention
 from .row_attention import KERNEL, ValueZero, install
+from .segments import rows_of
 
 KEPT = ("keys", "values")
 
@@ -49,8 +50,8 @@ class CleanRun:
 
     keys, values: of every layer, L x (S, kv heads, head_dim). inputs: of every layer, for the rows from `first` on,
     L x (S - first, D). These three lie on the `home` of `clean_run`, and all else on the model's `device`. final
-    (S - first, D): the states after the last layer. cos, sin (1, S, head_dim). removed (edges, L), or (edges, L, heads): see
-    `CleanAttention`. other: the run whose keys and values patches take.
+    (S - first, D): the states after the last layer. cos, sin (1, S, head_dim). deepstack (levels, S, D): see `Sequence`. removed
+    (edges, L), or (edges, L, heads): see `CleanAttention`. other: the run whose keys and values patches take.
     """
 
     inputs: list
@@ -60,6 +61,7 @@ class CleanRun:
     final: torch.Tensor
     cos: torch.Tensor
     sin: torch.Tensor
+    deepstack: torch.Tensor
     removed: torch.Tensor | None = None
     other: "CleanRun | None" = None
 
@@ -111,11 +113,12 @@ def clean_run(model, sequence, first: int = 0, home=None, edges=(), by_head: boo
     recorder, inputs = _Recorder(home), []
     parts = getattr(sequence, "parts", ())
     attention = CleanAttention(list(edges), x.device, x.shape[1], parts, by_head) if edges or parts else None
-    for layer in model.decoder.layers:
+    for number, layer in enumerate(model.decoder.layers):
         inputs.append(x[0, first:].to(home))
         x = layer(x, attention_mask=attention, position_embeddings=(cos, sin), past_key_values=recorder)
+        x = entered(x, sequence.deepstack, number)
     removed = attention.shares() if edges else None
-    return CleanRun(inputs, recorder.keys, recorder.values, first, x[0, first:], cos, sin, removed)
+    return CleanRun(inputs, recorder.keys, recorder.values, first, x[0, first:], cos, sin, sequence.deepstack, removed)
 
 
 @torch.inference_mode()
@@ -132,7 +135,7 @@ def masked_run(model, sequence: Sequence, masks) -> torch.Tensor:
         if not isinstance(mask, ValueZero) and mask.dim() == 3:
             mask = mask[:, None]
         x = x.expand(len(mask.kept if isinstance(mask, ValueZero) else mask), -1, -1)
-        x = layer(x, attention_mask=mask, position_embeddings=rotated)
+        x = entered(layer(x, attention_mask=mask, position_embeddings=rotated), sequence.deepstack, number)
     return answer_logits(model, sequence, x)
 
 
@@ -161,15 +164,33 @@ def last_layer(layer, x, read: torch.Tensor, attention, rotated) -> torch.Tensor
     return x + layer.mlp(layer.post_attention_layernorm(x))
 
 
-def _rotate(x, cos, sin):
-    half = x.shape[-1] // 2
-    return x * cos + torch.cat([-x[..., half:], x[..., :half]], -1) * sin
+def entered(x, deepstack: torch.Tensor, number: int, at=None) -> torch.Tensor:
+    """States x (.., R, D) after a layer, with what DeepStack adds to them there: deepstack (levels, S, D), zero for text.
+
+    at: the rows of the sequence that x holds, as in `Packed.rows`; None for all.
+    """
+    return x + rows_of(deepstack[number], at) if number < len(deepstack) else x
+
+
+class _Asked(Exception):
+    """Handed to a layer in place of a mask: it takes the layer's queries (1, heads, R, head_dim), and ends the layer there."""
+
+    def attend(self, q, k, v, scale: float):
+        self.queries = q
+        raise self
 
 
 def queries(layer, x, cos, sin) -> torch.Tensor:
-    """Queries of a layer for its input x (R, D), after rotary embedding: (R, heads, head_dim). cos, sin (R, head_dim)."""
-    q = layer.self_attn.q_proj(layer.input_layernorm(x)).unflatten(-1, (-1, layer.self_attn.head_dim))
-    return _rotate(q, cos[:, None], sin[:, None])
+    """Queries of a layer for its input x (R, D), after rotary embedding: (R, heads, head_dim). cos, sin (R, head_dim).
+
+    The layer makes them itself, so they have its norms, biases and form of rotary embedding. The decoder must be `ready`.
+    """
+    asked = _Asked()
+    try:
+        layer(x[None], attention_mask=asked, position_embeddings=(cos[None], sin[None]))
+    except _Asked:
+        asked.__traceback__ = None  # it holds this frame, which would keep all tensors of the layer in memory
+    return asked.queries[0].transpose(0, 1)
 
 
 @torch.inference_mode()

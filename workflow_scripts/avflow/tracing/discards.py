@@ -21,7 +21,7 @@ import torch
 
 from ..errors import InputError
 from ..models import Sequence, following
-from .decoder import CleanRun, causal_mask, last_logits, last_row_attention, masked_run, ready, rotary
+from .decoder import CleanRun, causal_mask, entered, last_logits, last_row_attention, masked_run, ready, rotary
 from .generation import Cache, decode
 from .interventions import modalities
 from .kept_keys import Block, Cut
@@ -179,11 +179,12 @@ def _prefilled(model, sequence: Sequence, steps: list[dict]):
     ready(model)
     layers, x = model.decoder.layers, sequence.embeds[None]  # (1, S, D)
     cos, sin = rotary(model, sequence.positions[:, None], x)
-    waiting = [(0, x, cos, sin, Cache(), (), list(range(len(steps))))]
+    waiting = [(0, x, cos, sin, sequence.deepstack, Cache(), (), list(range(len(steps))))]
     while waiting:
-        number, x, cos, sin, cache, rows, members = waiting.pop()
+        number, x, cos, sin, deepstack, cache, rows, members = waiting.pop()
         rows, states = (*rows, x.shape[1]), x
         x = layers[number](x, attention_mask=None, position_embeddings=(cos, sin), past_key_values=cache)
+        x = entered(x, deepstack, number)
         if number + 1 == len(layers):
             logits = last_logits(model, x[:, -1])[0]
             yield from ((m, Prefilled(logits, cache, rows)) for m in members)
@@ -193,7 +194,7 @@ def _prefilled(model, sequence: Sequence, steps: list[dict]):
             step = steps[m].get(number)
             alike.setdefault(step and step.key, (step, []))[1].append(m)
         for step, some in alike.values():
-            kept = (x, cos, sin)
+            kept = (x, cos, sin, deepstack)
             if step:
                 stay = step.stay
                 if step.kept:
@@ -240,14 +241,11 @@ def masks(drops: dict[int, Drop], length: int, device):
 @torch.inference_mode()
 def masked_generate(model, sequence: Sequence, drops: dict[int, Drop], tokens: int) -> tuple[list[int], torch.Tensor]:
     """The same result as `generate`, by masks alone: one full forward over prompt and answer for every generated token."""
-    embeds, positions = sequence.embeds, sequence.positions
     ids, logits, position = [], [], following(sequence)
     for step in range(tokens):
-        grown = Sequence(**{**vars(sequence), "embeds": embeds, "positions": positions})
-        logits.append(masked_run(model, grown, masks(drops, len(embeds), embeds.device))[0])
+        logits.append(masked_run(model, sequence, masks(drops, len(sequence), sequence.embeds.device))[0])
         ids.append(logits[-1].argmax())
-        embeds = torch.cat([embeds, model.decoder.get_input_embeddings()(ids[-1][None])])
-        positions = torch.cat([positions, torch.full((3, 1), position + step)], 1)
+        sequence = sequence.continued(model.decoder.get_input_embeddings()(ids[-1][None]), position + step)
     return torch.stack(ids).tolist(), torch.stack(logits)
 
 
@@ -281,7 +279,7 @@ def continued(model, run: CleanRun, rows: torch.Tensor, before: int, after: list
     """
     layers, found = len(run.inputs), []
     at, place, length = put(rows - run.first, run.device), put(rows, run.device), before + len(rows)
-    rotated = [table[:, place] for table in (run.cos, run.sin)]
+    rotated, deepstack = [table[:, place] for table in (run.cos, run.sin)], run.deepstack[:, place]
     cut, packed = Cut(None, before, length), Packed()
     many = max(1, most_rows // len(rows))
     attention = {n: together([Block([cut] * n)], packed) for n in range(1, min(many, len(after)) + 1)}
@@ -298,6 +296,6 @@ def continued(model, run: CleanRun, rows: torch.Tensor, before: int, after: list
             mask = Rows(attention[n], *clean)
             tables = tuple(table.expand(n, -1, -1).flatten(0, 1)[None] for table in rotated)
             x = model.decoder.layers[number](x.flatten(0, 1)[None], attention_mask=mask, position_embeddings=tables)[0]
-            x = x.unflatten(0, (n, -1))
+            x = entered(x.unflatten(0, (n, -1)), deepstack, number)
         found.append(last_logits(model, x[:, -1]))
     return torch.cat(found)

@@ -9,7 +9,7 @@ import torch
 
 from ..errors import Unusable
 from ..models import Sequence, end_ids, following, given_ids, with_reply
-from .decoder import last_logits, ready, rotary
+from .decoder import entered, last_logits, ready, rotary
 
 
 class Cache:
@@ -37,7 +37,7 @@ class Cache:
 
 
 @torch.inference_mode()
-def decode(model, cache: Cache, token: torch.Tensor, position: int) -> torch.Tensor:
+def decode(model, cache: Cache, token: torch.Tensor, position: int | float) -> torch.Tensor:
     """Append one token (1,) at a position id to the cache. Returns the logits (V,) fp32 of the next token."""
     x = model.decoder.get_input_embeddings()(token)[None]  # (1, 1, D)
     rotated = rotary(model, torch.full((3, 1, 1), position), x)
@@ -66,8 +66,9 @@ def greedy(model, sequence: Sequence, most: int) -> tuple[list[int], bool]:
     ready(model)
     ends, position, cache, ids = end_ids(model.tokenizer), following(sequence), Cache(), []
     x, rotated = sequence.embeds[None], rotary(model, sequence.positions[:, None], sequence.embeds[None])  # (1, S, D)
-    for layer in model.decoder.layers:
+    for number, layer in enumerate(model.decoder.layers):
         x = layer(x, attention_mask=None, position_embeddings=rotated, past_key_values=cache)
+        x = entered(x, sequence.deepstack, number)
     token = last_logits(model, x[:, -1])[0].argmax()
     while int(token) not in ends:
         if len(ids) == most:

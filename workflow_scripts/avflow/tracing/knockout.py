@@ -24,7 +24,7 @@ from ..models import Sequence, halving
 from . import resampling
 from .batch_plan import Plan
 from .batch_plan import plan as plan  # callers sweep with it
-from .decoder import CleanRun, answer_logits, causal_mask, clean_run, last_layer, last_logits, masked_run
+from .decoder import CleanRun, answer_logits, causal_mask, clean_run, entered, last_layer, last_logits, masked_run
 from .interventions import Edges, Knockout
 from .packs import Pack, alike
 from .readout import compare, unknown
@@ -208,9 +208,10 @@ def _pass(model, parts: tuple, run: CleanRun, jobs: list[Job], cuts: dict, read:
         attention = Rows(step.attention, *run.keys_and_values(step.layer))
         layer = model.decoder.layers[step.layer]
         if step is steps[-1]:
-            x = last_layer(layer, x, put(torch.tensor(ends), run.device), attention, rotated)
+            x = last_layer(layer, x, put(torch.tensor(ends), run.device), attention, rotated)  # of text, so nothing enters
         else:
             x = layer(x, attention_mask=attention, position_embeddings=rotated)[0]
+            x = entered(x, run.deepstack, step.layer, step.positions)
     logits = last_logits(model, x)
     return logits[len(nulls) :], dict(zip(begin, logits))
 

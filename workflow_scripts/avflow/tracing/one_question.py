@@ -21,7 +21,7 @@ from ..models import Sequence, gpu_memory
 from ..questions import Question, shard_lists
 from ..questions.from_files import with_own_answer
 from . import knockout, readout, row_schemas
-from .batch_plan import CPU_ROWS
+from .batch_plan import CPU_ROWS, widest
 from .generation import answered
 from .interventions import Knockout, Route
 from .interventions import windows as windows_of
@@ -149,7 +149,7 @@ def _laid_out(model, question: Question, features: dict) -> Sequence:
     config = model.decoder.config
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     kept = 2 * len(sequence) * config.num_hidden_layers * config.num_key_value_heads * head  # keys and values of the clean run
-    stack = min(CPU_ROWS, len(sequence)) * (4 * config.hidden_size + 3 * config.intermediate_size)
+    stack = min(CPU_ROWS, len(sequence)) * (4 * config.hidden_size + 3 * widest(config))
     _check_room(model, (kept + stack) * model.dtype.itemsize, f"question {question.question_id} of {len(sequence)} tokens")
     return answered(model, sequence, REPLY_TOKENS)[0] if question.free else sequence
 

@@ -11,7 +11,7 @@ import torch
 
 from ..models import Sequence, halving
 from .clean_attention import CleanAttention
-from .decoder import CleanRun, answer_logits, last_logits, ready, rotary
+from .decoder import CleanRun, answer_logits, entered, last_logits, ready, rotary
 from .segments import put
 
 
@@ -19,12 +19,14 @@ from .segments import put
 class Pack:
     """Several sequences as one of N tokens.
 
-    embeds (N, D) and positions (3, N) as in a Sequence. parts: where parts end: the shared tokens, then each sequence's own.
+    embeds (N, D), positions (3, N) and deepstack (levels, N, D) as in a Sequence. parts: where parts end: the shared tokens, then
+    each sequence's own.
     """
 
     sequences: tuple[Sequence, ...]
     embeds: torch.Tensor
     positions: torch.Tensor
+    deepstack: torch.Tensor
     parts: tuple[int, ...]
 
     @classmethod
@@ -34,10 +36,11 @@ class Pack:
         shared = min(*shared, *(s.answered_at for s in sequences)) if shared else sequences[0].answered_at
         embeds = torch.cat([sequences[0].embeds[:shared], *(s.embeds[shared:] for s in sequences)])
         positions = torch.cat([sequences[0].positions[:, :shared], *(s.positions[:, shared:] for s in sequences)], 1)
+        deepstack = torch.cat([sequences[0].deepstack[:, :shared], *(s.deepstack[:, shared:] for s in sequences)], 1)
         parts = [shared]
         for s in sequences:
             parts.append(parts[-1] + len(s) - shared)
-        return cls(tuple(sequences), embeds, positions, tuple(parts))
+        return cls(tuple(sequences), embeds, positions, deepstack, tuple(parts))
 
     def __len__(self):
         return self.parts[-1]
@@ -85,6 +88,7 @@ class Pack:
             final=torch.cat([run.final[part] for part in kept]),
             cos=cos,
             sin=sin,
+            deepstack=torch.cat([run.deepstack[:, part] for part in both], 1),
             removed=removed,
         )
 
@@ -103,11 +107,12 @@ class _Rows:
 
 
 def shared_tokens(one: Sequence, other: Sequence) -> int:
-    """How many first tokens of two sequences have the same embeddings and position ids."""
+    """How many first tokens of two sequences have the same embeddings and position ids, and the same DeepStack features."""
     size = min(len(one), len(other))
     same = (one.embeds[:size] == other.embeds[:size]).all(1) & (one.positions[:, :size] == other.positions[:, :size]).all(0).to(
         one.embeds.device
     )
+    same &= (one.deepstack[:, :size] == other.deepstack[:, :size]).all(2).all(0)
     return size if bool(same.all()) else int(same.int().argmin())
 
 
@@ -140,14 +145,15 @@ def uncut_answers(model, sequences: list[Sequence]) -> list[torch.Tensor]:
     def packed(members):
         pack = Pack.of([sequences[i] for i in members])
         mask = CleanAttention([], pack.embeds.device, len(pack), pack.parts)
-        x = _decoded(model, pack.embeds[None], pack.positions[:, None], mask)[0]
+        x = _decoded(model, pack.embeds[None], pack.positions[:, None], mask, pack.deepstack)[0]
         logits = last_logits(model, x[put(torch.tensor(pack.read), x.device)])
         return [logits[at] for at in pack.answers]
 
     def batch(members):
         x = torch.stack([sequences[i].embeds for i in members])
         positions = torch.stack([sequences[i].positions for i in members], 1)
-        return list(answer_logits(model, sequences[members[0]], _decoded(model, x, positions, None)))
+        deepstack = torch.stack([sequences[i].deepstack for i in members], 1)  # (levels, n, S, D)
+        return list(answer_logits(model, sequences[members[0]], _decoded(model, x, positions, None, deepstack)))
 
     groups = alike(sequences)
     for members in groups:
@@ -160,9 +166,9 @@ def uncut_answers(model, sequences: list[Sequence]) -> list[torch.Tensor]:
     return found
 
 
-def _decoded(model, x, positions, mask) -> torch.Tensor:
+def _decoded(model, x, positions, mask, deepstack) -> torch.Tensor:
     """The states (n, S, D) after all layers."""
     rotated = rotary(model, positions, x)
-    for layer in model.decoder.layers:
-        x = layer(x, attention_mask=mask, position_embeddings=rotated)
+    for number, layer in enumerate(model.decoder.layers):
+        x = entered(layer(x, attention_mask=mask, position_embeddings=rotated), deepstack, number)
     return x

@@ -9,7 +9,7 @@ import torch
 
 from ..errors import InputError
 from ..models import Sequence
-from .decoder import causal_mask, last_logits, queries, ready, rotary
+from .decoder import causal_mask, entered, last_logits, queries, ready, rotary
 from .interventions import Route
 from .token_classes import CLASSES, token_classes
 
@@ -51,9 +51,8 @@ def pooled(layer, x, keys, cos, sin, visible, at, block: int = BLOCK) -> torch.T
     length, count = len(x), torch.bincount(at)
     to_bins = torch.nn.functional.one_hot(at).to(torch.float32)  # (S, B)
     found = x.new_zeros(len(count), len(count), dtype=torch.float32)
-    heads = layer.self_attn.q_proj.out_features // layer.self_attn.head_dim
-    keys = keys.repeat_interleave(heads // len(keys), 0)  # (heads, S, d)
-    rows = max(1, block // (heads * length))
+    keys = keys.repeat_interleave(layer.self_attn.num_key_value_groups, 0)  # (heads, S, d)
+    rows = max(1, block // (len(keys) * length))
     for start in range(0, length, rows):
         here = slice(start, start + rows)
         q = queries(layer, x[here], cos[here], sin[here]).transpose(0, 1)  # (heads, R, d)
@@ -93,6 +92,7 @@ def attention_maps(model, sequence: Sequence, cuts: list, bins: int, block: int 
         shut = [mask if number in covered else open_mask for mask, (_, covered) in zip(closed, cuts)]
         visible, before = torch.stack([open_mask, *shut]), x
         x = layer(x, attention_mask=visible[:, None], position_embeddings=(cos, sin), past_key_values=held)
+        x = entered(x, sequence.deepstack, number)
         one = [pooled(layer, b, k, cos[0], sin[0], v, at, block) for b, k, v in zip(before, held.keys, visible)]
         found.append(torch.stack(one).cpu())
     return torch.stack(found, 1), last_logits(model, x[:, -1])

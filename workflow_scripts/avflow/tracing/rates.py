@@ -123,5 +123,9 @@ class Rates:
         return tokens * min(found)
 
     def start(self, model: str) -> float:
-        """Seconds to load a model onto the GPU."""
+        """Seconds to load a model onto the GPU. Raises InputError for a model that was not measured."""
+        if model not in self.stages:
+            raise InputError(
+                f"benchmarks/full_size.json does not hold {model}; run benchmarks/full_size.py on a GPU to measure it"
+            )
         return self.stages[model]["stages"]["load"]["seconds"]

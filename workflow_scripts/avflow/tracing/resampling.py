@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from ..errors import InputError
 from ..models import Sequence
 from ..questions import Question
-from .decoder import causal_mask, last_logits, ready, rotary
+from .decoder import causal_mask, entered, last_logits, ready, rotary
 from .readout import logits_of
 
 FIRST = 2  # variants stand behind the null row and the other run
@@ -91,7 +91,8 @@ def patched_run(model, sequence: Sequence, other: Sequence, knockouts: list, edg
     pairs = list(zip(knockouts, cut_heads))
     x = torch.stack([sequence.embeds, other.embeds, *([sequence.embeds] * len(knockouts))])
     rotated = rotary(model, sequence.positions[:, None], x)
+    deepstack = torch.stack([sequence.deepstack, other.deepstack, *([sequence.deepstack] * len(knockouts))], 1)
     for number, layer in enumerate(model.decoder.layers):
         patches = [(groups[k.target] if k.covers(number) else [], some[number] if k.heads else None) for k, some in pairs]
-        x = layer(x, attention_mask=Patched(visible, patches), position_embeddings=rotated)
+        x = entered(layer(x, attention_mask=Patched(visible, patches), position_embeddings=rotated), deepstack, number)
     return last_logits(model, torch.cat([x[:1], x[FIRST:]])[:, -1])

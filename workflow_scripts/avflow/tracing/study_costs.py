@@ -91,8 +91,9 @@ class StudyCosts:
 
     def features(self, model: str, dataset: str) -> float:
         """Bytes of a dataset's encoder outputs, in bf16."""
-        media = self.media(model, dataset)
-        return 2 * self.facts[dataset].media / len(media) * sum(m.tokens for m in media) * self.shapes[model].hidden
+        media, shape = self.media(model, dataset), self.shapes[model]
+        numbers = shape.hidden * sum(m.tokens + shape.levels * m.grids * m.per_grid for m in media)
+        return 2 * self.facts[dataset].media / len(media) * numbers
 
     def largest_shard(self, model: str) -> float:
         """Bytes of encoder outputs in a model's largest shard."""
