@@ -82,7 +82,7 @@ def test_other_times_orders_and_sounds_of_qwen3_omni_are_told_apart(qwen3, monke
     before = processor_cases.ours(qwen3, case)[1]["mel"]
     with monkeypatch.context() as patch:
         patch.setattr(qwen3_omni, "log_mel", lambda sound, within: encoder_inputs.log_mel(sound)[:, : len(sound) // 160])
-        assert (processor_cases.ours(qwen3, case)[1]["mel"] - before).abs().max() > 0.1, "zeros behind the sound show"
+        assert (processor_cases.ours(qwen3, case)[1]["mel"] - before).abs().max() > 5e-3, "zeros behind the sound show"
 
 
 @pytest.mark.parametrize("case", ["picture refers to sounds", "sound refers to pictures", "silent clips refer to a sound"])

@@ -1,6 +1,7 @@
 """Qwen3-Omni's Thinker loads from a full checkpoint as it is released, and its layout follows the official rules.
 
-tests/miniature/test_processor_cases.py compares it with the official processor.
+tests/miniature/test_processor_cases.py compares it with the official processor. Also tests avflow.models.thinker and
+avflow.miniature.tiny_qwen3_omni.
 """
 
 import json

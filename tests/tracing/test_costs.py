@@ -47,7 +47,19 @@ def test_a_long_clip_is_counted_as_it_is_sampled_to_fit():
 
 
 def test_parameters_are_those_that_were_built():
-    assert {case["model"]: case["parameters"] for case in STAGES} == {m: shape.parameters for m, shape in SHAPES.items()}
+    assert {case["model"]: case["parameters"] for case in STAGES} == {m: SHAPES[m].parameters for m in RATES.stages}
+    assert SHAPES.keys() - RATES.stages.keys() == {"qwen3-omni-30b-a3b"}, "its times are not known"
+
+
+def test_experts_and_deepstack_are_counted():
+    shape = SHAPES["qwen3-omni-30b-a3b"]
+    attention, experts, router = 2 * 2048 * 128 * (32 + 4), 8 * 3 * 2048 * 768, 2048 * 128
+    assert costs.layer_flops(shape, 10, 0) == 20 * (attention + experts + router)
+    assert costs.kv_bytes(shape, [100] * 48, 2) == 2 * 48 * 100 * 4 * 128 * 2
+    clip = costs.medium("qwen3_omni", SAMPLING["omni-32px"], "video", 10, 1280, 720)
+    other = costs.medium("qwen_omni", SAMPLING["omni-default"], "video", 10, 1280, 720)
+    assert (clip.frames, clip.audio, other.audio) == (other.frames, 130, 250)
+    assert clip.pixels == 640 * 1152 and clip.per_grid == 20 * 36, "one token for 32 x 32 pixels"
 
 
 def test_cuts_of_sinks_cost_what_cuts_of_their_span_cost_and_a_clean_run_to_find_them():
@@ -230,6 +242,19 @@ def test_a_model_without_a_published_shape_is_named(settings):
     done = estimate(settings, {}, check=False)
     assert done.returncode == 2
     assert done.stderr.strip() == "error: other-7b has no row in resources/published/models.csv; add one to estimate its costs"
+
+
+def test_a_model_that_was_never_measured_is_named_and_its_features_are_counted(settings):
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    settings["models"] = {"qwen3-omni-30b-a3b": config["models"]["qwen3-omni-30b-a3b"]}
+    facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
+    study = StudyCosts(settings, SHAPES, facts, RATES, 0.5)
+    (clip,), place = study.media("qwen3-omni-30b-a3b", "av_speakerbench"), ("qwen3-omni-30b-a3b", "av_speakerbench")
+    each = 2 * 2048 * (4 * clip.grids * clip.per_grid + clip.audio)
+    assert study.features(*place) == pytest.approx(facts["av_speakerbench"].media * each), "pictures have three levels more"
+    done = estimate(settings, {"fig4": {"cuts": ["figure_4"], "reliance": False}}, check=False)
+    assert done.returncode == 2 and "qwen3-omni-30b-a3b; run benchmarks/full_size.py" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_facts_that_are_not_known_stay_unknown():

@@ -236,10 +236,12 @@ def test_ranking_and_removing_in_one_layer_is_refused(sequences):
         discards.resolve(sequences[HEAR], [Discard("vision", 3, 0.5), Discard("audio", 3)], LAYERS)
 
 
-@pytest.mark.parametrize("case", ["omni video", "salmonn items"])
-def test_operations_are_those_that_torch_counts(cases, case):
-    """torch counts attention as if it were not causal, and only where it is written out in products."""
+@pytest.mark.parametrize("case", ["omni video", "salmonn items", "qwen3 items"])
+def test_operations_are_those_that_torch_counts(cases, case, monkeypatch):
+    """torch counts attention as if it were not causal, and attention and experts only where they are written out in products."""
     model, sequence = cases[case]
+    if case.startswith("qwen3"):
+        monkeypatch.setattr(model.decoder.config, "_experts_implementation", "eager")
     shape, vocabulary = costs.shape_of(model.decoder.config), model.head.out_features
     for layer in (0, 5, 11):
         drops = drops_of(sequence, kinds(case)["All"], [layer] * 3)
@@ -247,7 +249,7 @@ def test_operations_are_those_that_torch_counts(cases, case):
             rows = discards.prefill(model, sequence, drops).rows
         full = sum(costs.layer_flops(shape, n, n * n) for n in rows) + 2 * shape.hidden * vocabulary
         assert counter.get_total_flops() == pytest.approx(full, rel=1e-4)
-        saved = sum(4 * (n * n - n * (n + 1) / 2) * shape.hidden for n in rows)
+        saved = sum(4 * (n * n - n * (n + 1) / 2) * shape.heads * shape.head for n in rows)
         assert costs.prefill_flops(shape, rows, vocabulary) == pytest.approx(full - saved)
 
 
