@@ -1,7 +1,7 @@
 #!/bin/sh
 # Make .venv from requirements.lock, whose hashes pip checks. `make` calls this script; without make, run: sh setup.sh
 # PYTHON chooses the interpreter. TORCH_INDEX names an index to take torch from, such as the one of PyTorch's CPU builds.
-# TORCH_HASHES=ignore takes a build of torch that the lock does not know. pip's own settings apply.
+# TORCH_HASHES=ignore takes a build of torch whose hash the lock does not have. pip's own settings apply.
 set -eu
 
 PYTHON=${PYTHON:-python3}
@@ -35,14 +35,15 @@ locked() { pip_install --require-hashes --no-deps "$@"; }
 fail() { rm -rf .venv; say "$*; .venv is removed: fix the cause and run this again"; exit 1; }
 
 say "installing requirements.lock into .venv (2 GB, 1 to 5 minutes)"
-if [ -n "${TORCH_INDEX:-}" ]; then
-	awk '/^torch==/ { on = 1 } on; on && !/\\$/ { exit }' requirements.lock >.venv/torch.lock
-	if [ "${TORCH_HASHES:-check}" = ignore ]; then
-		pip_install --index-url "$TORCH_INDEX" "$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' .venv/torch.lock)"
-	else
-		locked --index-url "$TORCH_INDEX" -r .venv/torch.lock
-	fi || fail "torch was not installed from $TORCH_INDEX, see above; with TORCH_HASHES=ignore, its hash is not checked"
-fi
+# torch comes first: pip's own settings or TORCH_INDEX decide which build to take, and then its hash is checked.
+awk '/^torch==/ { on = 1 } on; on && !/\\$/ { exit }' requirements.lock >.venv/torch.lock
+torch=$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' .venv/torch.lock)
+if [ "${TORCH_HASHES:-check}" = ignore ]; then
+	pip_install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$torch"
+else
+	.venv/bin/python -m pip download --quiet --disable-pip-version-check ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} --no-deps --dest .venv/torch "$torch" &&
+		locked --no-index --find-links .venv/torch -r .venv/torch.lock && rm -r .venv/torch
+fi || fail "$torch was not installed${TORCH_INDEX:+ from $TORCH_INDEX}, see above; with TORCH_HASHES=ignore, its hash is not checked"
 locked -r requirements.lock || fail "installing failed, see above"
 if .venv/bin/python -c 'from importlib.metadata import requires as r; exit("nvidia" not in str(r("torch")))' && [ -z "${TORCH_INDEX:-}" ]; then
 	say "installing cuda.lock (3 GB), which torch's CUDA build needs"

@@ -75,15 +75,16 @@ dependencies:
 """
 
 
-def write_wheel(folder, needs="") -> str:
-    """Write tiny 1.5, a wheel of one module. needs: a package that it requires. Returns its hash."""
-    path = folder / "tiny-1.5-py3-none-any.whl"
+def write_wheel(folder, needs="", name="tiny") -> str:
+    """Write version 1.5 of a package with one module. needs: a package that it requires. Returns the wheel's hash."""
+    path = folder / f"{name}-1.5-py3-none-any.whl"
+    required = f"Requires-Dist: {needs}\n" if needs else ""
+    about = f"{name}-1.5.dist-info"
     with zipfile.ZipFile(path, "w") as wheel:
-        wheel.writestr("tiny.py", "__version__ = '1.5'\n")
-        required = f"Requires-Dist: {needs}\n" if needs else ""
-        wheel.writestr("tiny-1.5.dist-info/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: 1.5\n{required}")
-        wheel.writestr("tiny-1.5.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr("tiny-1.5.dist-info/RECORD", "tiny.py,,\n")
+        wheel.writestr(f"{name}.py", "__version__ = '1.5'\n")
+        wheel.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n{required}")
+        wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{about}/RECORD", f"{name}.py,,\n")
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 import yaml
@@ -219,28 +220,42 @@ def test_a_full_disk_is_noticed_before_anything_is_installed(tmp_path):
     )
 
 
-@pytest.fixture
-def quick(tmp_path):
-    """This interpreter, but its `-m venv` takes pip from here instead of installing it, which takes seconds."""
-    path, here = tmp_path / "quick", sysconfig.get_path("purelib")
+def quick(tmp_path, packages):
+    """This interpreter, but its `-m venv` takes all packages, pip too, from a folder, instead of installing pip for seconds."""
+    path = tmp_path / "quick"
     path.write_text(
         f'#!/bin/sh\n[ "$1" = -m ] || exec "{sys.executable}" "$@"\n"{sys.executable}" -m venv --without-pip "$3"\n'
-        f'echo "{here}" > "$("$3/bin/python" -c "import sysconfig; print(sysconfig.get_path(\'purelib\'))")/here.pth"\n'
+        f'echo "{packages}" > "$("$3/bin/python" -c "import sysconfig; print(sysconfig.get_path(\'purelib\'))")/here.pth"\n'
     )
     path.chmod(0o755)
     return str(path)
 
 
 @pytest.fixture
-def attempt(tmp_path):
-    """A function that runs setup.sh with another lock and without an index; it fails and leaves nothing half made."""
+def shop(tmp_path):
+    """A folder of wheels: torch, which is installed first, and whatever a test adds."""
+    (tmp_path / "shop").mkdir()
+    return tmp_path / "shop"
+
+
+@pytest.fixture
+def attempt(tmp_path, shop):
+    """A function that runs setup.sh with another lock, and with the shop for an index; it fails and leaves nothing half made.
+
+    lock: package -> its hash, or None.
+    """
     shutil.copy(ROOT / "setup.sh", tmp_path)
     (tmp_path / "cuda.lock").write_text("# none\n")
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only/pip").symlink_to(Path(sysconfig.get_path("purelib")) / "pip")
 
     def attempt(lock, **environment):
-        (tmp_path / "requirements.lock").write_text(lock)
-        settings = {k: v for k, v in os.environ.items() if k not in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL")}
-        settings |= {"PYTHON": sys.executable, "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull, **environment}
+        hashed = lambda digest: f" \\\n    --hash=sha256:{digest}" if digest else ""
+        lines = [f"{name}==1.5{hashed(digest)}\n" for name, digest in lock.items()]
+        (tmp_path / "requirements.lock").write_text("".join(lines))
+        settings = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "TORCH_"))}
+        settings |= {"PYTHON": quick(tmp_path, tmp_path / "only"), "PIP_CONFIG_FILE": os.devnull}
+        settings |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(shop), **environment}
         done = subprocess.run(["sh", "setup.sh"], cwd=tmp_path, capture_output=True, text=True, env=settings)
         assert done.returncode != 0 and ".venv is removed: fix the cause" in done.stderr and not (tmp_path / ".venv").exists()
         return done.stderr
@@ -248,34 +263,36 @@ def attempt(tmp_path):
     return attempt
 
 
-def test_a_failed_installation_leaves_nothing_half_made(attempt):
-    assert "no-such-package" in attempt(f"no-such-package-of-this-name==1.0 \\\n    --hash=sha256:{'0' * 64}\n")
+def test_a_failed_installation_leaves_nothing_half_made(attempt, shop):
+    said = attempt({"torch": write_wheel(shop, name="torch"), "no-such-package-of-this-name": "0" * 64})
+    assert "No matching distribution found for no-such-package-of-this-name==1.5" in said
+    assert "setup: installing failed, see above" in said
 
 
-def test_a_package_without_a_hash_is_refused(attempt, quick, tmp_path):
-    write_wheel(tmp_path)
-    said = attempt("tiny==1.5\n", PYTHON=quick, PIP_FIND_LINKS=str(tmp_path))
-    assert "Hashes are required in --require-hashes mode" in said
-
-
-def test_a_build_of_torch_with_another_hash_is_refused_and_the_remedy_named(attempt, quick, tmp_path):
-    shop = tmp_path / "torch"
-    shop.mkdir()
+def test_a_package_without_a_hash_is_refused(attempt, shop):
     write_wheel(shop)
-    wheel = (shop / "tiny-1.5-py3-none-any.whl").rename(shop / "torch-1.5-py3-none-any.whl")
-    (shop / "index.html").write_text(f'<a href="{wheel.name}">{wheel.name}</a>')
-    lock = f"six==1.0\ntorch==1.5 \\\n    --hash=sha256:{'0' * 64}\nzzz==1.0\n"
-    said = attempt(lock, PYTHON=quick, TORCH_INDEX=tmp_path.as_uri(), PIP_NO_INDEX="0")
-    assert "DO NOT MATCH THE HASHES" in said and "with TORCH_HASHES=ignore, its hash is not checked" in said
+    said = attempt({"tiny": None, "torch": write_wheel(shop, name="torch")})
+    assert "Hashes are required in --require-hashes mode" in said and "setup: installing failed" in said
 
 
-def test_packages_that_do_not_fit_together_are_an_error(attempt, quick, tmp_path):
-    digest = write_wheel(tmp_path, needs="no-such-package-of-this-name")
-    said = attempt(f"tiny==1.5 \\\n    --hash=sha256:{digest}\n", PYTHON=quick, PIP_FIND_LINKS=str(tmp_path))
-    assert "tiny 1.5 requires no-such-package-of-this-name, which is not installed" in said
+def test_another_build_of_torch_is_refused_wherever_it_comes_from_and_the_remedy_named(attempt, shop):
+    write_wheel(shop, name="torch")
+    said = attempt({"tiny": "1" * 64, "torch": "0" * 64, "zzz": "1" * 64})
+    remedy = "see above; with TORCH_HASHES=ignore, its hash is not checked"
+    assert "DO NOT MATCH THE HASHES" in said and f"torch==1.5 was not installed, {remedy}" in said
+    (shop / "torch").mkdir()
+    wheel = (shop / "torch-1.5-py3-none-any.whl").rename(shop / "torch/torch-1.5-py3-none-any.whl")
+    (shop / "torch/index.html").write_text(f'<a href="{wheel.name}">{wheel.name}</a>')
+    said = attempt({"torch": "0" * 64}, TORCH_INDEX=shop.as_uri(), PIP_NO_INDEX="0")
+    assert "DO NOT MATCH THE HASHES" in said and f"torch==1.5 was not installed from {shop.as_uri()}, {remedy}" in said
 
 
-def test_the_image_is_built_from_the_locks_and_leaves_out_what_git_ignores(quick, tmp_path):
+def test_packages_that_do_not_fit_together_are_an_error(attempt, shop):
+    lock = {"tiny": write_wheel(shop, needs="no-such-package-of-this-name"), "torch": write_wheel(shop, name="torch")}
+    assert "tiny 1.5 requires no-such-package-of-this-name, which is not installed" in attempt(lock)
+
+
+def test_the_image_is_built_from_the_locks_and_leaves_out_what_git_ignores(tmp_path):
     from update import PYTHON
 
     steps = [line.split(maxsplit=1) for line in (ROOT / "Dockerfile").read_text().splitlines() if line and line[0] != "#"]
@@ -285,7 +302,8 @@ def test_the_image_is_built_from_the_locks_and_leaves_out_what_git_ignores(quick
     assert set(copied) == {"setup.sh", *LOCKS} and "sh setup.sh" in run and kinds.index("RUN") > kinds.index("COPY")
     for name in copied:
         shutil.copy(ROOT / name, tmp_path / name)
-    settings = {**os.environ, "PYTHON": quick, "PIP_NO_INDEX": "1"}  # the packages of this environment are taken for installed
+    whole = quick(tmp_path, sysconfig.get_path("purelib"))  # the packages of this environment are taken for installed
+    settings = {**os.environ, "PYTHON": whole, "PIP_NO_INDEX": "1", "TORCH_HASHES": "ignore"}
     done = subprocess.run(["sh", "setup.sh"], cwd=tmp_path, capture_output=True, text=True, env=settings)
     assert done.returncode == 0 and (tmp_path / ".venv/ready").exists(), f"it has all that it reads\n{done.stderr}"
     folders = {line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines() if line.startswith("/")}
