@@ -13,12 +13,14 @@ import pandas as pd
 
 from .answers import LETTERS
 from .route_measures import NOTHING
-from .statistics import paired_score_interval
+from .statistics import paired_change, paired_score_interval
 from .study_tables import Tables
+from .table_4 import alike, task_name
 
 SURE = 0.01  # logits: where two letters are nearer, rounding decides which of them is answered
 NEAR = 0.01  # of probabilities and shares
 RARE = 5.0  # percent of the rows
+COUNTS = {"tab2": "video", "tab3": "items"}  # tables of counts -> the dataset that they count
 MOSTLY = 0.6  # of the questions of a task: where so many rows repeat another run exactly, there was no other run
 OF_QUESTION = ["dataset", "cluster", "task", "group", "needs"]
 
@@ -239,6 +241,8 @@ def _plans(rows: pd.DataFrame, layers: int) -> dict:
         | (rows["plan"] == every.reindex(rows["question_id"]).to_numpy()),
         "times lie in their range": ~timed | ((low > 0) & (low <= middle) & (middle <= high)),
         "times have encoders and decoding": ~timed | ((rows["encoder_ms"] > 0) & (rows["decode_ms_per_token"] > 0)),
+        "a token takes no longer than the prompt, and not much less": ~timed
+        | rows["decode_ms_per_token"].groupby(rows["question_id"]).transform("median").between(0.01 * middle, 1.2 * middle),
     }
 
 
@@ -378,6 +382,95 @@ def _covers(rows: pd.DataFrame) -> np.ndarray:
     return np.array(found)
 
 
+def _drawn_again(rows: pd.DataFrame, answers, tables: Tables) -> np.ndarray:
+    """Whether the interval of each row is that of its questions (rows,).
+
+    answers(row): the questions' cluster, right answers before and after, and weights, in the order of the table's own rule.
+    """
+    found = []
+    for row in rows.itertuples():
+        if row.setting == "none":
+            found.append(True)
+            continue
+        before, after, clusters, weights = answers(row)
+        ends = paired_change(before, after, clusters, tables.draws, tables.seed, weights)
+        found.append(np.allclose(ends, (row.change, row.ci_low, row.ci_high), atol=2 * NEAR))
+    return np.array(found)
+
+
+def _counted(rows: pd.DataFrame, told: pd.DataFrame, model: str) -> dict:
+    """Rows of Tables 2 and 3: every task once, with the numbers of the evaluation, and their sums.
+
+    told: the evaluation of the table's dataset by the model.
+    """
+    tasks = rows[rows["group"] != "all"]
+    by_task = told.groupby(["group", "task"])
+    own = pd.DataFrame({"n": by_task.size(), "right": by_task["correct"].sum().astype(int)})
+    own["n_knockout"] = by_task["study_split"].agg(lambda split: (split == "knockout").sum())
+    own = own.reindex(pd.MultiIndex.from_frame(tasks[["group", "task"]]))
+    total = rows[(rows["group"] == "all") & (rows["task"] == "all")]
+    right = f"correct_{model}"
+    found = {
+        "every task has one row": ~tasks.duplicated(["group", "task"]),
+        "all tasks are there": np.array([len(tasks) == by_task.ngroups, len(total) == 1]),
+        "right answers are the evaluation's": tasks[right].to_numpy() == own["right"].to_numpy(),
+    }
+    for name in ("n", "n_knockout"):
+        found[f"{name} is the evaluation's"] = tasks[name].to_numpy() == own[name].to_numpy()
+    for name in ("n", "n_knockout", right):
+        found[f"the total of {name} is the sum"] = np.array(total[name]) == tasks[name].sum()
+    return found
+
+
+def _discarding_sources(rows: pd.DataFrame, sources: pd.DataFrame, tables: Tables) -> dict:
+    """Rows of Table 4, against the rows of the rule pruning that they sum up: times, sizes, devices, intervals, named layers."""
+    shown = sources.assign(shown=sources.apply(task_name, axis=1))
+    means = ["prefill_ms", "prefill_ms_low", "prefill_ms_high", "encoder_ms", "decode_ms_per_token", "peak_bytes"]
+    means += ["flops_llm", "kv_bytes", "token_layers"]
+    key = ["dataset", "shown", "discard"]
+    own = shown.groupby(key)[means].mean().reindex(pd.MultiIndex.from_frame(rows[["dataset", "task", "setting"]]))
+    found = {}
+    for name in means:
+        near = np.isclose(rows[name].to_numpy(dtype=float), own[name].to_numpy(dtype=float), rtol=1e-3, equal_nan=True)
+        found[f"{name} is the mean of its questions"] = near
+    devices = shown.groupby(key)["device"].agg(lambda names: "; ".join(sorted(set(names)))).reindex(own.index)
+    found["the device is that of the questions"] = rows["device"].to_numpy() == devices.to_numpy()
+    said = rows["layers"].fillna("").str.findall(r"(?:^|; )\w+ (\d+) \(")
+    some = shown.groupby(key)["plan"].first().reindex(own.index)
+    found["the plan's layers are named"] = [
+        {*map(int, json.loads(plan))} <= {*map(int, names)} for plan, names in zip(some, said)
+    ]
+    parts = dict(tuple(shown.groupby(key)))
+
+    def answers(row):
+        before, after = (parts[row.dataset, row.task, name].set_index("question_id") for name in ("none", row.setting))
+        return before["correct"], after["correct"].loc[before.index], before["cluster"], alike(before["task"])
+
+    return found | {"an interval is that of its questions": _drawn_again(rows, answers, tables)}
+
+
+def _masking_sources(rows: pd.DataFrame, sources: pd.DataFrame, tables: Tables) -> dict:
+    """Rows of Table 1, against the rows of the rule attention that they sum up."""
+    kinds = {"masked": "late", "masked_early": "early"}
+    some = sources[sources["kind"].isin(kinds)]
+    scores = np.exp(np.array([values[0] for values in some["values"]], dtype=float))
+    some = some.assign(part=some["kind"].map(kinds), p=100 * scores, right=100.0 * some["correct"].astype(bool))
+    both = pd.concat([some, some.assign(group="all")])
+    own = both.groupby(["part", "group", "name"])[["p", "right"]].mean()
+    own = own.reindex(pd.MultiIndex.from_frame(rows[["part", "group", "setting"]]))
+    wide = both.pivot(index=["part", "group", "question_id", "cluster"], columns="name", values="correct").astype(float)
+
+    def answers(row):
+        pairs = wide.loc[(row.part, row.group)]
+        return pairs["none"], pairs[row.setting], pairs.index.get_level_values("cluster"), None
+
+    return {
+        "an interval is that of its questions": _drawn_again(rows, answers, tables),
+        "a probability is the mean of its questions": np.abs(rows["probability"].to_numpy() - own["p"].to_numpy()) < 2 * NEAR,
+        "an accuracy is the mean of its questions": np.abs(rows["accuracy"].to_numpy() - own["right"].to_numpy()) < 2 * NEAR,
+    }
+
+
 def _named(rows: pd.DataFrame) -> dict:
     """A question's name in the miniature: its dataset, its task and a number, which is also its clip's."""
     one = rows.drop_duplicates("question_id")
@@ -429,9 +522,14 @@ def _lettered(rows: pd.DataFrame) -> pd.DataFrame:
 
 def identities(tables: Tables, table: str, model: str) -> dict:
     """Name of every identity that holds for a table -> whether it holds, by row (rows,)."""
+    if table in COUNTS:
+        told = tables.parquet("evaluate")
+        told = told[(told["model"] == model) & (told["dataset"] == tables.datasets[COUNTS[table]])]
+        return _counted(tables.csv(table), told, model)
     if table.startswith("tab"):
-        rows = tables.csv(table)
-        return _finished(rows[rows["model"] == model])
+        rows, name = tables.csv(table), "attention" if table == "tab1" else "pruning"
+        rows, sources = (some[some["model"] == model] for some in (rows, tables.parquet(name)))
+        return _finished(rows) | (_masking_sources if table == "tab1" else _discarding_sources)(rows, sources, tables)
     every, told = tables.parquet(table), tables.parquet("evaluate")
     every, told = (some[some["model"] == model] for some in (every, told))
     if not len(every):

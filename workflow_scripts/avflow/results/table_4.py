@@ -82,7 +82,7 @@ def _fits(task: str, patterns) -> bool:
     return any(fnmatch.fnmatchcase(task, pattern) for pattern in patterns)
 
 
-def _alike(tasks: pd.Series) -> pd.Series:
+def alike(tasks: pd.Series) -> pd.Series:
     """Weights of questions, 1 on average, with which every task counts alike."""
     counts = tasks.groupby(tasks).size()
     return tasks.map(len(tasks) / (len(counts) * counts))
@@ -103,14 +103,14 @@ def _around(swept, entry: dict, layers: dict, patterns) -> dict:
         if len(after):
             before = base.loc[after.index]
             lost = after["correct"].astype(float) - before["correct"].astype(float)
-            found[column] = 100 * (lost * _alike(before["task"])).mean()
+            found[column] = 100 * (lost * alike(before["task"])).mean()
     return found
 
 
 def _settings(one: pd.DataFrame, about: dict, layers: dict, known, margin, draws, seed, asked) -> list[dict]:
     """The rows of one model and task."""
     base = one[one["discard"] == "none"].set_index("question_id")
-    weights = _alike(base["task"])
+    weights = alike(base["task"])
     found = []
     place = {setting: number for number, setting in enumerate(ORDER)} | {"All": len(ORDER) + 1}
     for setting in sorted(one["discard"].unique(), key=lambda name: place.get(name, len(ORDER))):
