@@ -11,6 +11,7 @@ rule explorer:
         tables=study.knockout_tables(*figure_table.analyses_by_default(study)),
         evaluated="<tables>/evaluate.parquet",
         questions=lambda wildcards: settled([study.questions_made(dataset) for dataset in study.datasets]),
+        **figure_table.explorer_maps(study),
     output:
         page="<results>/explorer.html",
         reported=report(
@@ -37,6 +38,7 @@ rule explorer:
     shell:
         "python {input.script:q} {input.tables:q} --evaluated {input.evaluated:q} --questions {input.questions:q}"
         " --template {input.template:q} --library {input.library:q} --models {params.models:q} {params.options}"
+        " --maps {input.maps:q} --frames {input.frames:q}"
         " --out {output.page:q} --report {output.reported:q} > {log:q} 2>&1"
 
 

@@ -51,7 +51,17 @@ def asked_twice(rows: pd.DataFrame) -> pd.DataFrame:
 def once_and_twice(tmp_path_factory):
     """Two folders of tables: as shipped, and with every question asked twice."""
     folders = [tmp_path_factory.mktemp(name) for name in ("once", "twice")]
-    for name in ("evaluate", "reliance", "sufficiency", "resample", "conflict", "knockout_sinks", "knockout_graded", *KEEP):
+    for name in (
+        "evaluate",
+        "reliance",
+        "sufficiency",
+        "resample",
+        "conflict",
+        "where",
+        "knockout_sinks",
+        "knockout_graded",
+        *KEEP,
+    ):
         rows = pd.read_parquet(SHIPPED / f"{name}.parquet", filters=[("model", "=", MODEL)])
         rows = rows.query(KEEP[name]) if name in KEEP else rows
         if name in ("pruning", "discard_sweep"):  # every fourth clip loses its answer, because the tiny models lose too few
@@ -183,6 +193,8 @@ MEASURES = {
     "readout": dict(group="see-faint-63"),
     "winner": dict(answer="heard", group="either-50", data=GRADED),
     "removed": dict(analysis="sinks", route="video_sinks->last", group="hear"),
+    "found_at": dict(source="audio.time"),
+    "around_event": dict(source="audio.time", seconds=[-0.5, 0.5]),
     "patched": dict(kind="patch", route="candidates->reference", group="I2A", data="items"),
 }
 

@@ -28,7 +28,8 @@ class Adapter:
     folder, system_prompt, device, dtype, tokenizer
     decoder            the Hugging Face text model
     head               (.., D) -> logits (.., V)
-    layout             its `of(role, index, kind, features)` gives a `MediaLayout`
+    layout             its `of(role, index, kind, features)` gives a `MediaLayout`. A second of sound becomes its
+                       `sounds_per_second` tokens
     tokens             the placeholder token of each kind of medium
     patch, temporal    the vision encoder's patch size, in pixels and in frames
     longest_sound      the encoder's limit in samples, or None

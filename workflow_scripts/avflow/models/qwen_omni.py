@@ -55,6 +55,8 @@ def chunks(times: torch.Tensor, length: int) -> list[tuple[int, int]]:
 class OmniLayout:
     """Which tokens and positions a medium becomes. It needs only the Thinker's config."""
 
+    sounds_per_second = 25  # tokens of a second of sound, see `audio_tokens`
+
     def __init__(self, config):
         self.merge, self.per_second = config.vision_config.spatial_merge_size, config.position_id_per_seconds
         self.chunk = config.position_id_per_seconds * config.seconds_per_chunk
