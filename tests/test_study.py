@@ -592,7 +592,11 @@ def test_times_and_places_are_cut_in_datasets_of_clips_and_counted_apart():
     assert MINIATURE.located == ["mini-video"] and PAPER.located == ["av_speakerbench"]
     assert len(jobs.where_shards(PAPER)) == 4 * 5 and len(jobs.where_shards(MINIATURE)) == 2
     told = options(jobs.where(MINIATURE, "mini-video"))
-    assert told["targets"] == ["question", "last"] and told["tokens"] == [] and (told["cells"], told["first"]) == ("64", "10")
+    assert (
+        told["targets"] == ["question", "last"]
+        and told["tokens"] == []
+        and (told["cells"], told["first"], told["stride"]) == ("64", "20", "2")
+    )
     files = figure_table.inputs(MINIATURE, "app_where")
     assert {"results/miniature/tables/where.parquet", "results/miniature/questions/mini-video.jsonl"} < set(files)
     assert "results/miniature/frames/mini-video/omni-56px/0.safetensors" in files

@@ -61,7 +61,7 @@ def taken_from(path, setting="av_video", **more):
             lambda q: {k: v for k, v in q.items() if k != "answer"},
             r"line 2: the question has no answer; needed: answer, media, options,",
         ),
-        (lambda q: {**q, "anser": "A"}, r"line 2: the question has a key 'anser'; known: answer, flags, group"),
+        (lambda q: {**q, "anser": "A"}, r"line 2: the question has a key 'anser'; known: answer, events, flags, group"),
         (
             lambda q: {**q, "media": [{"file": "a.mp4", "kind": "video"}]},
             r"line 2: an entry of media has no path; needed: kind, path",

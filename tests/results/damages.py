@@ -1089,39 +1089,6 @@ def unknown_pairs_counted(tables):
     return {"conflict": tables["conflict"].assign(known=True)}
 
 
-# Times and places
-
-
-@damage
-def slices_of_time_a_second_late(tables):
-    rows = tables["where"]
-    return {"where": rows.assign(start=rows["start"] + 1, stop=rows["stop"] + 1)}
-
-
-@damage
-def times_of_sound_and_pictures_swapped(tables):
-    rows = tables["where"]
-    return {"where": rows.assign(source=rows["source"].replace({"audio.time": "video.time", "video.time": "audio.time"}))}
-
-
-@damage
-def slices_hidden_from_the_other_target(tables):
-    rows = tables["where"]
-    source, _, target = (rows["route"].str.partition("->")[n] for n in range(3))
-    other = target.map({"question": "last", "last": "question"}).fillna("")
-    return {"where": rows.assign(route=(source + "->" + other).where(other != "", rows["route"]))}
-
-
-@damage
-def every_slice_hides_the_whole_sense(tables):
-    """All slices of a question's sense lose as much as the one that loses most."""
-    rows = tables["where"]
-    by = ["model", "question_id", "route_target", "source"]
-    rows["route_target"] = rows["route"].str.partition("->")[2]
-    least = rows.groupby(by, dropna=False)["logp_base"].transform("min")
-    return {"where": rows.assign(logp_base=least).drop(columns="route_target")}
-
-
 @damage
 def every_token_counts_as_a_sink(tables):
     return {"knockout_sinks": tables["knockout_sinks"].assign(applicable=True)}

@@ -124,7 +124,7 @@ def _maps(part, examples, target: str) -> None:
     bars = ((share, KEEPS, kept), (share, LOSES, "without: % of the answer lost\nwithout this part"))
     bars = (*bars, (looks, LOOKS, f"looks: % of the {target}'s\nattention, by token"))
     for (scale, colour, label), some in zip(bars, (grids[:4], grids[4:9], grids[9:])):
-        bar = part.colorbar(ScalarMappable(scale, colour), ax=some.ravel().tolist(), shrink=0.9, aspect=20)
+        bar = part.colorbar(ScalarMappable(scale, colour), ax=some.ravel().tolist(), shrink=0.9, aspect=20, panchor=False)
         bar.set_label(label, fontsize=7)
         bar.ax.tick_params(labelsize=7)
 
@@ -155,7 +155,7 @@ def _shade(axis, value: float, scale, colour: str, extent) -> None:
     share = float(np.clip(scale(value), 0, 1))
     left, right, bottom, top = extent
     box = plt.Rectangle((left, bottom), right - left, top - bottom, color=plt.get_cmap(colour)(share), linewidth=0)
-    box.set_alpha(0.15 + 0.75 * share)
+    box.set_alpha(0.1 + 0.55 * share)
     axis.add_patch(box)
 
 
@@ -171,7 +171,9 @@ def _strips(axes, example: Example, share, looks) -> None:
                 axes[name].imshow(picture, extent=(start, stop, 0, 1), aspect="auto", interpolation="nearest")
     for name, colour, alone in (("keeps", KEEPS, True), ("loses", LOSES, False)):
         for row in example.whole("video.cell", alone).itertuples():
-            _shade(axes[name], row.shown, share, colour, (row.start, row.stop, 1 - row.bottom, 1 - row.top))
+            long = row.stop - row.start
+            across = (row.start + row.left * long, row.start + row.right * long)
+            _shade(axes[name], row.shown, share, colour, (*across, 1 - row.bottom, 1 - row.top))
     if seen is None:
         return _absent(axes["looks"], "attention by token is not recorded")
     grids, height, width = seen.shape
@@ -248,7 +250,7 @@ def _means(part, models, means, tasks, targets) -> None:
                 axis.plot(one["seconds"], one["change"], color=colour_of[source], linestyle=style, marker=".", markersize=4)
             if len(here):
                 axis.text(
-                    0.98, 0.04, f"n = {here['n'].max()}", transform=axis.transAxes, ha="right", fontsize=7, color=palette.NOTE
+                    0.98, 0.5, f"n = {here['n'].max()}", transform=axis.transAxes, ha="right", fontsize=7, color=palette.NOTE
                 )
     for task, axis, foot in zip(tasks, axes[0], axes[-1]):
         axis.set_title(title(task))

@@ -47,7 +47,7 @@ def _map(model: str, name: str, rows) -> Map:
         [source, round(float(start), 3), round(float(stop), 3), *(None if np.isnan(x) else round(float(x), 4) for x in box)]
         for source, start, stop, *box in parts[["source", "start", "stop", *where.PLACE]].itertuples(index=False)
     ]
-    for name, some in zip(("without", "alone"), change):
-        facts[name] = [[[None if np.isnan(x) else round(x / QUANTUM) for x in line] for line in one] for one in some]
+    for how, some in zip(("without", "alone"), change):
+        facts[how] = [[[None if np.isnan(x) else round(x / QUANTUM) for x in line] for line in one] for one in some]
     cells = parts[parts["source"] == "video.cell"]
     return Map(model, name, cells[["start", "stop"]].drop_duplicates().astype(float).values.tolist(), facts)
