@@ -165,7 +165,7 @@ def test_the_only_tile_that_shows_anything_is_enough_alone(model, questions, seq
             by_part = kept(model, replace(sequence, embeds=embeds), clip, "video.tile")
             if min(by_part.values()) < -0.7:
                 found.append(max(by_part, key=by_part.get) == f"video.tile_{tile // 2}_{tile % 2}")
-    assert len(found) >= 5 and sum(found) >= len(found) - 1
+    assert len(found) >= 3 and sum(found) >= len(found) - 1
 
 
 # The script.
