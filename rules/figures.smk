@@ -302,6 +302,13 @@ rule app_conflict:
     localrule: True
 
 
+rule app_where:
+    """When in the clip, and where in the picture, answers come from: maps of some questions, and means around known events."""
+    input:
+        multiext("<results>/figures/app_where", ".pdf", ".png"),
+    localrule: True
+
+
 rule app_sinks:
     """Do sink tokens carry anything? Their number, norms and attention, and what the question and the last token lose with them."""
     input:

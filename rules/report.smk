@@ -4,6 +4,7 @@
 rule explorer:
     """The explorer: one page with every curve of the study and the questions behind it. It needs only a browser."""
     input:
+        **figure_table.explorer_maps(study),
         script="<repo>workflow_scripts/explorer.py",
         lib=code("explorer"),
         able=able("explorer"),
@@ -38,6 +39,7 @@ rule explorer:
     shell:
         "python {input.script:q} {input.tables:q} --evaluated {input.evaluated:q} --questions {input.questions:q}"
         " --template {input.template:q} --library {input.library:q} --models {params.models:q} {params.options}"
+        " --maps {input.maps:q} --frames {input.frames:q}"
         " --out {output.page:q} --report {output.reported:q} > {log:q} 2>&1"
 
 

@@ -620,7 +620,7 @@ def test_single_heads_are_cut_on_request_and_the_strongest_wait_for_their_rankin
     assert set(told) == {"routes", "strongest"} and set(told["strongest"]) == {"shares", "draws"}
     settings = json.loads(options(jobs.estimate(PAPER))["settings"])
     assert (
-        settings["on_request"] == ["heads", "head_sets", "sinks", "resample", "conflict"]
+        settings["on_request"] == ["heads", "head_sets", "sinks", "resample", "conflict", "where"]
         and settings["cuts"]["head_sets"]["av_speakerbench"][0]["shards"] == 5
     )
     shipped = Study({**copy.deepcopy(MINIATURE.config), "tables": "shipped"}, ROOT)
@@ -645,6 +645,31 @@ def test_conflicts_and_sinks_are_drawn_on_request_and_counted_apart():
     none = copy.deepcopy(MINIATURE.config)
     del none["conflict"]
     assert "mixes pictures and sounds in none" in figure_table.FIGURES["app_conflict"].missing(Study(none, ROOT))
+
+
+def test_times_and_places_are_cut_in_datasets_of_clips_and_counted_apart():
+    assert MINIATURE.located == ["mini-video"] and PAPER.located == ["av_speakerbench"]
+    assert len(jobs.where_shards(PAPER)) == 4 * 5 and len(jobs.where_shards(MINIATURE)) == 2
+    told = options(jobs.where(MINIATURE, "mini-video"))
+    assert (
+        told["targets"] == ["question", "last"]
+        and told["tokens"] == []
+        and (told["cells"], told["first"], told["stride"]) == ("64", "20", "2")
+    )
+    files = figure_table.inputs(MINIATURE, "app_where")
+    assert {"results/miniature/tables/where.parquet", "results/miniature/questions/mini-video.jsonl"} < set(files)
+    assert "results/miniature/frames/mini-video/omni-56px/0.safetensors" in files
+    assert not [path for path in figure_table.inputs(PAPER, "app_where") if "/frames/" in path], "they are not kept"
+    settings, targets = (json.loads(options(jobs.estimate(PAPER))[name]) for name in ("settings", "targets"))
+    assert targets["app_where"] == {"cuts": ["where"], "reliance": False}
+    (budget,) = settings["cuts"]["where"]["av_speakerbench"]
+    assert budget["parts"] == {"audio": 16, "video": 144} and budget["rule"] == "where" and len(budget["routes"]) == 4
+    none = copy.deepcopy(MINIATURE.config)
+    del none["where"]
+    assert "cuts times and places in none" in figure_table.FIGURES["app_where"].missing(Study(none, ROOT))
+    for dataset in ("items", "mini-items"):
+        with pytest.raises(InputError, match=f"where/datasets names '{dataset}', which has no clips; name a dataset of av_video"):
+            study(where={"datasets": {dataset: {}}})
 
 
 def test_claims_about_figures_on_request_wait_until_somebody_asks_for_them(tmp_path):

@@ -4,6 +4,7 @@ import copy
 
 import torch
 
+from avflow.models.video_salmonn import VideoSalmonn
 from avflow.tracing.decoder import causal_mask
 from avflow.tracing.segments import attend
 
@@ -38,9 +39,12 @@ def one_kernel(q, k, v, of_queries, of_keys, most_queries, most_keys, scale, cau
 
 
 def in_dtype(model, dtype):
-    """A copy of a model in another dtype."""
+    """A copy of a model of either family in another dtype."""
     other = copy.copy(model)
     other.model = copy.deepcopy(model.model).to(dtype)
-    other.decoder, other.head = other.model.get_decoder(), other.model.lm_head
+    if isinstance(model, VideoSalmonn):
+        other.decoder, other.head = other.model.decoder, other.model.vl.lm_head
+    else:
+        other.decoder, other.head = other.model.get_decoder(), other.model.lm_head
     other.dtype = dtype
     return other

@@ -5,6 +5,9 @@
         --template report/explorer.html --library resources/plotly/plotly-basic.min.js.gz \\
         --out results/miniature/explorer.html --report results/miniature/explorer_in_report.html
 
+`--maps` adds the maps of app_where: a question's clip, with what is lost without a time or a place in a window of layers. The
+clips' pictures come from `--frames`.
+
 `--report` writes a second page that is small enough for Snakemake's report. If everything fits into both, they are equal. Takes
 15 s for the miniature's 14 tables. avflow/results/explorer_data.py has the numbers, avflow/figures/explorer_page.py the page.
 """
@@ -18,10 +21,10 @@ import pyarrow.parquet as pq
 
 from avflow import cli
 from avflow.errors import InputError
-from avflow.figures import explorer_page
+from avflow.figures import explorer_clips, explorer_page
 from avflow.questions import read_questions
-from avflow.results import explorer_data
-from avflow.storage import whole
+from avflow.results import explorer_data, explorer_maps
+from avflow.storage import FeatureStore, whole
 
 
 def analysis_of(path: Path) -> str:
@@ -40,6 +43,23 @@ def accuracies(path) -> dict:
     return found
 
 
+def clips_of(maps, asked: dict, stores) -> dict:
+    """question id -> its known events, and pictures of its clip where a store has them. The first map's times are shown."""
+    found = {}
+    for one in maps:
+        question = asked[one.question_id]
+        if one.question_id not in found:
+            media_id = question.media[0].media_id
+            clip = found[one.question_id] = {"events": list(question.events)}
+            for store in stores:
+                if one.times and store.has(media_id, "frames"):
+                    frames = store.get(media_id, "frames")
+                    clip["frames"] = explorer_clips.strip(frames, one.times, one.facts["seconds"])
+                if store.has(media_id, "audio"):
+                    clip["sound"] = explorer_clips.spectrogram(store.get(media_id, "audio"))
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="+", type=Path, help="knockout_<analysis>.parquet")
@@ -50,6 +70,8 @@ def main():
     parser.add_argument("--library", type=Path, required=True, help="plotly.js, compressed with gzip")
     parser.add_argument("--drawn", type=json.loads, default={}, help="analysis -> routes drawn by its figure, JSON; default: all")
     parser.add_argument("--models", nargs="*", default=[], help="models in this order; others follow")
+    parser.add_argument("--maps", nargs="*", type=Path, default=[], help="the table of the rule where")
+    parser.add_argument("--frames", nargs="*", type=Path, default=[], help="decoded shards of clips with maps")
     parser.add_argument("--draws", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--least", type=int, default=10, help="the fewest questions of a curve with a band")
@@ -70,11 +92,14 @@ def main():
     about = {"study": arguments.study, "models": models, "accuracy": accuracies(arguments.evaluated)}
     about |= {"draws": arguments.draws, "seed": arguments.seed, "least": arguments.least}
     template, library = arguments.template.read_text(encoding="utf-8"), arguments.library.read_bytes()
+    by_id = {q.question_id: q for q in asked}
+    maps = [one for path in arguments.maps for one in explorer_maps.maps_of(path, models, list(by_id))]
+    clips = clips_of(maps, by_id, [FeatureStore(path, "np") for path in arguments.frames])
     pages = [(arguments.out, arguments.budget, "")]
     if arguments.report:
         pages.append((arguments.report, explorer_page.REPORT, f"{arguments.out.name}, next to the folder of tables, holds more."))
     for out, budget, elsewhere in pages:
-        text = explorer_page.page(template, library, prepared, texts, about, budget, elsewhere)
+        text = explorer_page.page(template, library, prepared, texts, about, budget, elsewhere, maps, clips)
         with whole(out) as part:
             part.write_text(text, encoding="utf-8")
         print(f"{out}: {len(text.encode()) / 1e6:.2f} MB")

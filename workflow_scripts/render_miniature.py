@@ -78,7 +78,8 @@ def video_rows(dataset: str, tasks, questions: int, seed: int) -> list[dict]:
             if family.startswith("either"):
                 needs = "V" if scene.sound[0, 0] == world.NOTHING else "A"
             cue = None if cue is None else int(cue)
-            rows.append(datasets.video_row(task, number, clip, order, int(answer), cue, needs))
+            events = world.events(world.video_task(task)[0], scene, cue)
+            rows.append(datasets.video_row(task, number, clip, order, int(answer), cue, needs, events))
     return rows
 
 

@@ -2,8 +2,9 @@
 
     python workflow_scripts/ship.py --results results/miniature --out figures/shipped
 
-Knockout tables lose the columns that no figure reads. Numbers are rounded to 12 binary digits (1 in 8,000), except those of uncut
-runs, whose last digits give the noise floor. Of the world, only the clip and the matching question of `app_world` are kept.
+Knockout tables lose the columns that no figure reads. `where` keeps only the cuts in all layers, which claims read. Numbers are
+rounded to 12 binary digits (1 in 8,000), except those of uncut runs, whose last digits give the noise floor. Of the world, only
+the clip and the matching question of `app_world` are kept.
 
 `snakemake figures --config tables=shipped` redraws the figures from these files. Takes about 20 seconds and 3 MB.
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from avflow import cli
@@ -43,6 +45,9 @@ def slim(table: pa.Table, name: str = "") -> pa.Table:
 
     name: of the table, as `READ` has it.
     """
+    if name == "where":
+        table = table.filter((pc.field("cut") == "mask") & ((pc.field("style") == "top_down") | (pc.field("control") == "null")))
+        table = table.drop_columns(["shape", "values"])
     cut = "control" in table.column_names and "n_blocked_edges" in table.column_names
     if cut:
         table = table.drop_columns([column for column in UNREAD if column not in READ.get(name, [])])

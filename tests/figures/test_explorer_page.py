@@ -1,8 +1,9 @@
 """The explorer's page holds the tables' values, lists what it leaves out, and uses no network.
 
-Also tests avflow.results.explorer_data.
+Also tests avflow.results.explorer_data, avflow.results.explorer_maps and avflow.figures.explorer_clips.
 """
 
+import base64
 import gzip
 import io
 import json
@@ -11,13 +12,16 @@ import re
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, script
+from PIL import Image
 
 from avflow.errors import InputError
-from avflow.figures import explorer_page, palette
-from avflow.results import effects, explorer_data
+from avflow.figures import explorer_clips, explorer_page, palette
+from avflow.results import effects, explorer_data, explorer_maps
 from avflow.results.explorer_data import LETTERS
+from avflow.storage.shard_writer import ShardWriter, room_for
 from avflow.tracing import row_schemas
 
 LIBRARY = ROOT / "resources/plotly/plotly-basic.min.js.gz"
@@ -244,6 +248,105 @@ def test_another_table_and_too_small_a_budget_are_refused_in_one_line(study):
         and last == "error: the explorer's page does not fit into 1000 bytes; raise --budget, or give fewer tables"
     )
     assert not (study / "no.html").exists()
+
+
+# Maps of clips.
+
+FRAMES = np.zeros((8, 3, 20, 40), np.uint8)
+FRAMES[4:, 0] = 200  # red from 2 s on
+
+
+def where_rows(model, name, right=True):
+    """A clip of 4 s: two slices of the sound and of the pictures, and two tiles in each. Each part and layer has its own loss."""
+    shared = dict(model=model, dataset="clips", question_id=name, cluster="c", task="t", group="g", correct_clean=right)
+    shared |= dict(applicable=True, cut="mask", control="none", p_base_clean=0.5)
+    found, boxes = [], {"": (None,) * 4, "_0_0": (0, 0, 0.5, 1), "_0_1": (0.5, 0, 1, 1)}
+    parts = [("audio.time", i, "") for i in (0, 1)] + [("video.time", i, "") for i in (0, 1)]
+    parts += [("video.cell", i, tile) for i in (0, 1) for tile in ("_0_0", "_0_1")]
+    for number, (source, i, tile) in enumerate(parts):
+        part = dict(zip(("left", "top", "right", "bottom"), boxes[tile]), source=source, part=f"{source}_{i}{tile}")
+        part |= dict(start=2.0 * i, stop=2.0 * i + 2, route=f"{source}_{i}{tile}->question")
+        for style, centre in (("top_down", 0), ("centred", 0), ("centred", 3)):
+            for alone in (True, False):
+                change = -10 * number - centre - (style == "top_down") if alone else -0.5
+                cut = {"style": style, "centre": centre, "alone": alone, "logp_base": np.log(0.5 * (1 + change / 100))}
+                found.append({**shared, **part, **cut})
+    return [{**dict.fromkeys(row_schemas.WHERE.names), **row} for row in found]
+
+
+@pytest.fixture(scope="module")
+def mapped(study):
+    """The pages of the study with maps of two questions of one model, and of one question of the other."""
+    rows = (
+        where_rows("small", "q03") + where_rows("small", "q04") + where_rows("large", "q03") + where_rows("small", "q05", False)
+    )
+    pq.write_table(pa.Table.from_pylist(rows, row_schemas.WHERE), study / "where.parquet")
+    tensors = {"c/frames": FRAMES, "c/audio": np.sin(np.arange(64000) / 5).astype(np.float32)}
+    with ShardWriter(study / "frames.safetensors", room_for(tensors), {}) as shard:
+        for name, tensor in tensors.items():
+            shard.add(name, tensor)
+    explore(study, maps=study / "where.parquet", frames=study / "frames.safetensors", out="mapped.html")
+    return parts_of((study / "mapped.html").read_text())
+
+
+def picture(uri):
+    kind, _, data = uri.partition(",")
+    assert kind == "data:image/jpeg;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+
+
+def test_a_page_holds_the_map_of_every_question_that_has_one(mapped):
+    about = json.loads(mapped["about"])
+    assert {model: set(ids) for model, ids in about["maps"].items()} == {"small": {"q03", "q04"}, "large": {"q03"}}
+    map_ = json.loads(mapped[f"map-{about['maps']['large']['q03']}"])
+    assert map_["clip"] == about["maps"]["small"]["q03"], "both models show the same pictures"
+    assert map_["targets"] == ["question"] and map_["layers"] == [0, 3] and map_["seconds"] == 4
+    assert map_["parts"][0] == ["audio.time", 0, 2, None, None, None, None] and map_["parts"][7] == [
+        "video.cell",
+        2,
+        4,
+        0.5,
+        0,
+        1,
+        1,
+    ]
+    change = np.array(map_["alone"]) * map_["quantum"]
+    assert np.array(map_["without"]) * map_["quantum"] == pytest.approx(np.full((1, 8, 3), -0.5), abs=0.11)
+    assert (
+        change.shape == (1, 8, 3)
+        and change[0, 0] == pytest.approx([-1, 0, -3])
+        and change[0, 7] == pytest.approx([-71, -70, -73])
+    )
+
+
+def test_the_pictures_of_a_map_are_its_clips_in_time_and_small(mapped, study):
+    clip = json.loads(mapped[f"clip-{json.loads(mapped['about'])['maps']['small']['q04']}"])
+    frames = picture(clip["frames"])
+    assert frames.shape == (72, 2 * 144, 3) and frames[:, :140].max() < 20 and frames[:, 148:, 0].min() > 180
+    sound = picture(clip["sound"])
+    assert sound.shape == (64, 400) and sound[:, 200].argmin() > 48, "a tone of 509 Hz is dark, near the bottom"
+    assert clip["events"] == [] and len(mapped[f"clip-{0}"]) < 30_000
+    assert explorer_clips.strip(FRAMES, [(0.0, 4.0)], 4.0).startswith("data:image/jpeg")
+
+
+def test_maps_take_a_share_of_the_page_and_what_is_left_out_is_said(mapped, study):
+    maps = explorer_maps.maps_of(study / "where.parquet", ["small", "large"], ["q03", "q04"])
+    assert [(m.model, m.question_id, m.times) for m in maps] == [
+        (*of, [[0, 2], [2, 4]]) for of in (("small", "q03"), ("small", "q04"), ("large", "q03"))
+    ]
+    clips = {"q03": {"events": []}, "q04": {"events": [], "frames": "x" * 10}}
+    parts, known = explorer_page._map_parts(maps, clips, 10_000)
+    assert known == {"small": {"q03": 0, "q04": 1}, "large": {"q03": 2}} and set(parts) == {
+        "clip-0",
+        "clip-1",
+        "map-0",
+        "map-1",
+        "map-2",
+    }
+    few, some = explorer_page._map_parts(maps, clips, len(parts["clip-0"]) + len(parts["map-0"]))
+    assert some == {"small": {"q03": 0}} and set(few) == {"clip-0", "map-0"}
+    assert explorer_page.left_out({"figure_4": explorer_page.WHOLE}, 1.0, 10**6, 2)[0] == "Left out: 2 maps of clips."
+    assert not json.loads(parts_of((study / "page.html").read_text())["about"])["maps"], "no table, no map"
 
 
 def synthetic(analysis, model, routes, questions, layers, rng):

@@ -20,6 +20,15 @@ def test_every_row_of_the_miniature_is_a_question(world_files):
     assert {len(q.media) for q in clips} == {1} and {len(q.media) for q in items} == {5}
 
 
+def test_events_come_from_the_scene(world_files):
+    clips = read_rows(world_files / "mini-video/test.csv", "mini-video", "av_video")
+    for question in (q for q in clips if q.task == "hear"):
+        scene, _ = clip_scene("mini-video", 0, "single", 0.5, int(question.question_id[-4:]))
+        (second,) = (scene.sound[0] != world.NOTHING).nonzero()[:, 0].tolist()
+        assert question.events == ({"sense": "audio", "start": second, "stop": second + 1},)
+    assert not any(q.events for q in clips if q.task == "see") and len({q.events[0]["start"] for q in clips if q.events}) == 4
+
+
 def test_a_row_without_choices_is_a_free_question_whose_answer_tells_what_is_in_the_clip(tmp_path):
     rows = video_rows("mini-free", [world.FREE, "hear"], 4, 0)
     with open(tmp_path / "test.csv", "w", newline="") as file:

@@ -12,6 +12,8 @@ import torch
 from avflow.errors import InputError
 from avflow.miniature import datasets, rendering, world
 
+SENSE = {"A": "audio", "V": "video"}
+
 
 def test_equal_seeds_draw_equal_scenes_and_other_paths_other_ones():
     a, b, c = (world.draw_scenes("single", 64, world.generator(*path)) for path in (("x", 1), ("x", 1), ("x", 2)))
@@ -156,6 +158,21 @@ def test_pictures_show_the_colour_and_sounds_are_louder_than_silence():
     loudness = rendering.render_audio(scenes, 16000, g).view(200, 4, 16000).pow(2).mean(-1).sqrt()
     sounding = scenes.sound != world.NOTHING
     assert loudness[sounding].min() > 5 * loudness[~sounding].max()
+
+
+@pytest.mark.parametrize("task", world.VIDEO_TASKS)
+def test_an_event_is_the_second_that_holds_the_answer(task):
+    spec = world.VIDEO_TASKS[task]
+    for number in range(20):
+        g = world.generator("events", task, number)
+        scene = world.draw_scenes(spec.clips, 1, g)
+        answer, cue = world.answers(task, scene, g)
+        found = world.events(task, scene, None if cue is None else int(cue))
+        assert [e["sense"] for e in found] == ([] if task in ("see", "either") else [SENSE[s] for s in spec.needs])
+        for event in found:
+            second = int(event["start"])
+            field = {world.SOUNDS: scene.sound, world.COLOURS: scene.colour, world.SHAPES: scene.shape}[spec.answers]
+            assert event["stop"] == second + 1 and int(field[0, second]) == int(answer)
 
 
 def test_options_are_shuffled_so_that_letters_and_positions_are_even():

@@ -61,7 +61,7 @@ def taken_from(path, setting="av_video", **more):
             lambda q: {k: v for k, v in q.items() if k != "answer"},
             r"line 2: the question has no answer; needed: answer, media, options,",
         ),
-        (lambda q: {**q, "anser": "A"}, r"line 2: the question has a key 'anser'; known: answer, flags, group"),
+        (lambda q: {**q, "anser": "A"}, r"line 2: the question has a key 'anser'; known: answer, events, flags, group"),
         (
             lambda q: {**q, "media": [{"file": "a.mp4", "kind": "video"}]},
             r"line 2: an entry of media has no path; needed: kind, path",
@@ -212,6 +212,8 @@ def test_two_answers_in_words_are_labels_of_their_own(lines, tmp_path):
         ({"question_raw": 5}, "bad_text"),
         ({"needs": ["A"]}, "invalid"),
         ({"flags": "silent"}, "invalid"),
+        ({"events": {"sense": "audio", "start": 0, "stop": 1}}, "invalid"),
+        ({"events": [{"sense": "audio", "start": 2, "stop": 1}]}, "invalid"),
         ({"layout": "question"}, "invalid"),
         ({"layout": ["question"]}, "invalid"),
         ({"layout": [{"seg": "media"}, {"seg": "question", "text": "Which?"}, {"seg": "options"}]}, "invalid"),
@@ -228,6 +230,12 @@ def test_two_answers_in_words_are_labels_of_their_own(lines, tmp_path):
 )
 def test_a_faulty_value_drops_its_question_alone(lines, tmp_path, change, reason):
     assert asked(lines, tmp_path, **change) == reason
+
+
+def test_events_of_a_question_are_kept(lines, tmp_path):
+    event = {"sense": "video", "start": 0.5, "stop": 1, "box": [0, 0, 0.5, 1]}
+    found, dropped = taken([{**lines[0], "events": [event]}], tmp_path)
+    assert found[0].events == (event,) and not dropped
 
 
 @pytest.mark.parametrize("given", [None, "", ["1"], True])

@@ -29,6 +29,12 @@ def test_an_answer_that_is_not_among_the_options_is_refused():
         (items, {"options": ["A. the dog", *ITEMS["options"][1:]]}, "names no candidate such as 'the third audio'"),
         (items, {"options": ["A. the first audio", *ITEMS["options"][1:]]}, "two options have the same text"),
         (items, {"audio_path": ITEMS["audio_path"][:3]}, "needs one reference and four candidates"),
+        (
+            video,
+            {"events": '[{"sense": "smell", "start": 0, "stop": 1}]'},
+            "event {'sense': 'smell', 'start': 0, 'stop': 1} is not",
+        ),
+        (video, {"events": '[{"sense": "audio", "start": 1, "stop": 1}]'}, 'is not like {"sense": "audio", "start": 2.0'),
         (items, {"question": "Which of [audio1] [audio2] [audio3] fits [img1]?"}, "do not name its media one to one"),
     ],
 )
@@ -63,6 +69,21 @@ def test_questions_survive_a_round_trip_and_are_sorted(tmp_path):
     written = [video(question_id="9"), video(), items()]
     question.write_questions(written, tmp_path / "q.jsonl")
     assert question.read_questions(tmp_path / "q.jsonl") == sorted(written, key=lambda q: q.question_id)
+
+
+def test_events_survive_a_round_trip_and_a_question_without_any_has_no_such_key(tmp_path):
+    box = [0.25, 0, 1, 0.5]
+    events = ({"sense": "audio", "start": 1.5, "stop": 2}, {"sense": "video", "start": 0, "stop": 1, "box": box})
+    told = replace(video(), events=events)
+    question.write_questions([told, video(question_id="9")], tmp_path / "q.jsonl")
+    assert [q.events for q in question.read_questions(tmp_path / "q.jsonl")] == [events, ()]
+    assert "events" not in question.to_json(video())
+    for wrong in ([0.5, 0, 0.5, 1], [0, 0, 1], [0, 0, 1, 2], [0, 0, 1, True], "all"):
+        with pytest.raises(InputError, match="seen events may have a box of four shares of the picture"):
+            replace(video(), events=({"sense": "video", "start": 0, "stop": 1, "box": wrong},))
+    for wrong in ({"sense": "audio", "start": 1}, {"sense": "audio", "start": "1", "stop": 2}, "now", {**events[0], "at": 1}):
+        with pytest.raises(InputError, match="is not like"):
+            replace(video(), events=(wrong,))
 
 
 def test_a_damaged_line_names_file_and_line(tmp_path):

@@ -75,6 +75,17 @@ def test_cuts_of_sinks_cost_what_cuts_of_their_span_cost_and_a_clean_run_to_find
     assert alone[0] == pytest.approx(1 + costs.sweep(spans, 36, [{"routes": ["video->question"]}], 7)[0]) and alone[1] == 36
 
 
+def test_a_source_cut_part_by_part_costs_its_cut_for_every_part_and_one_more_window():
+    clip = costs.Medium(frames=8, grids=4, per_grid=10, audio=20, pixels=0)
+    spans = costs.skeleton("av_video", clip, None, None, {"question": ["instruction", "question_text", "options", "tail"]})
+    budget = {"routes": ["audio->question", "video->question"], "stride": 2}
+    plain, parted = (costs.sweep(spans, 36, [{**budget, **more}], 7) for more in ({}, {"parts": {"audio": 4, "video": 20}}))
+    assert plain[1] == 2 * 18 and parted[1] == 24 * 19
+    rows = spans.length - int(spans["question"][0])
+    whole = rows / spans.length  # all layers of the rows behind one cut, in clean forwards
+    assert parted[0] - 1 == pytest.approx(12 * (plain[0] - 1) + 24 * whole)
+
+
 def benchmarked(case):
     """The spans of a case of benchmarks/knockout.py, and its model's number of layers."""
     labels, parts = ["system"] * 20, {}

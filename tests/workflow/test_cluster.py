@@ -25,11 +25,11 @@ import cluster  # noqa: E402
 
 RULES = [text for path in (ROOT / "rules").glob("*.smk") for text in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]]
 EVERY = {text.split(":")[0] for text in RULES if "params:\n        model=ask(jobs.model" in text}
-LOADING = EVERY - {"resample", "conflict"}  # in the paper's study, only on request
+LOADING = EVERY - {"resample", "conflict", "where"}  # in the paper's study, only on request
 
 
 def snakemake(*configs):
-    command = [sys.executable, "-m", "snakemake", "all", "app_sensitivity", "app_conflict"]
+    command = [sys.executable, "-m", "snakemake", "all", "app_sensitivity", "app_conflict", "app_where"]
     command += ["--dry-run", "--forceall", "--printshellcmds"]
     command += ["--workflow-profile", "profiles/slurm", "--configfile", "config.yaml", *configs]
     return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -50,7 +50,7 @@ def planned(*configs) -> dict[str, tuple[dict[str, str], str]]:
 def test_every_job_that_loads_a_model_asks_for_a_gpu_memory_and_time():
     plan = planned("tests/gpus.yaml")
     here = EVERY - {"extract_features_again"}  # only where features are not kept
-    assert {rule for rule, (asked, _) in plan.items() if "gpu" in asked} == here == here & plan.keys() and len(here) == 11
+    assert {rule for rule, (asked, _) in plan.items() if "gpu" in asked} == here == here & plan.keys() and len(here) == 12
     for rule in here:
         asked, command = plan[rule]
         assert asked["gpu"] == "1" and int(asked["mem_mb"]) >= 8000 and int(asked["runtime"]) >= 60

@@ -235,6 +235,15 @@ def test_conflicts_and_sinks_are_drawn_on_request_from_jobs_of_their_own(copy):
     assert not {"conflict", "app_conflict", "app_sinks"} & set(everything)
 
 
+def test_times_and_places_are_drawn_on_request_from_a_job_of_their_own(copy):
+    run = snakemake(copy, "app_where", "--dry-run", "--cores", "2", "--forceall")
+    jobs = planned(run.stdout)
+    assert jobs["app_where"] == jobs["gather_where"] == jobs["where"] == jobs["extract_features"] == jobs["preprocess_media"] == 1
+    assert "--tokens" in run.stdout and "evaluate" not in jobs
+    everything = planned(snakemake(copy, "--dry-run", "--cores", "2", "--forceall").stdout)
+    assert not {"where", "app_where"} & set(everything)
+
+
 def same_rows(one, other):
     """Equal to the bit, where what does not apply is NaN in both."""
     return one.schema.equals(other.schema) and one.to_pandas().equals(other.to_pandas())

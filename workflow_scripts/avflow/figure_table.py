@@ -18,7 +18,7 @@ import yaml
 from . import open_choices
 from .errors import InputError
 from .storage import claim_entries
-from .study import PAIRED, SETTINGS_OF, Study, plain_route
+from .study import OWN_RULES, SETTINGS_OF, Study, plain_route
 
 MAIN = ("figure_3", "figure_4", "figure_5", "figure_6")  # the analyses of the main figures
 
@@ -286,6 +286,25 @@ def conflict(study: Study) -> dict:
     return {"table": table(study, "conflict"), "models": study.models, "graded": graded, "least": least, **drawing(study)}
 
 
+def where(study: Study) -> dict:
+    """Parameters of app_where. frames: dataset -> the decoded shard of the questions shown; none if frames are not kept."""
+    sampling, frames = study.model(study.main_model)["sampling"], {}
+    if study.keeps_frames:
+        frames = {d: drawn(study, f"frames/{d}/{sampling}/0.safetensors") for d in study.located}
+    questions = {d: drawn(study, f"questions/{d}.jsonl") for d in study.located}
+    paths = {"table": table(study, "where"), "questions": questions, "frames": frames}
+    shown = {"models": study.windows, "shards": {d: study.dataset(d)["shards"] for d in study.located}}
+    return {**paths, **shown, "targets": study.config["where"]["targets"], **least(study), **drawing(study)}
+
+
+def explorer_maps(study: Study) -> dict[str, list[str]]:
+    """The table of the maps that the explorer shows, and the decoded shards of their clips; none until app_where is asked for."""
+    path = study.table("where.parquet")
+    if not LOCATED["available"](study) or "app_where" not in drawn_by_default(study) and not (study.folder / path).is_file():
+        return {"maps": [], "frames": []}
+    return {"maps": [path], "frames": list(where(study)["frames"].values())}
+
+
 def sinks(study: Study) -> dict:
     """Parameters of app_sinks. attention: the table that counts sinks."""
     paths = {"table": knockouts(study, "sinks"), "attention": table(study, "attention")}
@@ -327,6 +346,10 @@ MIXED = {
     "available": lambda study: study.mixed,
     "otherwise": "mixes pictures and sounds in none of its datasets (conflict/datasets)",
 }
+LOCATED = {
+    "available": lambda study: study.located and not study.shipped,
+    "otherwise": "cuts times and places in none of its datasets (where/datasets), or has tables: 'shipped', which hold none",
+}
 REPLIES = {
     "available": lambda study: not study.shipped or (study.folder / knockouts(study, "free")).is_file(),
     "otherwise": "has tables: 'shipped', which holds no knockouts of free answers",
@@ -359,6 +382,7 @@ FIGURES = {
     "app_resample": Figure("resample", patched, writes=CSV, **PATCHED),
     "app_heads": Figure("heads", heads, ("heads", "head_sets"), CSV, **HEADS),
     "app_conflict": Figure("conflict", conflict, writes=CSV, **MIXED),
+    "app_where": Figure("where", where, writes=CSV, **LOCATED),
     "app_sinks": Figure("sinks", sinks, ("sinks",), CSV, **VIDEO),
     "app_training": Figure("training", training, **LOGS),
     "app_world": Figure("world", world, **WORLD),
@@ -450,7 +474,7 @@ def tables(study: Study) -> list[str]:
     found += study.knockout_tables(*analyses_by_default(study))
     found += [study.table("attention.parquet")] if study.attended else []
     found += [study.table("sufficiency.parquet")] if study.kept_open else []
-    found += [study.table(f"{part}.parquet") for part in PAIRED if f"app_{part}" in drawn_by_default(study)]
+    found += [study.table(f"{part}.parquet") for part in OWN_RULES if f"app_{part}" in drawn_by_default(study)]
     found.append(study.table("sampled_media.csv"))
     return found + [path.replace(".csv", ".html") for path in found if path.endswith(".csv")]
 
@@ -478,6 +502,7 @@ DECIDING = {  # measure of a claim -> the tables that decide it; other measures 
     **dict.fromkeys(("winner", "known"), ("conflict.parquet",)),
     **dict.fromkeys(("head", "head_layer"), ("knockout_heads.parquet",)),
     "heads_together": ("knockout_head_sets.parquet",),
+    **dict.fromkeys(("found_at", "around_event"), ("where.parquet",)),
     "rank_correlation": (*OF_ANSWERS, "knockout_figure_4.parquet", "knockout_graded.parquet"),
 }
 
@@ -488,7 +513,7 @@ def decided_by(claim: dict) -> set[str]:
     for part in (claim, {**claim, **claim.get("than", {})}, {**claim, **claim.get("other", {})}):
         for measure in part.get("checks") or [part.get("measure")]:
             analysis = part.get("analysis", "figure_4")
-            cuts = (f"{analysis if analysis in PAIRED else f'knockout_{analysis}'}.parquet",)
+            cuts = (f"{analysis if analysis in OWN_RULES else f'knockout_{analysis}'}.parquet",)
             named = f"{part.get('table')}.{'csv' if str(part.get('table')).startswith('tab') else 'parquet'}"
             found.update((named,) if measure in OF_TABLE else DECIDING.get(measure, cuts))
             found.update(["evaluate.parquet"] if measure in ("same_run", "coherent") else [])
@@ -512,7 +537,7 @@ def specimens(study: Study) -> list[str]:
 def unasked_claims(study: Study) -> list[str]:
     """The texts of claims about tables that the study makes only on request, and that nobody has asked for yet."""
     rare = study.knockout_tables(*(name for name in study.analyses if name not in analyses_by_default(study)))
-    rare += [study.table(f"{part}.parquet") for part in PAIRED if f"app_{part}" in study.chosen.get("on_request", [])]
+    rare += [study.table(f"{part}.parquet") for part in OWN_RULES if f"app_{part}" in study.chosen.get("on_request", [])]
     absent = {path.rsplit("/")[-1] for path in rare if not (study.folder / path).is_file()}
     entries = [entry for path in study.claims for entry in claim_entries.entries(path)]
     return [entry["claim"] for entry in entries if decided_by(entry) & absent]

@@ -28,7 +28,7 @@ from .figure_table import (
 )
 from .places import is_repository
 from .storage import provenance
-from .study import PAIRED, Study
+from .study import OWN_RULES, Study
 
 LAYERS_FOLLOW_FROM = ("figure_4", "figure_5", "figure_6")  # analyses from which the layers of discards follow
 MANY = 1 << 30
@@ -185,6 +185,11 @@ def conflict_shards(study: Study) -> list[str]:
     return first_shards(study, "conflict", study.mixed)
 
 
+def where_shards(study: Study) -> list[str]:
+    """The shards in which times and places are cut."""
+    return first_shards(study, "where", study.located)
+
+
 def resample(study: Study, dataset: str) -> str:
     """Options of resample.py: the routes to patch, and the questions of a dataset to ask."""
     return _paired(study, "resample", dataset, study.config["resample"]["routes"][study.setting(dataset)])
@@ -199,6 +204,16 @@ def _paired(study: Study, part: str, dataset: str, routes: list[str]) -> str:
     asked = study.asked(part, dataset)
     options = {"stride": study.config[part].get("stride", 1), **({"first": asked["first"]} if "first" in asked else {})}
     return f"--routes {shlex.join(routes)} --tasks {shlex.join(asked.get('tasks', ['*']))} {as_options(options)}"
+
+
+def where(study: Study, dataset: str) -> str:
+    """Options of where.py: the targets, how many parts a clip has, and the questions of a dataset to ask."""
+    given, asked = study.config["where"], study.asked("where", dataset)
+    options = {key: given[key] for key in ("times", "tiles", "cells", "stride") if key in given}
+    options |= {"first": asked["first"]} if "first" in asked else {}
+    tokens = "--tokens " if given.get("tokens") else ""
+    tasks = shlex.join(asked.get("tasks", ["*"]))
+    return f"--targets {shlex.join(given['targets'])} --tasks {tasks} {tokens}{as_options(options)}"
 
 
 def sufficiency_tables(study: Study, dataset: str) -> list[str]:
@@ -430,6 +445,12 @@ def costly(study: Study) -> dict:
             wanted = {"routes": routes, "stride": config[part].get("stride", 1), **study.asked(part, dataset)}
             # Both directions of a patch cost what a cut and a patch of a conflict do.
             cuts.setdefault(part, {})[dataset] = [wanted | {"questions": "all", "directions": 2, "rule": part}]
+    for dataset in study.located:
+        given = config["where"]
+        routes = [f"{sense}->{target}" for target in given["targets"] for sense in ("audio", "video")]
+        parts = {"audio": given["times"], "video": given["times"] + given["tiles"] + given["cells"]}
+        wanted = {"routes": routes, "stride": given.get("stride", 1), "parts": parts, **study.asked("where", dataset)}
+        cuts.setdefault("where", {})[dataset] = [wanted | {"questions": "all", "rule": "where"}]
     discards = {key: config["pruning"][key] for key in ("random", "sweep")} | {"swept": study.swept, "tried": study.tried}
     discards["kinds"] = {of: [kind["tokens"] for kind in kinds.values()] for of, kinds in config["pruning"]["kinds"].items()}
     discards["ranked"] = len(config["pruning"]["fastv"]["keep"])
@@ -481,9 +502,9 @@ def estimated_targets(study: Study) -> dict[str, dict]:
         if "sensitivity" in read:
             needs[name] = {"cuts": [], "reliance": False, "open_choices": True}
             continue
-        if paired := [part for part in PAIRED if part in read]:
+        if own := [part for part in OWN_RULES if part in read]:
             beside = [analysis for analysis in study.analyses if f"knockout_{analysis}" in read]
-            needs[name] = {"cuts": [*paired, *beside], "reliance": False}
+            needs[name] = {"cuts": [*own, *beside], "reliance": False}
             continue
         cuts = study.config["sufficiency"]["analyses"] if "sufficiency" in read else FIGURES[name].analyses
         looks = [part for part in ("attention", "sufficiency") if part in read]
@@ -493,6 +514,6 @@ def estimated_targets(study: Study) -> dict[str, dict]:
         needs["app_discard_layers"] = {"cuts": [], "reliance": False, "discards": ["discards"]}
         needs["tab4, app_pareto"] = chosen | {"discards": ["discards", "table_4"]}
         needs.pop("app_pareto")
-    cuts = [*analyses_by_default(study), *(part for part in PAIRED if f"app_{part}" in drawn_by_default(study))]
+    cuts = [*analyses_by_default(study), *(part for part in OWN_RULES if f"app_{part}" in drawn_by_default(study))]
     needs["tables"] = {"cuts": cuts, "looks": ["attention", "sufficiency"], "reliance": True}
     return needs

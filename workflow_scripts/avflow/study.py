@@ -16,7 +16,7 @@ from . import places
 from .config_checks import check_names, check_order, check_routes, check_sampling, check_schema, check_spans
 from .errors import InputError
 
-PAIRED = ("resample", "conflict")  # parts of config.yaml that ask about pairs of clips, each by a rule of its own
+OWN_RULES = ("resample", "conflict", "where")  # parts of config.yaml with a rule, a table and a figure app_<part> of their own
 SETTINGS_OF = {"video": "av_video", "items": "items"}  # role of a dataset in a study -> the setting it must have
 
 
@@ -55,8 +55,9 @@ class Study:
         self._check_orders()
         self._check_strongest()
         self.attended: list[str] = [d for d in self.datasets if self.asked("attention", d) is not None]
-        self.patched: list[str] = self._paired_in("resample")
-        self.mixed: list[str] = self._paired_in("conflict")  # datasets of clips whose pictures are asked about with another sound
+        self.patched: list[str] = self._chosen_in("resample")
+        self.mixed: list[str] = self._chosen_in("conflict")  # datasets of clips whose pictures are asked about with another sound
+        self.located: list[str] = self._chosen_in("where")  # datasets of clips whose times and places are cut
         self._check_spans()
         self.kept_open: list[str] = [  # datasets that are also answered with only the found routes open
             d
@@ -161,8 +162,8 @@ class Study:
         settings = self.config[part]["datasets"]
         return settings.get(dataset, settings.get(self.roles.get(dataset)))
 
-    def _paired_in(self, part: str) -> list[str]:
-        """The study's datasets in which a part asks about pairs of clips, one of `PAIRED`. None without the part."""
+    def _chosen_in(self, part: str) -> list[str]:
+        """The study's datasets in which a part, one of `OWN_RULES`, asks questions. None without the part."""
         return [d for d in self.datasets if part in self.config and self.asked(part, d) is not None]
 
     # Files. Models and datasets with a `repo` in config.yaml come from the hub.
@@ -254,8 +255,11 @@ class Study:
         check_names("pruning/kinds (for discards)", map(self.setting, self.tried), config["pruning"]["kinds"])
         for name, analysis in config["knockout"]["cuts"].items():
             check_names(f"knockout/cuts/{name}/datasets", analysis["datasets"], datasets)
-        for part in ("attention", "sufficiency", *(part for part in PAIRED if part in config)):
+        for part in ("attention", "sufficiency", *(part for part in OWN_RULES if part in config)):
             check_names(f"{part}/datasets", config[part]["datasets"], datasets)
+        for dataset in config.get("where", {}).get("datasets", {}):
+            if dataset == "items" or dataset in config["datasets"] and self.setting(dataset) != "av_video":
+                raise InputError(f"config.yaml: where/datasets names {dataset!r}, which has no clips; name a dataset of av_video")
         check_names("sufficiency/analyses", config["sufficiency"]["analyses"], config["knockout"]["cuts"])
         for name, model in config["models"].items():
             check_names(f"models/{name}/sampling", [model["sampling"]], config["sampling"])

@@ -48,6 +48,7 @@ STYLES = {
 }
 CONTROLS = {"none": "real cut", "random_same": "random keys, same modality", "random_other": "random keys, anything else"}
 SHARES = tuple(0.5**n for n in range(1, 9))
+MAPS = 0.15  # most of a page that maps of clips take
 WHOLE, CURVES, NOTHING = 2, 1, 0  # how much of an analysis a page holds
 
 
@@ -193,17 +194,27 @@ def plans(analyses):
 
 
 def page(
-    template: str, library: bytes, prepared: list[Prepared], texts: dict, about: dict, budget: int, elsewhere: str = ""
+    template: str,
+    library: bytes,
+    prepared: list[Prepared],
+    texts: dict,
+    about: dict,
+    budget: int,
+    elsewhere: str = "",
+    maps=(),
+    clips=None,
 ) -> str:
     """The HTML file, at most `budget` bytes long. Raises InputError if not even the main figures' curves fit.
 
     library: plotly.js, compressed by gzip. texts: question id -> its facts for the table. about: study, models in order, draws,
-    seed and accuracy. elsewhere: a sentence that is added if the page leaves something out.
+    seed and accuracy. elsewhere: a sentence that is added if the page leaves something out. maps: `explorer_maps.Map`s. clips:
+    question id -> {"events": [..]}, with "frames" and "sound" as data URIs where they are known.
     """
     order = [*TITLES, *sorted({p.block.analysis for p in prepared} - set(TITLES))]
     prepared = sorted(prepared, key=lambda p: (order.index(p.block.analysis), about["models"].index(p.block.model)))
     analyses = list(dict.fromkeys(p.block.analysis for p in prepared))
-    shared = {"library": base64.b64encode(library).decode()}
+    shared, mapped = _map_parts(maps, clips or {}, MAPS * budget)
+    shared["library"] = base64.b64encode(library).decode()
     facts = {**about, "titles": {a: title_of(a) for a in analyses}, "letters": LETTERS, "quanta": QUANTA, "widths": WIDTHS}
     for levels, share in plans(analyses):
         parts, blocks, used = dict(shared), [], set()
@@ -216,9 +227,11 @@ def page(
             blocks.append({**one.facts, "whole": whole})
         if sum(map(len, parts.values())) > budget:
             continue
-        said = left_out(levels, share, budget)
+        said = left_out(levels, share, budget, len(maps) - sum(map(len, mapped.values())))
         parts["texts"] = packed({name: texts[name] for name in sorted(used)})
-        parts["about"] = packed({**facts, "blocks": blocks, "share": share, "left_out": [*said, elsewhere] if said else []})
+        parts["about"] = packed(
+            {**facts, "blocks": blocks, "share": share, "maps": mapped, "left_out": [*said, elsewhere] if said else []}
+        )
         scripts = [f'<script type="text/plain" id="{name}">{text}</script>' for name, text in sorted(parts.items())]
         found = template.replace("{{study}}", html.escape(about["study"])).replace("{{parts}}", "\n".join(scripts))
         if len(found.encode()) <= budget:
@@ -230,8 +243,27 @@ def title_of(analysis: str) -> str:
     return TITLES.get(analysis, analysis.replace("_", " ").capitalize())
 
 
-def left_out(levels: dict, share: float, budget: int) -> list[str]:
-    """Sentences that say what a page of this size leaves out."""
+def _map_parts(maps, clips: dict, most: float) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
+    """The parts of a page with maps, of at most `most` bytes, and model -> question id -> the number of its part.
+
+    The first questions' maps are taken, of one model after the other.
+    """
+    parts, mapped, shown, size = {}, {}, {}, 0
+    for number, one in enumerate(maps):
+        clip, some = shown.setdefault(one.question_id, number), {}
+        if clip == number:
+            some[f"clip-{clip}"] = packed(clips[one.question_id])
+        some[f"map-{number}"] = packed({**one.facts, "clip": clip})
+        size += sum(map(len, some.values()))
+        if size > most:
+            break
+        parts |= some
+        mapped.setdefault(one.model, {})[one.question_id] = number
+    return parts, mapped
+
+
+def left_out(levels: dict, share: float, budget: int, maps: int = 0) -> list[str]:
+    """Sentences that say what a page of this size leaves out. maps: how many of them."""
     named = {level: [title_of(a) for a, of in levels.items() if of == level] for level in (CURVES, NOTHING)}
     said = []
     if named[NOTHING]:
@@ -241,4 +273,6 @@ def left_out(levels: dict, share: float, budget: int) -> list[str]:
     if share < 1:
         listed = f"{100 * share:.3g} % of the questions behind the curves, chosen at random"
         said.append(f"The page lists {listed}; curves use all questions.")
+    if maps:
+        said.append(f"Left out: {maps} maps of clips.")
     return [*said, f"The page is capped at {budget / 1e6:g} MB."] if said else []

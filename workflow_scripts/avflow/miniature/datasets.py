@@ -1,5 +1,7 @@
 """The world as benchmarks: rows of question files, in the formats of the real benchmarks (see `questions.benchmark_rows`)."""
 
+import json
+
 from . import world
 
 CLIP_FPS = 10  # frames per second of a clip's file
@@ -8,11 +10,14 @@ INSTRUCTIONS = {"av_video": (world.VIDEO_INSTRUCTION, world.VIDEO_ENDING), "item
 TRAINED = "eq3"  # the order of matching questions in which the tiny models are trained
 
 
-def video_row(task: str, number: int, clip: str, order, answer: int, cue: int | None, needs: str | None = None) -> dict:
+def video_row(
+    task: str, number: int, clip: str, order, answer: int, cue: int | None, needs: str | None = None, events=()
+) -> dict:
     """A csv row of a video dataset.
 
     order: the indices of the task's four answer words, in the order of the options. answer: the index of the right word. cue: the
     index of the task's cue that the question names, or None. needs: the modality that decides the answer, if not the task's own.
+    events: from `world.events`.
     """
     spec = world.VIDEO_TASKS[world.video_task(task)[0]]
     words = [spec.answers[i] for i in order]
@@ -25,6 +30,7 @@ def video_row(task: str, number: int, clip: str, order, answer: int, cue: int | 
         "answer": world.LETTERS[list(order).index(answer)],
         "video_id": clip,
         "audio_visual_path": f"media/{clip}.mp4",
+        "events": json.dumps(list(events)),
     }
 
 
@@ -39,6 +45,7 @@ def free_row(number: int, clip: str, sound: int, shape: int) -> dict:
         "answer": world.reply(sound, shape),
         "video_id": clip,
         "audio_visual_path": f"media/{clip}.mp4",
+        "events": "[]",
     }
 
 

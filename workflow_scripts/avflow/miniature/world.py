@@ -247,6 +247,25 @@ def answers(task: str, scenes: Scenes, g: torch.Generator, cue=None):
     raise InputError(f"video task {task!r} is unknown; known: {', '.join(VIDEO_TASKS)}")
 
 
+def events(task: str, scene: Scenes, cue: int | None) -> list[dict]:
+    """When the answer to a task about one clip is heard and shown, as events of a `Question`; none where every second tells it.
+
+    Shapes lie in the middle of the picture, so no event has a box. cue: as `answers` returns it.
+    """
+    sound, colour = scene.sound[0], scene.colour[0]
+    if task in ("hear", "while-hear"):
+        told, senses = sound != NOTHING, ["audio"] if task == "hear" else ["audio", "video"]
+    elif task == "while-see":
+        told, senses = colour == cue, ["audio", "video"]
+    elif task in ("hear-before", "see-before"):
+        told, senses = (sound, ["audio"]) if task == "hear-before" else (colour, ["video"])
+        told = (told == cue).roll(-2)  # two seconds before the cue
+    else:
+        return []
+    second = int(told.int().argmax())
+    return [{"sense": sense, "start": float(second), "stop": second + 1.0} for sense in senses]
+
+
 @dataclass
 class Items:
     """A batch of questions about items.

@@ -28,7 +28,8 @@ class Adapter:
     folder, system_prompt, device, dtype, tokenizer
     decoder            the Hugging Face text model
     head               (.., D) -> logits (.., V)
-    layout             its `of(role, index, kind, features)` gives a `MediaLayout`
+    layout             its `of(role, index, kind, features)` gives a `MediaLayout`. A second of sound becomes its
+                       `sounds_per_second` tokens
     tokens             the placeholder token of each kind of medium
     patch, temporal    the vision encoder's patch size, in pixels and in frames
     pixels             mean and standard deviation of the colours that the vision encoder expects, in shares of 255

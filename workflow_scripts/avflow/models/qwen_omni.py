@@ -60,6 +60,8 @@ class OmniLayout:
     tokens = TOKENS
     audio_tokens = staticmethod(audio_tokens)
 
+    sounds_per_second = 25  # tokens of a second of sound, see `audio_tokens`
+
     def __init__(self, config):
         self.merge, self.per_second = config.vision_config.spatial_merge_size, config.position_id_per_seconds
         self.chunk = config.position_id_per_seconds * config.seconds_per_chunk

@@ -63,6 +63,7 @@ class SalmonnLayout:
             raise InputError(f"positions {positions!r} are unknown; known: {', '.join(POSITIONS)}")
         self.merge, self.per_second = config.vision_config.spatial_merge_size, config.vision_config.tokens_per_second
         self.chunk, self.tokens_per_chunk, self.positions = chunk, tokens_per_chunk, positions
+        self.sounds_per_second = tokens_per_chunk * SAMPLE_RATE / chunk  # tokens of a second of sound
 
     def _audio_counts(self, features) -> tuple[int, int]:
         """Audio tokens of a medium, and how many of them are not padding."""

@@ -7,6 +7,7 @@ shipped.
 """
 
 import ast
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -40,8 +41,8 @@ def lettered_options(choices, where: str) -> list[tuple[str, str]]:
 def video_question(row: dict, dataset: str, instruction: str, ending: str | None = None, option_format: str = "") -> Question:
     """A row in the format of AV-SpeakerBench, laid out as in Eq. 1: video, instruction, question, options, ending.
 
-    row: question_id, question, choices, answer, task_id, audio_visual_path; optionally needs and group. ending: text after the
-    options; empty, the last option still ends with a newline; None, with its last character. Raises Unusable.
+    row: question_id, question, choices, answer, task_id, audio_visual_path; optionally needs, group and events (JSON). ending:
+    text after the options; empty, the last option still ends with a newline; None, with its last character. Raises Unusable.
     """
     options = tuple(Option(label, text) for label, text in lettered_options(row["choices"], _id(row, dataset)))
     ending = [] if ending is None else [{"seg": "instruction", "text": ending}]
@@ -82,6 +83,7 @@ def _about_a_clip(row: dict, dataset: str, instruction: str, options: tuple, aft
         answer=row["answer"],
         media=(media,),
         layout=layout,
+        events=tuple(json.loads(row.get("events") or "[]")),
     )
 
 

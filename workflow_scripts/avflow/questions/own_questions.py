@@ -6,6 +6,7 @@ A line needs question_id, task, question and media, and either options and answe
 * An option is a text, or an object with the key text. In the setting items the object also needs candidate, the id of a medium.
 * A medium needs path and kind. In the setting items a reference needs its role; the default role is candidate.
 * Defaults: labels from the options' texts ("A. hiss"), else A, B, ..; ids in order; media_id from the path; group from the task.
+* `events` say when, and where in the picture, the answer lies; see `question`.
 * In the setting items, tags such as [audio1] in the question, or in question_raw, say where its media stand. Without tags, and
   for clips, the layout is that of Eq. 3 or Eq. 1.
 """
@@ -27,7 +28,7 @@ from .texts import check_text, shown
 
 REQUIRED = {"question_id", "task", "question", "media"}
 OPTIONS = {"options", "answer"}  # a question has both, or is free
-OPTIONAL = {"group", "needs", "layout", "layout_name", "question_raw", "flags"}
+OPTIONAL = {"group", "needs", "layout", "layout_name", "question_raw", "flags", "events"}
 
 
 def collect(intake: Intake) -> None:
@@ -135,6 +136,7 @@ def question_of(row: dict, arguments, prefix: str) -> Question:
         correct_candidate=next((o.candidate for o in options if o.label == answer), None),
         flags=_listed(row, "flags"),
         question_raw=raw,
+        events=_listed(row, "events"),
     )
     if "layout" in row or not tagged or arguments.layout != "eq3":
         return question

@@ -7,6 +7,9 @@ the segments of the user's turn in order. The prompt is built from nothing else:
 
 A question's text may be split into several segments, with media between them. `layouts` makes other orders.
 
+`events` say where in the clip the answer lies, if that is known: {"sense": "audio" or "video", "start": 2.0, "stop": 3.5}, in
+seconds. An event that is seen may have a "box": left, top, right and bottom, as shares of the picture. Only app_where reads them.
+
 A free question has no options, and its layout has no segment for them. Its answer is the text to score, or None: then the model
 answers, and its own reply is scored.
 """
@@ -26,7 +29,9 @@ SETTINGS = ("av_video", "items")
 NEEDS = ("A", "V", "AV", "unknown")
 KINDS = ("video", "image", "audio")
 ROLES = ("video", "candidate", "reference")
+SENSES = ("audio", "video")  # of an event
 SEGMENTS = ("media", "instruction", "question", "options")
+EVENT = 'like {"sense": "audio", "start": 2.0, "stop": 3.5}, in seconds; seen events may have a box of four shares of the picture'
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -77,6 +82,7 @@ class Question:
     study_split: str = "accuracy"  # "knockout": interventions run on this question, too
     flags: tuple[str, ...] = field(default=())
     question_raw: str = ""  # as the benchmark ships it, with its media tags
+    events: tuple[dict, ...] = field(default=())
 
     def __post_init__(self):
         def check(ok, what, reason="invalid"):
@@ -117,6 +123,8 @@ class Question:
         check(not unknown, f"layout segment {', '.join(unknown)} is unknown; known: {', '.join(SEGMENTS)}")
         for segment in self.layout:
             self._check_segment(segment, check)
+        for event in self.events:
+            check(_is_event(event), f"event {event!r} is not {EVENT}")
         placed = [s["id"] for s in self.layout if s["seg"] == "media"]
         check(sorted(placed) == sorted(ids), f"the layout places media {placed} but the question has {ids}")
         whole_layout = segments.count("options") == (not self.free) and "question" in segments
@@ -182,14 +190,31 @@ class Question:
         return next(m for m in self.media if m.id == id)
 
 
+def _is_event(event) -> bool:
+    """Whether it has the form of an event."""
+    number = lambda x: isinstance(x, int | float) and not isinstance(x, bool)  # noqa: E731
+    keys = {"sense", "start", "stop"}
+    if not isinstance(event, dict) or not keys <= set(event) <= keys | {"box"} or event["sense"] not in SENSES:
+        return False
+    if not (number(event["start"]) and number(event["stop"]) and 0 <= event["start"] < event["stop"]):
+        return False
+    box = event.get("box", [0, 0, 1, 1])
+    if not isinstance(box, list) or len(box) != 4 or not all(map(number, box)):
+        return False
+    return 0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1
+
+
 def shard_of(cluster: str, shards: int) -> int:
     """The number of the shard, out of `shards`, that computes the questions of a cluster."""
     return int.from_bytes(hashlib.sha256(cluster.encode()).digest()[:8], "big") % shards
 
 
 def to_json(question: Question) -> str:
-    """The question as one line of JSON, with its keys in a fixed order."""
-    return json.dumps(asdict(question), ensure_ascii=False)
+    """The question as one line of JSON, with its keys in a fixed order. Without events it has no such key."""
+    found = asdict(question)
+    if not question.events:
+        del found["events"]
+    return json.dumps(found, ensure_ascii=False)
 
 
 def from_json(line: str, where: str) -> Question:
@@ -199,6 +224,7 @@ def from_json(line: str, where: str) -> Question:
         row["options"] = tuple(Option(**o) for o in row["options"])
         row["media"] = tuple(MediaItem(**m) for m in row["media"])
         row["layout"], row["flags"] = tuple(row["layout"]), tuple(row.get("flags", ()))
+        row["events"] = tuple(row.get("events", ()))
         return Question(**row)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
-from . import conflict
+from . import conflict, where
 from .route_measures import NOTHING, listed
 from .statistics import paired_change, proportion
 from .study_tables import Tables, of_group
@@ -202,6 +202,37 @@ def _known(tables, claim, model):
     return _share(tables, rows["known"].astype(float), rows["cluster"]) if len(rows) else NOTHING
 
 
+def _parts(tables, claim, model):
+    """A model's cuts of a claim's `source` from its `target` (default question), in all layers; None without the table."""
+    path = tables.path("where")
+    if path is None:
+        return None
+    rows = tables.once(("where", model), lambda: where.cuts(path, [model], where.WHOLE))
+    wanted = dict(dataset=tables.dataset(claim), source=claim["source"], target=claim.get("target", "question"))
+    for name, value in wanted.items():
+        rows = rows[rows[name] == value]
+    return of_group(rows, claim)
+
+
+def _found_at(tables, claim, model):
+    """% of the questions in which the slice of a source that alone keeps most lies in the known event of its sense."""
+    rows = _parts(tables, claim, model)
+    found = None if rows is None else where.found_events(rows)
+    return NOTHING if found is None or not len(found) else _share(tables, found["hit"], found["cluster"])
+
+
+def _around_event(tables, claim, model):
+    """The mean % change if the target sees one slice alone, whose middle lies between two `seconds` from that of the event."""
+    rows = _parts(tables, claim, model)
+    if rows is None:
+        return NOTHING
+    rows = rows[where.away(rows).between(*claim["seconds"]) & (rows["alone"].astype(bool) == claim.get("alone", True))]
+    if not len(rows):
+        return NOTHING
+    each = rows.groupby(["question_id", "cluster"])["change"].mean().reset_index()
+    return *(float(x) for x in tables.interval(each["change"].to_numpy(), each["cluster"])), len(each)
+
+
 MEASURES = {
     "accuracy": _accuracy,
     "accuracy_change": _accuracy_change,
@@ -219,4 +250,6 @@ MEASURES = {
     "cumulative": _cumulative,
     "winner": _winner,
     "known": _known,
+    "found_at": _found_at,
+    "around_event": _around_event,
 }

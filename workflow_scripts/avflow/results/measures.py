@@ -41,6 +41,10 @@ Answers (answer_measures.py):
                                 in which each sense alone tells an answer
     known                       % of the pairs in a conflict whose questions the model answers rightly about either clip alone
     cumulative                  % of answers kept if a route is cut in all layers up to or from a `layer`; `style`
+    found_at                    % of questions in which the slice of a `source` that keeps most of the answer, if the `target`
+                                (default question) sees it alone, lies in the known event of its sense
+    around_event                % change if the target sees one slice alone, between two `seconds` from the event; with
+                                `alone: false`, if it sees all but this slice
 
 Attention (attention_measures.py), over `layers` or `depths`:
 
@@ -131,6 +135,7 @@ NEEDS = {  # measure -> the arguments that it cannot do without
         "clips": "table",
     },
     **{"head": "route", "head_layer": "route", "heads_together": "route share"},
+    **{"found_at": "source", "around_event": "source seconds"},
     **{"winner": "answer", "removed": "analysis route", "applicable": "analysis route"},
 }
 

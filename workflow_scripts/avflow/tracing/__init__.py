@@ -6,11 +6,11 @@ The modules, in the order in which to read them:
     decoder, clean_attention, packs       the clean run; prompts that begin alike, as one
     schedule, kept_keys, row_attention, segments    what a sweep computes in which layer, and attention under cuts
     resampling, paired, strongest_heads   patch another clip's keys; pairs of clips; rank heads and cut the strongest
-    sink_spans                            cut the tokens that are sinks
+    sink_spans, clip_parts                cut the tokens that are sinks; times and places of a clip
     discards, sufficiency                 remove tokens; keep only the routes that were found
     generation                            the reply to a free question
     one_question                          ask and trace one question, without a workflow
-    last_token, pooled_maps, sinks, token_classes, late_layers    where attention goes
+    last_token, token_attention, pooled_maps, sinks, token_classes, late_layers    where attention goes
     row_schemas, shard_job, costs, timing                         table columns, resumable jobs, estimates, clocks
 """
 

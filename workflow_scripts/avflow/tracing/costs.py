@@ -176,6 +176,7 @@ def sweep(spans: Spans, layers: int, budgets: list[dict], width: int, heads: tup
         if strongest := budget.get("strongest"):
             apart = len(strongest["shares"]) * (1 + strongest["draws"])
         copies = (1 + draws + bool(budget.get("value_zero")) + apart) * orders_of(budget)
+        copies *= budget.get("parts", {}).get(route.source, 1)  # a source that is cut part by part
         rows += copies * (spans.length - first) * sum(layers - start for start in starts)
         count += copies * len(starts)
     sinks = any(Route.parse(route).source.endswith(SINKS) for budget in budgets for route in budget["routes"])
@@ -210,6 +211,8 @@ def _cuts(spans, layers, budgets, width):
         cut = [w for style, k in shapes for w in windows(layers, k, style, budget.get("stride", 1))]
         if budget.get("strongest"):
             cut = windows(layers, width, "top_down", layers)  # one window of all layers
+        if budget.get("parts"):
+            cut += windows(layers, width, "top_down", layers)
         for route in map(Route.parse, budget["routes"]):
             losing = [(queries[queries > keys.min()], keys) for queries, keys in route.edges(spans).blocks]
             losing = [pair for pair in losing if len(pair[0])]

@@ -104,6 +104,26 @@ CONFLICT = pa.schema(
         *partial_rows.schema(gold="string", partner_needs="string", known="bool"),
     ]
 )
+WHERE = pa.schema(
+    [
+        *KNOCKOUT,
+        *partial_rows.schema(
+            source="string",
+            part="string",
+            alone="bool",
+            start="float32",
+            stop="float32",
+            left="float32",
+            top="float32",
+            right="float32",
+            bottom="float32",
+            event_start="float32",
+            event_stop="float32",
+        ),
+        pa.field("shape", pa.list_(pa.int32())),  # of rows about attention to tokens, else null
+        pa.field("values", pa.list_(pa.float32())),
+    ]
+)
 DISCARDED = dict(  # the answer after a discard, compared with the same question without one
     logp_base="float32",
     logp_gold="float32",
