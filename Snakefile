@@ -36,6 +36,7 @@ include: "rules/tables.smk"
 include: "rules/claims.smk"
 include: "rules/report.smk"
 include: "rules/estimate.smk"
+include: "rules/slurm.smk"
 include: "rules/check.smk"
 
 

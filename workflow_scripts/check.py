@@ -23,7 +23,6 @@ from avflow.tracing import costs, disk_costs, readiness
 from avflow.tracing.rates import Rates
 from avflow.tracing.readiness import Finding
 from avflow.tracing.study_costs import StudyCosts
-from estimate import rows_of
 
 
 def gpus_here() -> list[tuple[str, int]]:
@@ -47,7 +46,7 @@ def disk(arguments, shapes) -> list[Finding]:
     if not any(model.get("gpus", 1) for model in arguments.settings["models"].values()):
         return [Finding("disk", None, "the sizes of a study on the CPU are not estimated; the miniature takes 1.5 GB")]
     try:
-        facts = costs.facts_of(rows_of(arguments.datasets))
+        facts = costs.facts_of(costs.rows_of(arguments.datasets))
         sweeps, stages, fitted = (json.loads(path.read_text()) for path in (arguments.sweeps, arguments.stages, arguments.fitted))
         study = StudyCosts(arguments.settings, shapes, facts, Rates(sweeps, stages, shapes, fitted["fitted"]), 0.5)
         parts = disk_costs.on_disk(study, arguments.pins)
@@ -78,7 +77,7 @@ def main():
     parser.add_argument("--partitions", type=Path, help="partitions of a Slurm cluster, YAML")
     parser.add_argument("--jobs", type=json.loads, default={}, help="kind of job -> mem_mb, runtime, gpu, JSON")
     arguments = parser.parse_args()
-    models, shapes = arguments.settings["models"], costs.shapes_of(rows_of(arguments.models))
+    models, shapes = arguments.settings["models"], costs.shapes_of(costs.rows_of(arguments.models))
     wanted = any(model.get("gpus", 1) for model in models.values())
     found = readiness.check_gpus(models, arguments.settings["sampling"], shapes, gpus_here())
     found.append(readiness.check_driver(torch.version.cuda, driver_here(), torch.cuda.is_available(), wanted))

@@ -8,7 +8,6 @@ benchmarks/full_size.py; benchmarks/stages.py holds predictions against measurem
 """
 
 import argparse
-import csv
 import json
 import math
 from pathlib import Path
@@ -21,11 +20,6 @@ from avflow.tracing.rates import Rates
 from avflow.tracing.study_costs import StudyCosts
 
 FEW = "answers of the first shards"  # part of all answers
-
-
-def rows_of(path) -> list[dict]:
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def hours(seconds: float) -> str:
@@ -154,7 +148,7 @@ def main():
     if not any(model.get("gpus", 1) for model in arguments.settings["models"].values()):
         print("All models of this study run on the CPU: no GPU-hours, no downloads. Run: snakemake --cores all")
         return
-    shapes, facts = costs.shapes_of(rows_of(arguments.models)), costs.facts_of(rows_of(arguments.datasets))
+    shapes, facts = costs.shapes_of(costs.rows_of(arguments.models)), costs.facts_of(costs.rows_of(arguments.datasets))
     sweeps, stages, fitted = (json.loads(path.read_text()) for path in (arguments.sweeps, arguments.stages, arguments.fitted))
     rates = Rates(sweeps, stages, shapes, fitted["fitted"])
     study = StudyCosts(arguments.settings, shapes, facts, rates, arguments.correct)

@@ -34,13 +34,16 @@ def test_letters_that_no_font_has_are_named_in_the_figure_and_the_log(tmp_path):
 
 
 def test_the_stamp_of_a_study_stands_above_the_figure_and_moves_nothing(tmp_path, monkeypatch):
-    figure, axis = plt.subplots(figsize=(3, 1))
-    axis.plot([0, 1])
+    figure, axis = plt.subplots(figsize=(3, 1), layout="constrained")
+    axis.plot([0, 1], label="a route")
+    figure.legend(loc="outside upper center")
     saving.save(figure, tmp_path / "plain.png")
     monkeypatch.setenv("AVFLOW_STAMP", "pilot, n = 100 questions of every task at most")
     saving.save(figure, tmp_path / "stamped.png", tmp_path / "stamped.pdf")
     plain, stamped = (plt.imread(tmp_path / f"{name}.png") for name in ("plain", "stamped"))
     room = stamped.shape[0] - plain.shape[0]
     assert room == round(saving.ROOM * figure.dpi)
-    assert (stamped[room:] == plain).all() and (stamped[:room] != 1).any(), "the stamp alone is new"
+    assert abs(stamped[room:] - plain).mean() < 0.01 and (stamped[:room] != 1).any(), "the stamp alone is new"
+    colourful = stamped[:room, :, :3].max(2) - stamped[:room, :, :3].min(2)
+    assert colourful.max() < 0.05, "the legend, whose line is blue, stays out of the stamp's room"
     assert "pilot, n = 100" in figure.texts[0].get_text()

@@ -17,11 +17,10 @@ from avflow.study import Study
 from avflow.tracing import costs
 from avflow.tracing.rates import Rates
 from avflow.tracing.study_costs import StudyCosts
-from estimate import rows_of
 
 SWEEPS = json.loads((ROOT / "benchmarks/knockout.json").read_text())
 STAGES = json.loads((ROOT / "benchmarks/full_size.json").read_text())
-SHAPES = costs.shapes_of(rows_of(ROOT / "resources/published/models.csv"))
+SHAPES = costs.shapes_of(costs.rows_of(ROOT / "resources/published/models.csv"))
 SAMPLING = yaml.safe_load((ROOT / "config.yaml").read_text())["sampling"]
 FITTED = json.loads((ROOT / "benchmarks/stages.json").read_text())["fitted"]
 RATES = Rates(SWEEPS, STAGES, SHAPES, FITTED)
@@ -127,7 +126,7 @@ def test_what_questions_about_a_clip_share_is_about_what_the_benchmark_saved():
 
 
 def test_questions_share_clips_if_there_are_more_of_them(settings):
-    facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
+    facts = costs.facts_of(costs.rows_of(ROOT / "resources/published/datasets.csv"))
     study = StudyCosts(settings, SHAPES, facts, RATES, 0.5)
     assert study.clips("av_speakerbench", 3212) == pytest.approx(2051)
     assert study.clips("av_speakerbench", 10) == pytest.approx(10, rel=0.01)
@@ -208,7 +207,7 @@ def settings():
 
 
 def test_half_the_correct_answers_cost_half_the_knockouts(settings):
-    facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
+    facts = costs.facts_of(costs.rows_of(ROOT / "resources/published/datasets.csv"))
     study = lambda correct: StudyCosts(settings, SHAPES, facts, RATES, correct)
     (budget,), place = settings["cuts"]["figure_4"]["av_speakerbench"], ("qwen2.5-omni-3b", "av_speakerbench")
     starts = study(1).cuts(*place, [])[0]
@@ -227,7 +226,10 @@ def test_cuts_in_single_heads_cost_a_cut_for_each_and_those_on_request_stay_out_
     count = lambda **more: costs.sweep(spans, 12, [{"routes": ["audio->question"], "widths": [1], **more}], 3, (8, 2))[1]  # noqa: E731
     assert (count(), count(heads="each"), count(heads="groups")) == (12, 12 * 9, 12 * 3)
     assert count(strongest={"shares": [0.1, 0.5], "draws": 3}) == 1 + 2 * 4
-    facts, place = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv")), ("qwen2.5-omni-3b", "av_speakerbench")
+    facts, place = (
+        costs.facts_of(costs.rows_of(ROOT / "resources/published/datasets.csv")),
+        ("qwen2.5-omni-3b", "av_speakerbench"),
+    )
     study = StudyCosts(settings, SHAPES, facts, RATES, 0.5)
     (budget,) = settings["cuts"]["figure_4"]["av_speakerbench"]
     few = study.cuts(*place, [{**budget, "shards": 5}])
@@ -269,13 +271,13 @@ def test_a_model_that_was_never_measured_is_named_and_its_features_are_counted(s
 
 
 def test_facts_that_are_not_known_stay_unknown():
-    facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
+    facts = costs.facts_of(costs.rows_of(ROOT / "resources/published/datasets.csv"))
     assert math.isnan(facts["av_speakerbench"].gigabytes) and facts["av_odyssey"].gigabytes == 26
     assert all(row.source for row in facts.values())
 
 
 def test_attention_costs_one_forward_a_question_and_shards_share_it_out(settings):
-    facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
+    facts = costs.facts_of(costs.rows_of(ROOT / "resources/published/datasets.csv"))
     study, place = StudyCosts(settings, SHAPES, facts, RATES, 0.5), ("qwen2.5-omni-3b", "av_speakerbench")
     starts, forward = study.starts(*place, "evaluate"), RATES.forward(SHAPES["qwen2.5-omni-3b"], study.spans(*place).length)
     looks = lambda share=1, **budget: (study.looks(*place, budget) - share * starts) / forward
@@ -289,7 +291,7 @@ def test_attention_costs_one_forward_a_question_and_shards_share_it_out(settings
 
 
 def test_open_choices_cost_the_knockouts_of_their_share_of_shards_and_another_encoding(settings):
-    facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
+    facts = costs.facts_of(costs.rows_of(ROOT / "resources/published/datasets.csv"))
     name, dataset = place = ("qwen2.5-omni-3b", "av_speakerbench")
     (budget,), wide = settings["cuts"]["figure_4"]["av_speakerbench"], {"routes": ["audio->question"], "widths": [9]}
     jobs = [{"budgets": [budget, wide], "sampling": None}, {"budgets": [budget], "sampling": "omni-1fps"}]
@@ -320,7 +322,7 @@ def test_open_choices_cost_the_knockouts_of_their_share_of_shards_and_another_en
 
 
 def test_the_disk_is_counted_at_its_fullest(settings):
-    facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
+    facts = costs.facts_of(costs.rows_of(ROOT / "resources/published/datasets.csv"))
     study, place = StudyCosts(settings, SHAPES, facts, RATES, 0.5), ("video-salmonn2-plus-7b", "av_speakerbench")
     size = lambda line: float(line.split("  ")[-2].strip("> GB")) if "GB" in line else 0.0  # noqa: E731
     lines = lambda: (
@@ -342,7 +344,7 @@ def test_the_disk_is_counted_at_its_fullest(settings):
 
 
 def test_wrong_answers_are_those_that_are_not_correct(settings):
-    facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
+    facts = costs.facts_of(costs.rows_of(ROOT / "resources/published/datasets.csv"))
     (budget,), place = settings["cuts"]["figure_4"]["av_speakerbench"], ("qwen2.5-omni-3b", "av_speakerbench")
     rows = {
         which: StudyCosts(settings, SHAPES, facts, RATES, 0.4).cuts(*place, [{**budget, "questions": which}])[1]
@@ -371,7 +373,10 @@ def test_the_pilot_costs_a_night_on_one_gpu_and_little_more_disk_than_its_downlo
 
 
 def test_fewer_questions_of_every_task_cost_less(settings):
-    facts, place = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv")), ("qwen2.5-omni-3b", "av_speakerbench")
+    facts, place = (
+        costs.facts_of(costs.rows_of(ROOT / "resources/published/datasets.csv")),
+        ("qwen2.5-omni-3b", "av_speakerbench"),
+    )
     study = lambda **told: StudyCosts(
         settings | {"datasets": {place[1]: settings["datasets"][place[1]] | told}}, SHAPES, facts, RATES, 0.5
     )

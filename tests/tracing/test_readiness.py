@@ -1,4 +1,7 @@
-"""Each check of a machine finds what will do, and says in one line what helps against what will not. Also tests disk_costs."""
+"""Each check of a machine finds what will do, and says in one line what helps against what will not.
+
+Also tests avflow.tracing.disk_costs.
+"""
 
 import json
 import math
@@ -16,9 +19,8 @@ from avflow import jobs
 from avflow.errors import InputError
 from avflow.study import Study
 from avflow.tracing import costs, disk_costs, readiness
-from estimate import rows_of
 
-SHAPES = costs.shapes_of(rows_of(ROOT / "resources/published/models.csv"))
+SHAPES = costs.shapes_of(costs.rows_of(ROOT / "resources/published/models.csv"))
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 SAMPLING = CONFIG["sampling"]
 BIG = {"big": {"gpus": 1, "dtype": "bfloat16", "sampling": "omni-default"}}

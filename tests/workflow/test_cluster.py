@@ -18,7 +18,6 @@ from avflow.study import Study
 from avflow.tracing import costs, planned_jobs
 from avflow.tracing.rates import Rates
 from avflow.tracing.study_costs import StudyCosts
-from estimate import rows_of
 
 sys.path.insert(0, str(ROOT / "tests/slurm"))
 import cluster  # noqa: E402
@@ -80,8 +79,8 @@ def test_a_shard_is_one_submission_and_estimate_counts_all_jobs_as_they_are_plan
     assert run.returncode == 0, run.stdout[-3000:]
     config["datasets"] = {name: told | few.get(name, {}) for name, told in config["datasets"].items()}
     told = shlex.split(jobs.estimate(Study(config, ROOT)))
-    facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
-    shapes = costs.shapes_of(rows_of(ROOT / "resources/published/models.csv"))
+    facts = costs.facts_of(costs.rows_of(ROOT / "resources/published/datasets.csv"))
+    shapes = costs.shapes_of(costs.rows_of(ROOT / "resources/published/models.csv"))
     rates = Rates(*(json.loads((ROOT / f"benchmarks/{name}.json").read_text()) for name in ("knockout", "full_size")), shapes)
     expected = planned_jobs.planned(StudyCosts(json.loads(told[1]), shapes, facts, rates, 0.5))
     seen = {name: count for name, count in workflow_runs.planned(run.stdout).items() if name in LOADING}

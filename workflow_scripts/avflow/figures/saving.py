@@ -22,6 +22,10 @@ def save(figure, *paths) -> None:
     """
     noted = False
     if stamp := os.environ.get("AVFLOW_STAMP"):
+        figure.canvas.draw()
+        figure.set_layout_engine("none")  # everything stays where it is now
+        for legend in figure.legends:  # else it would stand at the edge of the page, in the room of the stamp
+            legend.set_bbox_to_anchor((0, 0, 1, 1), transform=figure.transFigure)
         figure.text(0.5, 1 + 0.04 / figure.get_figheight(), stamp, ha="center", va="bottom", fontsize=8, color=palette.NOTE)
     for path in map(str, paths):
         if _write(figure, path) and not noted:

@@ -3,6 +3,7 @@
 `rates` makes seconds of them. `ideal` is the number of rows that must be computed, in units of clean forwards.
 """
 
+import csv
 import math
 import random
 from dataclasses import dataclass
@@ -248,6 +249,12 @@ def shapes_of(rows) -> dict[str, Shape]:
     """Model -> Shape, from the rows of resources/published/models.csv."""
     names = ("layers", "hidden", "heads", "kv_heads", "head", "intermediate", "experts", "levels", "parameters")
     return {r["model"]: Shape(r["size"], *(int(r[n]) for n in names)) for r in map(dict, rows)}
+
+
+def rows_of(path) -> list[dict]:
+    """The rows of a csv file, such as resources/published/models.csv."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def facts_of(rows) -> dict[str, SimpleNamespace]:
