@@ -181,6 +181,9 @@ MEASURES = {
     "cumulative": dict(route="question->last", style="top_down", layer=5),
     "attention": dict(name="audio", group="hear"),
     "readout": dict(group="see-faint-63"),
+    "known": dict(group="hear-faint-45"),
+    "head": dict(route="question->last"),
+    "heads_together": dict(route="question->last", share=0.11),
     "winner": dict(answer="heard", group="either-50", data=GRADED),
     "removed": dict(analysis="sinks", route="video_sinks->last", group="hear"),
     "patched": dict(kind="patch", route="candidates->reference", group="I2A", data="items"),
@@ -216,7 +219,7 @@ def test_a_question_asked_twice_counts_once_in_claims(once_and_twice, name):
 
 def test_the_measures_with_an_interval_are_those_above():
     without = {"highest", "largest", "depth_of_fall", "depth_of_rise", "order", "windows"}  # made as those above, or none
-    without |= {"weakest", "cell", "masking", "saving", "sinks", "discarded", "elsewhere", "flow"}
+    without |= {"weakest", "cell", "masking", "saving", "sinks", "discarded", "elsewhere", "flow", "head_layer"}
     without |= {"found_at", "around_event"}  # of a table that is not shipped: see test_where.py
     without |= {*measures.calibration_measures.MEASURES, *measures.coherence_measures.MEASURES}
     assert set(MEASURES) | without == set(measures.MEASURES)

@@ -1,4 +1,4 @@
-"""Means of single heads, and of heads cut together by their share of all heads."""
+"""Means of single heads, and of heads cut together by their share of all heads; and avflow.results.head_measures."""
 
 import math
 
@@ -6,8 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from avflow.results import heads
+from avflow.results import heads, measures
 from avflow.tracing import row_schemas
+
+HEADS = [(0, "0", -10), (0, "1", 0), (0, "all", -20), (1, "0", 0), (1, "1", -30), (1, "all", -60)]  # layer, heads, change in %
 
 
 def row(clip, start, named, change, control="none", draw=0, **more):
@@ -55,6 +57,21 @@ def test_shares_are_of_each_models_own_heads(tmp_path):
     found = heads.together(table(tmp_path, rows), ["m", "n"], "d", 50, 0)
     alone = found[(found["n_heads"] == 1) & (found["kind"] == "strongest")]
     assert dict(zip(alone["model"], alone["share"])) == {"m": 1 / 4, "n": 1 / 8}
+
+
+def test_measures_take_the_heads_that_a_claim_names(tmp_path):
+    rows = [row(clip, layer, named, cost) for clip in range(4) for layer, named, cost in HEADS]
+    pq.write_table(pa.Table.from_pylist(rows, row_schemas.KNOCKOUT), tmp_path / "knockout_heads.parquet")
+    tables = measures.Tables(tmp_path, {"m": 1}, {"video": "d"}, 50, 0)
+
+    def value(measure, **claim):
+        given = {"claim": "c", "measure": measure, "route": "question->last", **claim}
+        return measures.measured(tables, given, "m")[0]
+
+    assert value("head") == pytest.approx(-30, abs=1e-3) and value("head", all=True) == pytest.approx(-60, abs=1e-3)
+    assert value("head", layers=[0, 0]) == pytest.approx(-10, abs=1e-3)
+    assert value("head_layer") == pytest.approx((0 * 10 + 1 * 30) / 40, abs=1e-3)
+    assert math.isnan(value("heads_together", share=0.5)), "its table is absent"
 
 
 def test_heads_are_counted_over_layers():

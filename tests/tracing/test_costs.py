@@ -260,7 +260,7 @@ def test_a_model_without_a_published_shape_is_named(settings):
 def test_a_model_that_was_never_measured_is_named_and_its_features_are_counted(settings):
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     settings["models"] = {"qwen3-omni-30b-a3b": config["models"]["qwen3-omni-30b-a3b"]}
-    facts = costs.facts_of(rows_of(ROOT / "resources/published/datasets.csv"))
+    facts = costs.facts_of(costs.rows_of(ROOT / "resources/published/datasets.csv"))
     study = StudyCosts(settings, SHAPES, facts, RATES, 0.5)
     (clip,), place = study.media("qwen3-omni-30b-a3b", "av_speakerbench"), ("qwen3-omni-30b-a3b", "av_speakerbench")
     each = 2 * 2048 * (4 * clip.grids * clip.per_grid + clip.audio)

@@ -490,6 +490,7 @@ def table_title(name: str) -> str:
 
 OF_TABLE = ("cell", "specimen", "coherent", "clips")  # measures of the table that the claim names
 OF_ANSWERS = ("evaluate.parquet", "reliance.parquet")
+SUMMED = {"tab1": "attention.parquet", **dict.fromkeys(("tab4_video", "tab4_items"), "pruning.parquet")}  # what tables sum up
 DECIDING = {  # measure of a claim -> the tables that decide it; other measures read the knockouts of the claim's analysis
     **dict.fromkeys(("accuracy", "accuracy_change", "same_content", "letters"), OF_ANSWERS),
     "masking": ("tab1.csv",),
@@ -517,6 +518,7 @@ def decided_by(claim: dict) -> set[str]:
             named = f"{part.get('table')}.{'csv' if str(part.get('table')).startswith('tab') else 'parquet'}"
             found.update((named,) if measure in OF_TABLE else DECIDING.get(measure, cuts))
             found.update(["evaluate.parquet"] if measure in ("same_run", "coherent") else [])
+            found.update([SUMMED[part["table"]]] if measure == "coherent" and part["table"] in SUMMED else [])
     return found
 
 

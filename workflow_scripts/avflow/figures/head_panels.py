@@ -55,7 +55,7 @@ def _map(figure, axis, table: pd.DataFrame, heading: str) -> None:
     for line in set(range(len(order))) - set(single):
         axis.axhline(line - 0.5, color=palette.NOTE, linewidth=0.8)
         for column in np.flatnonzero(np.abs(values[line]) > reach):
-            font = dict(ha="center", va="center", color="white", fontsize=4.5, rotation=90)
+            font = dict(ha="center", va="center", color=palette.PAPER, fontsize=4.5, rotation=90)
             axis.text(column, line, f"{values[line, column]:.0f}", **font)
     axis.set_xticks(range(len(wide.columns))[:: max(1, len(wide.columns) // 6)])
     axis.set_xticklabels(wide.columns[:: max(1, len(wide.columns) // 6)])

@@ -166,7 +166,8 @@ def line_panel(axis, effects: Effects, colour_of: dict, per_route: bool = False)
         effects.controls[effects.controls["route"].isin(list(random))],
     )
     said += [few] if not small and (few := curves.too_few(numbers, least)) else []
-    said += [f"random keys: n = {controls['question_id'].nunique()}"] if random else []
+    some = f" ({len(random)} of {len(found)} routes)" if len(random) < len(found) else ""
+    said += [f"random keys{some}: n = {controls['question_id'].nunique()}"] if random else []
     said.append(f"noise floor {effects.noise:.1g}{' %' if effects.reading.metric == 'probability' else ''}")
     place = dict(transform=axis.transAxes, va="top", zorder=3)  # above the curves, which fall
     above = axis.text(0.03, 0.97, "\n".join(said), fontsize=6, color=palette.NOTE, linespacing=1.3, bbox=BEHIND_TEXT, **place)

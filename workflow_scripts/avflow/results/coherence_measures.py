@@ -575,7 +575,8 @@ def _of_letters(tables: Tables, table: str, model: str, rows: pd.DataFrame, told
 def _coherent(tables, claim, model):
     """% of rows for which an identity holds, of the identity that holds least."""
     rows = tables.csv(claim["table"]) if claim["table"].startswith("tab") else tables.parquet(claim["table"])
-    if rows is None or tables.parquet("evaluate") is None:
+    needed = {"tab1": ["attention"], "tab4_video": ["pruning"], "tab4_items": ["pruning"]}.get(claim["table"], [])
+    if rows is None or any(tables.parquet(name) is None for name in ["evaluate", *needed]):
         return NOTHING
     found = identities(tables, claim["table"], model)
     if not found:

@@ -14,7 +14,7 @@ import httpx
 from ..errors import InputError
 from ..hub import Backoff, read_pin
 from ..hub.repository import Source, Transient, describe, refusal, unreachable
-from .costs import PATCH, Shape, kv_bytes
+from .costs import Shape, kv_bytes
 
 GB = 1e9
 CODECS = ("h264", "hevc", "vp9", "av1", "aac", "mp3", "opus", "vorbis", "flac", "pcm_s16le")  # of the benchmarks and usual clips
@@ -44,7 +44,7 @@ def longest_prompt(sampling: dict) -> int:
     """The most tokens that a prompt has in a sampling of config.yaml."""
     if "max_tokens" in sampling:
         return sampling["max_tokens"]
-    return math.ceil(sampling["max_frames"] / 2) * math.ceil(sampling["max_pixels"] / PATCH**2) + TEXT_AND_SOUND
+    return math.ceil(sampling["max_frames"] / 2) * math.ceil(sampling["max_pixels"] / sampling["multiple"] ** 2) + TEXT_AND_SOUND
 
 
 def needed_bytes(shape: Shape, item_bytes: int, tokens: int) -> float:
