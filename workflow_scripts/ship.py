@@ -31,7 +31,7 @@ READ = {  # but these of some tables are read
     "knockout_sinks": ["removed_mass", "n_blocked_edges"],
 }
 EXACT = ["p_base_clean", "margin_clean", "logp_reply_clean"]  # of uncut runs
-UNDRAWN = ["sensitivity"]  # what only a figure on request reads
+UNDRAWN = ["sensitivity", "where"]  # what only a figure on request reads
 
 
 def rounded(values: np.ndarray) -> np.ndarray:

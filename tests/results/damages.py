@@ -1354,3 +1354,81 @@ def sets_of_heads_ranked_in_the_same_clips(tables):
     rows = tables["knockout_head_sets"]
     half = sorted(rows["question_id"].unique())[::2]
     return {"knockout_head_sets": rows[rows["question_id"].isin(half) | (rows["control"] == "null")]}
+
+
+# Finished tables, against what they sum up
+
+
+def finished(name, change):
+    """A damage of one finished table."""
+    return lambda tables: {name: change(tables[name])}
+
+
+@damage
+def right_answers_of_table_3_those_of_the_other_model(tables):
+    names = ["correct_tiny-omni", "correct_tiny-salmonn"]
+    return finished("tab3", lambda rows: rows.rename(columns=dict(zip(names, names[::-1]))))(tables)
+
+
+@damage
+def a_task_of_table_2_has_half_of_its_questions(tables):
+    return finished("tab2", lambda rows: rows.assign(n=rows["n"].where(rows["task"] != "see-before", rows["n"] // 2)))(tables)
+
+
+@damage
+def table_3_lacks_the_faint_task(tables):
+    return finished("tab3", lambda rows: rows[~rows["task"].str.contains("faint")])(tables)
+
+
+@damage
+def knockout_questions_of_table_2_count_twice_in_one_task(tables):
+    def change(rows):
+        return rows.assign(n_knockout=rows["n_knockout"].where(rows["task"] != "hear", 2 * rows["n_knockout"]))
+
+    return finished("tab2", change)(tables)
+
+
+@damage
+def times_of_two_settings_of_table_4_swapped(tables):
+    def change(rows):
+        other = {"none": "All", "All": "none"}
+        key = ["model", "task", "part", "dataset", "setting"]
+        times = rows.set_index(key)["prefill_ms"]
+        place = pd.MultiIndex.from_frame(rows[key].assign(setting=rows["setting"].replace(other)))
+        return rows.assign(prefill_ms=times.reindex(place).to_numpy())
+
+    return finished("tab4_video", change)(tables)
+
+
+@damage
+def times_of_table_4_hold_the_encoders(tables):
+    names = ("prefill_ms", "prefill_ms_low", "prefill_ms_high")
+    return finished("tab4_items", lambda rows: rows.assign(**{name: rows[name] + rows["encoder_ms"] for name in names}))(tables)
+
+
+@damage
+def late_settings_of_table_1_swapped(tables):
+    def change(rows):
+        other = rows["setting"].replace({"video->last": "media->text", "media->text": "video->last"})
+        return rows.assign(setting=other.where(rows["part"] == "late", rows["setting"]))
+
+    return finished("tab1", change)(tables)
+
+
+@damage
+def intervals_of_table_1_from_end_to_end(tables):
+    def change(rows):
+        known = rows["ci_low"].notna()
+        return rows.assign(ci_low=rows["ci_low"].where(~known, -100.0), ci_high=rows["ci_high"].where(~known, 100.0))
+
+    return finished("tab1", change)(tables)
+
+
+@damage
+def layers_of_table_4_not_told(tables):
+    return finished("tab4_video", lambda rows: rows.assign(layers=None))(tables)
+
+
+@damage
+def a_token_of_the_reply_in_seconds(tables):
+    return {"pruning": tables["pruning"].assign(decode_ms_per_token=tables["pruning"]["decode_ms_per_token"] / 1000)}

@@ -51,7 +51,8 @@ def asked_twice(rows: pd.DataFrame) -> pd.DataFrame:
 def once_and_twice(tmp_path_factory):
     """Two folders of tables: as shipped, and with every question asked twice."""
     folders = [tmp_path_factory.mktemp(name) for name in ("once", "twice")]
-    for name in ("evaluate", "reliance", "sufficiency", "resample", "conflict", "knockout_sinks", "knockout_graded", *KEEP):
+    names = ("evaluate", "reliance", "sufficiency", "resample", "conflict", "knockout_graded", "knockout_sinks")
+    for name in (*names, "knockout_heads", "knockout_head_sets", *KEEP):
         rows = pd.read_parquet(SHIPPED / f"{name}.parquet", filters=[("model", "=", MODEL)])
         rows = rows.query(KEEP[name]) if name in KEEP else rows
         if name in ("pruning", "discard_sweep"):  # every fourth clip loses its answer, because the tiny models lose too few
