@@ -685,7 +685,7 @@ def test_claims_about_figures_on_request_wait_until_somebody_asks_for_them(tmp_p
     always = Study(other, ROOT)
     assert figure_table.unasked_claims(always) == [] and "without" not in options(jobs.claims(always))
     more = set(figure_table.claimed_tables(always)) - set(figure_table.claimed_tables(untouched))
-    asked = ("conflict", "knockout_sinks", "knockout_heads", "knockout_head_sets")
+    asked = ("conflict", "knockout_sinks", "knockout_heads", "knockout_head_sets", "where")
     assert more == {always.table(f"{name}.parquet") for name in asked}
 
 

@@ -108,7 +108,7 @@ def test_every_shipped_pin_belongs_to_the_repository_in_the_configuration():
     entries = {name: ("model", m["repo"]) for name, m in config["models"].items() if "repo" in m}
     entries |= {name: ("dataset", d["repo"]) for name, d in config["datasets"].items() if "repo" in d}
     pins = {p.stem: json.loads(p.read_text()) for p in (ROOT / "resources/pins").glob("*.json")}
-    assert {name: (p["repo_type"], p["repo"]) for name, p in pins.items()} == entries and len(pins) == 7
+    assert {name: (p["repo_type"], p["repo"]) for name, p in pins.items()} == entries and len(pins) == 8
     for name, said in pins.items():
         if said["revision"] is None:
             assert said["files"] is None

@@ -376,7 +376,7 @@ def test_only_rules_of_the_submit_host_reach_the_network():
                 assert "    localrule: True\n" in text and "gpu=" not in text, text.split(":")[0]
             else:
                 assert "HF_HUB_OFFLINE" not in text
-    assert online == {"pin", "download_weights", "download_dataset"}
+    assert online == {"check", "pin", "download_weights", "download_dataset"}
 
 
 def test_a_question_that_does_not_fit_is_one_line_and_what_was_finished_is_kept(study, tmp_path, monkeypatch, capsys):

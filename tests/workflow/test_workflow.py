@@ -236,7 +236,7 @@ def test_conflicts_and_sinks_are_drawn_on_request_from_jobs_of_their_own(copy):
 
 
 def test_times_and_places_are_drawn_on_request_from_a_job_of_their_own(copy):
-    run = snakemake(copy, "app_where", "--dry-run", "--cores", "2", "--forceall")
+    run = snakemake(copy, "app_where", "--dry-run", "--cores", "2", "--forceall", "--printshellcmds")
     jobs = planned(run.stdout)
     assert jobs["app_where"] == jobs["gather_where"] == jobs["where"] == jobs["extract_features"] == jobs["preprocess_media"] == 1
     assert "--tokens" in run.stdout and "evaluate" not in jobs

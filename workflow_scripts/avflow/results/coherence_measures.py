@@ -377,7 +377,8 @@ def _covers(rows: pd.DataFrame) -> np.ndarray:
     """Whether an interval covers Tango's for its change, if no other answers changed than those that the change tells (rows,)."""
     found = []
     for change, low, high, n in rows[["change", "ci_low", "ci_high", "n"]].fillna(0).itertuples(index=False):
-        least, most = paired_score_interval(max(0.0, -change) * n / 100, max(0.0, change) * n / 100, n)
+        lost, won = (min(n, max(0.0, sign * change) * n / 100) for sign in (-1, 1))  # no more than all
+        least, most = paired_score_interval(lost, won, n)
         found.append(low < 100 * least + 2 * NEAR and high > 100 * most - 2 * NEAR)
     return np.array(found)
 
@@ -435,7 +436,7 @@ def _discarding_sources(rows: pd.DataFrame, sources: pd.DataFrame, tables: Table
         found[f"{name} is the mean of its questions"] = near
     devices = shown.groupby(key)["device"].agg(lambda names: "; ".join(sorted(set(names)))).reindex(own.index)
     found["the device is that of the questions"] = rows["device"].to_numpy() == devices.to_numpy()
-    said = rows["layers"].fillna("").str.findall(r"(?:^|; )\w+ (\d+) \(")
+    said = rows["layers"].astype(object).fillna("").astype(str).str.findall(r"(?:^|; )\w+ (\d+) \(")
     some = shown.groupby(key)["plan"].first().reindex(own.index)
     found["the plan's layers are named"] = [
         {*map(int, json.loads(plan))} <= {*map(int, names)} for plan, names in zip(some, said)
