@@ -1432,3 +1432,11 @@ def layers_of_table_4_not_told(tables):
 @damage
 def a_token_of_the_reply_in_seconds(tables):
     return {"pruning": tables["pruning"].assign(decode_ms_per_token=tables["pruning"]["decode_ms_per_token"] / 1000)}
+
+
+@damage
+def clips_of_two_dials_exchanged(tables):
+    """The graded clips of one dial bear the names of another's, in every table that has them."""
+    names = ("evaluate", "reliance", "knockout_graded", "conflict")
+    swap = lambda rows: rows.assign(cluster=rows["cluster"].str.replace("either-25", "either-0"))  # noqa: E731
+    return {name: swap(tables[name]) for name in names}

@@ -4,7 +4,8 @@
 table in docs/calibration.md; it takes about ten minutes.
 
 Also tests avflow.results.study_tables, avflow.results.answer_measures, avflow.results.attention_measures,
-avflow.results.calibration_measures, avflow.results.coherence_measures and avflow.results.specimen.
+avflow.results.calibration_measures, avflow.results.coherence_measures, avflow.results.summed_tables and
+avflow.results.specimen.
 """
 
 import os

@@ -1,9 +1,9 @@
 """Does a table agree with itself and with the evaluation? Each identity holds exactly, whatever a model does, so it has no range.
 
 `coherent` gives the % of a table's rows for which an identity holds, of the identity that holds least. What each says is in the
-functions below; those of a table follow from its columns. Identities whose name begins with "nearly" need not hold where a model
-would rather say a word than a letter, as it does when much is taken from it: they may fail in 5 % of the rows. Free answers have
-no letters, so they have identities of their own.
+functions below, and for Tables 1 to 4 in summed_tables.py; those of a table follow from its columns. Identities whose name begins
+with "nearly" need not hold where a model would rather say a word than a letter, as it does when much is taken from it: they may
+fail in 5 % of the rows. Free answers have no letters, so they have identities of their own.
 """
 
 import json
@@ -11,14 +11,13 @@ import json
 import numpy as np
 import pandas as pd
 
+from . import summed_tables
 from .answers import LETTERS
 from .route_measures import NOTHING
-from .statistics import paired_change, paired_score_interval
 from .study_tables import Tables
-from .table_4 import alike, task_name
+from .summed_tables import NEAR
 
 SURE = 0.01  # logits: where two letters are nearer, rounding decides which of them is answered
-NEAR = 0.01  # of probabilities and shares
 RARE = 5.0  # percent of the rows
 COUNTS = {"tab2": "video", "tab3": "items"}  # tables of counts -> the dataset that they count
 MOSTLY = 0.6  # of the questions of a task: where so many rows repeat another run exactly, there was no other run
@@ -322,21 +321,7 @@ def _attended(rows: pd.DataFrame, told: pd.DataFrame) -> dict:
 
 
 # What tells a row from others, in the tables that have these columns
-ROW = [
-    "question_id",
-    "layout",
-    "route",
-    "style",
-    "width",
-    "centre",
-    "cut",
-    "control",
-    "draw",
-    "variant",
-    "discard",
-    "plan",
-    "layer",
-]
+ROW = ["question_id", "layout", "route", "style", "width", "centre", "cut", "control", "draw", "variant", "discard", "plan"]
 ROW += ["layer", "kind", "name", "number", "threshold", "heads", "direction"]
 
 
@@ -348,135 +333,13 @@ def _once(rows: pd.DataFrame) -> dict:
     return found
 
 
-def _finished(rows: pd.DataFrame) -> dict:
-    """Rows of Tables 1 and 4: changes are those of accuracies, intervals hold them, and times fit each other."""
-    key = [name for name in ("model", "part", "group", "dataset", "task") if name in rows]
-    none = rows[rows["setting"] == "none"].drop_duplicates(key).set_index(key)["accuracy"]
-    own = none.reindex(pd.MultiIndex.from_frame(rows[key])).to_numpy()
-    base, sizes = rows["setting"] == "none", rows.groupby(["part", "setting"])[["n"]].sum()
-    found = {
-        "a change is that of the accuracy": base | ((rows["accuracy"] - own - rows["change"]).abs() < 2 * NEAR),
-        "an interval holds its change": base | ((rows["ci_low"] <= rows["change"]) & (rows["change"] <= rows["ci_high"])),
-        "an interval is as wide as so few answers make it": base | _covers(rows),
-        "every setting has all questions": sizes.groupby("part")["n"].transform("nunique") == 1,
-    }
-    if "llm_share" in rows:
-        timed = rows["prefill_ms"].notna()
-        low, middle, high = (rows[name] for name in ("prefill_ms_low", "prefill_ms", "prefill_ms_high"))
-        share = middle / (middle + rows["encoder_ms"])
-        found["times lie in their range"] = ~timed | ((low > 0) & (low <= middle) & (middle <= high))
-        found["the prompt's share is that of the times"] = ~timed | ((share - rows["llm_share"]).abs() < NEAR)
-        found["each token of a reply takes time"] = ~timed | (rows["decode_ms_per_token"] > 0)
-        found["every setting is timed equally often"] = timed.groupby(rows["setting"]).transform("sum") == timed.sum() / max(
-            1, rows["setting"].nunique()
-        )
-    return found
-
-
-def _covers(rows: pd.DataFrame) -> np.ndarray:
-    """Whether an interval covers Tango's for its change, if no other answers changed than those that the change tells (rows,)."""
-    found = []
-    for change, low, high, n in rows[["change", "ci_low", "ci_high", "n"]].fillna(0).itertuples(index=False):
-        lost, won = (min(n, max(0.0, sign * change) * n / 100) for sign in (-1, 1))  # no more than all
-        least, most = paired_score_interval(lost, won, n)
-        found.append(low < 100 * least + 2 * NEAR and high > 100 * most - 2 * NEAR)
-    return np.array(found)
-
-
-def _drawn_again(rows: pd.DataFrame, answers, tables: Tables) -> np.ndarray:
-    """Whether the interval of each row is that of its questions (rows,).
-
-    answers(row): the questions' cluster, right answers before and after, and weights, in the order of the table's own rule.
-    """
-    found = []
-    for row in rows.itertuples():
-        if row.setting == "none":
-            found.append(True)
-            continue
-        before, after, clusters, weights = answers(row)
-        ends = paired_change(before, after, clusters, tables.draws, tables.seed, weights)
-        found.append(np.allclose(ends, (row.change, row.ci_low, row.ci_high), atol=2 * NEAR))
-    return np.array(found)
-
-
-def _counted(rows: pd.DataFrame, told: pd.DataFrame, model: str) -> dict:
-    """Rows of Tables 2 and 3: every task once, with the numbers of the evaluation, and their sums.
-
-    told: the evaluation of the table's dataset by the model.
-    """
-    tasks = rows[rows["group"] != "all"]
-    by_task = told.groupby(["group", "task"])
-    own = pd.DataFrame({"n": by_task.size(), "right": by_task["correct"].sum().astype(int)})
-    own["n_knockout"] = by_task["study_split"].agg(lambda split: (split == "knockout").sum())
-    own = own.reindex(pd.MultiIndex.from_frame(tasks[["group", "task"]]))
-    total = rows[(rows["group"] == "all") & (rows["task"] == "all")]
-    right = f"correct_{model}"
-    found = {
-        "every task has one row": ~tasks.duplicated(["group", "task"]),
-        "all tasks are there": np.array([len(tasks) == by_task.ngroups, len(total) == 1]),
-        "right answers are the evaluation's": tasks[right].to_numpy() == own["right"].to_numpy(),
-    }
-    for name in ("n", "n_knockout"):
-        found[f"{name} is the evaluation's"] = tasks[name].to_numpy() == own[name].to_numpy()
-    for name in ("n", "n_knockout", right):
-        found[f"the total of {name} is the sum"] = np.array(total[name]) == tasks[name].sum()
-    return found
-
-
-def _discarding_sources(rows: pd.DataFrame, sources: pd.DataFrame, tables: Tables) -> dict:
-    """Rows of Table 4, against the rows of the rule pruning that they sum up: times, sizes, devices, intervals, named layers."""
-    shown = sources.assign(shown=sources.apply(task_name, axis=1))
-    means = ["prefill_ms", "prefill_ms_low", "prefill_ms_high", "encoder_ms", "decode_ms_per_token", "peak_bytes"]
-    means += ["flops_llm", "kv_bytes", "token_layers"]
-    key = ["dataset", "shown", "discard"]
-    own = shown.groupby(key)[means].mean().reindex(pd.MultiIndex.from_frame(rows[["dataset", "task", "setting"]]))
-    found = {}
-    for name in means:
-        near = np.isclose(rows[name].to_numpy(dtype=float), own[name].to_numpy(dtype=float), rtol=1e-3, equal_nan=True)
-        found[f"{name} is the mean of its questions"] = near
-    devices = shown.groupby(key)["device"].agg(lambda names: "; ".join(sorted(set(names)))).reindex(own.index)
-    found["the device is that of the questions"] = rows["device"].to_numpy() == devices.to_numpy()
-    said = rows["layers"].astype(object).fillna("").astype(str).str.findall(r"(?:^|; )\w+ (\d+) \(")
-    some = shown.groupby(key)["plan"].first().reindex(own.index)
-    found["the plan's layers are named"] = [
-        {*map(int, json.loads(plan))} <= {*map(int, names)} for plan, names in zip(some, said)
-    ]
-    parts = dict(tuple(shown.groupby(key)))
-
-    def answers(row):
-        before, after = (parts[row.dataset, row.task, name].set_index("question_id") for name in ("none", row.setting))
-        return before["correct"], after["correct"].loc[before.index], before["cluster"], alike(before["task"])
-
-    return found | {"an interval is that of its questions": _drawn_again(rows, answers, tables)}
-
-
-def _masking_sources(rows: pd.DataFrame, sources: pd.DataFrame, tables: Tables) -> dict:
-    """Rows of Table 1, against the rows of the rule attention that they sum up."""
-    kinds = {"masked": "late", "masked_early": "early"}
-    some = sources[sources["kind"].isin(kinds)]
-    scores = np.exp(np.array([values[0] for values in some["values"]], dtype=float))
-    some = some.assign(part=some["kind"].map(kinds), p=100 * scores, right=100.0 * some["correct"].astype(bool))
-    both = pd.concat([some, some.assign(group="all")])
-    own = both.groupby(["part", "group", "name"])[["p", "right"]].mean()
-    own = own.reindex(pd.MultiIndex.from_frame(rows[["part", "group", "setting"]]))
-    wide = both.pivot(index=["part", "group", "question_id", "cluster"], columns="name", values="correct").astype(float)
-
-    def answers(row):
-        pairs = wide.loc[(row.part, row.group)]
-        return pairs["none"], pairs[row.setting], pairs.index.get_level_values("cluster"), None
-
-    return {
-        "an interval is that of its questions": _drawn_again(rows, answers, tables),
-        "a probability is the mean of its questions": np.abs(rows["probability"].to_numpy() - own["p"].to_numpy()) < 2 * NEAR,
-        "an accuracy is the mean of its questions": np.abs(rows["accuracy"].to_numpy() - own["right"].to_numpy()) < 2 * NEAR,
-    }
-
-
 def _named(rows: pd.DataFrame) -> dict:
     """A question's name in the miniature: its dataset, its task and a number, which is also its clip's."""
     one = rows.drop_duplicates("question_id")
     name = one["question_id"].str.extract(r"^(?P<dataset>.*)__(?P<task>.*)_(?P<number>\d+)$")
+    of_clip = one["cluster"].str.extract(r"__(.*)_\d+$")[0]
     return {
+        "a clip named after a task is its own": (of_clip == one["task"]) | ~of_clip.isin(one["task"]),
         "names tell the dataset": name["dataset"] == one["dataset"].str.replace("-", "_"),
         "names tell the task": name["task"] == one["task"],
         "clips have the question's number": [number in cluster for number, cluster in zip(name["number"], one["cluster"])],
@@ -526,11 +389,12 @@ def identities(tables: Tables, table: str, model: str) -> dict:
     if table in COUNTS:
         told = tables.parquet("evaluate")
         told = told[(told["model"] == model) & (told["dataset"] == tables.datasets[COUNTS[table]])]
-        return _counted(tables.csv(table), told, model)
+        return summed_tables.counts(tables.csv(table), told, model)
     if table.startswith("tab"):
         rows, name = tables.csv(table), "attention" if table == "tab1" else "pruning"
         rows, sources = (some[some["model"] == model] for some in (rows, tables.parquet(name)))
-        return _finished(rows) | (_masking_sources if table == "tab1" else _discarding_sources)(rows, sources, tables)
+        of_sources = summed_tables.masks if table == "tab1" else summed_tables.discards
+        return summed_tables.agrees_with_itself(rows) | of_sources(rows, sources, tables)
     every, told = tables.parquet(table), tables.parquet("evaluate")
     every, told = (some[some["model"] == model] for some in (every, told))
     if not len(every):
