@@ -1,7 +1,7 @@
-"""Measure what one question costs in the four models' real shapes: a rehearsal of the paper's study with random weights.
+"""Measure what one question costs in the models' real shapes: a rehearsal of the studies paper and qwen3 with random weights.
 
     python benchmarks/full_size.py prepare --out full_size.tar.xz                           on a machine that decodes clips
-    python benchmarks/full_size.py run full_size.tar.xz --out benchmarks/full_size.json     on one GPU, about 15 minutes
+    python benchmarks/full_size.py run full_size.tar.xz --out benchmarks/full_size.json     on one GPU, about 20 minutes
     python benchmarks/full_size.py run full_size.tar.xz --smoke --out /tmp/full_size.json   tiny shapes, to see that it runs
 
 `prepare` makes the media of two questions: a clip of 15 seconds in 720p with sound (Eq. 1), and a matching question with four
@@ -14,6 +14,8 @@ workflow does, and calls these scripts with the options of config.yaml:
 * knockout: the cuts and controls of each main figure, and value_zero, at every centre;
 * discard_sweep: every fourth layer;
 * pruning: Table 4's layers, scaled to the model's depth.
+
+A model's weights lie in the folder for temporary files while it runs: 63 GB for Qwen3-Omni. TMPDIR=/dev/shm keeps them in memory.
 
 Seconds come from one run. Peaks are the memory that torch allocated on the device, with weights. The tokenizer is the tiny
 models'. For the committed file, each model was measured in its own process (`--models`), and the results were joined. Afterwards,
@@ -39,13 +41,13 @@ from safetensors.torch import save_file
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
-from avflow.miniature import tiny_omni, tiny_salmonn  # noqa: E402
+from avflow.miniature import tiny, tiny_omni, tiny_qwen3_omni, tiny_salmonn  # noqa: E402
 from avflow.models import families  # noqa: E402
 from avflow.questions import benchmark_rows, read_questions, split_for_knockout, write_questions  # noqa: E402
 from avflow.storage import read_metadata  # noqa: E402
 from avflow.study import Study  # noqa: E402
 
-STUDY = "paper"
+STUDIES = ("paper", "qwen3")  # their models; the cuts are the first one's
 ANALYSES = {"av_video": ["figure_3", "figure_4", "value_zero"], "items": ["figure_5", "figure_6"]}
 SHARD_BYTES = 5 * 10**9
 DECODERS = {  # hidden, layers, heads, key-value heads, intermediate, vocabulary (from the checkpoints' config.json)
@@ -83,7 +85,7 @@ def prepare(out: Path, seconds: int, config: Path) -> None:
     from avflow.media import files
 
     settings = yaml.safe_load(config.read_text())
-    models = {name: settings["models"][name] for name in settings["studies"][STUDY]["models"]}
+    models = {name: settings["models"][name] for study in STUDIES for name in settings["studies"][study]["models"]}
     rows = {
         "av_video": dict(
             question_id="1", question="Who speaks while the disc is at the left of the picture?", task_id="speaker_recognition",
@@ -120,7 +122,7 @@ def prepare(out: Path, seconds: int, config: Path) -> None:
                 subprocess.run([sys.executable, SCRIPTS / "preprocess_media.py", *options, "--out", target], check=True)
         (work / "models.json").write_text(json.dumps(models))
         (work / "spans.json").write_text(json.dumps(settings["spans"]))
-        (work / "asked.json").write_text(json.dumps(asked_of(Study.read(config, STUDY))))
+        (work / "asked.json").write_text(json.dumps(asked_of(Study.read(config, STUDIES[0]))))
         with tarfile.open(out, "w:xz") as archive:
             for path in sorted(work.glob("*.json*")) + sorted(work.glob("*.safetensors")):
                 archive.add(path, path.name)
@@ -189,6 +191,41 @@ def salmonn_layout(size: str):
     return settings, shapes, made
 
 
+def qwen3_layout(size: str):
+    """The same for Qwen3-Omni. In its checkpoint each expert has three matrices of its own."""
+    from transformers import Qwen3OmniMoeThinkerConfig, Qwen3OmniMoeThinkerForConditionalGeneration
+
+    made = tiny.tokenizer(tiny_qwen3_omni.SPECIAL_TOKENS, tiny_qwen3_omni.CHAT_TEMPLATE)
+    settings = tiny_qwen3_omni.config(made).to_dict()
+    settings["text_config"]["max_position_embeddings"] = 65536
+    if size != "tiny":
+        settings["text_config"] |= dict(
+            hidden_size=2048, num_hidden_layers=48, num_attention_heads=32, num_key_value_heads=4, head_dim=128,
+            moe_intermediate_size=768, num_experts=128, num_experts_per_tok=8, vocab_size=152064,
+            rope_parameters=dict(rope_type="default", rope_theta=1e6, mrope_section=[24, 20, 20], interleaved=True),
+            layer_types=None,
+        )  # fmt: skip
+        settings["audio_config"] |= dict(WHISPER, n_window=50, n_window_infer=800, downsample_hidden_size=480, output_dim=2048)
+        settings["vision_config"] |= dict(
+            depth=27, hidden_size=1152, intermediate_size=4304, num_heads=16, out_hidden_size=2048, num_position_embeddings=2304,
+            deepstack_visual_indexes=[8, 16, 24],
+        )  # fmt: skip
+    thinker = Qwen3OmniMoeThinkerConfig(**settings)
+    with torch.device("meta"):
+        model = Qwen3OmniMoeThinkerForConditionalGeneration._from_config(thinker)
+    shapes = {}
+    for name, tensor in model.state_dict().items():
+        layer, experts, matrix = f"thinker.{name}".partition(".experts.")
+        if not experts:
+            shapes[layer] = tensor.shape
+        for expert in range(len(tensor) if experts else 0):
+            for part in ("gate_proj", "up_proj") if matrix == "gate_up_proj" else ("down_proj",):
+                rows, columns = tensor.shape[1:]
+                rows = rows // 2 if matrix == "gate_up_proj" else rows
+                shapes[f"{layer}.experts.{expert}.{part}.weight"] = torch.Size((rows, columns))
+    return {"model_type": "qwen3_omni_moe", "thinker_config": thinker.to_dict()}, shapes, made
+
+
 KINDS = {  # Table 4's layers for 36 layers
     "av_video": {
         "Ques": {"tokens": "question_text", "layer": 29},
@@ -201,7 +238,7 @@ KINDS = {  # Table 4's layers for 36 layers
         "Cand": {"tokens": "candidates", "layer": 25},
     },
 }
-LAYOUTS = {"qwen_omni": omni_layout, "video_salmonn": salmonn_layout}
+LAYOUTS = {"qwen_omni": omni_layout, "qwen3_omni": qwen3_layout, "video_salmonn": salmonn_layout}
 
 
 def write_checkpoint(folder: Path, family: str, size: str, device) -> dict:
@@ -210,6 +247,8 @@ def write_checkpoint(folder: Path, family: str, size: str, device) -> dict:
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(settings, default=str))
     tokenizer.save_pretrained(folder)
+    if family == "qwen3_omni":  # the others' colours are constants of the adapter
+        (folder / "preprocessor_config.json").write_text(json.dumps(tiny_qwen3_omni.PREPROCESSOR))
     g = torch.Generator(device).manual_seed(0)
     shard, size_now, number, weight_map = {}, 0, 1, {}
 

@@ -46,8 +46,11 @@ from avflow.tracing import Knockout, Route, decoder, knockout, packs, windows
 SHAPES = {  # hidden, layers, heads, kv heads, intermediate, vocabulary (from the checkpoints' config.json)
     "7B": (3584, 28, 28, 4, 18944, 152064),
     "3B": (2048, 36, 16, 2, 11008, 151936),
+    "30B-A3B": (2048, 48, 32, 4, 768, 152064),
     "tiny": (64, 6, 4, 2, 128, 512),
+    "tiny experts": (64, 6, 4, 2, 32, 512),
 }
+EXPERTS = {"30B-A3B": (128, 8), "tiny experts": (8, 2)}  # experts, and how many of them a token goes through
 SIX = ["audio->last", "video->last", "question->last", "tail->last", "audio->question", "video->question"]
 FIGURE_3 = ["cross_frame", "cross_audio_segment", "audio<->video"]
 LAST = ["question->last"]
@@ -57,6 +60,7 @@ CASES = [
     ("7B, 6 routes", "7B", 3000, SIX),
     ("7B, reply", "7B", 3000, INTO_REPLY),
     ("3B, 6 routes", "3B", 3000, SIX),
+    ("30B-A3B, 6 routes", "30B-A3B", 3000, SIX),
     ("7B, Figure 3", "7B", 3000, FIGURE_3),
     ("7B, each of 784 heads", "7B", 3000, LAST),
     ("7B, 6 routes, 8k", "7B", 8000, SIX),
@@ -71,20 +75,31 @@ SKIPPED = 6  # layers are skipped in every sixth knockout only
 def build(shape: str, device, dtype):
     """A decoder with random weights whose attention is sharp enough that cuts matter."""
     hidden, layers, heads, kv_heads, intermediate, vocabulary = SHAPES[shape]
-    head = hidden // heads
-    config = Qwen2_5OmniTextConfig(
+    settings, network, head = Qwen2_5OmniTextConfig, Qwen2_5OmniThinkerTextModel, hidden // heads
+    own = dict(rope_parameters=dict(mrope_section=[head // 8, 3 * head // 16, 3 * head // 16]), use_sliding_window=False)
+    if shape in EXPERTS:
+        from transformers.models.qwen3_omni_moe.configuration_qwen3_omni_moe import Qwen3OmniMoeTextConfig
+        from transformers.models.qwen3_omni_moe.modeling_qwen3_omni_moe import Qwen3OmniMoeThinkerTextModel
+
+        settings, network, head = Qwen3OmniMoeTextConfig, Qwen3OmniMoeThinkerTextModel, 2 * head
+        experts, chosen = EXPERTS[shape]
+        own = dict(num_experts=experts, num_experts_per_tok=chosen, moe_intermediate_size=intermediate, head_dim=head)
+        own["rope_parameters"] = dict(
+            mrope_section=[head // 2 - 2 * (5 * head // 32), 5 * head // 32, 5 * head // 32], interleaved=True
+        )
+    own["rope_parameters"] |= dict(rope_type="default", rope_theta=1e6)
+    config = settings(
         hidden_size=hidden,
         num_hidden_layers=layers,
         num_attention_heads=heads,
         num_key_value_heads=kv_heads,
         intermediate_size=intermediate,
         vocab_size=vocabulary,
-        rope_parameters=dict(rope_type="default", rope_theta=1e6, mrope_section=[head // 8, 3 * head // 16, 3 * head // 16]),
-        use_sliding_window=False,
+        **own,
     )
     torch.manual_seed(0)
     with torch.device("meta"):
-        made = Qwen2_5OmniThinkerTextModel._from_config(config, attn_implementation="sdpa", dtype=dtype)
+        made = network._from_config(config, attn_implementation="sdpa", dtype=dtype)
         out = torch.nn.Linear(hidden, vocabulary, bias=False, dtype=dtype)
     made.to_empty(device=device)
     out.to_empty(device=device)
@@ -94,7 +109,7 @@ def build(shape: str, device, dtype):
         if p.dim() == 1:
             p.data.fill_(1.0 if name.endswith("norm.weight") or "layernorm" in name else 0.0)
         else:
-            p.data.normal_(0, (1.5 if "q_proj" in name or "k_proj" in name else 1.0) * p.shape[1] ** -0.5, generator=g)
+            p.data.normal_(0, (1.5 if "q_proj" in name or "k_proj" in name else 1.0) * p.shape[-1] ** -0.5, generator=g)
     made.eval().requires_grad_(False)
     fused_norms.use(made, torch.device(device), dtype)
     return SimpleNamespace(decoder=made, head=out, device=torch.device(device), dtype=dtype, folder=shape, max_tokens=None)
@@ -310,7 +325,8 @@ def main():
     cuda = torch.cuda.is_available() and not arguments.smoke
     device, dtype = ("cuda", torch.bfloat16) if cuda else ("cpu", torch.float32)
     small = {"6 routes": SIX, "Figure 3": FIGURE_3, "each of 24 heads": LAST, "reply": INTO_REPLY}
-    cases = [(f"tiny, {name}", "tiny", 200, routes) for name, routes in small.items()] if arguments.smoke else CASES
+    small = [(f"tiny, {name}", "tiny", 200, routes) for name, routes in small.items()]
+    cases = [*small, ("tiny experts, 6 routes", "tiny experts", 200, SIX)] if arguments.smoke else CASES
     if arguments.cases:
         cases = [c for c in cases if any(word in c[0] for word in arguments.cases)]
     found = json.loads(arguments.out.read_text()) if arguments.cases and arguments.out.exists() else []
@@ -321,7 +337,7 @@ def main():
             model = build(shape, device, dtype)
         found = [case for case in found if case["case"] != name]
         found.append(measure(name, model, tokens, routes, 3 if arguments.smoke else 7, arguments.repeats))
-        if cuda and tokens <= 4000 and routes in (SIX, LAST):
+        if cuda and tokens <= 4000 and routes in (SIX, LAST) and shape not in EXPERTS:  # experts in fp32 do not fit beside them
             wide = widened(model)
             found[-1] |= {
                 k: v for k, v in measure(name, model, tokens, routes, 7, 1, wide).items() if "fp32" in k or "effect" in k

@@ -72,7 +72,7 @@ def terms(config: dict, known: rates.Rates, case: dict, shape: costs.Shape) -> l
         of["discard_sweep"] = ("discard_sweep", 0, {"job": 1, "forwards": ideal * alone, "each": count})
         runs = REPEATS + rates.WARM_UPS
         timed = runs * (PRUNED * alone + encoders)
-        of["pruning"] = ("pruning", timed, {"job": 1, "token": runs * PRUNED})
+        of["pruning"] = ("pruning", timed, {"job": 1, "token_layer": runs * PRUNED * shape.layers})
         for analysis in config["knockout"]["cuts"]:
             if f"{setting}/{analysis}" in case["stages"]:
                 ideal, count = costs.sweep(spans, shape.layers, [budget_of(config, analysis)], 7)

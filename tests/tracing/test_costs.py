@@ -21,7 +21,8 @@ from avflow.tracing.study_costs import StudyCosts
 SWEEPS = json.loads((ROOT / "benchmarks/knockout.json").read_text())
 STAGES = json.loads((ROOT / "benchmarks/full_size.json").read_text())
 SHAPES = costs.shapes_of(costs.rows_of(ROOT / "resources/published/models.csv"))
-SAMPLING = yaml.safe_load((ROOT / "config.yaml").read_text())["sampling"]
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+SAMPLING = CONFIG["sampling"]
 FITTED = json.loads((ROOT / "benchmarks/stages.json").read_text())["fitted"]
 RATES = Rates(SWEEPS, STAGES, SHAPES, FITTED)
 COUNTED = [
@@ -31,10 +32,10 @@ COUNTED = [
 
 @pytest.mark.parametrize("case", STAGES, ids=lambda case: case["model"])
 def test_a_clips_and_an_items_tokens_are_those_of_the_rehearsal(case):
-    salmonn = "salmonn" in case["model"]
-    family, sampling = ("video_salmonn", "salmonn-61k") if salmonn else ("qwen_omni", "omni-default")
+    family, sampling = (CONFIG["models"][case["model"]][key] for key in ("family", "sampling"))
     clip = costs.medium(family, SAMPLING[sampling], "video", 15, 1280, 720)
-    assert (clip.grids * clip.per_grid, clip.audio) == (case["tokens"]["av_video"]["video"], case["tokens"]["av_video"]["audio"])
+    assert clip.grids * clip.per_grid == case["tokens"]["av_video"]["video"]
+    assert 0 <= case["tokens"]["av_video"]["audio"] - clip.audio <= 1, "the last block of sound may end after the pictures"
     picture = costs.medium(family, SAMPLING[sampling], "image", 0, 1024, 768)
     sound = costs.medium(family, SAMPLING[sampling], "audio", 10, 0, 0)
     assert (4 * picture.tokens, sound.tokens) == (case["tokens"]["items"]["candidates"], case["tokens"]["items"]["reference"])
@@ -47,7 +48,7 @@ def test_a_long_clip_is_counted_as_it_is_sampled_to_fit():
 
 def test_parameters_are_those_that_were_built():
     assert {case["model"]: case["parameters"] for case in STAGES} == {m: SHAPES[m].parameters for m in RATES.stages}
-    assert SHAPES.keys() - RATES.stages.keys() == {"qwen3-omni-30b-a3b"}, "its times are not known"
+    assert SHAPES.keys() == RATES.stages.keys(), "every model's times are known"
 
 
 def test_experts_and_deepstack_are_counted():
@@ -93,7 +94,8 @@ def benchmarked(case):
         parts[f"{part}_{block // 2}"] = list(range(len(labels), len(labels) + 50))
         labels += [kind] * 50
     labels += ["question_text"] * 80 + ["tail"] * 4 + ["last"]
-    return Spans(labels, parts, {"question": ["question_text", "tail"]}), {"3B": 36, "7B": 28}[case["model"]]
+    layers = {shape.size: shape.layers for shape in SHAPES.values()}
+    return Spans(labels, parts, {"question": ["question_text", "tail"]}), layers[case["model"]]
 
 
 @pytest.mark.parametrize("case", COUNTED, ids=lambda case: case["case"])
@@ -257,15 +259,16 @@ def test_a_model_without_a_published_shape_is_named(settings):
     assert done.stderr.strip() == "error: other-7b has no row in resources/published/models.csv; add one to estimate its costs"
 
 
-def test_a_model_that_was_never_measured_is_named_and_its_features_are_counted(settings):
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    settings["models"] = {"qwen3-omni-30b-a3b": config["models"]["qwen3-omni-30b-a3b"]}
+def test_a_model_that_was_never_measured_is_named_and_its_features_are_counted(settings, tmp_path):
+    settings["models"] = {"qwen3-omni-30b-a3b": CONFIG["models"]["qwen3-omni-30b-a3b"]}
     facts = costs.facts_of(costs.rows_of(ROOT / "resources/published/datasets.csv"))
     study = StudyCosts(settings, SHAPES, facts, RATES, 0.5)
     (clip,), place = study.media("qwen3-omni-30b-a3b", "av_speakerbench"), ("qwen3-omni-30b-a3b", "av_speakerbench")
     each = 2 * 2048 * (4 * clip.grids * clip.per_grid + clip.audio)
     assert study.features(*place) == pytest.approx(facts["av_speakerbench"].media * each), "pictures have three levels more"
-    done = estimate(settings, {"fig4": {"cuts": ["figure_4"], "reliance": False}}, check=False)
+    others = tmp_path / "full_size.json"
+    others.write_text(json.dumps([case for case in STAGES if case["model"] not in settings["models"]]))
+    done = estimate(settings, {"fig4": {"cuts": ["figure_4"], "reliance": False}}, "--stages", others, check=False)
     assert done.returncode == 2 and "qwen3-omni-30b-a3b; run benchmarks/full_size.py" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
@@ -367,7 +370,7 @@ def test_the_pilot_costs_a_night_on_one_gpu_and_little_more_disk_than_its_downlo
     told = shlex.split(jobs.estimate(Study.read(ROOT / "config.yaml", study="pilot")))
     done = estimate(json.loads(told[1]), json.loads(told[3]))
     last = next(line for line in done.stdout.splitlines() if line.startswith("all of them"))
-    assert float(last.split()[3]) == 4.6, "GPU-hours"
+    assert float(last.split()[3]) == 4.7, "GPU-hours"
     peak = next(line for line in done.stdout.splitlines() if line.startswith("peak"))
     assert peak.endswith("1.18 times the downloads")
 

@@ -14,8 +14,8 @@ from avflow.tracing.rates import Rates, fit
 SWEEPS, STAGES, FITTED = (
     json.loads((ROOT / f"benchmarks/{name}.json").read_text()) for name in ("knockout", "full_size", "stages")
 )
-MISSED = 8  # of all predictions; docs/performance.md shows them in bold and says why
-LATE = 2.1  # seconds by which they miss at most
+MISSED = 13  # of all predictions; docs/performance.md shows them in bold and says why
+LATE = 3.4  # seconds by which they miss at most
 
 
 @pytest.fixture(scope="module")
