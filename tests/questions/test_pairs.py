@@ -41,3 +41,10 @@ def test_in_matching_questions_the_candidate_is_the_answer():
     moved = pairs.with_media_of(asked, other)
     assert [m.media_id for m in moved.media] == [m.media_id for m in other.media] and moved.options == asked.options
     assert [(m.id, m.role, m.index) for m in moved.media] == [(m.id, m.role, m.index) for m in asked.media]
+
+
+def test_a_partner_that_asks_in_the_same_words_goes_before_all_others():
+    asked, elsewhere = clip(1, "B"), clip(2, "A", question="Another sound?")
+    apart = replace(clip(3, "A"), options=tuple(replace(o, text=f"no {o.text}") for o in asked.options))
+    assert all(pairs.partner(asked, [elsewhere, apart], seed) is apart for seed in range(8)), "though its answer is no option"
+    assert pairs.partner(asked, [elsewhere], 0) is elsewhere, "where nobody asks the same, as in most benchmarks"

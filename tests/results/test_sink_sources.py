@@ -27,6 +27,21 @@ def test_norms_of_sinks_stand_beside_those_of_other_tokens_of_the_same_class(tmp
     assert not len(sinks.norms(tmp_path / "a.parquet", ["none"], "d"))
 
 
+def test_places_of_sinks_are_tenths_of_the_tokens_of_their_class(tmp_path):
+    rows = [entry(0, "bins", at, name="video", number=n) for n, at in enumerate(([2, 12], [20, 30]))]
+    rows += [entry(0, "sinks", [2, 11, 20, 29], 1, "video", 2), entry(0, "sinks", [2], 2, "video", 1)]
+    rows += [entry(1, "sinks", [2], 1, "video", 1)]  # its classes are not kept
+    found = sinks.places(written(tmp_path / "a.parquet", rows), ["m"], "d")
+    assert found[["layer", "tenth", "share", "tokens"]].values.tolist() == [
+        [1, 0, 0.25, 1],
+        [1, 4, 0.25, 1],
+        [1, 5, 0.25, 1],
+        [1, 9, 0.25, 1],
+        [2, 0, 1, 1],
+    ]
+    assert not len(sinks.places(tmp_path / "a.parquet", ["none"], "d"))
+
+
 def test_shares_of_attention_are_those_of_the_sinks_and_of_as_many_others_over_draws(tmp_path):
     base = dict(
         model="m", dataset="d", cut="mask", applicable=True, correct_clean=True, layout="paper_eq1", route="video_sinks->last"

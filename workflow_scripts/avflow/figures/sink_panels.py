@@ -1,4 +1,4 @@
-"""Draw sinks as sources of routes: how many there are, their norms, the attention that they draw, and what a cut of them does."""
+"""Draw sinks as sources of routes: how many there are, where they lie, their norms, the attention that they draw, and cuts."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -12,10 +12,10 @@ from .route_styles import colours, route_label, span_label
 STYLES = {"sinks": "-", "others": ":"}
 
 
-def sink_source_panels(models, counts, norms, shares, cut: Effects, zero: Effects, routes):
-    """One row per model: sinks by layer, their norms, their share of attention, and the effects of cuts, by target.
+def sink_source_panels(models, counts, places, norms, shares, cut: Effects, zero: Effects, routes):
+    """One row per model: sinks by layer, their places, norms and share of attention, and the effects of cuts, by target.
 
-    counts, norms, shares: tables of `attention.sinks` and `results.sinks`. cut, zero: effects of mask and of value_zero. A model
+    counts, places, norms, shares: tables of `attention.sinks` and `results.sinks`. cut, zero: effects of mask and of value_zero. A model
     without a sink to cut has a line of text in place of a row.
     """
     with_sinks = [model for model in models if (shares["model"] == model).any()]
@@ -25,28 +25,35 @@ def sink_source_panels(models, counts, norms, shares, cut: Effects, zero: Effect
         figure.text(0.5, 0.5, lines, ha="center", va="center", color=palette.NOTE)
         return figure
     sides = by_target(routes)
-    figure = plt.figure(figsize=(2.6 * (3 + len(sides)) + 0.6, 1.3 + 2.1 * len(with_sinks)))
-    grid, colour_of = figure.subplots(len(with_sinks), 3 + len(sides), squeeze=False), colours(routes)
+    figure = plt.figure(figsize=(2.6 * (4 + len(sides)) + 0.6, 1.3 + 2.1 * len(with_sinks)))
+    grid, colour_of = figure.subplots(len(with_sinks), 4 + len(sides), squeeze=False), colours(routes)
     for model, line in zip(with_sinks, grid):
         of = lambda table, model=model: table[table["model"] == model]
         _counts(line[0], of(counts))
         line[0].set_ylabel(f"{model}\nSinks per question")
-        _norms(line[1], of(norms))
-        _shares(line[2], of(shares), colour_of)
-        for axis, side in zip(line[3:], sides):
+        _places(line[1], of(places))
+        _norms(line[2], of(norms))
+        _shares(line[3], of(shares), colour_of)
+        for axis, side in zip(line[4:], sides):
             line_panel(axis, cut.of(model=model), {route: colour_of[route] for route in side})
             means = zero.of(model=model).rows.groupby(["route", "centre"])["change"].mean()
             for route in side:
                 if route in means:
                     axis.plot(means[route].index, means[route], color=colour_of[route], linestyle="--", linewidth=1)
-        line[3].set_ylabel(cut.reading.words)
-        share_limits(line[3:])
+        line[4].set_ylabel(cut.reading.words)
+        share_limits(line[4:])
         for axis in line:
             axis.set_xlim(-0.5, of(counts)["layer"].max() + 0.5)
             axis.xaxis.get_major_locator().set_params(integer=True)
     readers = [span_label(side[0].split("->")[1]) for side in sides]
-    headings = ("Sinks", "L2 norm (dotted: others)", "Attention to sinks", *(f"{name} cannot see sinks" for name in readers))
-    for axis, letter, heading in zip(grid[0], "abcdefg", headings):
+    headings = (
+        "Sinks",
+        "Where they lie",
+        "L2 norm (dotted: others)",
+        "Attention to sinks",
+        *(f"{name} cannot see sinks" for name in readers),
+    )
+    for axis, letter, heading in zip(grid[0], "abcdefgh", headings):
         axis.set_title(f"({letter}) {heading}")
     for axis in grid[-1]:
         axis.set_xlabel("Layer")
@@ -79,6 +86,15 @@ def _counts(axis, table) -> None:
         axis.legend(fontsize=6.5)
 
 
+def _places(axis, table) -> None:
+    """Discs whose area is the share of a class's sinks in each tenth of its tokens."""
+    for name, here in table.groupby("name", sort=False):
+        axis.scatter(
+            here["layer"], 10 * here["tenth"] + 5, s=60 * here["share"], color=palette.TOKENS[name], alpha=0.6, linewidth=0
+        )
+    axis.set(ylim=(100, 0), ylabel="Place among its kind (%)")
+
+
 def _norms(axis, table) -> None:
     for name, here in table.groupby("name", sort=False):
         for kind, style in STYLES.items():
@@ -92,4 +108,4 @@ def _shares(axis, table, colour_of) -> None:
         axis.fill_between(here["centre"], here["low"], here["high"], color=colour_of[route], alpha=0.15, linewidth=0)
     said = f"n = {table['n'].max()}" if table["n"].min() == table["n"].max() else f"n = {table['n'].min()} to {table['n'].max()}"
     axis.text(0.03, 0.97, said, transform=axis.transAxes, va="top", fontsize=6, color=palette.NOTE)
-    axis.set(ylabel="Share of attention (%)", ylim=(0, None))
+    axis.set(ylabel="Share of attention (%)", ylim=(0, 1.2 * max(1, table["high"].max())))  # with room for the line of text

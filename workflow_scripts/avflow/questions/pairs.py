@@ -10,10 +10,12 @@ from .question import Question
 def partner(question: Question, pool: list[Question], seed: int) -> Question | None:
     """A question of the pool with the same task and kinds of media, other files and another right answer; None if there is none.
 
-    The seed decides among those whose right answer is one of this question's options; among all others if there is no such one.
+    Where some ask in the same words, only they count: what is right for another question is no answer to this one. Then those
+    count whose right answer is one of this question's options, if there are any. The seed decides among the rest.
     """
     alike = [other for other in pool if _alike(question, other)]
-    among = [other for other in alike if label_in(question, other)] or alike
+    worded = [other for other in alike if other.question == question.question] or alike
+    among = [other for other in worded if label_in(question, other)] or worded
     return random.Random(f"{seed}/{question.question_id}/partner").choice(among) if among else None
 
 

@@ -36,6 +36,27 @@ def norms(path, models, dataset: str) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["model", "layer", "name", "sinks", "others", "tokens"])
 
 
+def places(path, models, dataset: str) -> pd.DataFrame:
+    """Where the sinks lie among the tokens of their class, in the prompt's order: by model, layer, class and tenth.
+
+    It comes from the questions whose classes are kept, as maps need them. tenth: 0, the first tenth of the class's tokens, to 9.
+    share: of the sinks of that model, layer and class. Columns: model, layer, name, tenth, share, tokens (of the tenth).
+    """
+    rows, found = rows_of(path, ["bins", "sinks"], models, dataset), []
+    for (model, _), one in rows.groupby(["model", "question_id"], sort=False):
+        bins = one[one["kind"] == "bins"]
+        for layer, name, marked in one.loc[one["kind"] == "sinks", ["layer", "name", "values"]].itertuples(index=False):
+            spans = [np.arange(*at) for at in bins.loc[bins["name"] == name, "values"]]
+            if spans:
+                own = np.concatenate(spans).astype(int)
+                rank = np.searchsorted(own, np.asarray(marked, int))
+                found += [(model, int(layer), name, tenth) for tenth in (10 * rank) // len(own)]
+    table = pd.DataFrame(found, columns=["model", "layer", "name", "tenth"])
+    counts = table.groupby(["model", "layer", "name", "tenth"]).size().rename("tokens").reset_index()
+    of_class = counts.groupby(["model", "layer", "name"])["tokens"].transform("sum")
+    return counts.assign(share=counts["tokens"] / of_class)[["model", "layer", "name", "tenth", "share", "tokens"]]
+
+
 def shares(path, models, dataset: str, draws: int, seed: int) -> pd.DataFrame:
     """% of the readers' attention that goes to the sinks, and to as many others: by model, route, kind and centre of the window.
 
