@@ -1440,3 +1440,28 @@ def clips_of_two_dials_exchanged(tables):
     names = ("evaluate", "reliance", "knockout_graded", "conflict")
     swap = lambda rows: rows.assign(cluster=rows["cluster"].str.replace("either-25", "either-0"))  # noqa: E731
     return {name: swap(tables[name]) for name in names}
+
+
+@damage
+def late_windows_of_one_question_lost(tables):
+    """A job that died half way, and was taken for a whole one."""
+
+    def change(rows):
+        late = (rows["question_id"] == rows["question_id"].iloc[0]) & (rows["centre"] > 5)
+        return rows[~late]
+
+    return in_figures(change)(tables)
+
+
+@damage
+def one_question_without_one_of_its_settings(tables):
+    def lost(rows, column, value):
+        return rows[(rows["question_id"] != rows["question_id"].iloc[0]) | (rows[column] != value)]
+
+    return {"pruning": lost(tables["pruning"], "discard", "VTW"), "reliance": lost(tables["reliance"], "variant", "muted")}
+
+
+@damage
+def one_layer_of_one_question_not_looked_at(tables):
+    rows = tables["attention"]
+    return {"attention": rows[(rows["question_id"] != rows["question_id"].iloc[0]) | (rows["layer"] != 7)]}

@@ -15,8 +15,8 @@ STYLES = {"sinks": "-", "others": ":"}
 def sink_source_panels(models, counts, places, norms, shares, cut: Effects, zero: Effects, routes):
     """One row per model: sinks by layer, their places, norms and share of attention, and the effects of cuts, by target.
 
-    counts, places, norms, shares: tables of `attention.sinks` and `results.sinks`. cut, zero: effects of mask and of value_zero. A model
-    without a sink to cut has a line of text in place of a row.
+    counts, places, norms, shares: tables of `attention.sinks` and `results.sinks`. cut, zero: effects of mask and of value_zero.
+    A model without a sink to cut has a line of text in place of a row.
     """
     with_sinks = [model for model in models if (shares["model"] == model).any()]
     lines = "\n".join(_nothing(model, counts[counts["model"] == model]) for model in models if model not in with_sinks)

@@ -21,6 +21,9 @@ SURE = 0.01  # logits: where two letters are nearer, rounding decides which of t
 RARE = 5.0  # percent of the rows
 COUNTS = {"tab2": "video", "tab3": "items"}  # tables of counts -> the dataset that they count
 MOSTLY = 0.6  # of the questions of a task: where so many rows repeat another run exactly, there was no other run
+PLACE = ["model", "dataset", "task", "layout"]
+SETTING = ["variant", "discard", "direction", "kind", "control", "cut"]
+RARELY = {"control": ["random_other"], "kind": ["activations", "bins", "map", "norms"]}  # of the first questions of a task alone
 OF_QUESTION = ["dataset", "cluster", "task", "group", "needs"]
 
 
@@ -333,6 +336,23 @@ def _once(rows: pd.DataFrame) -> dict:
     return found
 
 
+def _whole(rows: pd.DataFrame) -> dict:
+    """No row is lost: in a task each question has as many rows as the others, and in each setting. One lost row breaks it."""
+    place, setting = ([name for name in names if name in rows] for names in (PLACE, SETTING))
+    each = rows.groupby([*place, *setting, "question_id"], dropna=False).size()
+    alike = each.groupby([*place, *setting], dropna=False).nunique() == 1
+    rare = pd.Series(False, rows.index)  # rows that only the first questions have
+    for name, values in RARELY.items():
+        rare |= rows[name].isin(values) if name in rows else False
+    often = rows[~rare]
+    settings = often.groupby([*place, *setting], dropna=False)["question_id"].nunique()
+    every = settings.groupby(place, dropna=False).transform("max")
+    return {
+        "the questions of a task have as many rows": [alike.all()],
+        "all questions of a task are in all settings": [(settings == every).all()],
+    }
+
+
 def _named(rows: pd.DataFrame) -> dict:
     """A question's name in the miniature: its dataset, its task and a number, which is also its clip's."""
     one = rows.drop_duplicates("question_id")
@@ -401,7 +421,10 @@ def identities(tables: Tables, table: str, model: str) -> dict:
         return {}
     rows, found, told = _lettered(every), {}, told.drop_duplicates("question_id").set_index("question_id")
     if len(free := every.drop(rows.index)):
-        found |= {f"{name} (free)": holds for name, holds in (_named(free) | _as_evaluated(free, told) | _once(free)).items()}
+        found |= {
+            f"{name} (free)": holds
+            for name, holds in (_named(free) | _as_evaluated(free, told) | _once(free) | _whole(free)).items()
+        }
         found |= _replies(free) if table == "evaluate" else _cut_replies(free, told)
     return found | _of_letters(tables, table, model, rows, _lettered(told)) if len(rows) else found
 
@@ -414,7 +437,7 @@ def _of_letters(tables: Tables, table: str, model: str, rows: pd.DataFrame, told
         own = rows.assign(
             correct_clean=rows["correct_clean"].where(alike, told["correct"].reindex(rows["question_id"]).to_numpy())
         )
-    found = _named(rows) | _as_evaluated(own, told) | _once(rows)
+    found = _named(rows) | _as_evaluated(own, told) | _once(rows) | _whole(rows)
     if "gold" not in rows:
         rows = rows.assign(gold=told["gold"].reindex(rows["question_id"]).to_numpy())
     if table in ("evaluate", "reliance"):
