@@ -30,6 +30,7 @@ def patch_panels(models, table: pd.DataFrame, routes: dict):
     datasets = list(dict.fromkeys(dataset for dataset, _ in places))
     widths = [sum(dataset == other for other, _ in places) for dataset in datasets]
     parts = figure.subfigures(1, len(datasets), width_ratios=widths, squeeze=False)[0]
+    most = max(len(routes[dataset]) for dataset in datasets)
     for part, dataset in zip(parts, datasets):
         groups = [group for other, group in places if other == dataset]
         colour_of = colours(routes[dataset])
@@ -46,10 +47,11 @@ def patch_panels(models, table: pd.DataFrame, routes: dict):
         for axis in grid[-1]:
             axis.set_xlabel("Layer")
         handles = [plt.Line2D([], [], color=colour, label=route_label(route)) for route, colour in colour_of.items()]
+        handles += [plt.Line2D([], [], linestyle="", label=" ")] * (most - len(handles))  # so that all parts' panels align
         part.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=7.5)
     shown = [kind for kind in STYLES if (table["kind"] == kind).any()]
     looks = [plt.Line2D([], [], color=palette.INK, **_look(kind), label=STYLES[kind][2]) for kind in shown]
-    band = plt.Rectangle((0, 0), 1, 1, color=palette.BAND, alpha=0.2, label="95 % pointwise interval over clips")
+    band = plt.Rectangle((0, 0), 1, 1, color=palette.BAND, alpha=0.2, label="95 % pointwise interval over clips (grey: of curves at 0)")
     figure.legend(handles=[*looks, band], loc="outside lower center", ncols=1 if len(places) < 3 else 2, fontsize=7)
     return figure
 
@@ -60,14 +62,24 @@ def _look(kind: str) -> dict:
 
 
 def _panel(axis, here: pd.DataFrame, kinds, colour_of: dict) -> None:
-    """The curves of some kinds, and the number of questions behind each kind. Bands need at least `curves.LEAST` of them."""
+    """The curves of some kinds, and the number of questions behind each kind. Bands need at least `curves.LEAST` of them.
+
+    Curves that are 0 in every window share one grey band, for theirs would lie on each other.
+    """
     axis.axhline(0, color=palette.ZERO, linestyle="--", linewidth=0.8, zorder=1)
+    flat = []
     for kind in kinds:
         for route, colour in colour_of.items():
             one = here[(here["kind"] == kind) & (here["route"] == route)].sort_values("centre")
             if len(one) and one["n"].max() >= curves.LEAST:
-                axis.fill_between(one["centre"], one["ci_low"], one["ci_high"], color=colour, alpha=0.12, linewidth=0)
+                if one["value"].eq(0).all():
+                    flat.append(one)
+                else:
+                    axis.fill_between(one["centre"], one["ci_low"], one["ci_high"], color=colour, alpha=0.12, linewidth=0)
             axis.plot(one["centre"], one["value"], color=colour, **_look(kind))
+    if flat:
+        every = pd.concat(flat).groupby("centre")[["ci_low", "ci_high"]].agg({"ci_low": "min", "ci_high": "max"})
+        axis.fill_between(every.index, every["ci_low"], every["ci_high"], color=palette.NOTE, alpha=0.12, linewidth=0)
     numbers = [int(here.loc[here["kind"] == kind, "n"].max()) for kind in kinds if (here["kind"] == kind).any()]
     said = [f"n = {n}" if n >= curves.LEAST else f"too few (n = {n})" for n in numbers]
     axis.margins(y=0.16)
