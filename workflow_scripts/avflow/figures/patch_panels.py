@@ -51,7 +51,8 @@ def patch_panels(models, table: pd.DataFrame, routes: dict):
         part.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=7.5)
     shown = [kind for kind in STYLES if (table["kind"] == kind).any()]
     looks = [plt.Line2D([], [], color=palette.INK, **_look(kind), label=STYLES[kind][2]) for kind in shown]
-    band = plt.Rectangle((0, 0), 1, 1, color=palette.BAND, alpha=0.2, label="95 % pointwise interval over clips (grey: of curves at 0)")
+    words = "95 % pointwise interval over clips (grey: of curves at 0)"
+    band = plt.Rectangle((0, 0), 1, 1, color=palette.BAND, alpha=0.2, label=words)
     figure.legend(handles=[*looks, band], loc="outside lower center", ncols=1 if len(places) < 3 else 2, fontsize=7)
     return figure
 
