@@ -26,12 +26,16 @@ NO_NUMBERS = (  # modules that cannot change a result's values; no `__init__` ca
 @cache
 def _named(text: str) -> list[tuple[int, str, str]]:
     """(dots, module, name) for every import statement in a source text. Cached, because rules share most modules."""
-    found = []
-    for node in ast.walk(ast.parse(text)):
+    found, waiting = [], list(ast.parse(text).body)
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, ast.Import):
             found += [(0, name.name, "") for name in node.names]
         elif isinstance(node, ast.ImportFrom):
             found += [(node.level, node.module or "", name.name) for name in node.names]
+        else:  # a statement can hold others; an expression, which most of a tree is, cannot
+            for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+                waiting += getattr(node, part, None) or []
     return found
 
 
@@ -43,8 +47,9 @@ def _offered(text: str) -> dict[str, str]:
     return {name: module for call in calls for module, names in ast.literal_eval(call.args[1]).items() for name in names}
 
 
-def _imports(source: Path, text: str | None = None) -> set[Path]:
-    """The avflow modules that a file imports itself. text: read this instead of the file's own text."""
+@cache
+def _imports(source: Path, text: str) -> set[Path]:
+    """The avflow modules that a source text imports itself. source: where it stands. Cached, because rules share most modules."""
     found = set()
 
     def add(folder: Path, dotted: str):
@@ -65,7 +70,7 @@ def _imports(source: Path, text: str | None = None) -> set[Path]:
             if module and add(package, module):
                 take(package, module, name)
 
-    for dots, module, name in _named(text if text is not None else source.read_text(encoding="utf-8")):
+    for dots, module, name in _named(text):
         if dots:
             folder = source.parents[dots - 1]
         elif module.split(".")[0] == "avflow":
@@ -99,7 +104,7 @@ def _closure(start) -> list[Path]:
     while waiting:
         module = waiting.pop()
         packages = [p / "__init__.py" for p in module.parents if p == LIBRARY or LIBRARY in p.parents]
-        for path in (*_imports(module), *packages):
+        for path in (*_imports(module, module.read_text(encoding="utf-8")), *packages):
             if path not in seen:
                 seen.add(path)
                 waiting.append(path)
