@@ -30,7 +30,7 @@ class Shape:
     """A decoder's size, from resources/published/models.csv.
 
     head: numbers per head. intermediate: width of the MLP, or of all experts together that a token goes through. experts: how
-    many a router chooses from, 0 without one. levels: of DeepStack's features.
+    many a router chooses from, and chosen: how many it chooses; 0 without one. levels: of DeepStack's features.
     """
 
     size: str
@@ -41,6 +41,7 @@ class Shape:
     head: int
     intermediate: int
     experts: int
+    chosen: int
     levels: int
     parameters: int
 
@@ -95,7 +96,7 @@ def shape_of(config, size: str = "") -> Shape:
     head = getattr(config, "head_dim", None) or hidden // heads
     chosen = getattr(config, "num_experts_per_tok", 0)
     wide, experts = (chosen * config.moe_intermediate_size, config.num_experts) if chosen else (config.intermediate_size, 0)
-    return Shape(size, layers, hidden, heads, kv_heads, head, wide, experts, 0, 0)
+    return Shape(size, layers, hidden, heads, kv_heads, head, wide, experts, chosen, 0, 0)
 
 
 def audio_tokens(family: str, seconds: float) -> int:
@@ -247,7 +248,7 @@ def discards(spans: Spans, layers: int, kinds: list[str], draws: int, stride: in
 
 def shapes_of(rows) -> dict[str, Shape]:
     """Model -> Shape, from the rows of resources/published/models.csv."""
-    names = ("layers", "hidden", "heads", "kv_heads", "head", "intermediate", "experts", "levels", "parameters")
+    names = ("layers", "hidden", "heads", "kv_heads", "head", "intermediate", "experts", "chosen", "levels", "parameters")
     return {r["model"]: Shape(r["size"], *(int(r[n]) for n in names)) for r in map(dict, rows)}
 
 

@@ -53,7 +53,8 @@ def needed_bytes(shape: Shape, item_bytes: int, tokens: int) -> float:
     Sweeps take what is left, in smaller passes if that is little, so this is what a model needs at least. A test holds the
     prompt's part to the peaks in benchmarks/full_size.json.
     """
-    rows = tokens * (2 * shape.intermediate + 10 * shape.hidden) * item_bytes
+    copies = 2.5 * shape.chosen  # of a row's states, for its experts
+    rows = tokens * (2 * shape.intermediate + (10 + copies) * shape.hidden) * item_bytes
     return shape.parameters * item_bytes + kv_bytes(shape, [tokens] * shape.layers, item_bytes) + rows
 
 
