@@ -3,6 +3,8 @@
     python benchmarks/stages.py --out benchmarks/stages.json      no GPU, a second
     python benchmarks/stages.py --table                           the table of docs/performance.md
 
+Rates are fitted to the models of the paper's study. Other models, such as Qwen3-Omni, are predicted without being fitted to.
+
 Run it again whenever knockout.json or full_size.json is measured anew. Sizes and cuts are those of config.yaml, with which
 full_size.py was run. `write` is no stage of the study, and `load` is taken as measured.
 """
@@ -92,11 +94,14 @@ def fitted(config: dict, sweeps: list, stages: list) -> dict:
     """The rates of every kind of stage, and each stage's measured and predicted seconds."""
     known = rates.Rates(sweeps, stages, shapes())
     every = [entry for case in stages for entry in terms(config, known, case, shapes()[case["model"]])]
+    seen = config["studies"]["paper"]["models"]
     found = {"fitted": {}, "stages": []}
     for kind in dict.fromkeys(entry["kind"] for entry in every):
         of = [entry for entry in every if entry["kind"] == kind]
         table, given = np.array([list(e["terms"].values()) for e in of], float), np.array([e["given"] for e in of])
-        coefficients = rates.fit(table, [e["measured"] for e in of], given)
+        fits = [e["model"] in seen for e in of]
+        measured = np.array([e["measured"] for e in of])
+        coefficients = rates.fit(table[fits], measured[fits], given[fits])
         found["fitted"][kind] = {name: round(float(c), 6) for name, c in zip(of[0]["terms"], coefficients)}
         for entry, predicted in zip(of, table @ coefficients + given):
             found["stages"].append(

@@ -34,8 +34,8 @@ COUNTED = [
 def test_a_clips_and_an_items_tokens_are_those_of_the_rehearsal(case):
     family, sampling = (CONFIG["models"][case["model"]][key] for key in ("family", "sampling"))
     clip = costs.medium(family, SAMPLING[sampling], "video", 15, 1280, 720)
-    assert clip.grids * clip.per_grid == case["tokens"]["av_video"]["video"]
-    assert 0 <= case["tokens"]["av_video"]["audio"] - clip.audio <= 1, "the last block of sound may end after the pictures"
+    beyond = family == "qwen3_omni"  # the sound's last block ends after the pictures, and is one token more only there
+    assert (clip.grids * clip.per_grid, clip.audio + beyond) == tuple(case["tokens"]["av_video"][k] for k in ("video", "audio"))
     picture = costs.medium(family, SAMPLING[sampling], "image", 0, 1024, 768)
     sound = costs.medium(family, SAMPLING[sampling], "audio", 10, 0, 0)
     assert (4 * picture.tokens, sound.tokens) == (case["tokens"]["items"]["candidates"], case["tokens"]["items"]["reference"])
@@ -370,7 +370,7 @@ def test_the_pilot_costs_a_night_on_one_gpu_and_little_more_disk_than_its_downlo
     told = shlex.split(jobs.estimate(Study.read(ROOT / "config.yaml", study="pilot")))
     done = estimate(json.loads(told[1]), json.loads(told[3]))
     last = next(line for line in done.stdout.splitlines() if line.startswith("all of them"))
-    assert float(last.split()[3]) == 4.7, "GPU-hours"
+    assert float(last.split()[3]) == 4.6, "GPU-hours"
     peak = next(line for line in done.stdout.splitlines() if line.startswith("peak"))
     assert peak.endswith("1.18 times the downloads")
 

@@ -14,8 +14,9 @@ from avflow.tracing.rates import Rates, fit
 SWEEPS, STAGES, FITTED = (
     json.loads((ROOT / f"benchmarks/{name}.json").read_text()) for name in ("knockout", "full_size", "stages")
 )
-MISSED = 13  # of all predictions; docs/performance.md shows them in bold and says why
-LATE = 3.4  # seconds by which they miss at most
+MISSED = 8  # of the predictions for the paper's models; docs/performance.md shows them in bold and says why
+LATE = 2.1  # seconds by which they miss at most
+UNSEEN = "qwen3-omni-30b-a3b"  # no rate is fitted to it
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +40,13 @@ def test_the_committed_rates_and_predictions_follow_from_the_committed_measureme
 def test_every_stage_is_predicted_within_a_quarter_but_for_those_that_are_named(stages):
     ran = {(case["model"], stage) for case in STAGES for stage in case["stages"] if stage not in ("write", "load")}
     assert {(e["model"], e["stage"]) for e in FITTED["stages"]} == ran
-    missed = {(e["model"], e["stage"]): stages.off(e) for e in FITTED["stages"] if abs(stages.off(e)) > stages.NEAR}
-    assert len(missed) <= MISSED, missed
+    every = {(e["model"], e["stage"]): stages.off(e) for e in FITTED["stages"]}
+    missed = {at: off for at, off in every.items() if abs(off) > stages.NEAR}
+    seen = {at: off for at, off in missed.items() if at[0] != UNSEEN}
+    assert len(seen) <= MISSED, seen
     seconds = {(e["model"], e["stage"]): abs(e["predicted"] - e["measured"]) for e in FITTED["stages"]}
-    assert max(seconds[at] for at in missed) < LATE, missed
+    assert max(seconds[at] for at in seen) < LATE, seen
+    assert {stage for model, stage in missed if model == UNSEEN} == {"av_video/features", "av_video/evaluate", "items/figure_5"}
     assert not any(stage == "av_video/figure_3" for _, stage in missed), "two thirds of the paper's GPU-hours"
 
 

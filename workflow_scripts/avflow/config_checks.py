@@ -114,8 +114,7 @@ def _validator():
     import jsonschema
     import yaml
 
-    text = (places.REPOSITORY / "schemas/config.schema.yaml").read_text(encoding="utf-8")
-    schema = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # ten times as fast
+    schema = yaml.safe_load((places.REPOSITORY / "schemas/config.schema.yaml").read_text(encoding="utf-8"))
     properties = jsonschema.Draft202012Validator.VALIDATORS["properties"]
 
     def with_defaults(validator, known, instance, within):

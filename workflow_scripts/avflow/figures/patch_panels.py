@@ -65,7 +65,7 @@ def _look(kind: str) -> dict:
 def _panel(axis, here: pd.DataFrame, kinds, colour_of: dict) -> None:
     """The curves of some kinds, and the number of questions behind each kind. Bands need at least `curves.LEAST` of them.
 
-    Curves that are 0 in every window share one grey band, for theirs would lie on each other.
+    Curves that are 0 in every window share one grey band, because their own bands would cover each other.
     """
     axis.axhline(0, color=palette.ZERO, linestyle="--", linewidth=0.8, zorder=1)
     flat = []

@@ -10,8 +10,8 @@ from .question import Question
 def partner(question: Question, pool: list[Question], seed: int) -> Question | None:
     """A question of the pool with the same task and kinds of media, other files and another right answer; None if there is none.
 
-    Where some ask in the same words, only they count: what is right for another question is no answer to this one. Then those
-    count whose right answer is one of this question's options, if there are any. The seed decides among the rest.
+    Questions in the same words are preferred, because the right answer to a different question may not answer this one. Among
+    these, questions are preferred whose right answer is one of this question's options. The seed decides between those left.
     """
     alike = [other for other in pool if _alike(question, other)]
     worded = [other for other in alike if other.question == question.question] or alike

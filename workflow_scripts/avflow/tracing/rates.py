@@ -52,8 +52,8 @@ class Rates:
             raise InputError("benchmarks/knockout.json holds no model of a known size; run benchmarks/knockout.py")
         self.device, self.fitted = sweeps[0]["device"], fitted or {}
         self.stages = {case["model"]: case for case in stages}
-        self.forwards = [(c["model"], flops(by_size[c["model"]], c["tokens"]), c["clean_ms"] / 1000) for c in sweeps]
-        self.forwards += [
+        self.swept = [(c["model"], flops(by_size[c["model"]], c["tokens"]), c["clean_ms"] / 1000) for c in sweeps]
+        self.forwards = self.swept + [
             (shapes[case["model"]].size, flops(shapes[case["model"]], case["tokens"][s]["all"]), of["none"]["prefill_ms"] / 1000)
             for case in stages
             for s, of in case["discards"].items()
@@ -62,16 +62,21 @@ class Rates:
         terms = [[c["clean_ms"] / 1000 * c["ideal"], c["interventions"]] for c in sweeps]
         self.per_forward, self.per_knockout = fit(terms, [c["rows_s"] for c in sweeps])
 
-    def forward(self, shape: Shape, tokens: int) -> float:
-        """Seconds of one clean forward."""
+    def forward(self, shape: Shape, tokens: int, stacked: bool = False) -> float:
+        """Seconds of one clean forward. stacked: of as many rows in a large batch, for which launches cost nothing.
+
+        So the shortest prompts, which are bound by launches, say nothing about a stack.
+        """
         wanted = flops(shape, tokens)
         same = [c for c in self.forwards if c[0] == shape.size] or self.forwards
+        if stacked:
+            same = [c for c in same if c[1] >= min(work for size, work, _ in self.swept if size == c[0])]
         _, work, seconds = min(same, key=lambda c: abs(math.log(c[1] / wanted)))
         return seconds * wanted / work
 
     def knockouts(self, shape: Shape, tokens: int, ideal: float, count: int) -> float:
         """Seconds of one question's knockouts."""
-        swept = self.per_forward * ideal * self.forward(shape, tokens) + self.per_knockout * count
+        swept = self.per_forward * ideal * self.forward(shape, tokens, stacked=True) + self.per_knockout * count
         return swept + self.fitted.get("knockout", {}).get("swept_pairs", 0.0) * ideal * pairs(shape, tokens)
 
     def checks(self, shape: Shape, tokens: int, value_zero: bool = False) -> float:
