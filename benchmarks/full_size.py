@@ -13,7 +13,9 @@ workflow does, and calls these scripts with the options of config.yaml:
 * extract_features, evaluate and attention;
 * knockout: the cuts and controls of each main figure, and value_zero, at every centre;
 * discard_sweep: every fourth layer;
-* pruning: Table 4's layers, scaled to the model's depth.
+* pruning: Table 4's layers, scaled to the model's depth;
+* where, and free (evaluate and knockout): times and places of the clip, and its question again without options, which the model
+  answers in REPLY tokens. `estimate` does not predict these two, so they stand apart in the file, as `on_request`.
 
 A model's weights lie in the folder for temporary files while it runs: 63 GB for Qwen3-Omni. TMPDIR=/dev/shm keeps them in memory.
 
@@ -25,12 +27,14 @@ benchmarks/stages.py fits the rates of `estimate` to the file.
 import argparse
 import json
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,12 +46,14 @@ SCRIPTS = ROOT / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
 from random_checkpoints import write_checkpoint  # noqa: E402
 
+from avflow.jobs import where as where_options  # noqa: E402
 from avflow.models import families  # noqa: E402
 from avflow.questions import benchmark_rows, read_questions, split_for_knockout, write_questions  # noqa: E402
 from avflow.storage import read_metadata  # noqa: E402
 from avflow.study import Study  # noqa: E402
 
 STUDIES = ("paper", "qwen3")  # their models; the cuts are the first one's
+REPLY = 20  # tokens of the model's own reply to the free question
 ANALYSES = {"av_video": ["figure_3", "figure_4", "value_zero"], "items": ["figure_5", "figure_6"]}
 VIDEO_PROMPT = (
     "Select the best answer to the following multiple-choice question based on the video."
@@ -130,8 +136,10 @@ def asked_of(study) -> dict:
         if "controls" in budget:
             budget["controls"] = {k: draws for k, draws in budget["controls"].items() if k != "questions"}
         cuts[name] = [budget]
-    looks = settings["attention"]
-    return {"cuts": cuts, "verify": settings["knockout"]["verify"]} | {k: looks[k] for k in ("maps", "bins", "masked", "change")}
+    looks, free = settings["attention"], settings["knockout"]["cuts"]["free"]
+    asked = {"cuts": cuts, "verify": settings["knockout"]["verify"]} | {k: looks[k] for k in ("maps", "bins", "masked", "change")}
+    controls = {k: draws for k, draws in free["controls"].items() if k != "questions"}
+    return asked | {"where": where_options(study, study.video), "free": [{"routes": free["routes"], "controls": controls}]}
 
 
 KINDS = {  # Table 4's layers for 36 layers
@@ -201,7 +209,7 @@ def script(name: str, *arguments) -> None:
 def rehearse(name: str, settings: dict, work: Path, device: str, smoke: bool, without=()) -> dict:
     """Write and load one model's checkpoint, and run every stage on both questions, except the stages in `without`."""
     size, checkpoint = "tiny" if smoke else name.rsplit("-", 1)[1].lower(), work / name
-    stages = Stages(device, without)
+    stages, on_request = Stages(device, without), Stages(device, without)
     facts = stages.time("write", write_checkpoint, checkpoint, settings["family"], size, device)
     options = {k: settings[k] for k in ("family", "dtype", "system_prompt", "positions") if k in settings}
     options = [str(x) for k, v in options.items() for x in (f"--{k.replace('_', '-')}", v)] + ["--checkpoint", checkpoint]
@@ -226,6 +234,9 @@ def rehearse(name: str, settings: dict, work: Path, device: str, smoke: bool, wi
                 stages.time(f"{setting}/{analysis}", script, "knockout", *asked, *cutting, "--cuts", cuts, "--out", rows)
                 counted[analysis] = knockouts_of(rows)
             stages.time(f"{setting}/attention", script, "attention", *asked, *looking, "--out", part("attention", "parquet"))
+            if setting == "av_video":
+                on_request.time("av_video/where", where, asked, wanted["where"], settings["window"], part("where", "parquet"))
+                on_request.time("av_video/free", free, asked, wanted["free"], settings["window"], part("free", "parquet"))
             layers, swept, pruned = part("layers", "json"), part("discard_sweep", "parquet"), part("pruning", "parquet")
             layers.write_text(json.dumps(discard_layers(len(model.decoder.layers))))
             kinds = json.dumps({s: {k: of["tokens"] for k, of in of_kind.items()} for s, of_kind in KINDS.items()})
@@ -238,7 +249,25 @@ def rehearse(name: str, settings: dict, work: Path, device: str, smoke: bool, wi
     finally:
         LOADED.model = None
         shutil.rmtree(checkpoint)
-    return {"model": name, **facts, "tokens": tokens, "knockouts": counted, "discards": table_4, "stages": stages.found}
+    facts |= {"model": name, "tokens": tokens, "knockouts": counted, "discards": table_4}
+    return facts | {"stages": stages.found, "on_request": on_request.found}
+
+
+def where(asked: list, options: str, width: int, out: Path) -> None:
+    """Cut the times and places of the clip, and record where the targets look."""
+    script("where", *asked, "--width", width, *shlex.split(options), "--out", out)
+
+
+def free(asked: list, cuts: list[dict], width: int, out: Path) -> None:
+    """Ask the clip's question without its options, and cut the routes into the reply."""
+    at = asked.index("--questions") + 1
+    (question,) = read_questions(asked[at])
+    layout = [segment for segment in question.layout if segment["seg"] != "options"]
+    write_questions([replace(question, options=[], answer=None, layout=layout)], out.with_suffix(".jsonl"))
+    asked, answers = [*asked[:at], out.with_suffix(".jsonl"), *asked[at + 1 :]], out.with_suffix(".answers.parquet")
+    script("evaluate", *asked, "--reply-tokens", REPLY, "--out", answers)
+    cutting = ["--evaluate", answers, "--width", width, "--verify", 1, "--cuts", json.dumps(cuts)]
+    script("knockout", *asked, *cutting, "--out", out)
 
 
 def as_argument(value) -> str:

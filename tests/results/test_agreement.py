@@ -43,7 +43,7 @@ def wrong(fresh, told, name, tolerance=EXACT) -> list[str]:
 @pytest.mark.parametrize("tolerance", [EXACT, ROUGH])
 def test_tables_agree_with_themselves_and_every_line_counts_rows(name, tolerance, shipped):
     lines = agreement.compare(shipped[name], shipped[name], name, tolerance)
-    assert [line for line in lines if not line["agrees"] or line["n"] < 16] == []
+    assert [line for line in lines if not line["agrees"] or line["n"] < 14] == []
     said = {line["measure"]: line["found"] for line in lines}
     assert said.pop("rows in both") == said.pop("equal answers", 1.0) == 1.0 and said and set(said.values()) == {0.0}
 
@@ -89,6 +89,17 @@ def test_margins_answers_and_missing_numbers_are_noticed(name, shipped):
     lost = told.copy()
     lost.loc[lost.index[lost["logp_base"].notna()][0], "logp_base"] = np.nan
     assert wrong(lost, told, name) == ["probability, distance"], "a number became none"
+
+
+@pytest.mark.parametrize("name", ["reliance", "discard_sweep"])
+def test_in_bfloat16_only_clear_answers_count(name, shipped):
+    """Letters that are about equally probable have equal logits there; the first one is then the answer."""
+    told = shipped[name]
+    known = np.exp(told[["logp_base", "logp_gold"]].max(axis=1))
+    flipped = lambda rows: told.assign(answer=told["answer"].mask(rows, "none"))
+    guessed, clear = known <= 0.5, known > 0.5
+    assert (guessed & possible(told, name)).sum() > 10 and wrong(flipped(guessed), told, name, ROUGH) == []
+    assert wrong(flipped(guessed), told, name) == wrong(flipped(clear), told, name, ROUGH) == ["equal answers"]
 
 
 def test_attention_that_moved_is_noticed(shipped):

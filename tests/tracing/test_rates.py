@@ -73,3 +73,11 @@ def test_encoders_count_by_tokens_at_the_fastest_rate_of_their_family(stages):
     assert math.isnan(known.encoders("other", "items"))
     with pytest.raises(InputError, match="full_size.json holds none of other; run benchmarks/full_size.py"):
         known.encode(["other"], "items", 1)
+
+
+def test_the_documentation_says_what_long_prompts_take_on_request():
+    page = (ROOT / "docs/performance.md").read_text()
+    for case in STAGES:
+        shown = (f"{at['seconds']:.0f} s, {at['peak_gb']:.0f} GB" for at in case["on_request"].values())
+        row = " | ".join([f"| {case['model']}", f"{case['tokens']['av_video']['all']:,}", *shown]) + " |"
+        assert row in page, row
