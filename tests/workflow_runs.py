@@ -6,12 +6,15 @@ import subprocess
 import sys
 
 
-def snakemake(where, *arguments, small=True):
-    """Run Snakemake as `make` does, in no activated environment."""
+def snakemake(where, *arguments, small=True, few=True):
+    """Run Snakemake as `make` does, in no activated environment.
+
+    few: of the jobs, so that it may look for new ones every second and end sooner. Each finished job adds one look each time.
+    """
     extra = ["--configfile", "config.yaml", "tests/small.yaml"] if small else []
     environment = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
     environment["PATH"] = "/usr/bin:/bin"
-    ending = ["--max-jobs-per-timespan", "500/1s"]  # Snakemake ends at most so much later than its last job
+    ending = ["--max-jobs-per-timespan", "500/1s"] if few else []  # Snakemake ends at most so much later than its last job
     command = [sys.executable, "-m", "snakemake", *arguments, *extra, *ending]
     return subprocess.run(command, cwd=where, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 

@@ -83,3 +83,18 @@ def test_each_tasks_panel_shows_its_own_rows(found):
     figure = overview_panels.task_panels("a", both, SHARES, {"figure_4": [ROUTE]})
     shown = {axis.get_title().split("\n")[0]: list(axis.lines[1].get_ydata()) for axis in figure.axes if axis.get_title()}
     assert shown == {"Hear": [0, -1, -2, -3], "Hum": [-50] * 4}
+
+
+@pytest.mark.parametrize("draw", ["tasks", "models"])
+def test_what_a_panel_counts_stands_above_its_curves(draw, found):
+    if draw == "tasks":
+        figure = overview_panels.task_panels("a", found, SHARES, {"figure_4": [ROUTE]})
+    else:
+        figure = overview_panels.model_panels(
+            ["a", "b"], found, SHARES, overview.normalised(found, {"a": 4, "b": 7}), {"figure_4": [ROUTE]}
+        )
+    figure.canvas.draw()
+    counted = [(axis, text) for axis in figure.axes for text in axis.texts if text.get_text().startswith(("n = ", "too few"))]
+    assert len(counted) == (1 if draw == "tasks" else 2 * 4)  # a model has a panel of each figure
+    for axis, text in counted:
+        assert text.get_window_extent().y0 >= axis.transData.transform((0, 0))[1]

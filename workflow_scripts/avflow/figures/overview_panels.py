@@ -9,10 +9,11 @@ from ..results import rank, title
 from ..results.overview import FIGURES, ITEMS
 from . import curves, legends, palette
 from .attention_panels import CLASSES, share_bars
-from .route_panels import explained, line_panel, windows_said
+from .route_panels import explained, leave_room, line_panel, share_limits, windows_said
 from .route_styles import colours, route_label
 
-COLUMNS = 7
+COLUMNS = 8
+HEIGHT = 2.1  # of a panel, in inches
 
 
 def _legend(part, colour_of: dict) -> None:
@@ -43,8 +44,8 @@ def task_panels(model: str, found: dict, shares: pd.DataFrame, routes: dict):
     tasks_of = lambda content: _tasks_of(content if isinstance(content, pd.DataFrame) else content.rows)  # noqa: E731
     lines = [math.ceil(len(tasks_of(content)) / COLUMNS) for _, content, *_ in blocks] or [1]
     most = max([min(COLUMNS, len(tasks_of(content))) for _, content, *_ in blocks] or [1])
-    figure = plt.figure(figsize=(1.9 * max(4, most) + 0.6, sum(1.7 * n + 0.9 for n in lines) + 0.3))
-    parts = figure.subfigures(len(lines), 1, height_ratios=[1.7 * n + 0.9 for n in lines], squeeze=False)[:, 0]
+    figure = plt.figure(figsize=(1.9 * max(4, most) + 0.6, sum(HEIGHT * n + 0.9 for n in lines) + 0.3))
+    parts = figure.subfigures(len(lines), 1, height_ratios=[HEIGHT * n + 0.9 for n in lines], squeeze=False)[:, 0]
     for part, (words, content, colour_of, per_route), height in zip(parts, blocks, lines):
         tasks = tasks_of(content)
         grid = part.subplots(height, min(COLUMNS, len(tasks)), sharex=True, sharey=True, squeeze=False)
@@ -55,6 +56,9 @@ def task_panels(model: str, found: dict, shares: pd.DataFrame, routes: dict):
             else:
                 share_bars(axis, content[(content["task"] == task) & (content["group"] == group)])
             axis.set_title(_task_title(group, task), fontsize=7.5)
+        if colour_of:
+            leave_room(grid.flat[: len(tasks)], 3 + per_route, content.reading.metric == "probability")
+            share_limits(grid.flat[: len(tasks)], 0)
         for axis in list(grid.flat)[len(tasks) :]:
             axis.set_visible(False)
         for axis in grid[-1]:
@@ -97,6 +101,7 @@ def model_panels(models, found: dict, shares: pd.DataFrame, table: pd.DataFrame,
         colour_of = colours(routes.get(name, ()))
         for axis, model in zip(_column(part, len(models), heading), models):
             line_panel(axis, found[name].of(model=model), colour_of, name in ITEMS)
+            leave_room([axis], 3 + (name in ITEMS), found[name].reading.metric == "probability")
             if part is parts[1]:
                 axis.set_ylabel(words)
         _stacked_legend(part, [curves.handle(c, route_label(route)) for route, c in colour_of.items()])

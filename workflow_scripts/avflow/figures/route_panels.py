@@ -73,7 +73,7 @@ def route_panels(effects: Effects, models, panels, words: str = "", parts: dict[
         handles = [curves.handle(colour_of[route], route_label(route)) for route in block[0][2]]
         legends.fitted(part, handles, len(handles) if across > 2 else 2, loc="outside upper center")
     for axes in lines.values():
-        _leave_room(axes, 3 + (parts is not None), effects.reading.metric == "probability")
+        leave_room(axes, 3 + (parts is not None), effects.reading.metric == "probability")
         share_limits(axes, 0)
     told = "\n".join(filter(None, [note, windows_said(effects.rows)]))
     legends.fitted(figure, explained(effects), 3, told, loc="outside lower center", fontsize=7, title_fontsize=7)
@@ -121,7 +121,7 @@ def windows_said(rows) -> str:
     return f"A route is cut in windows of {', '.join(f'{w} layers ({m})' for m, w in words.items())}, drawn at the middle one."
 
 
-def _leave_room(axes, lines: int, percent: bool) -> None:
+def leave_room(axes, lines: int, percent: bool) -> None:
     """Raise an axis so that some lines of text stand above 0, and leave out bands that alone reach far above it.
 
     percent: the axis shows % change.
