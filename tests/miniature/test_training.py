@@ -17,28 +17,43 @@ from safetensors.torch import load_file
 import check_planting
 from avflow.miniature import TASKS, Trainer, planting, templates, world
 from avflow.models import Sequence, build, given_ids, with_reply
+from avflow.models.qwen_omni import QwenOmni
+from avflow.models.video_salmonn import VideoSalmonn
 from avflow.storage import provenance
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("family", ["qwen_omni", "video_salmonn"])
-def test_a_smoke_run_passes_every_stage_and_resumes(tmp_path, family, monkeypatch):
+@pytest.fixture
+def smoke(tmp_path, monkeypatch):
+    """Run the training with few steps and rows, and return what it printed last."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # tests go on beside it
-    options = ["--family", family, "--smoke", "--state", tmp_path / "state", "--out", tmp_path / "checkpoint"]
-    first = process("train_tiny", *options, "--minutes", "0.02")
-    assert first.stdout.strip().endswith("to be continued")
-    second = process("train_tiny", *options)
-    assert second.stdout.strip().endswith("finished")
-    log = [json.loads(line) for line in (tmp_path / "state/log.jsonl").read_text().splitlines()]
+    options = ["--smoke", "--state", tmp_path / "state", "--out", tmp_path / "checkpoint"]
+    return lambda *more: process("train_tiny", *options, *more).stdout.strip().splitlines()[-1]
+
+
+def logged(folder) -> list[dict]:
+    return [json.loads(line) for line in (folder / "state/log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.slow
+def test_a_smoke_run_passes_every_stage_and_goes_on_where_it_stopped(tmp_path, smoke):
+    assert smoke("--family", "qwen_omni", "--minutes", "0.02") == "to be continued"
+    assert smoke("--family", "qwen_omni") == "finished"
+    log = logged(tmp_path)
     assert [entry["stage"] for entry in log] == ["words", "align", "blocked", "open"]
     assert log[-1]["total"] == 5
     assert all(0 <= log[-1][task] <= 1 for task in ("hear", "see", "while-hear", "while-see", "image-to-audio"))
+    assert len(QwenOmni(tmp_path / "checkpoint", "").decoder.layers) == 12
 
-    from avflow.models.qwen_omni import QwenOmni
-    from avflow.models.video_salmonn import VideoSalmonn
 
-    adapter = {"qwen_omni": QwenOmni, "video_salmonn": VideoSalmonn}[family]
-    assert len(adapter(tmp_path / "checkpoint", "").decoder.layers) == 12
+@pytest.mark.slow
+def test_a_stage_of_the_shipped_checkpoint_is_done_again_from_its_first_step(tmp_path, smoke):
+    shipped = ROOT / "resources/tiny-salmonn"
+    known = [json.loads(line) for line in (shipped / "training.jsonl").read_text().splitlines()]
+    assert smoke("--family", "video_salmonn", "--resume", shipped, "--stage", "blocked") == "finished"
+    log = logged(tmp_path)
+    assert log[:-2] == known and [entry["stage"] for entry in log[-2:]] == ["blocked", "open"]
+    assert log[-1]["total"] == known[-1]["total"] + 2 and log[-1]["hear"] > 0.5, "one step forgets little"
+    assert len(VideoSalmonn(tmp_path / "checkpoint", "").decoder.layers) == 12
 
 
 def test_training_imports_only_what_a_bare_gpu_machine_has():
