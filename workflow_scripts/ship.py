@@ -31,7 +31,7 @@ READ = {  # but these of some tables are read
     "knockout_sinks": ["removed_mass", "n_blocked_edges"],
 }
 EXACT = ["p_base_clean", "margin_clean", "logp_reply_clean"]  # of uncut runs
-UNDRAWN = ["sensitivity", "where"]  # what only a figure on request reads
+UNSHIPPED = ["sensitivity"]  # only a figure on request reads it
 
 
 def rounded(values: np.ndarray) -> np.ndarray:
@@ -95,7 +95,7 @@ def main():
     parser.add_argument("--results", type=Path, required=True, help="results folder of a finished miniature")
     parser.add_argument("--out", type=Path, required=True, help="folder to replace")
     arguments = parser.parse_args()
-    tables = [p for p in sorted(arguments.results.glob("tables/*.parquet")) if p.stem not in UNDRAWN]
+    tables = [p for p in sorted(arguments.results.glob("tables/*.parquet")) if p.stem not in UNSHIPPED]
     if not tables:
         raise InputError(f"{arguments.results}/tables holds no tables; run snakemake first")
     part = arguments.out.with_name(f"{arguments.out.name}.part")

@@ -29,6 +29,27 @@ def test_a_model_job_loads_none_of_the_packages_collects_again_and_can_import_th
     assert process(f"{models}\n{looked_for}") == [True, 0, ["scipy"]]
 
 
+def test_torchs_compiler_and_its_distributed_part_stay_away_until_they_are_asked_for():
+    code = """
+from avflow.models import light_transformers, QwenOmni
+import torch
+assert not {"torch._dynamo", "torch.distributed.tensor"} & set(sys.modules)
+assert torch.distributed.is_available()
+doubled = torch.compile(lambda x: 2 * x, backend="eager", fullgraph=True)
+assert doubled(torch.ones(2)).tolist() == [2, 2]
+assert sys.modules["torch._dynamo"].__file__.endswith("__init__.py"), "the real one"
+import torch.distributed.tensor
+"""
+    assert process(code)[0]
+
+
+def test_a_compiler_that_is_already_loaded_stays():
+    code = (
+        "import torch._dynamo as real\nfrom avflow.models import light_transformers\nassert sys.modules['torch._dynamo'] is real"
+    )
+    assert process(code)[0]
+
+
 def test_a_package_that_is_already_loaded_stays():
     assert (
         "scipy" in process("import scipy\nfrom avflow.models import light_transformers\nassert sys.modules['scipy'] is scipy")[2]

@@ -1465,3 +1465,90 @@ def one_question_without_one_of_its_settings(tables):
 def one_layer_of_one_question_not_looked_at(tables):
     rows = tables["attention"]
     return {"attention": rows[(rows["question_id"] != rows["question_id"].iloc[0]) | (rows["layer"] != 7)]}
+
+
+def in_where(change):
+    """A damage of the cuts of times and places; `change` takes them and gives them back."""
+
+    def changed(tables):
+        rows = tables["where"]
+        cut = rows["control"] == "none"
+        return {"where": pd.concat([rows[~cut], change(rows[cut].copy())])}
+
+    return changed
+
+
+def parts_of_others(rows, where, step):
+    """The outcomes of some parts become those of the part `step` further in the same question, source and target."""
+    some = rows[where]
+    by = ["model", "question_id", "source", "alone", some["route"].str.split("->").str[-1]]
+    turned = some.groupby(by)[OUTCOME].transform(lambda values: np.roll(values, step))
+    rows.loc[where, OUTCOME] = turned
+    return rows
+
+
+@damage
+def slices_of_sound_one_second_late(tables):
+    return in_where(lambda rows: parts_of_others(rows, rows["source"] == "audio.time", 4))(tables)
+
+
+@damage
+def slices_of_pictures_of_the_seconds_before(tables):
+    return in_where(lambda rows: parts_of_others(rows, rows["source"] == "video.time", 1))(tables)
+
+
+@damage
+def parts_alone_and_their_rest_exchanged(tables):
+    return in_where(lambda rows: rows.assign(alone=~rows["alone"].astype(bool)))(tables)
+
+
+@damage
+def numbers_of_parts_alone_and_of_their_rest_exchanged(tables):
+    def change(rows):
+        key = ["model", "question_id", "part", rows["route"].str.split("->").str[-1]]
+        rows[OUTCOME] = rows.groupby(key)[OUTCOME].transform(lambda values: values[::-1].to_numpy())
+        return rows
+
+    return in_where(change)(tables)
+
+
+@damage
+def times_and_places_never_cut(tables):
+    def change(rows):
+        p, margin = rows["p_base_clean"], rows["margin_clean"]
+        return rows.assign(logp_base=np.log(p), margin=margin)
+
+    return in_where(change)(tables)
+
+
+@damage
+def tiles_read_as_if_they_were_seconds(tables):
+    def change(rows):
+        tile, time = (rows["source"] == name for name in ("video.tile", "video.time"))
+        key = ["model", "question_id", "alone"]
+        lowest = rows[time].groupby(key)["logp_base"].min()
+        told = lowest.reindex(pd.MultiIndex.from_frame(rows.loc[tile, key])).to_numpy()
+        rows.loc[tile, "logp_base"] = told
+        return rows
+
+    return in_where(change)(tables)
+
+
+@damage
+def targets_of_times_and_places_exchanged(tables):
+    def change(rows):
+        last = rows["route"].str.endswith("->last")
+        return rows.assign(route=rows["route"].str.replace("->.*", "", regex=True) + np.where(last, "->question", "->last"))
+
+    return in_where(change)(tables)
+
+
+@damage
+def one_tile_of_one_question_lost(tables):
+    return in_where(lambda rows: rows.drop(rows.index[rows["source"] == "video.tile"][5]))(tables)
+
+
+@damage
+def events_of_times_one_second_early(tables):
+    early = lambda rows: rows.assign(event_start=rows["event_start"] - 1, event_stop=rows["event_stop"] - 1)  # noqa: E731
+    return in_where(early)(tables)

@@ -221,6 +221,6 @@ def test_a_question_asked_twice_counts_once_in_claims(once_and_twice, name):
 def test_the_measures_with_an_interval_are_those_above():
     without = {"highest", "largest", "depth_of_fall", "depth_of_rise", "order", "windows"}  # made as those above, or none
     without |= {"weakest", "cell", "masking", "saving", "sinks", "discarded", "elsewhere", "flow", "head_layer"}
-    without |= {"found_at", "around_event"}  # of a table that is not shipped: see test_where.py
+    without |= {"found_at", "around_event"}  # see test_where.py
     without |= {*measures.calibration_measures.MEASURES, *measures.coherence_measures.MEASURES}
     assert set(MEASURES) | without == set(measures.MEASURES)

@@ -1,29 +1,52 @@
 """transformers, loaded in less than its usual time. Import what it offers from here, before anything else of transformers.
 
-A job of the miniature computes for seconds, so what it imports counts. Two things are saved:
+A job of the miniature computes for seconds, so what it imports counts. Three things are saved:
     * packages that transformers uses only for what is not used here. It takes them if they are installed: scipy for the losses of
       object detectors, scikit-learn for speculative decoding, psutil for continuous batching, rich for httpx's command line
+    * torch's tensors over several machines and its compiler, which the loading of sharded models and of models in 8 bits touches
     * runs of the garbage collector, which find nothing while modules are loaded
-Both end with the import. The packages can be imported afterwards as usual, only transformers goes on without them. A package that
+All end with the import. The packages can be imported afterwards as usual, only transformers goes on without them. A package that
 is already loaded is left alone.
 """
 
 import gc
 import sys
 from contextlib import contextmanager
+from types import ModuleType
+
+import torch
 
 UNUSED = ("scipy", "sklearn", "psutil", "rich")
+COMPILER, DECORATORS = "torch._dynamo", ("allow_in_graph", "assume_constant_result", "disable")
+
+
+def _compiler() -> dict[str, ModuleType]:
+    """A stand-in for torch's compiler, by name: its decorators leave functions as they are. Empty if the real one is loaded."""
+    if COMPILER in sys.modules:
+        return {}
+    stand_in = ModuleType(COMPILER)
+    vars(stand_in).update(dict.fromkeys(DECORATORS, _as_it_is))
+    stand_in.__path__ = [f"{folder}/_dynamo" for folder in torch.__path__]  # one of its modules is used, the real one
+    return {COMPILER: stand_in}
+
+
+def _as_it_is(function=None, *_, **__):
+    """A decorator, with or without arguments, that changes nothing."""
+    return _as_it_is if function is None else function
 
 
 @contextmanager
 def lightly():
-    """Hide the packages of `UNUSED` that are not loaded yet, and pause the garbage collector."""
-    hidden, collecting = [name for name in UNUSED if name not in sys.modules], gc.isenabled()
-    sys.modules.update(dict.fromkeys(hidden))  # for None the import system says that there is no such package
+    """Hide what is not loaded yet of `UNUSED`, torch's compiler and its distributed part, and pause the garbage collector."""
+    none = dict.fromkeys(name for name in UNUSED if name not in sys.modules)  # the import system then says that there is none
+    hidden, collecting, distributed = none | _compiler(), gc.isenabled(), torch.distributed.is_available
+    sys.modules.update(hidden)
     gc.disable()
+    torch.distributed.is_available = lambda: False
     try:
         yield
     finally:
+        torch.distributed.is_available = distributed
         for name in hidden:
             del sys.modules[name]
         if collecting:

@@ -222,11 +222,13 @@ def _found_at(tables, claim, model):
 
 
 def _around_event(tables, claim, model):
-    """The mean % change if the target sees one slice alone, whose middle lies between two `seconds` from that of the event."""
+    """The mean % change if the target sees one part alone; with `seconds`, one whose middle is so far from the event's."""
     rows = _parts(tables, claim, model)
     if rows is None:
         return NOTHING
-    rows = rows[where.away(rows).between(*claim["seconds"]) & (rows["alone"].astype(bool) == claim.get("alone", True))]
+    rows = rows[rows["alone"].astype(bool) == claim.get("alone", True)]
+    if "seconds" in claim:
+        rows = rows[where.away(rows).between(*claim["seconds"])]
     if not len(rows):
         return NOTHING
     each = rows.groupby(["question_id", "cluster"])["change"].mean().reset_index()

@@ -11,7 +11,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from . import summed_tables
+from . import summed_tables, where
 from .answers import LETTERS
 from .route_measures import NOTHING
 from .study_tables import Tables
@@ -325,7 +325,7 @@ def _attended(rows: pd.DataFrame, told: pd.DataFrame) -> dict:
 
 # What tells a row from others, in the tables that have these columns
 ROW = ["question_id", "layout", "route", "style", "width", "centre", "cut", "control", "draw", "variant", "discard", "plan"]
-ROW += ["layer", "kind", "name", "number", "threshold", "heads", "direction"]
+ROW += ["layer", "kind", "name", "number", "threshold", "heads", "direction", "source", "part", "alone"]
 
 
 def _once(rows: pd.DataFrame) -> dict:
@@ -431,6 +431,7 @@ def identities(tables: Tables, table: str, model: str) -> dict:
 
 def _of_letters(tables: Tables, table: str, model: str, rows: pd.DataFrame, told: pd.DataFrame) -> dict:
     """Identities of the rows whose answers are letters. told: their evaluation, by question."""
+    rows = rows[rows["cut"] != "attention"] if table == "where" else rows
     own = rows
     if table == "conflict" or "direction" in rows:  # of other media than the evaluation's
         alike = rows["direction"] == "corrupt" if "direction" in rows else rows["correct_clean"] & False
@@ -445,6 +446,8 @@ def _of_letters(tables: Tables, table: str, model: str, rows: pd.DataFrame, told
         return found | _answers(rows) | _contents(every[every["model"] == model]) | _variants(rows)
     if table.startswith("knockout_"):
         return found | _cuts(rows) | _draws(rows)
+    if table == "where":
+        return found | _cuts(rows) | where.agrees_with_itself(rows)
     if table == "conflict":
         return found | _cuts(rows) | _patches(rows, told) | _mixed(rows, told)
     if table == "resample":

@@ -43,8 +43,8 @@ Answers (answer_measures.py):
     cumulative                  % of answers kept if a route is cut in all layers up to or from a `layer`; `style`
     found_at                    % of questions in which the slice of a `source` that keeps most of the answer, if the `target`
                                 (default question) sees it alone, lies in the known event of its sense
-    around_event                % change if the target sees one slice alone, between two `seconds` from the event; with
-                                `alone: false`, if it sees all but this slice
+    around_event                % change if the target sees one part of a `source` alone, between two `seconds` from the event
+                                (default: any part, such as a tile); with `alone: false`, if it sees all but this part
 
 Attention (attention_measures.py), over `layers` or `depths`:
 
@@ -135,7 +135,7 @@ NEEDS = {  # measure -> the arguments that it cannot do without
         "clips": "table",
     },
     **{"head": "route", "head_layer": "route", "heads_together": "route share"},
-    **{"found_at": "source", "around_event": "source seconds"},
+    **{"found_at": "source", "around_event": "source"},
     **{"winner": "answer", "removed": "analysis route", "applicable": "analysis route"},
 }
 

@@ -67,6 +67,25 @@ def around(rows: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame(found, columns=[*by, "seconds", "change", "ci_low", "ci_high", "n"])
 
 
+def agrees_with_itself(rows: pd.DataFrame) -> dict:
+    """Name of every identity of parts -> whether it holds, by row (rows,) or by part. rows: all of the table but attention."""
+    rows = rows[rows["control"] == "none"]
+    target, alone = rows["route"].str.split("->").str[-1], rows["alone"].astype(bool)
+    rest = np.where(alone, ".rest->", "->")
+    each = rows.assign(target=target).groupby(["question_id", "target", "source", "part", "style", "centre"])["alone"]
+    slices = rows[rows["source"].isin(TIMES)].assign(target=target)
+    slices = slices.sort_values("start").groupby(["question_id", "target", "source", "alone", "style", "centre"])
+    begins = slices["stop"].shift()
+    return {
+        "each part is cut, and so is its rest": each.nunique() == 2,
+        "a route names its part": rows["route"] == rows["part"] + rest + target,
+        "a part is named after its source": [part.startswith(source) for part, source in zip(rows["part"], rows["source"])],
+        "a part takes time": rows["start"].isna() | (rows["start"] < rows["stop"]),
+        "a tile has an area": rows["left"].isna() | (rows["left"] < rows["right"]) & (rows["top"] < rows["bottom"]),
+        "slices follow each other": begins.isna() | ((rows["start"] - begins).reindex(begins.index).abs() < 1e-3),
+    }
+
+
 def found_events(rows: pd.DataFrame) -> pd.DataFrame:
     """Whether the part that alone keeps most of the answer lies in the known event of its sense.
 

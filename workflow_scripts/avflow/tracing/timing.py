@@ -8,7 +8,7 @@ import time
 import numpy as np
 import torch
 
-WARM_UP, REPEATS = 3, 20
+WARM_UP, REPEATS = {"cuda": 3, "cpu": 1}, 20  # untimed runs: a GPU first loads kernels and raises its clocks
 
 
 def once(work, device) -> float:
@@ -26,9 +26,12 @@ def once(work, device) -> float:
     return begin.elapsed_time(end)
 
 
-def in_turns(works: dict, device, repeats: int = REPEATS, warm_up: int = WARM_UP) -> dict:
-    """Time calls in turns. works: name -> call. Returns name -> (median, first and third quartile) in milliseconds."""
-    found = {name: [] for name in works}
+def in_turns(works: dict, device, repeats: int = REPEATS, warm_up: int | None = None) -> dict:
+    """Time calls in turns. works: name -> call. Returns name -> (median, first and third quartile) in milliseconds.
+
+    warm_up: untimed calls before; None: as many as the device needs.
+    """
+    found, warm_up = {name: [] for name in works}, WARM_UP[torch.device(device).type] if warm_up is None else warm_up
     for turn in range(warm_up + repeats):
         for name, work in works.items():
             milliseconds = once(work, device)
