@@ -32,7 +32,7 @@ report: reproduce
 	@echo "Done: open results/miniature/report.html in a browser (no network needed)"
 
 ship: reproduce
-	$(SNAKEMAKE) app_conflict app_sinks app_heads --cores $(CORES)
+	$(SNAKEMAKE) app_conflict app_sinks app_heads app_where --cores $(CORES)
 	.venv/bin/python workflow_scripts/ship.py --results results/miniature --out figures/shipped
 	.venv/bin/python workflow_scripts/specimen.py --tables results/miniature/tables --shipped figures/shipped/tables \
 		--claims resources/claims/miniature.yaml --out resources/claims/miniature_specimen.parquet

@@ -15,7 +15,8 @@ workflow does, and calls these scripts with the options of config.yaml:
 * discard_sweep: every fourth layer;
 * pruning: Table 4's layers, scaled to the model's depth;
 * where, and free (evaluate and knockout): times and places of the clip, and its question again without options, which the model
-  answers in REPLY tokens. `estimate` does not predict these two, so they stand apart in the file, as `on_request`.
+  answers in REPLY tokens. stages.py does not compare these two with `estimate`, so they stand apart in the
+  file, as `on_request`.
 
 A model's weights lie in the folder for temporary files while it runs: 63 GB for Qwen3-Omni. TMPDIR=/dev/shm keeps them in memory.
 

@@ -73,7 +73,7 @@ def measure(model, tokens: int, repeats: int, with_sweep: bool) -> dict:
         "dtype": str(model.dtype).removeprefix("torch."),
     }
     case |= {"device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu", "torch": torch.__version__}
-    case |= {"repeats": repeats, "warm_up": timing.WARM_UP}
+    case |= {"repeats": repeats, "warm_up": timing.WARM_UP[device.type]}
     plans = {"clean": {}}
     for depth in DEPTHS:
         last_full = round(depth * layers) - 1

@@ -39,7 +39,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch._dynamo  # compiles layers on a GPU; without it here, avflow.models loads transformers without it
+import torch._dynamo  # compiles layers on a GPU; first, or avflow.models would hide it from transformers
 
 from avflow.miniature import TASKS, Trainer, world
 from avflow.miniature.templates import FAINT, SURE

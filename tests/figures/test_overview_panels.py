@@ -98,3 +98,11 @@ def test_what_a_panel_counts_stands_above_its_curves(draw, found):
     assert len(counted) == (1 if draw == "tasks" else 2 * 4)  # a model has a panel of each figure
     for axis, text in counted:
         assert text.get_window_extent().y0 >= axis.transData.transform((0, 0))[1]
+
+
+def test_a_task_that_rises_is_not_cut_off_by_one_that_does_not(found):
+    rows = found["figure_4"].rows
+    rows = pd.concat([rows.assign(change=80.0), rows.assign(task="see", group="see", change=-40.0)])
+    both = {name: dataclasses.replace(of, rows=rows if name == "figure_4" else of.rows) for name, of in found.items()}
+    figure = overview_panels.task_panels("a", both, SHARES, {"figure_4": [ROUTE]})
+    assert len(figure.axes) == 2 and all(axis.get_ylim()[0] < -40 and axis.get_ylim()[1] > 80 for axis in figure.axes)

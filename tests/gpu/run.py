@@ -4,7 +4,7 @@
     python tests/gpu/run.py --pack gpu-media.tar     # only decode, on a machine whose Python has PyAV
     python tests/gpu/run.py --media gpu-media.tar    # the same test from those decoded shards, where it has not
 
-Both families run through Snakemake in float32 and bfloat16, each job on a GPU that it claims: some 80 jobs in 18 minutes on an
+Both families run through Snakemake in float32 and bfloat16, each job on a GPU that it claims: some 90 jobs in 18 minutes on an
 H200, nearly all of it imports. `avflow/results/agreement.py` states the tolerances. Everything lies in results/gpu and logs/gpu.
 """
 

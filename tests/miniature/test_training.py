@@ -1,4 +1,4 @@
-"""The training script runs through all stages, resumes where it stopped, and writes a checkpoint that loads.
+"""The training script runs through its stages, goes on where it stopped, and writes a checkpoint that loads.
 
 Also tests avflow.miniature.templates, avflow.miniature.planting and check_planting.py.
 """

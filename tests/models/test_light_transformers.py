@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from conftest import SCRIPTS
 
 from avflow.models import light_transformers
@@ -65,6 +66,7 @@ def test_a_failed_import_leaves_nothing_hidden_and_the_collector_as_it_was(monke
                 assert sys.modules["a_package_that_is_not_there"] is None and not gc.isenabled()
                 raise ImportError("no good")
             assert gc.isenabled() == collecting and "a_package_that_is_not_there" not in sys.modules
+            assert torch.distributed.is_available() and isinstance(torch._dynamo.__file__, str), "the real ones"
         finally:
             gc.enable()
 

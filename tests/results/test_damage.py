@@ -147,7 +147,7 @@ def test_thirty_kinds_of_damage_are_tried_and_at_most_one_passes():
 
 
 def test_damages_of_columns_are_noticed(finished, tmp_path):
-    """One of the damages of columns.py for every table, another one for each; all of them take an hour."""
+    """One of the damages of columns.py for every table, another one for each; all of them take hours."""
     tried = 0
     for place, name in enumerate(TABLES):
         every = [*columns.damages(finished[1], [name])]
@@ -160,6 +160,23 @@ def test_damages_of_columns_are_noticed(finished, tmp_path):
                 tried += 1
                 break
     assert tried == len(TABLES)
+
+
+def test_the_page_counts_rules_and_damages_as_they_are():
+    page = (ROOT / "docs/calibration.md").read_text()
+    measured = [claim["measure"] for claim in claims.read(CLAIMS)]
+    coherent, specimens = measured.count("coherent"), measured.count("specimen")
+    assert f"the finished tables in {len(damages.DAMAGES)} ways" in page
+    for rules, of in (
+        ("(`coherent`)", coherent),
+        ("shipped models", len(measured) - coherent - specimens),
+        ("(`specimen`)", specimens),
+    ):
+        assert f"{rules} | {of} |" in page, rules
+    kinds = page.split("The damages, by kind:")[1].split("`tests/results/columns.py`")[0]
+    assert sum(int(line.split("|")[2].split(":")[0].split(",")[0]) for line in kinds.splitlines()[4:] if line) == len(
+        damages.DAMAGES
+    )
 
 
 def test_every_measure_is_used_by_a_claim():

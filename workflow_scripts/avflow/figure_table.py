@@ -348,7 +348,7 @@ MIXED = {
 }
 LOCATED = {
     "available": lambda study: study.located and not study.shipped,
-    "otherwise": "cuts times and places in none of its datasets (where/datasets), or has tables: 'shipped', which hold none",
+    "otherwise": "cuts times and places in none of its datasets (where/datasets), or has tables: 'shipped', which lack windows",
 }
 REPLIES = {
     "available": lambda study: not study.shipped or (study.folder / knockouts(study, "free")).is_file(),

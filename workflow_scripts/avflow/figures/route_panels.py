@@ -122,16 +122,19 @@ def windows_said(rows) -> str:
 
 
 def leave_room(axes, lines: int, percent: bool) -> None:
-    """Raise an axis so that some lines of text stand above 0, and leave out bands that alone reach far above it.
+    """Raise axes so that some lines of text stand above 0, and leave out bands that alone reach far above it.
 
-    percent: the axis shows % change.
+    axes: of one range or of their own; those that share one get the widest. percent: the axes show % change.
     """
-    for axis in axes:
-        low, high = axis.get_ylim()
+    found, before = [], [axis.get_ylim() for axis in axes]
+    for axis, (low, high) in zip(axes, before):
         drawn = max((float(np.nanmax(line.get_ydata())) for line in axis.lines if len(line.get_ydata())), default=0.0)
         high = min(high, max(HIGHEST, 1.1 * drawn)) if percent else high
         share = 0.03 + lines * TEXT
-        axis.set_ylim(low, max(high, -low * share / (1 - share)))
+        found.append((low, max(high, -low * share / (1 - share))))
+    for axis, limits in zip(axes, found):
+        beside = [other for other, one in zip(found, axes) if axis.get_shared_y_axes().joined(axis, one)]
+        axis.set_ylim(min(low for low, _ in (limits, *beside)), max(high for _, high in (limits, *beside)))
 
 
 def line_panel(axis, effects: Effects, colour_of: dict, per_route: bool = False) -> None:

@@ -26,7 +26,7 @@ def _compiler() -> dict[str, ModuleType]:
         return {}
     stand_in = ModuleType(COMPILER)
     vars(stand_in).update(dict.fromkeys(DECORATORS, _as_it_is))
-    stand_in.__path__ = [f"{folder}/_dynamo" for folder in torch.__path__]  # one of its modules is used, the real one
+    stand_in.__path__ = [f"{folder}/_dynamo" for folder in torch.__path__]  # so that its real submodules can be imported
     return {COMPILER: stand_in}
 
 

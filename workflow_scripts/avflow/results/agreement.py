@@ -8,8 +8,9 @@ What is compared, and how far it may lie apart, depends on the precision (TOLERA
 
     rows         share of the run's rows that the shipped tables have, too
     numbers      probabilities, margins in logits, shares of attention: the distance that all rows keep (float32), or 99 % of them
-    answers      share of equal answers. In bfloat16 only where the shipped answer is clear: letters that are about equally
-                 probable, as in a question without its clip, have equal logits there, since neighbouring numbers lie 1/16 apart
+    answers      share of equal answers. In bfloat16 only where the clean or the right letter has more than half of the shipped
+                 probability: letters that are about equally probable, as in a question without its clip, have equal logits
+                 there, since neighbouring numbers lie 1/16 apart. Tables without these numbers count every answer
 """
 
 from dataclasses import dataclass
@@ -118,8 +119,9 @@ def compare(fresh: pd.DataFrame, shipped: pd.DataFrame, name: str, tolerance: To
         lines.append(dict(measure=f"{measure}, distance", n=len(apart), found=far, allowed=allowed, agrees=far <= allowed))
     told = [both[f"{column}_shipped"] for column in ("logp_base", "logp_gold") if f"{column}_shipped" in both]
     clear = np.exp(pd.concat(told, axis=1).max(axis=1).fillna(0)) > tolerance.clear if told else True
-    if "answer_shipped" in both and (said := both[clear & (both["answer"].notna() | both["answer_shipped"].notna())]).size:
-        equal = float((said["answer"] == said["answer_shipped"]).mean())
+    if "answer_shipped" in both and (known := both[["answer", "answer_shipped"]].notna().any(axis=1)).any():
+        said = both[clear & known]
+        equal = float((said["answer"] == said["answer_shipped"]).mean()) if len(said) else 0.0
         allowed = tolerance.answers
         lines.append(dict(measure="equal answers", n=len(said), found=equal, allowed=allowed, agrees=equal >= allowed))
     return lines

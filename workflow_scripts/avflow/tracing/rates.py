@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import InputError
 from .costs import Shape, flops
 
-WARM_UPS = 3  # untimed runs before the timed ones, as in `timing`
+WARM_UPS = 3  # untimed runs before the timed ones, as on a GPU in `timing`
 
 
 def fit(terms, measured, given=None) -> np.ndarray:
