@@ -71,7 +71,7 @@ def write(table: pa.Table, path: Path) -> None:
     floats = [f.name for f in table.schema if pa.types.is_floating(f.type) and f.name not in EXACT]
     rest = [f.name for f in table.schema if f.name not in floats and not pa.types.is_list(f.type)]
     settings = {"use_dictionary": rest, "use_byte_stream_split": floats, "store_schema": False}
-    pq.write_table(table, path, compression="zstd", compression_level=19, **settings)
+    pq.write_table(table, path, compression="brotli", compression_level=11, **settings)
 
 
 def world(results: Path, out: Path) -> None:
