@@ -6,7 +6,7 @@ Knockout tables lose the columns that no figure reads. `where` keeps only the cu
 rounded to 12 binary digits (1 in 8,000), except those of uncut runs, whose last digits give the noise floor. Of the world, only
 the clip and the matching question of `app_world` are kept.
 
-`snakemake figures --config tables=shipped` redraws the figures from these files. Takes about 20 seconds and 3 MB.
+`snakemake figures --config tables=shipped` redraws the figures from these files. Takes about half a minute and 6 MB.
 """
 
 import argparse
