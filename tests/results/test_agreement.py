@@ -29,7 +29,7 @@ def shipped():
 
     def few(name):
         rows = pd.read_parquet(SHIPPED / f"{name}.parquet")
-        rows = rows[(rows["model"] == MODEL) & rows["question_id"].str.contains(r"_000[1-2]$")]
+        rows = rows[(rows["model"] == MODEL) & rows["question_id"].str.contains(r"_000[1-3]$")]
         return rows.reset_index(drop=True)
 
     return {name: few(name) for name in TABLES}
@@ -43,7 +43,7 @@ def wrong(fresh, told, name, tolerance=EXACT) -> list[str]:
 @pytest.mark.parametrize("tolerance", [EXACT, ROUGH])
 def test_tables_agree_with_themselves_and_every_line_counts_rows(name, tolerance, shipped):
     lines = agreement.compare(shipped[name], shipped[name], name, tolerance)
-    assert [line for line in lines if not line["agrees"] or line["n"] < 14] == []
+    assert [line for line in lines if not line["agrees"] or line["n"] < 16] == []
     said = {line["measure"]: line["found"] for line in lines}
     assert said.pop("rows in both") == said.pop("equal answers", 1.0) == 1.0 and said and set(said.values()) == {0.0}
 

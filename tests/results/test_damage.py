@@ -147,19 +147,17 @@ def test_thirty_kinds_of_damage_are_tried_and_at_most_one_passes():
 
 
 def test_damages_of_columns_are_noticed(finished, tmp_path):
-    """One of the damages of columns.py for every table, another one for each; all of them take hours."""
+    """A few of the damages of columns.py, other ones for every table; all of them take hours."""
     tried = 0
     for place, name in enumerate(TABLES):
         every = [*columns.damages(finished[1], [name])]
-        start = 7 * place % len(every)
-        for words, _, damage, seed in [*every[start:], *every[:start]]:
+        for words, _, damage, seed in every[7 * place % 29 :: max(1, len(every) // 2)]:
             before = finished[1][name]
             after = damage(before.copy(), seed)
             if columns.differs(before, after):
                 assert noticed_by(finished, lambda tables, name=name, after=after: {name: after}, tmp_path) != "nobody", words
                 tried += 1
-                break
-    assert tried == len(TABLES)
+    assert tried >= len(TABLES)
 
 
 def test_the_page_counts_rules_and_damages_as_they_are():

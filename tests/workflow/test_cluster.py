@@ -129,7 +129,7 @@ def test_check_holds_the_largest_jobs_to_the_partitions_that_sinfo_lists(copy, t
     (tmp_path / "sinfo").write_text(f"#!/bin/sh\nprintf 'cpu|{time}|64000|(null)\\ngpu|{time}|256000|gpu:h100:8\\n'\n")
     (tmp_path / "sinfo").chmod(0o755)
     command = [sys.executable, "-m", "snakemake", "check", "--workflow-profile", "profiles/slurm"]
-    # how long Snakemake waits at its end, with nothing submitted
+    # Snakemake waits this long at its end, although nothing was submitted
     command += ["--slurm-init-seconds-before-status-checks", "1", "--max-jobs-per-timespan", "500/1s"]
     environment = {**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin"}
     run = subprocess.run(command, cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)

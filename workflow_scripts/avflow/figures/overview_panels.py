@@ -9,7 +9,7 @@ from ..results import rank, title
 from ..results.overview import FIGURES, ITEMS
 from . import curves, legends, palette
 from .attention_panels import CLASSES, share_bars
-from .route_panels import explained, leave_room, line_panel, share_limits, windows_said
+from .route_panels import explained, leave_room, line_panel, windows_said
 from .route_styles import colours, route_label
 
 COLUMNS = 8
@@ -58,7 +58,6 @@ def task_panels(model: str, found: dict, shares: pd.DataFrame, routes: dict):
             axis.set_title(_task_title(group, task), fontsize=7.5)
         if colour_of:
             leave_room(grid.flat[: len(tasks)], 3 + per_route, content.reading.metric == "probability")
-            share_limits(grid.flat[: len(tasks)], 0)
         for axis in list(grid.flat)[len(tasks) :]:
             axis.set_visible(False)
         for axis in grid[-1]:

@@ -74,7 +74,6 @@ def route_panels(effects: Effects, models, panels, words: str = "", parts: dict[
         legends.fitted(part, handles, len(handles) if across > 2 else 2, loc="outside upper center")
     for axes in lines.values():
         leave_room(axes, 3 + (parts is not None), effects.reading.metric == "probability")
-        share_limits(axes, 0)
     told = "\n".join(filter(None, [note, windows_said(effects.rows)]))
     legends.fitted(figure, explained(effects), 3, told, loc="outside lower center", fontsize=7, title_fontsize=7)
     return figure
@@ -122,19 +121,19 @@ def windows_said(rows) -> str:
 
 
 def leave_room(axes, lines: int, percent: bool) -> None:
-    """Raise axes so that some lines of text stand above 0, and leave out bands that alone reach far above it.
+    """Give all axes the same limits, with room for some lines of text above 0, and leave out bands that alone reach far above it.
 
-    axes: of one range or of their own; those that share one get the widest. percent: the axes show % change.
+    percent: the axes show % change.
     """
-    found, before = [], [axis.get_ylim() for axis in axes]
-    for axis, (low, high) in zip(axes, before):
+    lows, highs = zip(*[axis.get_ylim() for axis in axes])
+    tops = []
+    for axis, high in zip(axes, highs):
         drawn = max((float(np.nanmax(line.get_ydata())) for line in axis.lines if len(line.get_ydata())), default=0.0)
         high = min(high, max(HIGHEST, 1.1 * drawn)) if percent else high
-        share = 0.03 + lines * TEXT
-        found.append((low, max(high, -low * share / (1 - share))))
-    for axis, limits in zip(axes, found):
-        beside = [other for other, one in zip(found, axes) if axis.get_shared_y_axes().joined(axis, one)]
-        axis.set_ylim(min(low for low, _ in (limits, *beside)), max(high for _, high in (limits, *beside)))
+        tops.append(high)
+    share, low = 0.03 + lines * TEXT, min(lows)
+    for axis in axes:
+        axis.set_ylim(low, max(*tops, -low * share / (1 - share)))
 
 
 def line_panel(axis, effects: Effects, colour_of: dict, per_route: bool = False) -> None:
