@@ -1,6 +1,7 @@
 """The pictures of figures in docs/ are small, and are those of the shipped tables."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import ROOT
 from PIL import Image
@@ -18,6 +19,16 @@ def test_a_picture_is_drawn_from_the_shipped_tables(name):
     study = Study.read(ROOT / "config.yaml", study="miniature", tables="shipped")
     told = Image.open(ROOT / f"docs/{name}.png").text[docs_pictures.SOURCE]
     assert told == docs_pictures.source_of(study, name), f"docs/{name}.png is of other tables; run make pictures"
+
+
+def test_the_hash_is_of_values_not_of_how_they_are_packed(tmp_path):
+    rows = pd.DataFrame({"answer": ["A", None], "p": np.float32([0.1, np.nan]), "layers": [[1, 2], []]})
+    rows.to_parquet(tmp_path / "a.parquet", compression="zstd")
+    rows.to_parquet(tmp_path / "b.parquet", compression="brotli", row_group_size=1)
+    rows.assign(p=np.nextafter(rows["p"], np.float32(1))).to_parquet(tmp_path / "c.parquet")
+    rows.rename(columns={"p": "q"}).to_parquet(tmp_path / "d.parquet")
+    of = [docs_pictures.contents(tmp_path / f"{name}.parquet") for name in "abcd"]
+    assert of[0] == of[1] and len(set(of)) == 3
 
 
 def test_the_pictures_are_small():

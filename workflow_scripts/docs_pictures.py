@@ -10,6 +10,7 @@ import argparse
 import hashlib
 from pathlib import Path
 
+import pandas as pd
 from PIL import Image, PngImagePlugin
 
 from avflow import cli, figure_table
@@ -24,7 +25,14 @@ SOURCE = "Source"  # key of the metadata
 def source_of(study: Study, name: str) -> str:
     """The hash of the contents of the shipped files that a figure is drawn from."""
     paths = [study.folder / path for path in figure_table.inputs(study, name) if "shipped" in Path(path).parts]
-    return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in paths)).hexdigest()
+    return hashlib.sha256(b"".join(map(contents, paths))).hexdigest()
+
+
+def contents(path: Path) -> bytes:
+    """The hash of what a file says: of a table its columns and values, however it is compressed; of another file its bytes."""
+    if path.suffix != ".parquet":
+        return hashlib.sha256(path.read_bytes()).digest()
+    return hashlib.sha256(pd.read_parquet(path).to_json(orient="split", index=False, double_precision=15).encode()).digest()
 
 
 def shrink(figure: Path, out: Path, source: str) -> None:
