@@ -57,6 +57,28 @@ def test_a_package_that_is_already_loaded_stays():
     )
 
 
+def test_the_folder_of_models_is_read_once_and_offers_what_it_did():
+    code = """
+read = []
+sys.addaudithook(lambda event, found: read.append(found[0]) if event == "open" else None)
+from avflow.models import light_transformers
+import transformers, transformers.models, transformers.utils
+from transformers.utils import import_utils
+assert transformers.utils is sys.modules["transformers.utils"] and transformers.LlavaForConditionalGeneration
+folder = transformers.models.__path__[0]
+assert sum(str(path).startswith(f"{folder}/whisper/modeling_whisper.py") for path in read) == 1
+seen, remembering = len(read), import_utils.create_import_structure_from_path
+reading = next(cell.cell_contents for cell in remembering.__closure__ if callable(cell.cell_contents))
+reading.cache_clear()
+import_utils.create_import_structure_from_path = reading
+anew = import_utils.define_import_structure(folder)
+assert sum(str(path).startswith(folder) for path in read[seen:]) > 1000
+names = {name for modules in anew.values() for found in modules.values() for name in found}
+assert len(names) > 2000 and names <= set(transformers.models._class_to_module) and names <= set(dir(transformers))
+"""
+    assert process(code)[0]
+
+
 def test_a_failed_import_leaves_nothing_hidden_and_the_collector_as_it_was(monkeypatch):
     monkeypatch.setattr(light_transformers, "UNUSED", ("a_package_that_is_not_there",))
     for collecting in (True, False):

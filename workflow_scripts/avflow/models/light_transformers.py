@@ -1,17 +1,21 @@
 """transformers, loaded in less than its usual time. Import what it offers from here, before anything else of transformers.
 
-A job of the miniature computes for seconds, so what it imports counts. Three things are saved:
+A job of the miniature computes for seconds, so what it imports counts. Four things are saved:
     * packages that transformers uses only for what is not used here. It takes them if they are installed: scipy for the losses of
       object detectors, scikit-learn for speculative decoding, psutil for continuous batching, rich for httpx's command line
     * torch's tensors over several machines and its compiler, which the loading of sharded models and of models in 8 bits touches
+    * a second reading of the 2,000 files of transformers' models, from which it lists the names that it offers
     * runs of the garbage collector, which find nothing while modules are loaded
 All end with the import. The packages can be imported afterwards as usual, only transformers goes on without them. A package that
 is already loaded is left alone.
 """
 
 import gc
+import importlib.util
+import os
 import sys
 from contextlib import contextmanager
+from importlib.metadata import version
 from types import ModuleType
 
 import torch
@@ -53,7 +57,32 @@ def lightly():
             gc.enable()
 
 
+def list_models_once() -> None:
+    """Let transformers remember a folder of models however its path is written. Does nothing if it is already loaded.
+
+    It remembers by path, but names the folder once itself and once by a file in it. The list is made while it is loaded, so the
+    module that makes it has to be there before: under a stand-in.
+    """
+    if "transformers" in sys.modules:
+        return
+    stand_in = ModuleType("transformers")
+    stand_in.__path__ = importlib.util.find_spec("transformers").submodule_search_locations
+    stand_in.__version__ = version("transformers")
+    sys.modules["transformers"] = stand_in
+    try:
+        from transformers.utils import import_utils
+    finally:
+        del sys.modules["transformers"]
+    of_folder = import_utils.create_import_structure_from_path
+
+    def of_path(path) -> dict:
+        return of_folder(os.path.dirname(path) if os.path.isfile(path) else os.fspath(path))
+
+    import_utils.create_import_structure_from_path = of_path
+
+
 with lightly():
+    list_models_once()
     from transformers import AttentionInterface, AttentionMaskInterface, AutoTokenizer
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
     from transformers.masking_utils import sdpa_mask
