@@ -17,13 +17,16 @@ BOXES = "Boxes stand for letters that no font in figures/style.mplstyle has: add
 def save(figure, *paths) -> None:
     """Write a figure to each path. The same figure gives the same bytes, and a file appears only once it is complete.
 
-    If no font holds a letter of a name, a line at the foot of the figure says so, and matplotlib's warnings go on to the log. The
-    stamp of a study (AVFLOW_STAMP, which run_notebook.py sets) stands above everything else.
+    It is laid out once, so that all files show the same. If no font holds a letter of a name, a line at the foot of the figure says
+    so, and matplotlib's warnings go on to the log. The stamp of a study (AVFLOW_STAMP, which run_notebook.py sets) stands above
+    everything else.
     """
     noted = False
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", MISSING.pattern)  # comes again when the files are written
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # everything stays where it is now
     if stamp := os.environ.get("AVFLOW_STAMP"):
-        figure.canvas.draw()
-        figure.set_layout_engine("none")  # everything stays where it is now
         for legend in figure.legends:  # else it would stand at the edge of the page, in the room of the stamp
             legend.set_bbox_to_anchor((0, 0, 1, 1), transform=figure.transFigure)
         figure.text(0.5, 1 + 0.04 / figure.get_figheight(), stamp, ha="center", va="bottom", fontsize=8, color=palette.NOTE)
