@@ -1,6 +1,7 @@
 """transformers loads without packages that it would only need for what is not used here, and nothing else notices."""
 
 import gc
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -77,6 +78,17 @@ names = {name for modules in anew.values() for found in modules.values() for nam
 assert len(names) > 2000 and names <= set(transformers.models._class_to_module) and names <= set(dir(transformers))
 """
     assert process(code)[0]
+
+
+def test_packages_are_found_as_python_finds_them(monkeypatch):
+    real = importlib.metadata.packages_distributions()
+    assert importlib.metadata.packages_distributions is light_transformers.Packages.tell
+    packages = light_transformers.Packages()
+    assert packages.get("numpy") == real["numpy"] == ["numpy"] and "every" not in vars(packages), "nothing else is read"
+    assert packages.get("PIL") == real["PIL"] == ["pillow"] and packages.get("no_such_module", []) == []
+    assert dict(packages) == {**real, **{name: packages[name] for name in real if "_" not in name}}
+    monkeypatch.setattr(light_transformers.Packages, "tell", staticmethod(lambda: {"flash_attn": ["flash-attn", "4"]}))
+    assert light_transformers.Packages()["flash_attn"] == ["flash-attn", "4"]
 
 
 def test_a_failed_import_leaves_nothing_hidden_and_the_collector_as_it_was(monkeypatch):

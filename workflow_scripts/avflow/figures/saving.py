@@ -17,9 +17,9 @@ BOXES = "Boxes stand for letters that no font in figures/style.mplstyle has: add
 def save(figure, *paths) -> None:
     """Write a figure to each path. The same figure gives the same bytes, and a file appears only once it is complete.
 
-    It is laid out once, so that all files show the same. If no font holds a letter of a name, a line at the foot of the figure says
-    so, and matplotlib's warnings go on to the log. The stamp of a study (AVFLOW_STAMP, which run_notebook.py sets) stands above
-    everything else.
+    It is laid out once, so that all files show the same. If no font holds a letter of a name, a line at the foot of the figure
+    says so, and matplotlib's warnings go on to the log. The stamp of a study (AVFLOW_STAMP, which run_notebook.py sets) stands
+    above everything else.
     """
     noted = False
     with warnings.catch_warnings():

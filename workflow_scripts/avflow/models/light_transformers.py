@@ -1,21 +1,24 @@
 """transformers, loaded in less than its usual time. Import what it offers from here, before anything else of transformers.
 
-A job of the miniature computes for seconds, so what it imports counts. Four things are saved:
+A job of the miniature computes for seconds, so what it imports counts. Saved are:
     * packages that transformers uses only for what is not used here. It takes them if they are installed: scipy for the losses of
       object detectors, scikit-learn for speculative decoding, psutil for continuous batching, rich for httpx's command line
     * torch's tensors over several machines and its compiler, which the loading of sharded models and of models in 8 bits touches
     * a second reading of the 2,000 files of transformers' models, from which it lists the names that it offers
+    * a list of all installed packages, from which it only looks up torch
     * runs of the garbage collector, which find nothing while modules are loaded
 All end with the import. The packages can be imported afterwards as usual, only transformers goes on without them. A package that
 is already loaded is left alone.
 """
 
 import gc
+import importlib.metadata
 import importlib.util
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
+from functools import cached_property
 from types import ModuleType
 
 import torch
@@ -57,21 +60,47 @@ def lightly():
             gc.enable()
 
 
-def list_models_once() -> None:
-    """Let transformers remember a folder of models however its path is written. Does nothing if it is already loaded.
+class Packages(Mapping):
+    """Module -> the packages that hold it. Everything installed is read only for a module that has another name than its package.
 
-    It remembers by path, but names the folder once itself and once by a file in it. The list is made while it is loaded, so the
-    module that makes it has to be there before: under a stand-in.
+    Names with a low line are such: flash_attn is in the package flash-attn, or in flash-attn-4.
+    """
+
+    tell = staticmethod(importlib.metadata.packages_distributions)
+
+    @cached_property
+    def every(self) -> dict[str, list[str]]:
+        return self.tell()
+
+    def __getitem__(self, module: str) -> list[str]:
+        try:
+            return self.every[module] if "_" in module else [importlib.metadata.metadata(module)["Name"]]
+        except importlib.metadata.PackageNotFoundError:
+            return self.every[module]
+
+    def __iter__(self):
+        return iter(self.every)
+
+    def __len__(self):
+        return len(self.every)
+
+
+def list_once() -> None:
+    """Let transformers list its models once, and installed packages only when it has to. Does nothing if it is already loaded.
+
+    It remembers the list of a folder by its path, but names the folder of its models once itself and once by a file in it. The
+    lists are made while it is loaded, so the module that makes them has to be there before: under a stand-in.
     """
     if "transformers" in sys.modules:
         return
     stand_in = ModuleType("transformers")
     stand_in.__path__ = importlib.util.find_spec("transformers").submodule_search_locations
-    stand_in.__version__ = version("transformers")
-    sys.modules["transformers"] = stand_in
+    stand_in.__version__ = importlib.metadata.version("transformers")
+    sys.modules["transformers"], importlib.metadata.packages_distributions = stand_in, Packages
     try:
         from transformers.utils import import_utils
     finally:
+        importlib.metadata.packages_distributions = Packages.tell
         del sys.modules["transformers"]
     of_folder = import_utils.create_import_structure_from_path
 
@@ -82,7 +111,7 @@ def list_models_once() -> None:
 
 
 with lightly():
-    list_models_once()
+    list_once()
     from transformers import AttentionInterface, AttentionMaskInterface, AutoTokenizer
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
     from transformers.masking_utils import sdpa_mask

@@ -269,11 +269,17 @@ def _specimen(tables, claim, model):
     """How many records of a table's cells are not as in the specimen of the miniature (specimen.py); NOTHING for other models."""
     told = tables.once(claim["specimen"], lambda: pd.read_parquet(claim["specimen"]))
     told = told[(told["table"] == claim["table"]) & (told["model"] == model)]
-    rows = specimen.read(tables.folder, claim["table"])
-    if rows is None or not len(told):
+    if not len(told):
         return NOTHING
     told = told.astype({name: str for name in ("cell", "column", "dataset", "model")})
-    found = tables.once(("cells", claim["table"]), lambda: specimen.cells(rows, told["column"].unique()))
+
+    def here():
+        rows = specimen.read(tables.folder, claim["table"])
+        return None if rows is None else specimen.cells(rows, told["column"].unique())
+
+    found = tables.once(("cells", claim["table"]), here)
+    if found is None:
+        return NOTHING
     return float(len(specimen.off(found, told))), np.nan, np.nan, int(told.loc[told["column"] != "rows", "rows"].sum())
 
 

@@ -34,7 +34,7 @@ NEARLY = 0.02  # logits
 
 def drawn(texts: pd.Series) -> np.ndarray:
     """A number between -1 and 1 for each text; equal texts have equal numbers (rows,)."""
-    codes, names = pd.factorize(texts.map(str))
+    codes, names = pd.factorize(texts if texts.dtype == "str" and not texts.hasnans else texts.map(str))
     return np.array([zlib.crc32(name.encode()) / 2**31 - 1 for name in names])[codes] if len(codes) else np.zeros(0)
 
 
@@ -45,11 +45,12 @@ def _columns(rows: pd.DataFrame, keys: list[str]) -> dict[str, np.ndarray]:
         if name in (*keys, *COUNTED, *TIMED, *DRAWN, "draw", "layers") or "paper" in name:
             continue
         column = rows[name]
-        if column.map(lambda one: isinstance(one, (list, np.ndarray))).any():
+        objects = column.dtype == object  # lists, truth values with gaps, or texts
+        if objects and column.map(lambda one: isinstance(one, (list, np.ndarray))).any():
             lists = [np.asarray([] if values is None else values, dtype=float) for values in column]
             found[name] = np.array([values.mean() if len(values) else np.nan for values in lists])
             found[f"{name}_in_order"] = np.array([v @ np.linspace(-1, 1, len(v)) / len(v) if len(v) else np.nan for v in lists])
-        elif pd.api.types.is_numeric_dtype(column) or column.dropna().map(lambda one: isinstance(one, bool)).all():
+        elif pd.api.types.is_numeric_dtype(column) or objects and column.dropna().map(lambda one: isinstance(one, bool)).all():
             values = column.astype(float).to_numpy()
             found[name] = np.exp(values) if name.startswith("logp_") else values
         else:
