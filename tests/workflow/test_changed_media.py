@@ -10,10 +10,10 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from examples import RATE, pictures, tone
+from examples import pictures, tone
 from workflow_runs import planned
 
-from avflow.media import files
+from avflow.media import SAMPLE_RATE, files
 from avflow.questions import read_questions
 
 SIGNS = 'it\'s "a" $HOME; b & 100% ü'
@@ -62,7 +62,7 @@ def snakemake(repository, where, *arguments):
 
 
 def clip(path, level):
-    files.write_clip(path, pictures(), 10, level * tone(2.0), RATE)
+    files.write_clip(path, pictures(), 10, level * tone(2.0, SAMPLE_RATE), SAMPLE_RATE)
 
 
 @pytest.fixture(scope="module")

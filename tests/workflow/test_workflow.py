@@ -36,6 +36,12 @@ MODEL = "tiny-salmonn"  # of tests/small.yaml
 
 
 @pytest.fixture(scope="module")
+def everything(copy):
+    """Rule -> number of its jobs in a plan of the default target."""
+    return planned(snakemake(copy, "--dry-run", "--cores", "2", "--forceall").stdout)
+
+
+@pytest.fixture(scope="module")
 def done(copy):
     """The copy after `snakemake --cores all`."""
     run = snakemake(copy, "--cores", "2", few=False)
@@ -212,7 +218,7 @@ def test_a_figure_is_a_target_of_its_own(copy):
     assert all(re.search(rf"^{name}\n? +\S+", listed, re.MULTILINE) for name in FIGURES + TABLES)
 
 
-def test_the_open_choices_are_drawn_on_request_from_jobs_of_their_own(copy):
+def test_the_open_choices_are_drawn_on_request_from_jobs_of_their_own(copy, everything):
     run = snakemake(copy, "app_sensitivity", "--dry-run", "--cores", "2", "--forceall")
     jobs = planned(run.stdout)
     assert jobs["app_sensitivity"] == jobs["gather_sensitivity"] == 1 and "gather_knockout" not in jobs
@@ -221,26 +227,23 @@ def test_the_open_choices_are_drawn_on_request_from_jobs_of_their_own(copy):
     assert jobs["extract_features_in_another_sampling"] == 1
     wanted = r"^rule knockout:.*?features/{0}/mini-video/salmonn-56px-half/0.safetensors.*?analysis=sensitivity_frames_fewer,"
     assert re.search(wanted.format(MODEL), run.stdout, re.M | re.S)
-    everything = planned(snakemake(copy, "--dry-run", "--cores", "2", "--forceall").stdout)
     assert "gather_sensitivity" not in everything and "app_sensitivity" not in everything
 
 
-def test_conflicts_and_sinks_are_drawn_on_request_from_jobs_of_their_own(copy):
+def test_conflicts_and_sinks_are_drawn_on_request_from_jobs_of_their_own(copy, everything):
     run = snakemake(copy, "app_conflict", "app_sinks", "--dry-run", "--cores", "2", "--forceall")
     jobs = planned(run.stdout)
     assert jobs["app_conflict"] == jobs["app_sinks"] == jobs["gather_conflict"] == 1
     assert jobs["conflict"] == 2 and jobs["knockout"] == 1, "two datasets, and sinks in one"
     assert jobs["extract_features"] == 2, "sinks read attention in clips and items; conflicts encode for themselves"
-    everything = planned(snakemake(copy, "--dry-run", "--cores", "2", "--forceall").stdout)
     assert not {"conflict", "app_conflict", "app_sinks"} & set(everything)
 
 
-def test_times_and_places_are_drawn_on_request_from_a_job_of_their_own(copy):
+def test_times_and_places_are_drawn_on_request_from_a_job_of_their_own(copy, everything):
     run = snakemake(copy, "app_where", "--dry-run", "--cores", "2", "--forceall", "--printshellcmds")
     jobs = planned(run.stdout)
     assert jobs["app_where"] == jobs["gather_where"] == jobs["where"] == jobs["extract_features"] == jobs["preprocess_media"] == 1
     assert "--tokens" in run.stdout and "evaluate" not in jobs
-    everything = planned(snakemake(copy, "--dry-run", "--cores", "2", "--forceall").stdout)
     assert not {"where", "app_where"} & set(everything)
 
 
@@ -300,26 +303,26 @@ def test_editing_a_knockout_module_reruns_only_knockouts_and_their_figures(done)
 
 
 @pytest.mark.parametrize(
-    ("module", "reruns"),
+    ("modules", "reruns"),
     [
-        ("figures/miniature_pictures", {"app_training", "app_world"}),
-        ("figures/order_panels", {"app_order"}),
-        ("study", set()),
-        ("questions/worldsense", set()),
-        ("questions/readers", set()),
+        (["figures/miniature_pictures"], {"app_training", "app_world"}),
+        (["figures/order_panels"], {"app_order"}),
+        (["study", "questions/worldsense", "questions/readers"], set()),
     ],
 )
-def test_editing_a_module_reruns_only_what_imports_it(done, module, reruns):
+def test_editing_a_module_reruns_only_what_imports_it(done, modules, reruns):
     """A figure whose notebook imports it; nothing for what the rules alone ask, or for another benchmark's reader."""
-    path = done / f"workflow_scripts/avflow/{module}.py"
-    before = path.read_text()
-    path.write_text(before + "\nEDITED = True\n")
+    paths = [done / f"workflow_scripts/avflow/{module}.py" for module in modules]
+    before = [path.read_text() for path in paths]
     try:
+        for path, text in zip(paths, before):
+            path.write_text(text + "\nEDITED = True\n")
         run = snakemake(done, "--dry-run", "--cores", "2")
         jobs = planned(run.stdout) if "Job stats:" in run.stdout else {}
         assert jobs.keys() - {"all", "figures"} == reruns, run.stdout[-2000:]
     finally:
-        path.write_text(before)
+        for path, text in zip(paths, before):
+            path.write_text(text)
 
 
 def test_a_comment_reruns_jobs_but_keeps_their_finished_questions(done):
