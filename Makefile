@@ -45,7 +45,7 @@ pictures: .venv/ready
 	.venv/bin/python workflow_scripts/docs_pictures.py --out docs $(PICTURES)
 
 test: .venv/ready
-	OMP_NUM_THREADS=1 .venv/bin/python -m pytest tests --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest tests --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: .venv/ready
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest tests --ignore tests/workflow --ignore tests/slurm -m "not slow" \

@@ -5,6 +5,9 @@ times. A plain sequential decode confirms first that the clips are what they are
 avflow.media.video.
 """
 
+import random
+from fractions import Fraction
+
 import clip_writer
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from conftest import OnDemand
 from striped_clips import BEEPS, NO_TIMES, Recipe, beeps_of, number_of
 
 from avflow import media
+from avflow.media.clock import in_seconds
 from avflow.media.sampling import SAMPLE_RATE, spread_indices
 
 CLIPS = [*FAST, *(pytest.param(recipe, marks=pytest.mark.slow) for recipe in SLOW)]
@@ -37,6 +41,14 @@ def amiss(found, due, allowed):
     """What tells two lists of times apart; nothing if they agree within `allowed` seconds."""
     near = len(found) == len(due) and all(abs(f - d) <= allowed for f, d in zip(found, due))
     return "" if near else f"beeps at {found} instead of {due} s"
+
+
+def test_seconds_are_those_of_exact_fractions():
+    draw = random.Random(0)
+    for _ in range(2000):
+        stamp = draw.randint(-(2 ** draw.randint(1, 62)), 2 ** draw.randint(1, 62))
+        unit = Fraction(draw.randint(1, 2000), draw.randint(1, 10 ** draw.randint(1, 7)))
+        assert in_seconds(stamp, unit) == float(stamp * unit)
 
 
 @every_clip

@@ -34,6 +34,11 @@ BY_FILE = ("matroska,webm", "flv", "asf")  # state the length of the whole file
 LOOSE = ("matroska,webm", "asf")  # may state more than there is: how long the last picture is held, or a track's late start
 
 
+def in_seconds(stamp: int, unit) -> float:
+    """A time in units of `unit` seconds, a Fraction. Equals float(stamp * unit) in a tenth of its time; a clip has hundreds."""
+    return stamp * unit.numerator / unit.denominator
+
+
 class Timeline:
     """Seconds to add to the times of a file's packets so that its clock never starts again. Give it every packet in order.
 
@@ -49,14 +54,15 @@ class Timeline:
         part = self.part.get(track, 0)
         if not self.joinable or stamp is None:
             return self.shifts[part]
-        at = float(stamp * packet.time_base)
+        unit = packet.time_base
+        at = in_seconds(stamp, unit)
         due = self.due.get(track, at + self.shifts[part])
         if not BACK <= at + self.shifts[part] - due <= AHEAD:
             part += 1
             if part == len(self.shifts):
                 self.shifts.append(due - at)
         self.part[track] = part
-        self.due[track] = at + self.shifts[part] + float((packet.duration or 0) * packet.time_base)
+        self.due[track] = at + self.shifts[part] + in_seconds(packet.duration or 0, unit)
         return self.shifts[part]
 
 
@@ -103,13 +109,13 @@ def scan(path) -> Index:
             ends.follow(packet, shift)
             if packet.stream.index == track.index and packet.size and not packet.is_discard:
                 stamp = packet.dts if ends.format in BY_PLACE else packet.pts
-                if None not in (stamp, packet.dts) and abs(stamp - packet.dts) * packet.time_base > AHEAD:
-                    early = float((stamp - packet.dts) * packet.time_base)
+                early = 0.0 if None in (stamp, packet.dts) else in_seconds(stamp - packet.dts, packet.time_base)
+                if abs(early) > AHEAD:
                     raise MediaError("bad_times", f"{path}: a picture is shown {early:.0f} s after it is decoded; {CONVERT}")
                 if stamp is None:
                     unstamped += 1
                 else:
-                    shown.append((float(stamp * packet.time_base) + shift, stamp, packet.duration or 0))
+                    shown.append((in_seconds(stamp, packet.time_base) + shift, stamp, packet.duration or 0))
         shown.sort()
         tick = float(track.time_base)
         fps = float(track.average_rate or track.guessed_rate or 0)
@@ -145,15 +151,16 @@ class Ends:
     def follow(self, packet, shift: float = 0.0) -> None:
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is not None and packet.size:
-            at = float(stamp * packet.time_base) + shift
-            end = at + min(float((packet.duration or 0) * packet.time_base), 60.0)
-            self.first[packet.stream.index] = min(at, self.first.get(packet.stream.index, at))
-            self.last[packet.stream.index] = max(end, self.last.get(packet.stream.index, end))
+            unit, track = packet.time_base, packet.stream.index
+            at = in_seconds(stamp, unit) + shift
+            end = at + min(in_seconds(packet.duration or 0, unit), 60.0)
+            self.first[track] = min(at, self.first.get(track, at))
+            self.last[track] = max(end, self.last.get(track, end))
 
     def stated(self, track) -> float:
         """Seconds that the header states for a track, or for the whole file; 0 if it states none that was not estimated."""
         if self.format in BY_TRACK and track.duration:
-            return max(0.0, float(track.duration * track.time_base))
+            return max(0.0, in_seconds(track.duration, track.time_base))
         return max(0.0, self.duration / 1e6) if self.format in BY_FILE and self.duration else 0.0
 
     def check(self, path, track, what: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import av
 import numpy as np
 
-from .clock import BACK, Ends, Timeline, packets
+from .clock import BACK, Ends, Timeline, in_seconds, packets
 from .containers import AGAIN, CONVERT, FAULTS, MediaError, main_track, open_media
 from .sampling import SAMPLE_RATE, SHORTEST_SOUND
 from .video import first_shown
@@ -72,7 +72,9 @@ def stretches(path, facts: SoundFacts | None = None, zero: float | None = None):
                 errors += 1
                 continue
             for frame in frames:
-                due = float(frame.pts * frame.time_base) + shift if frame.pts is not None and (clocked or not started) else None
+                due = (
+                    in_seconds(frame.pts, frame.time_base) + shift if frame.pts is not None and (clocked or not started) else None
+                )
                 zero = (due or 0.0) if zero is None else zero
                 samples, rate = mixer.mono(frame), frame.sample_rate
                 gap = 0.0 if due is None else due + moved - zero - at

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .clock import BY_PLACE, Index, Timeline, check_length, packets, scan
+from .clock import BY_PLACE, Index, Timeline, check_length, in_seconds, packets, scan
 from .containers import AGAIN, CONVERT, FAULTS, MediaError, faults, main_track, open_media
 from .decord_check import beside_decord
 from .sampling import exact_indices, spread_indices
@@ -78,7 +78,7 @@ def pictures(path, largest: int = LARGEST, wanted=None, tally: Tally | None = No
                 tally.errors += counting
                 continue
             if places is not None and packet.size and packet.dts is not None:
-                places.append(float(packet.dts * packet.time_base))
+                places.append(in_seconds(packet.dts, packet.time_base))
             for frame in frames:
                 tally.pictures += 1
                 tally.corrupt += frame.is_corrupt
@@ -86,7 +86,7 @@ def pictures(path, largest: int = LARGEST, wanted=None, tally: Tally | None = No
                 if places:
                     at = places.popleft()
                 else:
-                    at = None if frame.pts is None else float(frame.pts * frame.time_base) + shifts.get(frame.pts, 0.0)
+                    at = None if frame.pts is None else in_seconds(frame.pts, frame.time_base) + shifts.get(frame.pts, 0.0)
                 yield at, frame.pts, frame
 
 
