@@ -53,6 +53,6 @@ fi
 if .venv/bin/python -m pip check | grep -E " requires | has requirement " >&2; then fail "the packages do not fit together, see above"; fi
 # pip would compile in one process only. Files for other Python versions do not compile; that is no error.
 .venv/bin/python -m compileall -qq -j 0 .venv/lib || true
-# librosa compiles when it is first used, for 15 seconds. Done here, or every job that starts meanwhile does it, too.
+# librosa compiles for 15 seconds when it is first used: here, or else in every job that starts before the first one is done.
 .venv/bin/python -c 'import librosa, numpy; librosa.resample(numpy.zeros(3, "float32"), orig_sr=3, target_sr=2)' 2>/dev/null || true
 touch .venv/ready

@@ -25,6 +25,24 @@ def test_letters_probabilities_are_drawn_by_layer():
     assert [text.get_text() for text in axis.texts] == ["n = 12"]
 
 
+def test_many_groups_wrap_and_every_panel_keeps_its_model_and_axis():
+    groups = [f"G{n}" for n in range(7)]
+    rows = [
+        dict(model=model, group=group, layer=layer, kind=kind, probability=0.5, ci_low=0.4, ci_high=0.6, n=12)
+        for model in ("m", "other")
+        for group in groups
+        for layer in range(3)
+        for kind in ("correct", "wrong")
+    ]
+    figure = answer_panels.probability_panels(pd.DataFrame(rows), ["m", "other"])
+    drawn = [axis for axis in figure.axes if axis.axison]
+    assert [axis.get_title() for axis in drawn] == [*groups, *groups] and figure.get_figwidth() < 12
+    assert len({round(axis.get_position().y0, 3) for axis in drawn}) == 4, "two rows for each model"
+    beside = [axis.get_ylabel().split("\n")[0] for axis in drawn if axis.get_ylabel()]
+    assert beside == ["m", "m", "other", "other"]
+    assert all(axis.xaxis.get_tick_params()["labelbottom"] for axis in drawn)
+
+
 def test_cumulative_cuts_have_a_row_a_direction_and_accuracy_in_percent():
     rows = [
         dict(

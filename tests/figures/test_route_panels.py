@@ -143,6 +143,17 @@ def test_wide_windows_are_dark_and_each_route_has_its_own_row_of_panels():
     assert entries(figure) == {f"k = {k}": to_hex(line.get_color()) for k, line in zip((1, 5), figure.axes[0].lines[1:])}
 
 
+def test_windows_of_many_groups_wrap_and_leave_room_for_text():
+    groups = [f"G{n}" for n in range(6)]
+    effect = found({(group, route): -80.0 for group in groups for route in ("video->question", "question->last")})
+    figure = window_panels(effect, ["m"], ["video->question", "question->last"])
+    drawn = [axis for axis in figure.axes if axis.axison]
+    assert len(drawn) == 12 and figure.get_figwidth() < 12
+    assert [axis.get_title() for axis in drawn if axis.get_title()] == groups
+    assert len({round(axis.get_position().y0, 3) for axis in drawn}) == 4, "two rows of groups, each with two routes"
+    assert all(axis.get_ylim()[1] > 5 for axis in drawn), "the counts stand above the line of no change"
+
+
 def test_windows_without_a_right_answer_say_what_would_show_them():
     some = found({("hear", "audio->question"): -10.0})
     figure = window_panels(replace(some, rows=some.rows[:0], asked=answers(0, 12)), ["m"], ["audio->question"])

@@ -8,28 +8,23 @@ from ..results import ordered, title
 from ..results.answers import DIRECTIONS
 from ..results.effects import LEAST
 from . import curves, legends, palette
+from .route_panels import COLUMNS
 from .route_styles import colours, route_label
 
 NONE_RIGHT = "no question is answered right"
+LETTER_COLUMNS = 5  # panels in a row
 KINDS = {"correct": ("correct option", palette.CORRECT), "wrong": ("mean of the wrong options", palette.WRONG)}
 
 
 def probability_panels(table: pd.DataFrame, models, least: int = LEAST):
-    """What each layer would answer: one row per model, one panel per group of tasks. table: from `by_layer`.
+    """What each layer would answer: one block of rows per model, one panel per group of tasks. table: from `by_layer`.
 
     least: the fewest questions of a curve with a band.
     """
     groups = ordered(table["group"]) or [""]
-    figure, axes = plt.subplots(
-        len(models),
-        len(groups),
-        squeeze=False,
-        sharex="row",
-        sharey=True,
-        figsize=(2.1 * len(groups) + 0.6, 0.7 + 1.9 * len(models)),
-    )
-    for model, line in zip(models, axes):
-        for axis, group in zip(line, groups):
+    figure, grids = _grids(len(models), len(groups), LETTER_COLUMNS, (2.1, 1.9))
+    for model, axes in zip(models, grids):
+        for axis, group in zip(axes.flat, groups):
             here = table[(table["model"] == model) & (table["group"] == group)]
             for place, (kind, (_, colour)) in enumerate(KINDS.items()):
                 one = here[here["kind"] == kind]
@@ -47,10 +42,32 @@ def probability_panels(table: pd.DataFrame, models, least: int = LEAST):
             )
             if not len(here):
                 axis.text(0.5, 0.5, NONE_RIGHT, transform=axis.transAxes, ha="center", va="center", fontsize=6)
-        line[0].set_ylabel(f"{model}\nProbability of the letter")
+        for axis in axes[:, 0]:
+            axis.set_ylabel(f"{model}\nProbability of the letter")
     handles = [curves.handle(colour, label) for label, colour in KINDS.values()]
     legends.fitted(figure, handles, 2, loc="outside upper center")
     return figure
+
+
+def _grids(blocks: int, panels: int, columns: int, size: tuple[float, float]):
+    """A figure, and the axes of each block below the other (deep, across): some panels, of which `columns` stand in a row.
+
+    size: of a panel, in inches. Axes beyond the last panel are off.
+    """
+    across = min(columns, panels)
+    deep = -(-panels // across)
+    figure, axes = plt.subplots(
+        blocks * deep,
+        across,
+        squeeze=False,
+        sharex="row",
+        sharey=True,
+        figsize=(size[0] * across + 0.7, size[1] * blocks * deep + 0.7),
+    )
+    grids = axes.reshape(blocks, deep, across)
+    for axis in grids.reshape(blocks, -1)[:, panels:].flat:
+        axis.set_axis_off()
+    return figure, grids
 
 
 def _n(table: pd.DataFrame) -> int:
@@ -60,20 +77,13 @@ def _n(table: pd.DataFrame) -> int:
 def cumulative_panels(table: pd.DataFrame, models, routes, least: int = LEAST):
     """Accuracy under cumulative cuts. table: from `answers_kept`. least: the fewest questions of a curve with a band.
 
-    Each model has two rows: cuts up to a layer, and cuts from a layer on. There is one panel per group and one line per route.
+    Each model has two blocks: cuts up to a layer, and cuts from a layer on. There is one panel per group and one line per route.
     """
     groups, colour_of = ordered(table["group"]) or [""], colours(routes)
-    figure, axes = plt.subplots(
-        2 * len(models),
-        len(groups),
-        squeeze=False,
-        sharex="row",
-        sharey=True,
-        figsize=(2.4 * len(groups) + 0.8, 0.7 + 3.5 * len(models)),
-    )
     rows = [(model, style) for model in models for style in DIRECTIONS]
-    for (model, style), line in zip(rows, axes):
-        for axis, group in zip(line, groups):
+    figure, grids = _grids(len(rows), len(groups), COLUMNS, (2.6, 1.75))
+    for (model, style), axes in zip(rows, grids):
+        for axis, group in zip(axes.flat, groups):
             here = table[(table["model"] == model) & (table["group"] == group) & (table["style"] == style)].sort_values("centre")
             for place, (route, colour) in enumerate(colour_of.items()):
                 one = here[here["route"] == route]
@@ -91,10 +101,10 @@ def cumulative_panels(table: pd.DataFrame, models, routes, least: int = LEAST):
             )
             if not len(here):
                 axis.text(0.5, 0.5, NONE_RIGHT, transform=axis.transAxes, ha="center", va="center", fontsize=6)
-            if axis in axes[0]:
-                axis.set_title(title(group))
+            axis.set_title(title(group))
             axis.set_xlabel(f"{DIRECTIONS[style]}", fontsize=8)
-        line[0].set_ylabel(f"{model}\nAccuracy (%)")
+        for axis in axes[:, 0]:
+            axis.set_ylabel(f"{model}\nAccuracy (%)")
     handles = [curves.handle(colour, route_label(route)) for route, colour in colour_of.items()]
     legends.fitted(figure, handles, 4, loc="outside upper center")
     return figure

@@ -223,31 +223,41 @@ def explained(*effects: Effects) -> list:
 def window_panels(effects: Effects, models, routes: list):
     """Appendix E, one grid of panels per model: rows are routes, columns are groups, lines are window widths k (dark is wide).
 
+    Beyond COLUMNS groups, the others stand below, with rows for the same routes.
+
     Only means are drawn, because the bands of this many lines would hide each other.
     """
     rows = effects.rows
     models, groups, widths = list(models), ordered(effects.groups) or [""], sorted(rows["width"].unique())
-    figure = plt.figure(figsize=(2.2 * len(groups) + 0.8, (1.7 * len(routes) + 0.3) * len(models) + 0.4))
+    across = min(COLUMNS, len(groups))
+    deep = -(-len(groups) // across) * len(routes)
+    size = (max(2.6 * across + 0.6, legends.NARROWEST), (1.4 * deep + 0.5) * len(models) + 0.4)
+    figure = plt.figure(figsize=size)
     shades = dict(zip(widths, plt.get_cmap("viridis_r")(np.linspace(0.1, 1, len(widths)))))
     for model, part in zip(models, figure.subfigures(len(models), 1, squeeze=False)[:, 0]):
-        grid = part.subplots(len(routes), len(groups), sharex=True, sharey=True, squeeze=False)
-        for line, route in zip(grid, routes):
-            for axis, group in zip(line, groups):
+        grid = part.subplots(deep, across, sharex=True, sharey=True, squeeze=False)
+        for number, group in enumerate(groups):
+            down, right = divmod(number, across)
+            column = grid[down * len(routes) : (down + 1) * len(routes), right]
+            for axis, route in zip(column, routes):
                 axis.axhline(0, color=palette.ZERO, linestyle="--", linewidth=0.8, zorder=1)
                 here = rows[(rows["model"] == model) & (rows["route"] == route) & (rows["group"] == group)]
                 for width, one in here.groupby("width"):
                     mean = one.groupby("centre")["change"].mean()
                     axis.plot(mean.index, mean, color=shades[width], linewidth=1.4)
                 told = effects.of(model=model, route=route, group=group)
-                axis.text(0.03, 0.95, told.counts, transform=axis.transAxes, va="top", fontsize=6, color=palette.NOTE)
+                axis.text(0.03, 0.97, told.counts, transform=axis.transAxes, va="top", fontsize=7, color=palette.NOTE)
                 if not len(here):
                     axis.text(0.5, 0.5, told.nothing, transform=axis.transAxes, ha="center", va="center", fontsize=5)
-            line[0].set_ylabel(route_label(route) + f"\n{effects.reading.words}")
-        for axis, group in zip(grid[0], groups):
-            axis.set_title(title(group))
-        for axis in grid[-1]:
-            axis.set_xlabel("Layer")
-            axis.xaxis.get_major_locator().set_params(integer=True)
+                if right == 0:
+                    axis.set_ylabel(route_label(route) + f"\n{effects.reading.words}")
+            column[0].set_title(title(group))
+            column[-1].set_xlabel("Layer")
+            column[-1].tick_params(labelbottom=True)
+            column[-1].xaxis.get_major_locator().set_params(integer=True)
+        leave_room(list(grid.flat), 1, effects.reading.metric == "probability")
+        for axis in grid[-len(routes) :, len(groups) % across or across :].flat:
+            axis.set_axis_off()
         if len(models) > 1:
             part.suptitle(model)
     handles = [plt.Line2D([], [], color=shades[w], label=f"k = {w}") for w in widths]

@@ -24,6 +24,7 @@ from types import ModuleType
 import torch
 
 UNUSED = ("scipy", "sklearn", "psutil", "rich")
+LISTING = "create_import_structure_from_path"  # transformers' function that lists a folder of models
 COMPILER, DECORATORS = "torch._dynamo", ("allow_in_graph", "assume_constant_result", "disable")
 
 
@@ -91,10 +92,10 @@ def list_once() -> None:
     It remembers the list of a folder by its path, but names the folder of its models once itself and once by a file in it. The
     lists are made while it is loaded, so the module that makes them has to be there before: under a stand-in.
     """
-    if "transformers" in sys.modules:
+    if "transformers" in sys.modules or not (found := importlib.util.find_spec("transformers")):
         return
     stand_in = ModuleType("transformers")
-    stand_in.__path__ = importlib.util.find_spec("transformers").submodule_search_locations
+    stand_in.__path__ = found.submodule_search_locations
     stand_in.__version__ = importlib.metadata.version("transformers")
     sys.modules["transformers"], importlib.metadata.packages_distributions = stand_in, Packages
     try:
@@ -102,12 +103,12 @@ def list_once() -> None:
     finally:
         importlib.metadata.packages_distributions = Packages.tell
         del sys.modules["transformers"]
-    of_folder = import_utils.create_import_structure_from_path
+    if of_folder := getattr(import_utils, LISTING, None):  # other versions may have none
 
-    def of_path(path) -> dict:
-        return of_folder(os.path.dirname(path) if os.path.isfile(path) else os.fspath(path))
+        def of_path(path) -> dict:
+            return of_folder(os.path.dirname(path) if os.path.isfile(path) else os.fspath(path))
 
-    import_utils.create_import_structure_from_path = of_path
+        setattr(import_utils, LISTING, of_path)
 
 
 with lightly():
