@@ -19,9 +19,11 @@ VARIANTS = {  # colours: `palette.VARIANTS`
     "swapped": "another clip's sound",
 }
 
+WIDEST = 12  # inches of panels in a row
+
 
 def reliance_panels(models, table: pd.DataFrame, sides: pd.DataFrame, graded: pd.DataFrame, effects: pd.DataFrame):
-    """One row of panels per model: (a) accuracy by task and variant; (b) each route's effect by the accuracy its sense is worth.
+    """Panels of each model, in one row or two: (a) accuracy by task and variant; (b) each route's effect by its sense's worth.
 
     If there are graded tasks, (c) and (d) show accuracy and route effects over them. table: rows of `reliance` without the graded
     tasks; sides: from `areas`; graded: rows of `reliance` for the graded tasks; effects: from `dial`.
@@ -30,8 +32,17 @@ def reliance_panels(models, table: pd.DataFrame, sides: pd.DataFrame, graded: pd
     models, of = list(models), lambda rows, model: rows[rows["model"] == model]
     most = max((len(of(table, model)) for model in models), default=1)
     widths = [min(max(3.6, 0.75 * most), 10), 2.8, *([2.6, 2.8] if len(graded) else [])]
-    size = (sum(widths) + 0.4, 0.5 + 2.6 * len(models))
-    figure, grid = plt.subplots(len(models), len(widths), figsize=size, width_ratios=widths, squeeze=False)
+    beside = sum(widths) <= WIDEST
+    rows, across = (1, sum(widths)) if beside else (2, max(widths[0], sum(widths[1:])))
+    figure = plt.figure(figsize=(across + 0.4, 0.5 + 2.6 * rows * len(models)))
+    parts = figure.subfigures(rows * len(models), 1, squeeze=False)[:, 0]
+    if beside:
+        grid = [part.subplots(1, len(widths), width_ratios=widths) for part in parts]
+    else:
+        grid = [
+            [above.subplots(), *below.subplots(1, len(widths) - 1, width_ratios=widths[1:], squeeze=False)[0]]
+            for above, below in zip(parts[::2], parts[1::2])
+        ]
     for model, axes in zip(models, grid):
         _variant_bars(axes[0], of(table, model))
         _area_points(axes[1], of(sides, model), colour_of)
@@ -45,7 +56,7 @@ def reliance_panels(models, table: pd.DataFrame, sides: pd.DataFrame, graded: pd
     headings = ("Accuracy without a sense; dashed: chance", "Effect of each sense's route", "Accuracy, graded")
     for axis, letter, heading in zip(grid[0], "abcd", (*headings, "Effect of a route, graded")):
         axis.set_title(f"({letter}) {heading}")
-    legends.fitted(figure, grid[0, 0].get_legend_handles_labels()[0], len(VARIANTS), loc="outside upper center")
+    legends.fitted(figure, grid[0][0].get_legend_handles_labels()[0], len(VARIANTS), loc="outside upper center")
     return figure
 
 

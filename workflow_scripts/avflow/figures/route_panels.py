@@ -250,7 +250,7 @@ def window_panels(effects: Effects, models, routes: list):
                 if not len(here):
                     axis.text(0.5, 0.5, told.nothing, transform=axis.transAxes, ha="center", va="center", fontsize=5)
                 if right == 0:
-                    axis.set_ylabel(route_label(route) + f"\n{effects.reading.words}")
+                    axis.set_ylabel(route_label(route))
             column[0].set_title(title(group))
             column[-1].set_xlabel("Layer")
             column[-1].tick_params(labelbottom=True)
@@ -258,6 +258,7 @@ def window_panels(effects: Effects, models, routes: list):
         leave_room(list(grid.flat), 1, effects.reading.metric == "probability")
         for axis in grid[-len(routes) :, len(groups) % across or across :].flat:
             axis.set_axis_off()
+        part.supylabel(effects.reading.words)
         if len(models) > 1:
             part.suptitle(model)
     handles = [plt.Line2D([], [], color=shades[w], label=f"k = {w}") for w in widths]
