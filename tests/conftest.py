@@ -24,16 +24,20 @@ UNIONS = {
 
 
 FIRST = (
+    "test_workflow",
     "test_paper",
     "test_survival",
-    "test_workflow",
+    "test_damage",
     "test_changed_media",
     "test_training",
     "test_download_rules",
     "test_conda",
     "test_gpu_devices",
+    "test_gpu_study",
+    "test_own_data",
+    "test_one_clock",
 )
-FIRST += ("test_knockout", "test_discards", "test_added_routes", "test_rooms")  # the longest of make test-fast
+FIRST += ("test_knockout", "test_added_routes", "test_discards", "test_rooms")  # the longest of make test-fast
 
 
 def pytest_collection_modifyitems(items):
