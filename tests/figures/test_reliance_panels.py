@@ -42,3 +42,24 @@ def test_whiskers_end_at_the_interval_and_graded_tasks_are_drawn_in_percent():
     curve = next(line for line in accuracy.lines if to_hex(line.get_color()) == to_hex(palette.VARIANTS["as_is"]))
     assert curve.get_xydata().tolist() == [[0, 80], [100, 90]]
     assert [0, -50] in [line.get_ydata().tolist() for line in effect.lines]
+
+
+def test_the_bars_of_many_tasks_stand_above_the_other_panels_of_their_model():
+    right = dict.fromkeys(("as_is", "muted", "blanked", "text_only", "swapped"), 0.5)
+    row = dict(group="t", needs="A", chance=0.25, **right) | {f"{v}_{end}": 0.5 for v in right for end in ("low", "high")}
+    table = pd.DataFrame([row | dict(model=model, task=f"t{n}") for model in ("m", "n") for n in range(15)])
+    graded = pd.DataFrame([row | dict(model=model, task="g", needs_audio=s) for model in ("m", "n") for s in (0.0, 1.0)])
+    effects = pd.DataFrame(
+        [
+            dict(model=model, route="audio->question", needs_audio=s, centre=5, mean=-50 * s, low=-60 * s, high=-45 * s)
+            for model in ("m", "n")
+            for s in (0, 1)
+        ]
+    )
+    sides = pd.DataFrame(columns=["model", "group", "route", "lost", "area", "low", "high"])
+    figure = reliance_panels.reliance_panels(["m", "n"], table, sides, graded, effects)
+    figure.draw_without_rendering()
+    bars, points, *_ = figure.axes
+    assert figure.get_figwidth() < 12 and len(figure.axes) == 8
+    assert bars.get_window_extent().y0 > points.get_window_extent().y1 > figure.axes[4].get_window_extent().y1
+    assert [axis.get_ylabel() for axis in figure.axes[::4]] == ["m\nAccuracy (%)", "n\nAccuracy (%)"]

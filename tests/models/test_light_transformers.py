@@ -72,9 +72,9 @@ seen, remembering = len(read), import_utils.create_import_structure_from_path
 reading = next(cell.cell_contents for cell in remembering.__closure__ if callable(cell.cell_contents))
 reading.cache_clear()
 import_utils.create_import_structure_from_path = reading
-anew = import_utils.define_import_structure(folder)
+plain = import_utils.define_import_structure(folder)
 assert sum(str(path).startswith(folder) for path in read[seen:]) > 1000
-names = {name for modules in anew.values() for found in modules.values() for name in found}
+names = {name for modules in plain.values() for offered in modules.values() for name in offered}
 assert len(names) > 2000 and names <= set(transformers.models._class_to_module) and names <= set(dir(transformers))
 """
     assert process(code)[0]

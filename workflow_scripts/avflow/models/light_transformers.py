@@ -7,8 +7,8 @@ A job of the miniature computes for seconds, so what it imports counts. Saved ar
     * a second reading of the 2,000 files of transformers' models, from which it lists the names that it offers
     * a list of all installed packages, from which it only looks up torch
     * runs of the garbage collector, which find nothing while modules are loaded
-All end with the import. The packages can be imported afterwards as usual, only transformers goes on without them. A package that
-is already loaded is left alone.
+All end with the import, except that transformers keeps its two lists. The packages can be imported afterwards as usual, only
+transformers goes on without them. A package that is already loaded is left alone.
 """
 
 import gc
@@ -64,7 +64,7 @@ def lightly():
 class Packages(Mapping):
     """Module -> the packages that hold it. Everything installed is read only for a module that has another name than its package.
 
-    Names with a low line are such: flash_attn is in the package flash-attn, or in flash-attn-4.
+    Names with an underscore may be such: flash_attn is in the package flash-attn, or in flash-attn-4.
     """
 
     tell = staticmethod(importlib.metadata.packages_distributions)
