@@ -27,7 +27,7 @@ rule discard_sweep:
         shards=of_dataset("shards"),
         spans=ask(jobs.spans, "dataset"),
         seed=lookup("seed", within=config),
-        options=ask(jobs.discard_sweep),
+        options=ask(jobs.discard_sweep, "dataset"),
     shell:
         "python {input.script:q} --model {wildcards.model:q} {params.model} --threads {threads} --questions {input.questions:q}"
         " --shard {wildcards.shard} --shards {params.shards} --features {input.features:q} --spans {params.spans:q}"

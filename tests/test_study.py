@@ -139,7 +139,7 @@ def test_a_budget_is_the_analysis_with_what_differs_in_a_dataset():
     budget = MINIATURE.budget("figure_3", "mini-video")
     assert budget == {
         "routes": ["cross_frame", "cross_audio_segment", "audio<->video"],
-        "controls": {"random_other": 2, "questions": 10},
+        "controls": {"random_other": 1, "questions": 10},
         "questions": 15,
     }
     assert MINIATURE.budget("figure_3", "mini-items") is None
@@ -164,14 +164,15 @@ def test_a_role_stands_for_the_studys_own_dataset_and_a_name_goes_first():
 def test_controls_of_fewer_questions_are_a_budget_of_their_own():
     routes, controls = MINIATURE.budgets("figure_4", "mini-video")
     assert "controls" not in routes and "first" not in routes
-    assert controls == routes | {"controls": {"random_other": 2}, "first": 10}
+    assert controls == routes | {"controls": {"random_other": 1}, "first": 10}
     first = study(knockout={"cuts": {"figure_4": {"first": 4}}}).budgets("figure_4", "mini-video")
     assert [budget["first"] for budget in first] == [4, 4]
     assert len(MINIATURE.budgets("windows", "mini-video")) == 1, "no controls"
     assert MINIATURE.budgets("figure_4", "mini-items") == []
     everywhere = merged(CONFIG, {})
-    everywhere["knockout"]["cuts"]["figure_4"] = {**CONFIG["knockout"]["cuts"]["figure_4"], "controls": {"random_same": 1}}
-    assert len(Study(everywhere, ROOT).budgets("figure_4", "mini-video")) == 1
+    cuts = everywhere["knockout"]["cuts"]["figure_5"] = {**CONFIG["knockout"]["cuts"]["figure_5"], "controls": {"random_same": 1}}
+    cuts["datasets"] = {"items": {}}
+    assert len(Study(everywhere, ROOT).budgets("figure_5", "mini-items")) == 1
 
 
 def test_the_logit_difference_asks_for_all_questions():
@@ -179,7 +180,7 @@ def test_the_logit_difference_asks_for_all_questions():
     assert found.budget("figure_4", "mini-video")["questions"] == "all" and "first" not in found.budget("figure_4", "mini-video")
     assert found.budget("figure_3", "mini-video") | {"routes": []} == {
         "routes": [],
-        "controls": {"random_other": 2, "questions": 10},
+        "controls": {"random_other": 1, "questions": 10},
         "questions": "all",
         "first": 15,
     }
@@ -190,7 +191,19 @@ def test_the_logit_difference_asks_for_all_questions():
 
 def test_analyses_are_those_for_datasets_of_the_study():
     assert MINIATURE.analyses == [
-        *("figure_3", "figure_4", "figure_5", "figure_6", "windows", "graded", "order_items", "order_video", "free", "options"),
+        *(
+            "figure_3",
+            "figure_4",
+            "question_words",
+            "figure_5",
+            "figure_6",
+            "windows",
+            "graded",
+            "order_items",
+            "order_video",
+            "free",
+            "options",
+        ),
         *("cumulative", "failed", "value_zero", "heads", "head_sets", "sinks"),
     ]
     assert alone(ITEMS).analyses == ["figure_5", "figure_6", "order_items"]
@@ -200,21 +213,12 @@ def test_analyses_are_those_for_datasets_of_the_study():
 
 def test_attention_and_sufficiency_name_their_questions():
     assert MINIATURE.attended == ["mini-video", "mini-items"] and MINIATURE.kept_open == ["mini-video"]
-    assert MINIATURE.asked("attention", "mini-video") == {"first": 15} and MINIATURE.asked("attention", "mini-graded") is None
+    assert MINIATURE.asked("attention", "mini-video") == {"first": 10} and MINIATURE.asked("attention", "mini-graded") is None
     assert PAPER.asked("attention", "av_speakerbench") == {} and PAPER.asked("sufficiency", "av_speakerbench") == {"shards": 5}
     assert alone(ITEMS).kept_open == [] and not alone(ITEMS).attends_video and alone(CLIPS).attends_video
 
 
-# Routes that are configured and not drawn.
-
-
-def test_a_route_that_is_not_drawn_is_cut_as_any_other():
-    routes = ["video->question", {"route": "question_text->tail", "drawn": False}, "audio->last"]
-    found = study(knockout={"cuts": {"figure_4": {"routes": routes}}})
-    assert found.budget("figure_4", "mini-video")["routes"] == ["video->question", "question_text->tail", "audio->last"]
-    assert found.drawn_routes("figure_4") == ["video->question", "audio->last"]
-    assert '"drawn"' not in jobs.knockout_cuts(found, "figure_4", "mini-video")
-    assert '"drawn"' not in jobs.estimate(found)
+# Routes.
 
 
 @pytest.mark.parametrize("name", ["fig3", "fig4", "fig5", "fig6", "app_options", "app_failed", "app_cumulative", "app_window"])
@@ -222,9 +226,7 @@ def test_a_figure_is_told_to_draw_every_route_that_does_not_say_otherwise(name):
     """A route is drawn because config.yaml lists it: there is no second list."""
     (analysis,) = figure_table.FIGURES[name].analyses
     told = figure_table.parameters(MINIATURE, name)["routes"]
-    listed = MINIATURE.config["knockout"]["cuts"][analysis]["routes"]
-    assert told == [route for route in listed if isinstance(route, str)] and told
-    assert all(not route["drawn"] for route in listed if isinstance(route, dict))
+    assert told == MINIATURE.config["knockout"]["cuts"][analysis]["routes"] and told
 
 
 def test_the_overviews_and_the_explorer_draw_what_the_main_figures_draw():
@@ -232,7 +234,7 @@ def test_the_overviews_and_the_explorer_draw_what_the_main_figures_draw():
     assert figure_table.main_routes(MINIATURE) == main
     assert all(figure_table.parameters(MINIATURE, name)["routes"] == main for name in ("app_tasks", "app_models"))
     told = figure_table.parameters(MINIATURE, "app_order")["routes"]
-    assert told == {"items": MINIATURE.drawn_routes("order_items"), "clips": MINIATURE.drawn_routes("order_video")}
+    assert told == {"items": MINIATURE.routes("order_items"), "clips": MINIATURE.routes("order_video")}
 
 
 # Files.
@@ -277,13 +279,14 @@ def test_shards_are_listed_by_dataset_part_and_model():
 def test_layers_follow_from_knockouts_where_config_does_not_name_them():
     assert jobs.layer_shards(PAPER, "qwen2.5-omni-3b") == []
     found = {path.split("/")[-2] for path in jobs.layer_shards(MINIATURE, "tiny-omni")}
-    assert found == {"figure_4", "figure_5", "figure_6"} and len(jobs.layer_shards(PAPER, "qwen2.5-omni-7b")) == 80 + 2 * 8
+    assert found == {"figure_4", "question_words", "figure_5", "figure_6"}
+    assert len(jobs.layer_shards(PAPER, "qwen2.5-omni-7b")) == 2 * 80 + 2 * 8
 
 
 def test_the_table_of_figures_lists_what_a_study_computes():
     tables = [path.removeprefix("results/miniature/tables/") for path in figure_table.tables(MINIATURE)]
     assert {"tab1.csv", "tab2.tex", "tab4_video.csv", "tab4_items.tex", "tab3.html", "knockout_value_zero.parquet"} <= set(tables)
-    assert len(tables) == len(set(tables)) and sum(path.endswith(".parquet") for path in tables) == 13 + 7
+    assert len(tables) == len(set(tables)) and sum(path.endswith(".parquet") for path in tables) == 14 + 7
     without = [path.rsplit("/")[-1] for path in figure_table.tables(alone(ITEMS))]
     assert "tab1.csv" not in without and "pruning.parquet" not in without and "sufficiency.parquet" not in without
     assert "tab2.csv" not in without and "tab3.csv" in without
@@ -364,7 +367,7 @@ def test_what_a_figure_is_told_is_what_it_waits_for():
         "table": "results/miniature/tables/knockout_figure_4.parquet",
         "models": {"tiny-omni": 3, "tiny-salmonn": 3},
         "dataset": "mini-video",
-        "routes": MINIATURE.drawn_routes("figure_4"),
+        "routes": MINIATURE.routes("figure_4"),
         "reading": reading,
     }
     assert figure_table.inputs(MINIATURE, "fig4") == [
@@ -440,7 +443,7 @@ def test_layers_of_discards_need_cuts_of_every_route_that_reads_a_kind():
     assert jobs.layer_shards(MINIATURE, "tiny-omni")
     kinds = {"pruning": {"kinds": {"av_video": {"Audio": {"routes": ["audio->options"]}}}}}
     with pytest.raises(
-        InputError, match="av_video has the route audio->options, which none of figure_4, figure_5, figure_6 cuts"
+        InputError, match="av_video has the route audio->options, which none of figure_4, question_words, figure_5, figure_6 cuts"
     ):
         jobs.layer_shards(study(**kinds), "tiny-omni")
     given = {"models": {"tiny-omni": {"discard_layers": {"av_video": {"Audio": 1, "Video": 1, "Ques": 1}}}}}
@@ -496,7 +499,7 @@ def test_what_comes_last_has_features_of_its_own_where_none_are_kept():
 def test_datasets_are_prepared_as_configured():
     told = options(jobs.prepare(MINIATURE, "mini-video"))
     decoding = {"reader": "auto", "max-picture-pixels": "50000000"}
-    assert told == {"type": "miniature", "setting": "av_video", "per-task": "100", "knockout": "30", **decoding}
+    assert told == {"type": "miniature", "setting": "av_video", "per-task": "40", "knockout": "30", **decoding}
     told = options(jobs.prepare(PAPER, "av_speakerbench"))
     asked = {"type", "setting", "groups", "keep", "instruction", "ending", "knockout-tasks", "knockout"}
     assert asked | decoding.keys() == set(told)
@@ -514,12 +517,12 @@ def test_attention_sufficiency_and_reliance_name_questions():
     told = options(jobs.attention(PAPER, "qwen2.5-omni-3b", "av_speakerbench"))
     assert told["masked-layers"] == ["31", "35"] and "first" not in told and json.loads(told["change"])["layers"] == [0, 0.67]
     told = options(jobs.attention(MINIATURE, "tiny-omni", "mini-items"))
-    assert told == {"first": "15", "maps": "1", "bins": "64"}, "nothing is masked in items"
+    assert told == {"first": "10", "maps": "1", "bins": "64"}, "nothing is masked in items"
     assert options(jobs.sufficiency(PAPER, "av_speakerbench")) == {
         "draws": "2",
         "thresholds": ["1", "2", "5", "10", "20", "40", "60"],
     }
-    assert options(jobs.reliance(MINIATURE, "mini-video")) == {"shuffles": "1", "first": "30"}
+    assert options(jobs.reliance(MINIATURE, "mini-video")) == {"shuffles": "1", "first": "20"}
     assert options(jobs.reliance(PAPER, "worldsense")) == {"shuffles": "1"}
     assert jobs.sufficiency_tables(MINIATURE, "mini-video")[0].endswith("knockout_figure_3.parquet")
 
@@ -529,9 +532,13 @@ def test_discards_name_tasks_kinds_and_files():
     assert told["tasks"] == ["speech_recognition", "*activity*", "*attribute*", "visual_counting", "speech_counting"]
     assert told["timed"] == "5" and told["repeats"] == "20" and "first" not in told
     assert options(jobs.pruning(MINIATURE, "mini-video")) | {"fastv": ""} == {
-        **{"tasks": "*", "random": "5", "fastv": "", "timed": "1", "repeats": "3", "first": "12"},
+        **{"tasks": "*", "random": "2", "fastv": "", "timed": "1", "repeats": "3", "first": "12"},
     }
-    assert json.loads(options(jobs.discard_sweep(MINIATURE))["discards"])["items"]["Cand"] == "candidates"
+    swept = options(jobs.discard_sweep(MINIATURE, "mini-items"))
+    assert json.loads(swept.pop("discards"))["items"]["Cand"] == "candidates"
+    assert swept == {"random": "2", "first": "4", "stride": "1"}, "of the dataset"
+    swept = options(jobs.discard_sweep(PAPER, "av_odyssey"))
+    assert (swept["random"], swept["first"]) == ("5", "6"), "of `pruning`"
     layers = options(jobs.discard_layers(PAPER, "qwen2.5-omni-3b"))
     assert json.loads(layers["given"])["items"] == {"Ques": 29, "Ref": 31, "Cand": 25}
     assert json.loads(options(jobs.discard_layers(PAPER, "qwen2.5-omni-7b"))["given"]) is None
@@ -576,7 +583,11 @@ def test_the_estimate_knows_what_every_figure_needs():
     ]
     assert targets["fig4"] == {"cuts": ["figure_4"], "looks": [], "reliance": False}
     assert targets["fig1"] == {"cuts": [], "looks": ["attention"], "reliance": False}
-    assert targets["app_sufficiency"] == {"cuts": ["figure_3", "figure_4"], "looks": ["sufficiency"], "reliance": False}
+    assert targets["app_sufficiency"] == {
+        "cuts": ["figure_3", "figure_4", "question_words"],
+        "looks": ["sufficiency"],
+        "reliance": False,
+    }
     assert targets["app_sensitivity"] == {"cuts": [], "reliance": False, "open_choices": True}
     assert set(settings["open_choices"]) == set(PAPER.models)
     share, (base, tail, frames) = settings["open_choices"]["qwen2.5-omni-7b"]["av_speakerbench"]
@@ -751,8 +762,8 @@ def test_claims_about_figures_on_request_wait_until_somebody_asks_for_them(tmp_p
             "knockout/cuts/graded/routes/0 is 'audio=>last', which cannot be used; A route is written source->target",
         ),
         (
-            {"knockout": {"cuts": {"graded": {"routes": [{"route": "audio->last", "drawn": True}]}}}},
-            "knockout/cuts/graded/routes/0/drawn is true, which must be false",
+            {"knockout": {"cuts": {"graded": {"routes": [{"route": "audio->last"}]}}}},
+            "knockout/cuts/graded/routes/0 is {'route': 'audio->last'}, not a text; A route is written source->target",
         ),
         ({"resample": {"datasets": {"mine": {}}}}, "resample/datasets names 'mine'"),
         (

@@ -227,7 +227,15 @@ def audio_and_video_swapped(tables):
 
 @damage
 def question_and_its_words_swapped(tables):
-    return in_figures(lambda rows: routes_swapped(rows, "question->last", "question_text->last"), FIGURES[1:2])(tables)
+    names = FIGURES[1], "knockout_question_words"
+    both = pd.concat([tables[name].assign(name=name) for name in names], ignore_index=True)
+    few = both["question_id"].isin(both.loc[both["name"] == names[1], "question_id"])
+    swapped = both.assign(
+        route=routes_swapped(both.copy(), "question->last", "question_text->last")["route"].where(few, both["route"])
+    )
+    of = {"question->last": names[0], "question_text->last": names[1]}
+    swapped["name"] = swapped["route"].map(of).where(real(swapped) & swapped["route"].isin(of), swapped["name"])
+    return {name: swapped[swapped["name"] == name].drop(columns="name") for name in names}
 
 
 @damage
@@ -817,7 +825,7 @@ INVENTED = (
     ("knockout_figure_3", "audio<->video", "see-before", "tiny-omni"),
     ("knockout_figure_4", "video->question", "hear-before", None),
     ("knockout_figure_4", "audio->last", "see-before", "tiny-salmonn"),
-    ("knockout_figure_4", "question_text->tail", "see-faint-63", None),
+    ("knockout_question_words", "question_text->tail", "see-before", None),
     ("knockout_figure_5", "cross_candidate", "by-aspect", None),
     ("knockout_figure_5", "question->reference", "stated", "tiny-omni"),
     ("knockout_figure_5", "candidates->question", "image-to-audio-faint-56", None),

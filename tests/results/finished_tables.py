@@ -9,6 +9,7 @@ import yaml
 from conftest import ROOT
 
 from avflow.errors import InputError
+from avflow.jobs import LAYERS_FOLLOW_FROM
 from avflow.results import discard_rule, effects, measures, published, table_1, table_4
 
 MODELS = {"tiny-omni": 3, "tiny-salmonn": 3}
@@ -50,7 +51,7 @@ def task_tables(folder: Path) -> None:
 
 def discard_layers(folder: Path) -> dict:
     """Model -> the layers after which kinds of token leave, as the rule discard_layers finds them from the knockouts."""
-    return _layers(tuple(str((folder / f"knockout_{name}.parquet").resolve()) for name in ("figure_4", "figure_5", "figure_6")))
+    return _layers(tuple(str((folder / f"knockout_{name}.parquet").resolve()) for name in LAYERS_FOLLOW_FROM))
 
 
 @functools.cache
@@ -58,7 +59,7 @@ def _layers(paths: tuple[str, ...]) -> dict:
     settings, found = CONFIG["pruning"], {}
     for model, width in MODELS.items():
         found[model] = {}
-        for setting, kind, tables in (("av_video", "video", paths[:1]), ("items", "items", paths[1:])):
+        for setting, kind, tables in (("av_video", "video", paths[:2]), ("items", "items", paths[2:])):
             changes = pd.concat([effects.relative_change(path, {model: width}, DATASETS[kind]) for path in tables])
             of = {
                 name: {"tokens": kinds["tokens"]}
@@ -81,7 +82,7 @@ DERIVED = {  # what is made from which tables
     ("tab2", "tab3"): (lambda folder, draws: task_tables(folder), ("evaluate",)),
     ("tab4_video", "tab4_items"): (
         fourth_table,
-        ("pruning", "discard_sweep", "knockout_figure_4", "knockout_figure_5", "knockout_figure_6"),
+        ("pruning", "discard_sweep", *(f"knockout_{name}" for name in LAYERS_FOLLOW_FROM)),
     ),
 }
 

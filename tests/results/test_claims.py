@@ -16,7 +16,6 @@ from avflow.figure_table import decided_by
 from avflow.miniature import planting
 from avflow.questions import layouts
 from avflow.results import claims, measures, route_measures
-from avflow.study import plain_route
 from avflow.tracing import row_schemas
 
 LAYERS = 12
@@ -206,7 +205,7 @@ def test_the_shipped_claims_are_read_and_name_what_exists(study):
         for part in [claim, {**claim, **claim.get("than", {})}]:
             routes = [route for key in ("route", "then", "routes") for route in route_measures.listed(part.get(key, []))]
             cut_in = "resample" if claim["measure"] == "patched" else part.get("analysis", "figure_4")
-            assert set(routes) <= set(map(plain_route, routes_of[cut_in])), claim
+            assert set(routes) <= set(routes_of[cut_in]), claim
         assert set(claim.get("models", [])) <= set(config["studies"][study]["models"])
         assert study == "miniature" or "source" in claim and "paper" in claim
 

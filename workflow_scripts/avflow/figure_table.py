@@ -18,7 +18,7 @@ import yaml
 from . import open_choices
 from .errors import InputError
 from .storage import claim_entries
-from .study import OWN_RULES, SETTINGS_OF, Study, plain_route
+from .study import OWN_RULES, SETTINGS_OF, Study
 
 MAIN = ("figure_3", "figure_4", "figure_5", "figure_6")  # the analyses of the main figures
 
@@ -135,7 +135,7 @@ def routes(analysis: str, role: str) -> Callable[[Study], dict]:
         "table": knockouts(study, analysis),
         "models": study.windows,
         "dataset": study.chosen[role],
-        "routes": study.drawn_routes(analysis),
+        "routes": study.routes(analysis),
         "reading": reading(study, role),
     }
 
@@ -155,7 +155,7 @@ def free_answers(study: Study) -> dict:
     dataset = study.cut_in("free")[0]
     evaluated = answers(study) or [table(study, f"evaluate/{dataset}")]
     shown = {"table": knockouts(study, "free"), "models": study.windows, "dataset": dataset}
-    return {**shown, "routes": study.drawn_routes("free"), "reading": {**reading(study), "evaluated": evaluated}}
+    return {**shown, "routes": study.routes("free"), "reading": {**reading(study), "evaluated": evaluated}}
 
 
 def widths(study: Study) -> dict:
@@ -163,12 +163,12 @@ def widths(study: Study) -> dict:
 
 
 def cumulative(study: Study) -> dict:
-    return {**of_video("knockout_cumulative")(study), "routes": study.drawn_routes("cumulative"), **least(study)}
+    return {**of_video("knockout_cumulative")(study), "routes": study.routes("cumulative"), **least(study)}
 
 
 def orders(study: Study) -> dict:
     paths = {"items_table": knockouts(study, "order_items"), "clips_table": knockouts(study, "order_video")}
-    routes = {"items": study.drawn_routes("order_items"), "clips": study.drawn_routes("order_video")}
+    routes = {"items": study.routes("order_items"), "clips": study.routes("order_video")}
     sides = {"items": study.items, "clips": study.video, "routes": routes}
     return {"models": study.windows, **paths, **sides, **drawing(study)}
 
@@ -215,7 +215,7 @@ def probabilities(study: Study) -> dict:
 
 def main_routes(study: Study) -> dict[str, list[str]]:
     """Analysis of a main figure -> the routes that the figure draws."""
-    return {name: study.drawn_routes(name) for name in MAIN}
+    return {name: study.routes(name) for name in MAIN}
 
 
 def overview(study: Study) -> dict:
@@ -260,7 +260,7 @@ def sensitivity(study: Study) -> dict:
 def heads(study: Study) -> dict:
     """Parameters of app_heads. together: the table of cuts of the strongest heads."""
     tables = {"table": knockouts(study, "heads"), "together": knockouts(study, "head_sets")}
-    shown = {"models": study.models, "dataset": study.video, "routes": study.drawn_routes("heads")}
+    shown = {"models": study.models, "dataset": study.video, "routes": study.routes("heads")}
     return {**tables, **shown, **drawing(study)}
 
 
@@ -276,7 +276,7 @@ def patched(study: Study) -> dict:
 
 def _cut(study: Study, analysis: str, routes: list[str]) -> bool:
     """Whether an analysis cuts any of the routes."""
-    return not set(routes).isdisjoint(map(plain_route, study.cuts[analysis]["routes"]))
+    return not set(routes).isdisjoint(study.routes(analysis))
 
 
 def conflict(study: Study) -> dict:
@@ -308,7 +308,7 @@ def explorer_maps(study: Study) -> dict[str, list[str]]:
 def sinks(study: Study) -> dict:
     """Parameters of app_sinks. attention: the table that counts sinks."""
     paths = {"table": knockouts(study, "sinks"), "attention": table(study, "attention")}
-    shown = {"models": study.windows, "dataset": study.cut_in("sinks")[0], "routes": study.drawn_routes("sinks")}
+    shown = {"models": study.windows, "dataset": study.cut_in("sinks")[0], "routes": study.routes("sinks")}
     return {**paths, **shown, "reading": reading(study, "video")}
 
 

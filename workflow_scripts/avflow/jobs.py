@@ -30,10 +30,10 @@ from .places import is_repository
 from .storage import provenance
 from .study import OWN_RULES, Study
 
-LAYERS_FOLLOW_FROM = ("figure_4", "figure_5", "figure_6")  # analyses from which the layers of discards follow
+LAYERS_FOLLOW_FROM = ("figure_4", "question_words", "figure_5", "figure_6")  # analyses from which layers of discards follow
 MANY = 1 << 30
 NOT_ASKED = (  # keys of a dataset that do not affect which of its questions are taken or how they are asked
-    *("shards", "reliance_questions", "discard_questions", "timed_questions", "timed_repeats"),
+    *("shards", "reliance_questions", "discard_questions", "timed_questions", "timed_repeats", "swept_questions", "random_draws"),
     *("media_folder", "questions_file"),
     *("repo", "revision", "licence", "files"),
 )
@@ -354,11 +354,22 @@ def sufficiency(study: Study, dataset: str) -> str:
     return f"{as_options({**asked, 'draws': settings['draws']})} --thresholds {' '.join(map(str, settings['thresholds']))}"
 
 
-def discard_sweep(study: Study) -> str:
-    """What is discarded after every layer, and in how many questions."""
+def _random_draws(study: Study, dataset: str) -> int:
+    return study.dataset(dataset).get("random_draws", study.config["pruning"]["random"])
+
+
+def swept(study: Study, dataset: str) -> dict:
+    """How a dataset's discards are swept: draws of random tokens, layers between discards, and questions per task if not all."""
+    given, pruning = study.dataset(dataset), study.config["pruning"]
+    first = {"first": given["swept_questions"]} if "swept_questions" in given else {}
+    return {"random": _random_draws(study, dataset), **pruning["sweep"], **first}
+
+
+def discard_sweep(study: Study, dataset: str) -> str:
+    """What is discarded after every layer, and in how many questions of a dataset."""
     pruning = study.config["pruning"]
     kinds = {setting: {name: kind["tokens"] for name, kind in kinds.items()} for setting, kinds in pruning["kinds"].items()}
-    return as_options({"discards": kinds, "random": pruning["random"], **pruning["sweep"]})
+    return as_options({"discards": kinds, **swept(study, dataset)})
 
 
 def discard_layers(study: Study, name: str) -> str:
@@ -374,7 +385,7 @@ def pruning(study: Study, dataset: str) -> str:
     """In which questions of a dataset tokens are discarded, and how."""
     given, asked = study.dataset(dataset), study.config["pruning"]
     tasks = [task for part in study.discards.values() for task in part.get(dataset, [])]
-    options = {key: asked[key] for key in ("random", "fastv")}
+    options = {"random": _random_draws(study, dataset), "fastv": asked["fastv"]}
     options |= {"timed": given.get("timed_questions", asked["timed"])}
     options |= {"repeats": given.get("timed_repeats", asked["repeats"])}
     first = given.get("discard_questions")
@@ -451,7 +462,8 @@ def costly(study: Study) -> dict:
         parts = {"audio": given["times"], "video": given["times"] + given["tiles"] + given["cells"]}
         wanted = {"routes": routes, "stride": given.get("stride", 1), "parts": parts, **study.asked("where", dataset)}
         cuts.setdefault("where", {})[dataset] = [wanted | {"questions": "all", "rule": "where"}]
-    discards = {key: config["pruning"][key] for key in ("random", "sweep")} | {"swept": study.swept, "tried": study.tried}
+    discards = {"swept": {name: swept(study, name) for name in study.swept}, "tried": study.tried}
+    discards["random"] = {name: _random_draws(study, name) for name in study.tried}
     discards["kinds"] = {of: [kind["tokens"] for kind in kinds.values()] for of, kinds in config["pruning"]["kinds"].items()}
     discards["ranked"] = len(config["pruning"]["fastv"]["keep"])
     discards["timed"] = {name: _timed(study, name) for name in study.tried}

@@ -1,7 +1,7 @@
 """Read config.yaml into a Study: which models answer which datasets, and what is cut, read and discarded.
 
     study = Study.read("config.yaml", study="miniature")
-    study.models, study.analyses, study.budget("figure_4", "mini-video"), study.drawn_routes("figure_4")
+    study.models, study.analyses, study.budget("figure_4", "mini-video"), study.routes("figure_4")
 
 The rules take every list from a Study; a notebook can do the same. figure_table.py holds what each figure needs, and jobs.py what
 each rule's jobs are told. A bad configuration raises InputError with one line. Importing this module loads neither torch nor
@@ -50,7 +50,7 @@ class Study:
         self.settings: dict[str, str] = {self.setting(name): name for name in self.roles}  # setting -> the study's dataset of it
         self._check_discards()
         self.swept: list[str] = [name for name in self.settings.values() if name in self.tried]  # discards after every layer
-        self.cuts: dict[str, dict] = {name: _plain(analysis) for name, analysis in config["knockout"]["cuts"].items()}
+        self.cuts: dict[str, dict] = config["knockout"]["cuts"]
         self.analyses: list[str] = [name for name in self.cuts if self.cut_in(name)]
         self._check_orders()
         self._check_strongest()
@@ -152,10 +152,9 @@ class Study:
         """The study's datasets in which an analysis cuts."""
         return [dataset for dataset in self.datasets if self.budget(analysis, dataset) is not None]
 
-    def drawn_routes(self, analysis: str) -> list[str]:
-        """The routes that an analysis's figure draws: all except those with `drawn: false` in config.yaml."""
-        given = self.config["knockout"]["cuts"].get(analysis, {}).get("routes", [])
-        return [plain_route(route) for route in given if isinstance(route, str) or route.get("drawn", True)]
+    def routes(self, analysis: str) -> list[str]:
+        """The routes that an analysis cuts and its figure draws; none for an analysis that config.yaml lacks."""
+        return self.cuts.get(analysis, {}).get("routes", [])
 
     def asked(self, part: str, dataset: str) -> dict | None:
         """Which questions of a dataset a part of config.yaml, such as "attention", uses, or None if it does not use it."""
@@ -351,16 +350,3 @@ class Study:
         drawn = self.own("figures/shipped") if self.shipped else results  # figures read files below this folder
         found = {"results": results, "logs": logs, "downloads": "downloads", "tables": f"{results}/tables", "drawn": drawn}
         return {**found, **{name: given[name] for name in given if name in found}}
-
-
-def plain_route(route: str | dict) -> str:
-    """The text of a route in config.yaml, which may be written as {route: .., drawn: false}."""
-    return route if isinstance(route, str) else route["route"]
-
-
-def _plain(analysis: dict) -> dict:
-    """An entry of knockout/cuts with all routes as plain text, including those of its datasets."""
-    plain = {**analysis, "routes": [plain_route(route) for route in analysis["routes"]]} if "routes" in analysis else {**analysis}
-    if "datasets" in plain:
-        plain["datasets"] = {name: _plain(special) for name, special in plain["datasets"].items()}
-    return plain

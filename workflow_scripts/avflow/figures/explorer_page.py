@@ -31,6 +31,7 @@ TITLES = {
     "figure_4": "Figure 4: video, routes to the answer",
     "figure_5": "Figure 5: items, gathering in the reference",
     "figure_6": "Figure 6: items, selecting the option",
+    "question_words": "Where the question's words go",
     "graded": "Graded need for sound",
     "options": "Parts of the question",
     "failed": "Wrong answers",

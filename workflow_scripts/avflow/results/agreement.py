@@ -23,7 +23,7 @@ from ..errors import InputError
 
 QUESTION = ["model", "question_id"]  # what tells rows apart, by table; knockouts: CUT
 CUT = [*QUESTION, "layout", "route", "style", "width", "centre", "cut", "control", "draw"]
-CUTS = ("figure_3", "figure_4", "figure_5", "figure_6", "graded", "windows", "options", "cumulative", "failed")
+CUTS = ("figure_3", "figure_4", "figure_5", "figure_6", "question_words", "graded", "windows", "options", "cumulative", "failed")
 KEYS = {
     "evaluate": QUESTION,
     "reliance": [*QUESTION, "variant"],

@@ -207,13 +207,12 @@ def _moves_at(tables, claim, model):
 
 
 def _controlled(tables, claim, model):
-    """Number of questions that have a size-matched control of two draws in every layer, summed over the routes."""
+    """Number of draws of a size-matched control that are there in every layer, summed over questions and routes."""
     rows = _moved(tables, {**claim, "control": "random_other"}, model)
     if rows is None:
         return NOTHING
-    cuts = rows.groupby(["question_id", "route"])[["draw", "centre"]].nunique()
-    whole = (cuts["draw"] >= 2) & (cuts["centre"] == tables.layers(model))
-    return float(whole.sum()), np.nan, np.nan, len(cuts) or tables.layers(model)
+    layers = rows.groupby(["question_id", "route", "draw"])["centre"].nunique()
+    return float((layers == tables.layers(model)).sum()), np.nan, np.nan, len(layers) or tables.layers(model)
 
 
 def _clips(tables, claim, model):

@@ -75,7 +75,7 @@ The instrument (calibration_measures.py):
     complete, windows_fit       % of cuts made exactly once; % of cuts in the window that their centre and the study state
     questions, null_rows        smallest number of questions by route and group; % of them with a row without a cut
     clips                       number of different clips behind a `table`'s questions
-    controlled                  number of questions, over all routes, with a control of two draws and all layers
+    controlled                  number of draws of a control, over all questions and routes, that are there in all layers
     moves                       mean change of the margin in logits, either way, as the geometric mean over routes
     moves_at                    the mean centre of these changes, weighted by them
     applicable                  % of a route's cuts that have anything to cut

@@ -162,10 +162,10 @@ class StudyCosts:
         asked, facts, shape = self.settings["discards"], self.facts[dataset], self.shapes[model]
         if dataset not in asked["swept"]:
             return 0.0
-        spans, first = self.spans(model, dataset), asked["sweep"].get("first", facts.knockout_questions)
+        swept, spans = asked["swept"][dataset], self.spans(model, dataset)
         kinds = asked["kinds"][self.settings["datasets"][dataset]["setting"]]
-        ideal, count = costs.discards(spans, shape.layers, kinds, asked["random"], asked["sweep"]["stride"])
-        number = min(facts.knockout_questions, first * facts.knockout_tasks)
+        ideal, count = costs.discards(spans, shape.layers, kinds, swept["random"], swept["stride"])
+        number = min(facts.knockout_questions, swept.get("first", facts.knockout_questions) * facts.knockout_tasks)
         return number * self.rates.discards(shape, spans.length, ideal, count) + self.starts(model, dataset, "discard_sweep")
 
     def table_4(self, model: str, dataset: str) -> float:
@@ -176,7 +176,7 @@ class StudyCosts:
         kinds = asked["kinds"][self.settings["datasets"][dataset]["setting"]]
         facts, shape, tokens = self.facts[dataset], self.shapes[model], self.spans(model, dataset).length
         settings, media = 3 + len(kinds) + asked["ranked"], self.encoding(model, dataset) / facts.questions
-        each = media + (settings + asked["random"]) * self.rates.forward(shape, tokens)
+        each = media + (settings + asked["random"][dataset]) * self.rates.forward(shape, tokens)
         timed, repeats = asked["timed"][dataset]
         timing = min(facts.table_4_questions, timed) * self.rates.timings(shape, tokens, settings, repeats, media)
         return facts.table_4_questions * each + timing + self.starts(model, dataset, "pruning")
