@@ -796,16 +796,29 @@ def controls_of_one_model_lost(tables):
     return {"knockout_figure_5": rows[~(control(rows) & (rows["model"] == "tiny-salmonn"))]}
 
 
+def first_draw_for_all(rows, mine, key, columns):
+    """The rows `mine` of later draws hold what the first draw of the same key holds."""
+    first = rows[mine & (rows["draw"] == 0)].set_index(key)[columns]
+    later = mine & (rows["draw"] > 0)
+    rows = rows.astype({name: object for name in columns})
+    rows.loc[later, columns] = first.reindex(pd.MultiIndex.from_frame(rows.loc[later, key])).to_numpy()
+    return rows
+
+
 @damage
 def controls_drawn_with_one_seed(tables):
-    def change(rows):
-        key = ["model", "question_id", "route", "centre"]
-        first = rows[control(rows) & (rows["draw"] == 0)].set_index(key)[OUTCOME]
-        later = control(rows) & (rows["draw"] > 0)
-        rows.loc[later, OUTCOME] = first.reindex(pd.MultiIndex.from_frame(rows.loc[later, key])).to_numpy()
-        return rows.astype({"logp_base": float, "margin": float})
+    rows = tables["knockout_figure_6"]
+    rows = first_draw_for_all(rows, control(rows), ["model", "question_id", "route", "centre"], OUTCOME)
+    return {"knockout_figure_6": rows.astype({"logp_base": float, "margin": float, "answer": str})}
 
-    return in_figures(change)(tables)
+
+@damage
+def random_discards_drawn_with_one_seed(tables):
+    rows = tables["discard_sweep"]
+    key = ["model", "question_id", "discard", "layer"]
+    kinds, columns = rows.dtypes, [name for name in rows if name.startswith(("log", "kl", "answer")) or name == "correct"]
+    rows = first_draw_for_all(rows, rows["control"] == "random", key, columns)
+    return {"discard_sweep": rows.astype({name: kinds[name] for name in columns})}
 
 
 # An effect where nothing is planted

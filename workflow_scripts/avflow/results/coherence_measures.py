@@ -185,7 +185,8 @@ def _mixed(rows: pd.DataFrame, told: pd.DataFrame) -> dict:
 def _draws(rows: pd.DataFrame) -> dict:
     """Draws of a control are different draws."""
     rows = rows[rows["control"].astype(str).str.startswith("random") & rows.get("applicable", True)]
-    key = [name for name in ("question_id", "layout", "route", "discard", "layer", "centre") if name in rows]
+    parts = ("question_id", "layout", "route", "style", "width", "cut", "control", "discard", "layer", "centre")
+    key = [name for name in parts if name in rows]
     if not len(rows) or rows["draw"].nunique() < 2:
         return {}
     place = [name for name in key if name not in ("layer", "centre")]
