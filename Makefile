@@ -21,7 +21,7 @@ SNAKEMAKE = .venv/bin/python -m snakemake
 
 .PHONY: reproduce test test-fast test-gpu test-slurm report ship archive pictures lint docs lock
 
-PICTURES = fig3 fig4 fig5 fig6 app_resample
+PICTURES = fig3 fig4 fig5 fig6 app_resample app_discard_layers
 
 reproduce: .venv/ready
 	$(SNAKEMAKE) --cores $(CORES) --prioritize fig4

@@ -1,6 +1,6 @@
 """Make the small pictures of the docs from the shipped tables. Run it as `make pictures`, which draws the figures first.
 
-    python workflow_scripts/docs_pictures.py --out docs fig3 fig4 fig5 fig6 app_resample
+    python workflow_scripts/docs_pictures.py --out docs fig3 fig4 fig5 fig6 app_resample app_discard_layers
 
 A picture is at most 1,100 pixels wide and has 256 colours, which makes it a seventh of the figure's size. Its metadata has the
 hash of the tables that it was drawn from; a test compares it with that of the shipped ones. Takes ten seconds.
