@@ -46,6 +46,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
 from random_checkpoints import write_checkpoint  # noqa: E402
+from stages import budget_of  # noqa: E402
 
 from avflow.jobs import where as where_options  # noqa: E402
 from avflow.models import families  # noqa: E402
@@ -133,10 +134,7 @@ def asked_of(study) -> dict:
     """The analyses of a question: the cuts of ANALYSES with their controls, and the options of the attention analysis."""
     cuts, settings = {}, study.config
     for name in sum(ANALYSES.values(), []):
-        budget = {k: v for k, v in study.cuts[name].items() if k != "datasets"} | {"questions": "all"}
-        if "controls" in budget:
-            budget["controls"] = {k: draws for k, draws in budget["controls"].items() if k != "questions"}
-        cuts[name] = [budget]
+        cuts[name] = [budget_of(settings, name) | {"questions": "all"}]
     looks, free = settings["attention"], settings["knockout"]["cuts"]["free"]
     asked = {"cuts": cuts, "verify": settings["knockout"]["verify"]} | {k: looks[k] for k in ("maps", "bins", "masked", "change")}
     controls = {k: draws for k, draws in free["controls"].items() if k != "questions"}

@@ -47,9 +47,14 @@ def spans_of(config: dict, model: str, setting: str):
 
 
 def budget_of(config: dict, analysis: str) -> dict:
-    """What full_size.py cuts for an analysis: as config.yaml says, with controls in its one question."""
-    budget = {key: value for key, value in config["knockout"]["cuts"][analysis].items() if key not in ("datasets", "questions")}
-    budget["routes"] = [route if isinstance(route, str) else route["route"] for route in budget["routes"]]
+    """What full_size.py cuts for an analysis: as config.yaml says, with controls in its one question.
+
+    The stage figure_4 also cuts the routes of `question_words`, as it did when it was measured.
+    """
+    cuts = config["knockout"]["cuts"]
+    budget = {key: value for key, value in cuts[analysis].items() if key not in ("datasets", "questions")}
+    if analysis == "figure_4":
+        budget["routes"] = budget["routes"] + cuts["question_words"]["routes"]
     if "controls" in budget:
         budget["controls"] = {key: draws for key, draws in budget["controls"].items() if key != "questions"}
     return budget

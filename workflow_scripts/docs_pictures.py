@@ -2,7 +2,7 @@
 
     python workflow_scripts/docs_pictures.py --out docs fig3 fig4 fig5 fig6 app_resample app_discard_layers
 
-A picture is at most 1,100 pixels wide and has 256 colours, which makes it a seventh of the figure's size. Its metadata has the
+A picture is at most 1,100 pixels wide and has 128 colours, which makes it an eighth of the figure's size. Its metadata has the
 hash of the tables that it was drawn from; a test compares it with that of the shipped ones. Takes ten seconds.
 """
 
@@ -18,7 +18,7 @@ from avflow.errors import InputError
 from avflow.study import Study
 
 WIDEST = 1100  # pixels
-COLOURS, ROUNDS = 256, 4  # of a picture, and rounds in which they move to the nearest pixels (k-means)
+COLOURS, ROUNDS = 128, 4  # of a picture, and rounds in which they move to the nearest pixels (k-means)
 SOURCE = "Source"  # key of the metadata
 
 
