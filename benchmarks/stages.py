@@ -49,12 +49,11 @@ def spans_of(config: dict, model: str, setting: str):
 def budget_of(config: dict, analysis: str) -> dict:
     """What full_size.py cuts for an analysis: as config.yaml says, with controls in its one question.
 
-    The stage figure_4 also cuts the routes of `question_words`, as it did when it was measured.
+    A study's own dataset may have routes of its own.
     """
-    cuts = config["knockout"]["cuts"]
-    budget = {key: value for key, value in cuts[analysis].items() if key not in ("datasets", "questions")}
-    if analysis == "figure_4":
-        budget["routes"] = budget["routes"] + cuts["question_words"]["routes"]
+    cuts = config["knockout"]["cuts"][analysis]
+    own = cuts["datasets"].get("video", cuts["datasets"].get("items", {}))
+    budget = {key: value for key, value in (cuts | own).items() if key not in ("datasets", "questions")}
     if "controls" in budget:
         budget["controls"] = {key: draws for key, draws in budget["controls"].items() if key != "questions"}
     return budget

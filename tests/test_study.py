@@ -221,8 +221,14 @@ def test_attention_and_sufficiency_name_their_questions():
 # Routes.
 
 
+def test_routes_of_a_dataset_are_cut_there_and_not_drawn():
+    cut, drawn = PAPER.budget("figure_4", "av_speakerbench")["routes"], PAPER.routes("figure_4")
+    assert set(drawn) < set(cut) and set(cut) - set(drawn) == set(MINIATURE.routes("question_words"))
+    assert MINIATURE.budget("figure_4", "mini-video")["routes"] == drawn
+
+
 @pytest.mark.parametrize("name", ["fig3", "fig4", "fig5", "fig6", "app_options", "app_failed", "app_cumulative", "app_window"])
-def test_a_figure_is_told_to_draw_every_route_that_does_not_say_otherwise(name):
+def test_a_figure_is_told_to_draw_every_route_of_its_analysis(name):
     """A route is drawn because config.yaml lists it: there is no second list."""
     (analysis,) = figure_table.FIGURES[name].analyses
     told = figure_table.parameters(MINIATURE, name)["routes"]
@@ -280,7 +286,7 @@ def test_layers_follow_from_knockouts_where_config_does_not_name_them():
     assert jobs.layer_shards(PAPER, "qwen2.5-omni-3b") == []
     found = {path.split("/")[-2] for path in jobs.layer_shards(MINIATURE, "tiny-omni")}
     assert found == {"figure_4", "question_words", "figure_5", "figure_6"}
-    assert len(jobs.layer_shards(PAPER, "qwen2.5-omni-7b")) == 2 * 80 + 2 * 8
+    assert len(jobs.layer_shards(PAPER, "qwen2.5-omni-7b")) == 80 + 2 * 8
 
 
 def test_the_table_of_figures_lists_what_a_study_computes():
@@ -584,7 +590,7 @@ def test_the_estimate_knows_what_every_figure_needs():
     assert targets["fig4"] == {"cuts": ["figure_4"], "looks": [], "reliance": False}
     assert targets["fig1"] == {"cuts": [], "looks": ["attention"], "reliance": False}
     assert targets["app_sufficiency"] == {
-        "cuts": ["figure_3", "figure_4", "question_words"],
+        "cuts": ["figure_3", "figure_4"],
         "looks": ["sufficiency"],
         "reliance": False,
     }

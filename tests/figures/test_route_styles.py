@@ -20,7 +20,7 @@ DRAWING += sorted((ROOT / "figures").glob("*.ipynb"))
 
 
 def routes_of(analysis):
-    return [route["route"] if isinstance(route, dict) else route for route in ANALYSES[analysis]["routes"]]
+    return ANALYSES[analysis]["routes"]
 
 
 def code_of(path):

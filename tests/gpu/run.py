@@ -31,7 +31,7 @@ STUDY = "tests/gpu/study.yaml"
 RESULTS, LOGS = Path("results/gpu"), Path("logs/gpu")
 SHIPPED = ROOT / "figures/shipped/tables"
 TABLES = ("evaluate", "reliance", "attention", "discard_sweep", "pruning", "sufficiency")
-TABLES += tuple(f"knockout_figure_{n}" for n in (3, 4, 5, 6))
+TABLES += tuple(f"knockout_figure_{n}" for n in (3, 4, 5, 6)) + ("knockout_question_words",)
 DECODED = ("questions", "media", "datasets", "frames")  # what comes before the first job of a model
 MODELS = {
     f"{name}{end}": (name, dtype)

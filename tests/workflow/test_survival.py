@@ -203,7 +203,7 @@ def test_a_route_added_in_config_yaml_reruns_the_job_and_keeps_the_finished_rows
     assert "1 of 1 steps (100%) done" in said and "Params have changed since last execution" in said
     assert f"0 of {QUESTIONS} questions were finished before; {QUESTIONS} more have some rows and get new ones" in said
     new = pc.equal(pq.read_table(where / OUT)["route"], "options->last")
-    assert pc.sum(new).as_py() == QUESTIONS * 6 * 3, "each second layer of 12, the route and two draws of its control"
+    assert pc.sum(new).as_py() == QUESTIONS * 6 * 2, "each second layer of 12, the route and one draw of its control"
     pq.write_table(pq.read_table(where / OUT).filter(pc.invert(new)), where / "old.parquet")
     assert data(where / "old.parquet") == wanted
 

@@ -30,7 +30,7 @@ from .places import is_repository
 from .storage import provenance
 from .study import OWN_RULES, Study
 
-LAYERS_FOLLOW_FROM = ("figure_4", "question_words", "figure_5", "figure_6")  # analyses from which layers of discards follow
+LAYERS_FOLLOW_FROM = ("figure_4", "question_words", "figure_5", "figure_6")  # from these, the layers of discards follow
 MANY = 1 << 30
 NOT_ASKED = (  # keys of a dataset that do not affect which of its questions are taken or how they are asked
     *("shards", "reliance_questions", "discard_questions", "timed_questions", "timed_repeats", "swept_questions", "random_draws"),

@@ -153,7 +153,10 @@ class Study:
         return [dataset for dataset in self.datasets if self.budget(analysis, dataset) is not None]
 
     def routes(self, analysis: str) -> list[str]:
-        """The routes that an analysis cuts and its figure draws; none for an analysis that config.yaml lacks."""
+        """The routes that an analysis's figure draws; none for an analysis that config.yaml lacks.
+
+        A dataset may have routes of its own. Of these, the figure draws those that the analysis has, too.
+        """
         return self.cuts.get(analysis, {}).get("routes", [])
 
     def asked(self, part: str, dataset: str) -> dict | None:

@@ -13,6 +13,7 @@ ROUTES = {  # route -> colour; no two routes of one figure share a colour
     "question->last": ORANGE,
     "video->last": PINK,
     "audio->last": CYAN,
+    # The question's words (question_words)
     "question_text->options": GREEN,
     "question_text->tail": RED,
     "question_text->last": BROWN,

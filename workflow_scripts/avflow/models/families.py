@@ -120,7 +120,7 @@ def _odd(number: float) -> int:
 
 def _routes(cuts: dict) -> dict[str, list[str]]:
     """Kind of question -> the routes that its figure draws."""
-    drawn = lambda name: [r for r in cuts[name]["routes"] if isinstance(r, str)]  # noqa: E731
+    drawn = lambda name: cuts[name]["routes"]  # noqa: E731
     replies = ["candidates->reply", "reference->reply", "question->reply", "reply->reply"]
     items = drawn("figure_5")
     return {"av_video": drawn("figure_4"), "items": items, "free_av_video": drawn("free"), "free_items": [*items, *replies]}

@@ -190,9 +190,10 @@ def _draws(rows: pd.DataFrame) -> dict:
     if not len(rows) or rows["draw"].nunique() < 2:
         return {}
     place = [name for name in key if name not in ("layer", "centre")]
-    values = rows.groupby(key)["logp_base"].nunique() > 1
+    several = rows.groupby("control")["draw"].transform("nunique") > 1  # a kind of control may have a single draw
+    values = rows[several].groupby(key)["logp_base"].nunique() > 1
     return {
-        "there are several draws": rows.groupby(place)["draw"].transform("nunique") > 1,
+        "there are several draws": (rows.groupby(place)["draw"].transform("nunique") > 1) | ~several,
         "nearly: draws differ in some layer": values.groupby(place).any(),
     }
 
