@@ -6,6 +6,8 @@ import pandas as pd
 
 from . import palette
 
+MOST_LETTERS = 70  # in a line of options
+
 
 def training_curves(paths: dict):
     """Accuracy by task over the steps of a training, with its stages shaded. paths: model -> the log of train_tiny.py."""
@@ -65,11 +67,17 @@ def world_sheet(clip, clip_questions, matching, media):
 
 
 def _asked(questions) -> str:
-    """Questions with their options as text, the right option in brackets."""
+    """Questions with their options as text, the right one in brackets; as many options in a line as fit beside the pictures."""
     lines = []
     for q in questions:
-        options = "   ".join(f"[{o.label}. {o.text}]" if o.label == q.answer else f"{o.label}. {o.text}" for o in q.options)
-        lines.append(f"{q.task}: {q.question}\n    {options}")
+        lines.append(f"{q.task}: {q.question}")
+        room = 0
+        for option in (f"[{o.label}. {o.text}]" if o.label == q.answer else f"{o.label}. {o.text}" for o in q.options):
+            if len(option) + 3 > room:
+                lines.append("   ")
+                room = MOST_LETTERS
+            lines[-1] += f"   {option}" if room < MOST_LETTERS else f" {option}"
+            room -= len(option) + 3
     return "\n".join(lines)
 
 
