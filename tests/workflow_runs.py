@@ -1,19 +1,44 @@
 """Run Snakemake in a copy of the repository, and read what it plans."""
 
+import atexit
+import functools
 import os
 import re
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
+
+PRELOADED = Path(__file__).parent / "preloaded"
+
+
+@functools.cache
+def preloaded() -> dict[str, str]:
+    """Settings with which Snakemake and its jobs start as forks of one process that has loaded what they import.
+
+    The process ends with this one. Tests in which processes are killed, or in which importing itself matters, do without.
+    """
+    path = Path(tempfile.mkdtemp(prefix="preloaded")) / "socket"
+    settings = {**os.environ, "PYTHONPATH": str(PRELOADED), "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", "HF_HUB_OFFLINE": "1"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    server = subprocess.Popen([sys.executable, PRELOADED / "server.py", path], env=settings, **pipes)
+    assert server.stdout.readline() == b"ready\n"
+    atexit.register(server.communicate)
+    return {"PYTHONPATH": str(PRELOADED), "PRELOADED": str(path)}
+
+
+def as_a_user(*without: str) -> dict[str, str]:
+    """The environment of someone who has activated none, without some more of its variables."""
+    return {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", *without)} | {"PATH": "/usr/bin:/bin"}
 
 
 def snakemake(where, *arguments, small=True, few=True):
-    """Run Snakemake as `make` does, in no activated environment.
+    """Run Snakemake as `make` does.
 
     few: of the jobs, so that it may look for new ones every second and end sooner. Each finished job adds one look each time.
     """
     extra = ["--configfile", "config.yaml", "tests/small.yaml"] if small else []
-    environment = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
-    environment["PATH"] = "/usr/bin:/bin"
+    environment = as_a_user() | preloaded()
     ending = ["--max-jobs-per-timespan", "500/1s"] if few else []  # Snakemake ends at most so much later than its last job
     command = [sys.executable, "-m", "snakemake", *arguments, *extra, *ending]
     return subprocess.run(command, cwd=where, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)

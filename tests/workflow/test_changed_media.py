@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from examples import pictures, tone
-from workflow_runs import planned
+from workflow_runs import as_a_user, planned, preloaded
 
 from avflow.media import SAMPLE_RATE, files
 from avflow.questions import read_questions
@@ -39,10 +39,9 @@ ANSWERS = f"results {SIGNS}/tables/evaluate/my-clips.parquet"
 FIGURE = f"results {SIGNS}/figures/app_training.png"
 
 
-def snakemake(repository, where, *arguments):
+def snakemake(repository, where, *arguments, **settings):
     """Run Snakemake in `where`, as a user whose home folder cannot be written."""
-    settings = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "MPLCONFIGDIR", "XDG_CACHE_HOME")}
-    settings |= {"PATH": "/usr/bin:/bin", "HOME": "/dev/null/home"}
+    settings |= as_a_user("MPLCONFIGDIR", "XDG_CACHE_HOME") | {"HOME": "/dev/null/home"}
     command = [
         sys.executable,
         "-m",
@@ -95,9 +94,13 @@ def test_a_run_with_any_signs_in_its_paths_and_no_home_gives_every_row_and_figur
     assert not (where / "resources").exists() and not (where / "workflow_scripts").exists()
 
 
+def again(done, *arguments) -> str:
+    return snakemake(*done[:2], ANSWERS, *arguments, **preloaded())
+
+
 def planned_now(done) -> dict[str, int]:
     """The jobs that the next call would run."""
-    said = snakemake(*done[:2], ANSWERS, "--dry-run")
+    said = again(done, "--dry-run")
     return {} if "Nothing to be done" in said else planned(said)
 
 
@@ -114,7 +117,7 @@ def test_only_what_depends_on_a_changed_medium_runs_again(done):
     first, before = path.read_bytes(), os.stat(path)
     clip(path, 0.9)  # overwritten in place
     assert planned_now(done) == whole
-    said = snakemake(*done[:2], ANSWERS)
+    said = again(done)
     assert "wildcards: model=tiny-omni, dataset=my-clips, shard=0" in said and "shard=1" not in said
     assert f"{len(whole)} of {len(whole)} steps (100%) done" in said and planned_now(done) == {}
 
@@ -128,13 +131,13 @@ def test_only_what_depends_on_a_changed_medium_runs_again(done):
     (folder / "sub/deep").mkdir()
     (folder / "sub/deep/notes.txt").touch()
     assert planned_now(done) == {"prepare": 1}
-    snakemake(*done[:2], ANSWERS)
+    again(done)
     folder.touch()
     assert planned_now(done) == {}
 
     path.unlink()
     assert planned_now(done) == {**whole, "evaluate": 2}, "fewer questions of a task may shift which ones are the first"
-    snakemake(*done[:2], ANSWERS)
+    again(done)
     log = (where / "my logs/evaluate/tiny-omni/my-clips/1.log").read_text()
     finished, asked = map(int, re.search(r"(\d+) of (\d+) questions were finished before", log).groups())
     assert finished == asked == len(other) and planned_now(done) == {}
@@ -150,6 +153,7 @@ def test_another_workflow_uses_the_rules_as_a_module(copy):
     )
     (where / "mine.yaml").write_text("seed: 1\n")
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", "--configfile", "mine.yaml"]
-    run = subprocess.run(command, cwd=where, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    settings = {**os.environ, **preloaded()}
+    run = subprocess.run(command, cwd=where, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=settings)
     assert run.returncode == 0, run.stdout[-3000:]
     assert "rule avflow_knockout:" in run.stdout and f"{copy}/workflow_scripts/knockout.py" in run.stdout

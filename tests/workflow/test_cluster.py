@@ -31,7 +31,12 @@ def snakemake(*configs):
     command = [sys.executable, "-m", "snakemake", "all", "app_sensitivity", "app_conflict", "app_where"]
     command += ["--dry-run", "--forceall", "--printshellcmds"]
     command += ["--workflow-profile", "profiles/slurm", "--configfile", "config.yaml", *configs]
-    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return planning(command)
+
+
+def planning(command):
+    settings = {**os.environ, **workflow_runs.preloaded()}
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=settings)
 
 
 def planned(*configs) -> dict[str, tuple[dict[str, str], str]]:
@@ -75,7 +80,7 @@ def test_a_shard_is_one_submission_and_estimate_counts_all_jobs_as_they_are_plan
     (tmp_path / "few.yaml").write_text(yaml.safe_dump({"study": "paper", "datasets": few}))
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--profile", "profiles/by_shard"]
     command += ["--workflow-profile", "profiles/slurm", "--configfile", "config.yaml", str(tmp_path / "few.yaml")]
-    run = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    run = planning(command)
     assert run.returncode == 0, run.stdout[-3000:]
     config["datasets"] = {name: told | few.get(name, {}) for name, told in config["datasets"].items()}
     told = shlex.split(jobs.estimate(Study(config, ROOT)))
@@ -127,11 +132,13 @@ def test_where_there_is_no_slurm_its_tests_are_skipped_and_say_so():
 @pytest.mark.parametrize(("time", "code"), [("2-00:00:00", 0), ("1:00:00", 1)])
 def test_check_holds_the_largest_jobs_to_the_partitions_that_sinfo_lists(copy, tmp_path, time, code):
     (tmp_path / "sinfo").write_text(f"#!/bin/sh\nprintf 'cpu|{time}|64000|(null)\\ngpu|{time}|256000|gpu:h100:8\\n'\n")
-    (tmp_path / "sinfo").chmod(0o755)
+    (tmp_path / "squeue").write_text("#!/bin/sh\n")  # without it, Slurm's executor cannot be loaded
+    for name in ("sinfo", "squeue"):
+        (tmp_path / name).chmod(0o755)
     command = [sys.executable, "-m", "snakemake", "check", "--workflow-profile", "profiles/slurm"]
     # Snakemake waits this long at its end, although nothing was submitted
     command += ["--slurm-init-seconds-before-status-checks", "1", "--max-jobs-per-timespan", "500/1s"]
-    environment = {**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    environment = {**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin", **workflow_runs.preloaded()}
     run = subprocess.run(command, cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
     assert run.returncode == code, run.stdout[-3000:]
     assert ("jobs without a GPU: 16 GB of memory, 240 min: partition cpu" in run.stdout) == (code == 0)

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from conftest import ROOT, SCRIPTS
-from workflow_runs import planned
+from workflow_runs import planned, preloaded
 
 from avflow import cli
 
@@ -25,7 +25,7 @@ SHOWN = ["evaluate", "knockout_figure_6"]
 
 def run(where, *options, **environment):
     """tests/gpu/run.py in a copy, in a process of its own that sees no GPU."""
-    settings = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PATH": "/usr/bin:/bin", **environment}
+    settings = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PATH": "/usr/bin:/bin", **preloaded(), **environment}
     command = [sys.executable, "tests/gpu/run.py", *map(str, options)]
     return subprocess.run(command, cwd=where, capture_output=True, text=True, env=settings)
 

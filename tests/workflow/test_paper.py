@@ -17,7 +17,7 @@ import pytest
 import yaml
 from conftest import ROOT
 from hub_server import Hub
-from workflow_runs import planned
+from workflow_runs import as_a_user, planned, preloaded
 
 SETTINGS = yaml.safe_load((ROOT / "config.yaml").read_text())
 STUDY = SETTINGS["studies"]["paper"]
@@ -36,7 +36,7 @@ CONFIG += ("--configfile", "config.yaml", "tests/paper.yaml")
 
 def snakemake(where, *arguments):
     """Run the paper's study in small, with the hub that `HF_ENDPOINT` names."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "HF_TOKEN")} | {"PATH": "/usr/bin:/bin"}
+    environment = as_a_user("HF_TOKEN") | preloaded()
     command = [sys.executable, "-m", "snakemake", *arguments, *CONFIG]
     return subprocess.run(command, cwd=where, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
@@ -159,7 +159,8 @@ def test_the_whole_study_is_planned_for_all_four_models(tmp_path):
         "config.yaml",
         str(tmp_path / "few.yaml"),
     ]
-    run = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    settings = as_a_user() | preloaded()
+    run = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=settings)
     assert run.returncode == 0, run.stdout[-3000:]
     jobs, shards = planned(run.stdout), sum(dataset["shards"] for dataset in few.values())
     assert jobs["evaluate"] == jobs["extract_features"] == 4 * shards
