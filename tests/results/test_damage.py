@@ -44,12 +44,12 @@ class Finished:
     """Name -> a fresh copy of a finished table."""
 
     def __init__(self, folder: Path):
-        self.folder, self.kept = folder, {}
+        self.folder = folder
+        self.kept = {path.stem: pd.read_parquet(path) for path in folder.glob("*.parquet")}
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         if name not in self.kept:
-            path = self.folder / f"{name}.parquet"
-            self.kept[name] = pd.read_parquet(path) if path.is_file() else pd.read_csv(self.folder / f"{name}.csv")
+            self.kept[name] = pd.read_csv(self.folder / f"{name}.csv")
         return self.kept[name].copy()
 
 
@@ -105,6 +105,7 @@ def turned(finished, damage, folder, rules=None):
     for made in (set(changed), lambda: derive(folder, changed, DRAWS)) if asked & set(changed) else (set(changed),):
         differing = made() if callable(made) else made
         damaged = tables_of(folder, DRAWS)
+        damaged.kept |= {name: table for name, table in tables.kept.items() if name not in differing}  # read once for all damages
         for claim in rules:
             decide = {name.split(".")[0] for name in decided_by(claim)}
             if decide & differing and len(found := red(before, claims.judge([claim], damaged, least=10))):

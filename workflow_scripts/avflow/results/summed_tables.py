@@ -10,7 +10,7 @@ import pandas as pd
 
 from .statistics import paired_change, paired_score_interval
 from .study_tables import Tables
-from .table_4 import alike, task_name
+from .table_4 import alike, task_names
 
 NEAR = 0.01  # of probabilities, shares and points
 
@@ -92,7 +92,7 @@ def counts(rows: pd.DataFrame, told: pd.DataFrame, model: str) -> dict:
 
 def discards(rows: pd.DataFrame, sources: pd.DataFrame, tables: Tables) -> dict:
     """Rows of Table 4, against the rows of the rule pruning that they sum up: times, sizes, devices, intervals, named layers."""
-    shown = sources.assign(shown=sources.apply(task_name, axis=1))
+    shown = sources.assign(shown=task_names(sources))
     means = ["prefill_ms", "prefill_ms_low", "prefill_ms_high", "encoder_ms", "decode_ms_per_token", "peak_bytes"]
     means += ["flops_llm", "kv_bytes", "token_layers"]
     key = ["dataset", "shown", "discard"]
@@ -108,11 +108,14 @@ def discards(rows: pd.DataFrame, sources: pd.DataFrame, tables: Tables) -> dict:
     found["the plan's layers are named"] = [
         {*map(int, json.loads(plan))} <= {*map(int, names)} for plan, names in zip(some, said)
     ]
-    parts = dict(tuple(shown.groupby(key)))
+    needed = ["question_id", "correct", "cluster", "task"]
+    parts = {name: part[needed].set_index("question_id") for name, part in shown.groupby(key)}
+    weights = {name: alike(part["task"]) for name, part in parts.items() if name[2] == "none"}
 
     def answers(row):
-        before, after = (parts[row.dataset, row.task, name].set_index("question_id") for name in ("none", row.setting))
-        return before["correct"], after["correct"].loc[before.index], before["cluster"], alike(before["task"])
+        before, after = (parts[row.dataset, row.task, name] for name in ("none", row.setting))
+        weight = weights[row.dataset, row.task, "none"]
+        return before["correct"], after["correct"].loc[before.index], before["cluster"], weight
 
     return found | {"an interval is that of its questions": _drawn_again(rows, answers, tables)}
 

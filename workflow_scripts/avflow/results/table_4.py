@@ -26,11 +26,9 @@ SHIFTS = {"swept_change_earlier": -2, "swept_change": 0, "swept_change_later": 2
 COLUMNS += ["n_swept", *SHIFTS]
 
 
-def task_name(row) -> str:
-    """The name of a question's task in the table: its group, or task and group (direction) for items."""
-    if row["setting"] == "items":
-        return f"{row['task']} {row['group']}"
-    return row["group"]
+def task_names(rows: pd.DataFrame) -> pd.Series:
+    """The name of each question's task in the table: its group, or task and group (direction) for items."""
+    return rows["group"].where(rows["setting"] != "items", rows["task"] + " " + rows["group"])
 
 
 def table(
@@ -58,9 +56,9 @@ def table(
     changes in points against the same questions without discards. They are NaN for All, whose kinds leave together in the sweep,
     and for a task or layer that was not swept.
     """
-    swept = None if swept is None else swept.assign(shown=swept.apply(task_name, axis=1))
+    swept = None if swept is None else swept.assign(shown=task_names(swept))
     rows = rows[~rows["discard"].str.fullmatch(r"random|VTW|FastV-.*")]
-    rows = rows.assign(shown=rows.apply(task_name, axis=1))
+    rows = rows.assign(shown=task_names(rows))
     blocks = {}
     for kind, of_kind in rows.groupby("setting", sort=False):
         found = []
