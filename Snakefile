@@ -17,6 +17,7 @@ report: "report/workflow.rst"
 
 include: "rules/places.smk"
 include: "rules/common.smk"
+include: "rules/looking.smk"
 include: "rules/retries.smk"
 include: "rules/replanning.smk"
 include: "rules/downloads.smk"

@@ -46,7 +46,7 @@ rule prepare:
         dataset=of_type(*readers.ON_DISK),
     conda:
         "../envs/data.yaml"
-    threads: 16
+    threads: lambda wildcards: 1 if study.dataset(wildcards.dataset)["type"] == "miniature" else 16  # its short clips keep Python busy
     resources:
         mem_mb=per_thread(2000, 500),  # each thread decodes a video or a picture; sound is not kept
     params:

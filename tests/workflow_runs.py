@@ -32,15 +32,11 @@ def as_a_user(*without: str) -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", *without)} | {"PATH": "/usr/bin:/bin"}
 
 
-def snakemake(where, *arguments, small=True, few=True):
-    """Run Snakemake as `make` does.
-
-    few: of the jobs, so that it may look for new ones every second and end sooner. Each finished job adds one look each time.
-    """
+def snakemake(where, *arguments, small=True):
+    """Run Snakemake as `make` does."""
     extra = ["--configfile", "config.yaml", "tests/small.yaml"] if small else []
     environment = as_a_user() | preloaded()
-    ending = ["--max-jobs-per-timespan", "500/1s"] if few else []  # Snakemake ends at most so much later than its last job
-    command = [sys.executable, "-m", "snakemake", *arguments, *extra, *ending]
+    command = [sys.executable, "-m", "snakemake", *arguments, *extra]
     return subprocess.run(command, cwd=where, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
 

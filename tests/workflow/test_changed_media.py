@@ -53,7 +53,6 @@ def snakemake(repository, where, *arguments, **settings):
         "--cores",
         "2",
         *arguments,
-        *("--max-jobs-per-timespan", "500/1s"),  # Snakemake ends at most so much later than its last job
     ]
     done = subprocess.run(command, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=settings)
     assert done.returncode == 0, done.stdout[-5000:]

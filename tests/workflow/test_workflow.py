@@ -44,7 +44,7 @@ def everything(copy):
 @pytest.fixture(scope="module")
 def done(copy):
     """The copy after `snakemake --cores all`."""
-    run = snakemake(copy, "--cores", "2", few=False)
+    run = snakemake(copy, "--cores", "2")
     assert run.returncode == 0, run.stdout[-6000:]
     return copy
 
