@@ -1,7 +1,7 @@
 # make reproduce    every figure and table of the miniature
 # make report       the same, in one page
 # make test         all tests
-# make test-fast    all unit tests without Snakemake, under a minute
+# make test-fast    the quick half of the unit tests, without Snakemake, in a minute
 # make test-gpu     the miniature in small on a GPU, its tables held to the shipped ones
 # make test-slurm   tests on a real Slurm of one node; installs it as root on Debian or Ubuntu, is skipped elsewhere
 # make lint         linters
@@ -18,6 +18,8 @@ PYTHON ?= python3
 CORES ?= all
 STUDY ?= miniature
 SNAKEMAKE = .venv/bin/python -m snakemake
+# Processes side by side share what Python has compiled, even where PYTHONDONTWRITEBYTECODE is set.
+TESTING = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 .venv/bin/python -m pytest
 
 .PHONY: reproduce test test-fast test-gpu test-slurm report ship archive pictures lint docs lock
 
@@ -45,11 +47,10 @@ pictures: .venv/ready
 	.venv/bin/python workflow_scripts/docs_pictures.py --out docs $(PICTURES)
 
 test: .venv/ready
-	OMP_NUM_THREADS=1 .venv/bin/python -m pytest tests --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(TESTING) tests --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: .venv/ready
-	OMP_NUM_THREADS=1 .venv/bin/python -m pytest tests --ignore tests/workflow --ignore tests/slurm -m "not slow" \
-		--numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(TESTING) tests --ignore tests/workflow --ignore tests/slurm -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-gpu: .venv/ready
 	.venv/bin/python tests/gpu/run.py

@@ -23,26 +23,26 @@ UNIONS = {
 }
 
 
-FIRST = (
-    "test_workflow",
-    "test_paper",
-    "test_survival",
-    "test_damage",
-    "test_changed_media",
-    "test_training",
-    "test_download_rules",
-    "test_conda",
-    "test_gpu_devices",
-    "test_gpu_study",
-    "test_own_data",
-    "test_one_clock",
-)
-FIRST += ("test_knockout", "test_added_routes", "test_discards", "test_rooms")  # the longest of make test-fast
+# What takes longest goes first: side by side with it, the rest fills what it leaves idle.
+FIRST = ("test_workflow", "test_paper", "test_damage", "test_survival", "test_changed_media", "test_training")
+FIRST += ("test_download_rules", "test_conda", "test_gpu_devices", "test_gpu_study", "test_own_data")
+FIRST += ("test_knockout", "test_added_routes", "test_discards")
+
+# Left out of make test-fast as a whole, like single tests with the mark: they judge all tables, load official models, start
+# processes, or cut routes in many ways.
+SLOW = ("test_damage", "test_paper_claims", "test_added_routes", "test_discards", "test_deepstack_and_experts", "test_free_jobs")
+SLOW += ("test_clip_parts", "test_replies", "test_one_question", "test_real_configs", "test_processor_cases", "test_qwen_omni")
+SLOW += ("test_light_transformers", "test_rooms", "test_extreme_tables", "test_docs_pictures", "test_one_clock", "test_fuzz")
+SLOW += ("test_av_odyssey", "test_decoded_media", "test_shard_lists", "test_readiness", "test_cut_heads", "test_downloads")
+SLOW += ("test_knockout", "test_decoding", "test_av_speakerbench", "test_clips", "test_world", "test_where_panels")
+SLOW += ("test_agreement", "test_costs", "test_video_salmonn")
 
 
 def pytest_collection_modifyitems(items):
-    """What takes longest first: side by side with it, the rest fills what it leaves idle."""
     items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
+    for item in items:
+        if item.path.stem in SLOW:
+            item.add_marker("slow")
 
 
 class OnDemand(Mapping):

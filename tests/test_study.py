@@ -505,7 +505,7 @@ def test_what_comes_last_has_features_of_its_own_where_none_are_kept():
 def test_datasets_are_prepared_as_configured():
     told = options(jobs.prepare(MINIATURE, "mini-video"))
     decoding = {"reader": "auto", "max-picture-pixels": "50000000"}
-    assert told == {"type": "miniature", "setting": "av_video", "per-task": "40", "knockout": "30", **decoding}
+    assert told == {"type": "miniature", "setting": "av_video", "per-task": "30", "knockout": "30", **decoding}
     told = options(jobs.prepare(PAPER, "av_speakerbench"))
     asked = {"type", "setting", "groups", "keep", "instruction", "ending", "knockout-tasks", "knockout"}
     assert asked | decoding.keys() == set(told)
