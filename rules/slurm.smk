@@ -1,5 +1,6 @@
 """What jobs ask a Slurm cluster for, which `check` holds against its partitions."""
 
+import itertools
 from types import SimpleNamespace
 
 
@@ -9,8 +10,9 @@ def asked_of_slurm(wildcards):
     if not partitions:
         return ""
     found = {}
-    for each in filter(lambda each: "mem_mb" in each.resources and not workflow.is_local(each), workflow.rules):
-        given = dict(wildcards=SimpleNamespace(model=study.main_model), attempt=1)
+    several = [each for each in workflow.rules if "mem_mb" in each.resources and not workflow.is_local(each)]
+    for each, dataset in itertools.product(several, study.datasets):
+        given = dict(wildcards=SimpleNamespace(model=study.main_model, dataset=dataset), attempt=1)
         given |= dict(input=[], rulename=each.name, async_run=workflow.async_run)  # what those of the profile take
         given["threads"] = each.resources["_cores"].evaluate(**given).value
         asked = {name: each.resources[name] for name in ("mem_mb", "runtime", "gpu") if name in each.resources}

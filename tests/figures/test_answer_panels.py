@@ -107,3 +107,17 @@ def test_the_legend_of_found_routes_comes_from_a_model_that_has_some():
     ]
     figure = answer_panels.sufficiency_panels(pd.DataFrame(rows), ["m", "n"])
     assert len(figure.legends[0].get_texts()) == 3
+
+
+def test_labels_of_thresholds_near_each_other_stand_apart():
+    """As in tiny-salmonn, where six thresholds lie within a tenth of the edges."""
+    found = {1: (0.42, 0.94), 2: (0.36, 0.96), 10: (0.36, 0.94), 20: (0.33, 0.89), 40: (0.325, 0.83), 60: (0.317, 0.77)}
+    rows = [
+        dict(model="m", kind="found", threshold=t, share=share, accuracy=right, ci_low=right, ci_high=right, n=47)
+        for t, (share, right) in found.items()
+    ]
+    figure = answer_panels.sufficiency_panels(pd.DataFrame(rows), ["m"])
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert len(boxes) >= 4
+    assert not [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.overlaps(b)]

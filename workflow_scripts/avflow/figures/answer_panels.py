@@ -110,6 +110,23 @@ def cumulative_panels(table: pd.DataFrame, models, routes, least: int = LEAST):
     return figure
 
 
+WIDTH, HEIGHT = 2.1, 1.5  # points of a panel per percent
+
+
+def _free_height(taken: list, at, words: str) -> int:
+    """How many points above a point, at percents of both axes, its words stand clear of the boxes that are `taken`; takes their box.
+
+    Words are written to the right of the point. A box is (left, right, bottom, top), in points.
+    """
+    left, middle = WIDTH * at[0] + 6, HEIGHT * at[1]
+    for above in (-3, 6, -12, -22, -32, 16, 26, -42):
+        box = (left, left + 3.4 * len(words), middle + above, middle + above + 7)
+        if not any(box[0] < right and start < box[1] and box[2] < top and low < box[3] for start, right, low, top in taken):
+            break
+    taken.append(box)
+    return above
+
+
 def sufficiency_panels(table: pd.DataFrame, models):
     """Accuracy against the share of tested edges that stay open, one panel per model. table: from `sufficiency`."""
     figure, axes = plt.subplots(1, len(models), squeeze=False, sharey=True, figsize=(3.6 * len(models) + 0.5, 3.2))
@@ -145,17 +162,13 @@ def sufficiency_panels(table: pd.DataFrame, models):
                 label=label,
             )
         found = mine[mine["kind"] == "found"].assign(place=lambda t: t["share"].round(2))
-        for number, (_, here) in enumerate(found.groupby("place")):  # points that lie on each other share a label
-            named = ", ".join(f"{t:g}" for t in sorted(here["threshold"]))
+        points = zip(100 * WIDTH * found["share"], 100 * HEIGHT * found["accuracy"])
+        taken = [(x - 3, x + 3, y - 3, y + 3) for x, y in points]
+        for _, here in found.groupby("place"):  # points that lie on each other share a label
+            words = ", ".join(f"{t:g}" for t in sorted(here["threshold"])) + " %"
             at = (100 * here["share"].iloc[0], 100 * here["accuracy"].iloc[0])
-            axis.annotate(
-                named + " %",
-                at,
-                fontsize=6.5,
-                xytext=(6, -10 + 15 * (number % 2)),
-                textcoords="offset points",
-                color=palette.FOUND,
-            )
+            beside = (6, _free_height(taken, at, words))
+            axis.annotate(words, at, fontsize=6.5, xytext=beside, textcoords="offset points", color=palette.FOUND)
     axes[0, 0].set_ylabel("Accuracy (%)")
     handles = max((axis.get_legend_handles_labels()[0] for axis in axes[0]), key=len)
     legends.fitted(figure, handles, 3, loc="outside upper center")
