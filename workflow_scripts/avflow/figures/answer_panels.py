@@ -114,7 +114,7 @@ WIDTH, HEIGHT = 2.1, 1.5  # points of a panel per percent
 
 
 def _free_height(taken: list, at, words: str) -> int:
-    """How many points above a point, at percents of both axes, its words stand clear of the boxes that are `taken`; takes their box.
+    """How many points above a point, at percents of both axes, its words stand clear of `taken` boxes. Takes their box, too.
 
     Words are written to the right of the point. A box is (left, right, bottom, top), in points.
     """
