@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import torch
+import torch._dynamo  # noqa: F401  first, or avflow.models would hide it from transformers
 
 from avflow.miniature import TASKS, Trainer, planting, world
 from avflow.miniature.templates import base, pairs, with_options
