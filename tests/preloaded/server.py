@@ -3,7 +3,8 @@
     python tests/preloaded/server.py SOCKET < PIPE
 
 A job of a small study computes for a second or less, and imports for two. tests/preloaded/sitecustomize.py hands commands over.
-Our own modules are forgotten again, so every fork loads those of its own copy of the repository. Ends when PIPE is closed.
+Our own modules are forgotten again, so every fork loads those of its own copy of the repository. Ends when PIPE is closed,
+and removes the folder of SOCKET.
 """
 
 import atexit
@@ -14,6 +15,7 @@ import json
 import os
 import runpy
 import selectors
+import shutil
 import signal
 import socket
 import sys
@@ -138,7 +140,10 @@ def run(told: dict) -> int:
 
 if __name__ == "__main__":
     load()
-    if told := Server(sys.argv[1]).next_command():
+    told = Server(sys.argv[1]).next_command()
+    if told is None:
+        shutil.rmtree(Path(sys.argv[1]).parent)
+    else:
         code = run(told)
         threading._shutdown()  # what Python does at its end, without taking thousands of modules apart
         atexit._run_exitfuncs()
