@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from . import devices
+from . import cpu_memory, devices
 
 FAMILIES = {"qwen_omni": "QwenOmni", "qwen3_omni": "Qwen3Omni", "video_salmonn": "VideoSalmonn"}
 OPTIONS = {"video_salmonn": ("positions",)}  # options that only some families take
@@ -162,6 +162,8 @@ def _build(family: str, checkpoint, system_prompt: str, device: str, dtype: str,
         raise InputError(f"device {device}: torch sees no GPU; use auto or cpu")
     if claimed is not None and device == "cpu":
         devices.say(f"torch sees no CUDA in GPU {claimed}; the model runs on the CPU")
+    if str(device) == "cpu":
+        cpu_memory.keep()
     from . import light_transformers  # noqa: F401  before the family's own imports from transformers
 
     adapter = getattr(importlib.import_module(f".{family}", __package__), FAMILIES[family])
