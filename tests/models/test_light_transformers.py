@@ -45,6 +45,18 @@ import torch.distributed.tensor
     assert process(code)[0]
 
 
+def test_a_network_is_built_without_the_compiler():
+    code = """
+from avflow.models import light_transformers, QwenOmni
+import torch
+from transformers import Qwen2Config, Qwen2Model
+with light_transformers.without_compiler(), torch.device("meta"):
+    Qwen2Model(Qwen2Config(num_hidden_layers=1))
+assert "torch._dynamo" not in sys.modules
+"""
+    assert process(code)[0]
+
+
 def test_a_compiler_that_is_already_loaded_stays():
     code = (
         "import torch._dynamo as real\nfrom avflow.models import light_transformers\nassert sys.modules['torch._dynamo'] is real"

@@ -164,7 +164,8 @@ def _build(family: str, checkpoint, system_prompt: str, device: str, dtype: str,
         devices.say(f"torch sees no CUDA in GPU {claimed}; the model runs on the CPU")
     if str(device) == "cpu":
         cpu_memory.keep()
-    from . import light_transformers  # noqa: F401  before the family's own imports from transformers
+    from . import light_transformers  # before the family's own imports from transformers
 
     adapter = getattr(importlib.import_module(f".{family}", __package__), FAMILIES[family])
-    return adapter(checkpoint, system_prompt, device, getattr(torch, dtype), **options)
+    with light_transformers.without_compiler():
+        return adapter(checkpoint, system_prompt, device, getattr(torch, dtype), **options)

@@ -7,8 +7,9 @@ A job of the miniature computes for seconds, so what it imports counts. Saved ar
     * a second reading of the 2,000 files of transformers' models, from which it lists the names that it offers
     * a list of all installed packages, from which it only looks up torch
     * runs of the garbage collector, which find nothing while modules are loaded
-All end with the import, except that transformers keeps its two lists. The packages can be imported afterwards as usual, only
-transformers goes on without them. A package that is already loaded is left alone.
+All end with the import, except that transformers keeps its two lists, and that the compiler stays away once more while a model is
+built. The packages can be imported afterwards as usual, only transformers goes on without them. A package that is already loaded
+is left alone.
 """
 
 import gc
@@ -44,18 +45,31 @@ def _as_it_is(function=None, *_, **__):
 
 
 @contextmanager
-def lightly():
-    """Hide what is not loaded yet of `UNUSED`, torch's compiler and its distributed part, and pause the garbage collector."""
-    none = dict.fromkeys(name for name in UNUSED if name not in sys.modules)  # the import system then says that there is none
-    hidden, collecting, distributed = none | _compiler(), gc.isenabled(), torch.distributed.is_available
+def without_compiler():
+    """Hide torch's compiler unless it is loaded. Tensors without memory, in which a model is built, would load it."""
+    hidden = _compiler()
     sys.modules.update(hidden)
-    gc.disable()
-    torch.distributed.is_available = lambda: False
     try:
         yield
     finally:
-        torch.distributed.is_available = distributed
         for name in hidden:
+            del sys.modules[name]
+
+
+@contextmanager
+def lightly():
+    """Hide what is not loaded yet of `UNUSED`, torch's compiler and its distributed part, and pause the garbage collector."""
+    none = dict.fromkeys(name for name in UNUSED if name not in sys.modules)  # the import system then says that there is none
+    collecting, distributed = gc.isenabled(), torch.distributed.is_available
+    sys.modules.update(none)
+    gc.disable()
+    torch.distributed.is_available = lambda: False
+    try:
+        with without_compiler():
+            yield
+    finally:
+        torch.distributed.is_available = distributed
+        for name in none:
             del sys.modules[name]
         if collecting:
             gc.enable()
