@@ -56,7 +56,20 @@ def test_16_bits_come_no_further_from_the_exact_norm(kind, dtype):
     assert 0 < (norm(x).double() - wide).norm() <= 1.001 * before
 
 
-def test_a_cpu_and_32_bits_keep_the_norms_of_transformers():
+def test_in_fp32_on_a_cpu_norms_round_as_they_did():
+    plain = decoder()
+    faster = copy.deepcopy(plain)
+    fused_norms.use(faster, torch.device("cpu"), torch.float32)
+    assert sum("forward" in vars(m) for m in faster.modules()) == 5
+    tokens = torch.arange(20)[None]
+    before, after = (model(input_ids=tokens).last_hidden_state for model in (plain, faster))
+    assert before.abs().max() > 0.1 and (after - before).abs().max() <= 1e-5 * before.abs().max()
+    norm, x = faster.norm, 3 * torch.randn(64, 64, generator=torch.Generator().manual_seed(0))
+    exact = norm.weight.double() * x.double() * torch.rsqrt(x.double().pow(2).mean(-1, keepdim=True) + norm.variance_epsilon)
+    assert (norm(x) - exact).abs().max() <= 1e-6 * exact.abs().max()
+
+
+def test_16_bits_on_a_cpu_and_32_on_a_gpu_keep_the_norms_of_transformers():
     kept = decoder()
     fused_norms.use(kept, torch.device("cpu"), torch.bfloat16)
     fused_norms.use(kept, torch.device("cuda"), torch.float32)

@@ -1,8 +1,10 @@
-"""RMS norms in one kernel, on a GPU.
+"""RMS norms in fewer operations.
 
 transformers writes an RMS norm as seven operations, and a layer of a decoder has two of them: a third of all that a layer
-launches. Launching takes longer than computing unless a prompt is long, so torch's own kernel takes their place. It rounds once,
-after the weights, where transformers also rounds before them.
+launches. On a GPU, launching takes longer than computing unless a prompt is long, so torch's own kernel takes their place. It
+rounds once, after the weights, where transformers also rounds before them.
+
+On a CPU, torch's kernel is as slow as the seven. There, squares that are summed as they are read make a norm twice as fast.
 """
 
 import functools
@@ -13,20 +15,28 @@ from torch import nn
 
 
 def use(model: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
-    """Let every RMS norm of a model run in one kernel, if it runs in 16 bits on a GPU that has one which computes the same."""
-    if device.type == "cuda" and dtype in (torch.bfloat16, torch.float16) and agrees(device, dtype):
+    """Let every RMS norm of a model run faster: in fp32 on a CPU, or in 16 bits on a GPU whose kernel computes the same."""
+    if device.type == "cpu" and dtype == torch.float32:
+        fuse(model, _by_vector_norm)
+    elif device.type == "cuda" and dtype in (torch.bfloat16, torch.float16) and agrees(device, dtype):
         fuse(model)
 
 
-def fuse(model: nn.Module) -> None:
-    """Make every RMS norm (by name, with `weight` and `variance_epsilon`) run in one operation."""
+def fuse(model: nn.Module, forward=None) -> None:
+    """Make every RMS norm (by name, with `weight` and `variance_epsilon`) run by `forward`, or else in one operation."""
     for norm in model.modules():
         if type(norm).__name__.endswith("RMSNorm") and hasattr(norm, "variance_epsilon"):
-            norm.forward = functools.partial(_forward, norm)
+            norm.forward = functools.partial(forward or _forward, norm)
 
 
 def _forward(norm: nn.Module, hidden_states: torch.Tensor) -> torch.Tensor:
     return F.rms_norm(hidden_states, norm.weight.shape, norm.weight, norm.variance_epsilon)
+
+
+def _by_vector_norm(norm: nn.Module, hidden_states: torch.Tensor) -> torch.Tensor:
+    length = torch.linalg.vector_norm(hidden_states, dim=-1, keepdim=True)
+    scale = length.square_().div_(hidden_states.shape[-1]).add_(norm.variance_epsilon).rsqrt_()
+    return (hidden_states * scale).mul_(norm.weight)
 
 
 @functools.cache
