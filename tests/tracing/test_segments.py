@@ -34,6 +34,22 @@ def run(made, qkv):
 
 
 @pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("kv", [1, 2, 4])
+@pytest.mark.parametrize("queries, keys", [(1, 7), (3, 7), (7, 7)])
+def test_attention_equals_a_softmax_written_out(causal, kv, queries, keys):
+    g = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, rows, heads, SIZE, generator=g) for rows, heads in ((queries, HEADS), (keys, kv), (keys, kv)))
+    whole_k, whole_v = (x.repeat_interleave(HEADS // kv, 2) for x in (k, v))
+    scores = 0.4 * torch.einsum("nqhd,nkhd->nqhk", q, whole_k)
+    if causal:
+        later = torch.arange(keys) > torch.arange(keys - queries, keys)[:, None]
+        scores = scores.masked_fill(later[:, None], -torch.inf)
+    out, log_sums = attend(q, k, v, 0.4, causal)
+    assert torch.allclose(out, torch.einsum("nqhk,nkhd->nqhd", scores.softmax(-1), whole_v), atol=1e-6)
+    assert torch.allclose(log_sums, scores.logsumexp(-1), atol=1e-6)
+
+
+@pytest.mark.parametrize("causal", [False, True])
 def test_segments_equal_single_calls_in_every_way_of_running_them(qkv, causal, monkeypatch):
     q, k, v = qkv
     lists = [([2, 3, 5], [0, 1, 2, 3]), ([9, 8, 7], [6, 4, 5, 2]), ([1], [1]), ([0, 9, 8], [5, 6, 7, 8])]

@@ -30,20 +30,33 @@ def attend(q, k, v, scale: float, causal: bool):
         flash = torch.ops.aten._flash_attention_forward
         out, log_sum, *_ = flash(q, k, v, None, None, q.shape[1], k.shape[1], 0.0, causal, False, scale=scale)
         return out, log_sum.transpose(1, 2)
-    q, k, v = (x.transpose(1, 2) for x in (q, *(x.repeat_interleave(q.shape[2] // k.shape[2], 2) for x in (k, v))))
-    hidden, square = None, q.shape[2] == k.shape[2]
-    if causal and q.shape[2] > 1 and (q.is_cuda or not square):
-        hidden = torch.zeros(q.shape[2], k.shape[2], dtype=q.dtype, device=q.device)
-        hidden.masked_fill_(torch.ones_like(hidden, dtype=torch.bool).triu(1 + k.shape[2] - q.shape[2]), -torch.inf)
     if not q.is_cuda:
-        flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-        out, log_sum = flash(q, k, v, 0.0, causal and square, attn_mask=hidden, scale=scale)
-    else:
-        scores = (q @ k.transpose(2, 3)).to(torch.promote_types(q.dtype, torch.float32)) * scale
-        scores = scores if hidden is None else scores + hidden
-        log_sum = scores.logsumexp(-1)
-        out = (scores - log_sum[..., None]).exp().to(v.dtype) @ v
+        return _on_cpu(q, k, v, scale, causal)
+    q, k, v = (x.transpose(1, 2) for x in (q, *(x.repeat_interleave(q.shape[2] // k.shape[2], 2) for x in (k, v))))
+    scores = (q @ k.transpose(2, 3)).to(torch.promote_types(q.dtype, torch.float32)) * scale
+    if causal and q.shape[2] > 1:
+        scores = scores + _later(q.shape[2], k)
+    log_sum = scores.logsumexp(-1)
+    out = (scores - log_sum[..., None]).exp().to(v.dtype) @ v
     return out.transpose(1, 2), log_sum.transpose(1, 2)
+
+
+def _on_cpu(q, k, v, scale: float, causal: bool):
+    """The same on a CPU. Heads that share keys become further queries: they need no copies of the keys, and larger products."""
+    (count, groups), square = (q.shape[1], q.shape[2] // k.shape[2]), q.shape[1] == k.shape[1]
+    q = q.unflatten(2, (-1, groups)).transpose(1, 2).flatten(2, 3)  # (n, kv heads, Q * groups, d)
+    k, v, hidden = k.transpose(1, 2), v.transpose(1, 2), None
+    if causal and count > 1 and not (square and groups == 1):
+        hidden = _later(count, k).repeat_interleave(groups, 0)
+    flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    found = flash(q, k, v, 0.0, causal and square and hidden is None, attn_mask=hidden, scale=scale)
+    return [x.unflatten(2, (count, groups)).transpose(1, 2).flatten(2, 3) for x in found]
+
+
+def _later(count: int, k) -> torch.Tensor:
+    """A mask to add to scores: -inf for keys (.., K, d) later than a query, where `count` queries stand at the last keys."""
+    hidden = torch.zeros(count, k.shape[2], dtype=k.dtype, device=k.device)
+    return hidden.masked_fill_(torch.ones_like(hidden, dtype=torch.bool).triu(1 + k.shape[2] - count), -torch.inf)
 
 
 def joined(one, other):
