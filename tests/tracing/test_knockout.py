@@ -408,6 +408,25 @@ def test_behind_the_last_layer_only_rows_that_are_read_pass_its_mlp(model, seque
     assert min(seen[:-1]) > seen[-1]
 
 
+@pytest.mark.parametrize("route", ["audio->question", "question->last", "cross_frame", "last->last", "question->question"])
+def test_in_the_last_layer_only_rows_that_are_read_attend_and_get_what_they_got(model, sequences, route, monkeypatch):
+    pair = [sequences[HEAR], sequences[SEE]]
+    ks = [Knockout(Route.parse(route), w) for w in windows(12, 3)]
+    asked, attend = [], segments.attend
+    monkeypatch.setattr(segments, "attend", lambda q, *rest: asked.append(q.shape[0] * q.shape[1]) or attend(q, *rest))
+    found, rows = [], []
+    for few in (True, False):
+        if not few:
+            monkeypatch.setattr(kept_keys.Block, "may_skip", lambda *_: False)
+        for together in ([pair[0]], pair):
+            asked.clear()
+            tables = knockout.rows_of_questions(model, together, [ks] * len(together), knockout.plan(model))
+            found.append([row["logit_A"] for table in tables for row in table])
+            rows.append(sum(asked))
+    assert found[0] == pytest.approx(found[2], rel=1e-5, abs=1e-5) and found[1] == pytest.approx(found[3], rel=1e-5, abs=1e-5)
+    assert rows[0] <= rows[2] and rows[1] <= rows[3] and (rows[0] < rows[2]) == (route not in ("question->last", "last->last"))
+
+
 def test_windows_with_one_start_are_one_row_until_they_part(model, sequences, passes):
     ks = [Knockout(Route.parse("audio->last"), Window(4, stop, 4, "centred", 1)) for stop in (6, 7, 9)]
     sweep(model, sequences[HEAR], ks)

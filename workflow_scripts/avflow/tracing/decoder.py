@@ -156,11 +156,15 @@ def last_logits(model, states: torch.Tensor) -> torch.Tensor:
 def last_layer(layer, x, read: torch.Tensor, attention, rotated) -> torch.Tensor:
     """The output of the last layer at the rows `read` (..), out of its input x (1, N, D): (.., D).
 
-    All rows attend, since they hold each other's keys. But only the rows that are read go on through the MLP, which is most of
-    a layer. attention, rotated: as the layer takes them.
+    All rows hold each other's keys. But only the rows that are read go on through the MLP, which is most of a layer, and if the
+    attention is `partial`, only they attend. attention, rotated: as the layer takes them.
     """
-    attended = layer.self_attn(layer.input_layernorm(x), attention_mask=attention, position_embeddings=rotated)[0]
-    x = x[0, read] + attended[0, read]
+    if attention.how.partial:
+        found = _Asked(attention).of(layer.self_attn, layer.input_layernorm(x), rotated)  # (1, rows that are read, heads, d)
+        attended = layer.self_attn.o_proj(found.flatten(2)).view(*read.shape, -1)
+    else:
+        attended = layer.self_attn(layer.input_layernorm(x), attention_mask=attention, position_embeddings=rotated)[0][0, read]
+    x = x[0, read] + attended
     return x + layer.mlp(layer.post_attention_layernorm(x))
 
 
@@ -173,11 +177,22 @@ def entered(x, deepstack: torch.Tensor, number: int, at=None) -> torch.Tensor:
 
 
 class _Asked(Exception):
-    """Handed to a layer in place of a mask: it takes the layer's queries (1, heads, R, head_dim), and ends the layer there."""
+    """Handed to a layer in place of a mask: it keeps the queries, or what an attention gives, and ends the layer there."""
+
+    def __init__(self, attention=None):
+        self.attention = attention
 
     def attend(self, q, k, v, scale: float):
-        self.queries = q
+        self.found = self.attention.attend(q, k, v, scale) if self.attention else q
         raise self
+
+    def of(self, layer, x, rotated):
+        """The queries (1, heads, R, d) of a layer, or of its attention module, for its input x; or what the attention gives."""
+        try:
+            layer(x, attention_mask=self, position_embeddings=rotated)
+        except _Asked:
+            self.__traceback__ = None  # it holds this frame, which would keep all tensors of the layer in memory
+        return self.found
 
 
 def queries(layer, x, cos, sin) -> torch.Tensor:
@@ -185,12 +200,7 @@ def queries(layer, x, cos, sin) -> torch.Tensor:
 
     The layer makes them itself, so they have its norms, biases and form of rotary embedding. The decoder must be `ready`.
     """
-    asked = _Asked()
-    try:
-        layer(x[None], attention_mask=asked, position_embeddings=(cos[None], sin[None]))
-    except _Asked:
-        asked.__traceback__ = None  # it holds this frame, which would keep all tensors of the layer in memory
-    return asked.queries[0].transpose(0, 1)
+    return _Asked().of(layer, x[None], (cos[None], sin[None]))[0].transpose(0, 1)
 
 
 @torch.inference_mode()

@@ -20,6 +20,14 @@ class Piece:
     keys: np.ndarray
     causal: bool
 
+    def only(self, read) -> "Piece | None":
+        """The same for those of its rows that are in `read`, or None without any. Queries before them are left out."""
+        rows = self.rows[np.isin(self.rows, read)]
+        if not len(rows):
+            return None
+        queries = self.queries[self.queries >= rows[0]] if self.causal else rows
+        return Piece(rows, queries, np.searchsorted(queries, rows), self.keys, self.causal)
+
 
 class Cut:
     """How the rows from `first` on attend if `edges` are cut. edges None cuts nothing.
@@ -110,6 +118,12 @@ class Block:
         """The rows of some of the variants in a stack in which the block begins at `start`."""
         size = self.cuts[0].length - self.cuts[0].first
         return (start + size * np.array(chosen)[:, None] + np.arange(size)).ravel()
+
+    def may_skip(self, read) -> bool:
+        """Whether nothing but `own` and `shared` of the cuts says how the rows `read` attend, so that others may be left out."""
+        return not (
+            any(self.zeros) or any(self.heads) or any(self.patches) or any(np.isin(read, c.alone).any() for c in self.cuts)
+        )
 
     def uncut(self, count: int) -> "Block":
         """As many variants with the same first row in which nothing is cut."""

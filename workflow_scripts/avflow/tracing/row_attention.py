@@ -50,6 +50,7 @@ class Together:
     zero: tuple | None = None
     heads: tuple | None = None
     patched: bool = False
+    partial: bool = False
 
     def attend(self, q, k, v, clean_k, clean_v, scale: float):
         """q (N, heads, d); k, v (N, kv heads, d); the clean run's keys and values (S, kv heads, d) -> (N, heads, d), log sums."""
@@ -93,8 +94,12 @@ def _results(found: list, take, gap: bool):
     return [rows_of(some[0] if len(some) == 1 else torch.cat(some), take) for some in zip(*found)]
 
 
-def together(blocks: list, packed: Packed) -> Together:
-    """Plan how the rows of many variants attend, stacked block by block and variant by variant."""
+def together(blocks: list, packed: Packed, read=None, ends=None) -> Together:
+    """Plan how the rows of many variants attend, stacked block by block and variant by variant.
+
+    read, ends: let only the rows `read` of each variant attend, and give the results of the stack's rows `ends`, which are such.
+    The blocks must be such that `may_skip`.
+    """
     number, start = sum(len(block.cuts) * (block.cuts[0].length - block.cuts[0].first) for block in blocks), 0
     own, shared, alone = {True: Segments(True), False: Segments(False)}, {}, []
     zero, partly, cut_heads = ([], []), ([], []), []  # rows and uncut blocks of what value_zero cuts, and of cuts in some heads
@@ -104,6 +109,9 @@ def together(blocks: list, packed: Packed) -> Together:
 
     def add(offsets, piece):
         """One segment for each variant that begins at `offsets`, counted from where position 0 would be."""
+        piece = piece if read is None else piece.only(read)
+        if piece is None:
+            return
         queries, rows = offsets[:, None] + piece.queries, offsets[:, None] + piece.rows
         keys = offsets[:, None] + piece.keys
         if pooled is not None:
@@ -134,10 +142,11 @@ def together(blocks: list, packed: Packed) -> Together:
         for cut, offsets in alike:
             for piece in cut.own or []:
                 add(offsets, piece)
-            if cut.own is not None and len(cut.alone):
+            if cut.own is not None and len(cut.alone) and read is None:
                 alone.append((offsets[:, None] + cut.alone).ravel())
             for rows, kept, key in cut.shared:
-                if len(kept):
+                rows = rows if read is None else rows[np.isin(rows, read)]
+                if len(kept) and len(rows):
                     shared.setdefault(key, (kept, []))[1].append((offsets[:, None] + rows).ravel())
         for i, edges in enumerate(block.patches):
             if edges:
@@ -152,9 +161,10 @@ def together(blocks: list, packed: Packed) -> Together:
     pool = number + (pooled or 0) + (blocks[0].cuts[0].length if patched else 0)
     calls = [call for causal in (True, False) for call in own[causal].close(packed, number, pool)]
     take[plain] += own[True].total
+    take = take if ends is None else take[ends]
     gap = bool((take < 0).any())
     take[take < 0] = own[True].total + own[False].total
-    over_shared, take_shared = _shared(shared, number, length, packed)
+    over_shared, take_shared = _shared(shared, number, length, packed, ends)
     return Together(
         calls,
         packed.rows(take, own[True].total + own[False].total + gap),
@@ -166,6 +176,7 @@ def together(blocks: list, packed: Packed) -> Together:
         (packed.rows(np.concatenate(zero[0]), number), together(zero[1], packed)) if zero[0] else None,
         _partly(*partly, cut_heads, number, packed) if cut_heads else None,
         patched,
+        read is not None,
     )
 
 
@@ -176,14 +187,15 @@ def _partly(rows: list, uncut: list, cut_heads: list, number: int, packed: Packe
     return packed.rows(np.concatenate(rows), number), packed.add(entry), packed.add(listed), together(uncut, packed)
 
 
-def _shared(groups: dict, number: int, length: int, packed: Packed):
-    """The calls over shared keys, and where each row's result is: (take, gap)."""
+def _shared(groups: dict, number: int, length: int, packed: Packed, ends=None):
+    """The calls over shared keys, and where the result of each row, or of the rows `ends`, is: (take, gap)."""
     if not groups:
         return [], (None, False)
     segments, take = Segments(False), np.full(number, -1)
     for kept, rows in groups.values():
         rows = np.sort(np.concatenate(rows))
         take[rows] = segments.add(rows[None], kept[None])[0]
+    take = take if ends is None else take[ends]
     gap = bool((take < 0).any())
     take[take < 0] = segments.total
     return segments.close(packed, number, length), (packed.rows(take, segments.total + gap), gap)
@@ -201,7 +213,7 @@ class Rows:
     clean_v: torch.Tensor
 
     def attend(self, q, k, v, scale: float):
-        """q (1, heads, N, d); k, v (1, kv heads, N, d) -> (1, N, heads, d)."""
+        """q (1, heads, N, d); k, v (1, kv heads, N, d) -> (1, N, heads, d); fewer rows if the attention is `partial`."""
         return self.how.attend(*(x[0].transpose(0, 1) for x in (q, k, v)), self.clean_k, self.clean_v, scale)[0][None]
 
 

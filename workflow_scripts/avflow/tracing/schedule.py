@@ -7,6 +7,7 @@ the GPU, and plans while the clean run is still computing.
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from .interventions import Edges
 from .kept_keys import Block, Cut
@@ -110,9 +111,16 @@ def schedule(members: list[Job], parts: tuple, device, cuts: dict, read: list[in
             number += len(begin) * size
         present = stacked + (0 if joins is None else length - joins)
         source = packed.rows(np.concatenate(sources), present)
-        attention = together(blocks, packed)
-        steps.append(Step(layer, sets, joins, source, packed.add(np.concatenate(positions)), attention))
         begins, stacked = places, number
+        few = ()
+        if layer == layers - 1:
+            ends = {
+                m: begins[f] + i * (length - f) - f for f, found in nodes.items() for i, node in enumerate(found) for m in node
+            }
+            ends = [[ends[m] + row for row in read] for m in range(len(members))]
+            if torch.device(device).type == "cpu" and all(block.may_skip(read) for block in blocks):
+                few = read, np.array(ends).ravel()
+        attention = together(blocks, packed, *few)
+        steps.append(Step(layer, sets, joins, source, packed.add(np.concatenate(positions)), attention))
     packed.put(device)
-    ends = {m: begins[f] + i * (length - f) - f for f, found in nodes.items() for i, node in enumerate(found) for m in node}
-    return steps, [[ends[m] + row for row in read] for m in range(len(members))]
+    return steps, ends
