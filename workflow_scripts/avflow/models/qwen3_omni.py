@@ -19,7 +19,7 @@ from transformers import Qwen3OmniMoeThinkerConfig, Qwen3OmniMoeThinkerForCondit
 
 from ..errors import InputError
 from ..media import HOP, SHORTEST_SOUND, log_mel
-from . import fused_norms, segment_attention
+from . import cpu_rotary, fused_norms, segment_attention
 from .adapter import Adapter
 from .checkpoint import read_colours, read_tokenizer
 from .prompt import MediaLayout
@@ -120,6 +120,7 @@ class Qwen3Omni(Adapter):
         self.patch, self.temporal = vision.patch_size, vision.temporal_patch_size
         self.layout = Qwen3OmniLayout(self.model.config)
         self.decoder, self.head = self.model.get_decoder(), self.model.lm_head
+        cpu_rotary.use(self.decoder, self.device, dtype)
         self.tokens = {kind: TOKENS[kind] for kind in ("video", "image", "audio")}
         self.check()
 

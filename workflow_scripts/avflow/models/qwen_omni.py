@@ -13,7 +13,7 @@ from transformers import Qwen2_5OmniThinkerConfig, Qwen2_5OmniThinkerForConditio
 
 from ..errors import InputError
 from ..media import SAMPLE_RATE, SHORTEST_SOUND, log_mel, mel_frames
-from . import aligned_mlp, fused_norms, segment_attention
+from . import aligned_mlp, cpu_rotary, fused_norms, segment_attention
 from .adapter import Adapter, grid_positions
 from .checkpoint import read_tokenizer
 from .prompt import Block, MediaLayout
@@ -146,6 +146,7 @@ class QwenOmni(Adapter):
         self.patch, self.temporal = config.vision_config.patch_size, config.vision_config.temporal_patch_size
         self.layout = OmniLayout(config)
         self.decoder, self.head = self.model.get_decoder(), self.model.lm_head
+        cpu_rotary.use(self.decoder, self.device, dtype)
         self.tokens = {kind: TOKENS[kind] for kind in ("video", "image", "audio")}
         self.check()
 

@@ -30,7 +30,7 @@ from transformers.utils import logging
 
 from ..errors import InputError
 from ..media import log_mel
-from . import aligned_mlp, fused_norms, segment_attention
+from . import aligned_mlp, cpu_rotary, fused_norms, segment_attention
 from .adapter import Adapter, grid_positions
 from .checkpoint import read_tokenizer
 from .prompt import Block, MediaLayout
@@ -136,6 +136,7 @@ class VideoSalmonn(Adapter):
         aligned_mlp.align(self.model.visual, self.device, dtype)
         self.tokenizer = read_tokenizer(self.folder)
         self.decoder, self.head = self.model.decoder, self.model.vl.lm_head
+        cpu_rotary.use(self.decoder, self.device, dtype)
         vision = self.model.config.vision_config
         self.patch, self.temporal = vision.patch_size, vision.temporal_patch_size
         self.layout = SalmonnLayout(self.model.config, self.model.chunk_samples, self.model.tokens_per_chunk, positions)
