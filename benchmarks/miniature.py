@@ -6,9 +6,11 @@
 
 Every run starts in a fresh copy of the committed files, with this environment. Each script's process notes at its end its CPU
 seconds (user and system, with its children) and wall seconds. Imports are measured apart: the CPU seconds of `<script> --help`
-(the median of three), times the number of its jobs. Snakemake's share is what is left of the CPU seconds of all processes.
-Arguments after `--` go to Snakemake, such as a target. Takes as long as the miniature, twice that with `--before`. Let nothing
-else run on the machine. `--table` prints the table of docs/performance.md.
+(the median of three), times the number of its jobs that started anew. Others are forks of a process that has imported already
+(rules/preloaded.smk). So are the kernels of notebooks, which then have a line of their own. Snakemake's share is what is left of
+the CPU seconds of all processes; it holds that process's. Arguments after `--` go to Snakemake, such as a target. Takes as long
+as the miniature, twice that with `--before`. Let nothing else run on the machine. `--table` prints the table of
+docs/performance.md.
 """
 
 import argparse
@@ -28,14 +30,16 @@ ROOT = Path(__file__).resolve().parents[1]
 NOTING = '''"""Loaded by every Python process of a measured run: a script of the workflow notes what it took, at its end."""
 import atexit, json, os, resource, sys, time
 
-began = time.time()
+began, loaded = time.time(), "torch" in sys.modules
 names = [a for a in sys.orig_argv[1:] if a.endswith(".py") and os.path.basename(os.path.dirname(a)) == "workflow_scripts"]
+names += ["kernel.py"] if loaded and "ipykernel_launcher" in sys.orig_argv else []  # else it is a child of run_notebook
 
 
 def note():
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     cpu = sum(u.ru_utime + u.ru_stime for u in used)
-    line = json.dumps({"script": os.path.basename(names[0])[:-3], "cpu_s": cpu, "wall_s": time.time() - began})
+    what = {"script": os.path.basename(names[0])[:-3], "loaded": loaded}
+    line = json.dumps({**what, "cpu_s": cpu, "wall_s": time.time() - began})
     with open(os.environ["MINIATURE_NOTES"], "a") as file:
         file.write(line + "\\n")
 
@@ -69,7 +73,7 @@ def by_script(notes: list[dict], imports: dict[str, float]) -> list[dict]:
             note["script"], {"script": note["script"], "jobs": 0, "cpu_s": 0.0, "imports_s": 0.0, "wall_s": 0.0}
         )
         entry["jobs"] += 1
-        entry["imports_s"] += imports[note["script"]]
+        entry["imports_s"] += 0.0 if note["loaded"] else imports[note["script"]]
         for key in ("cpu_s", "wall_s"):
             entry[key] += note[key]
     return sorted(found.values(), key=lambda entry: -entry["cpu_s"])
@@ -90,8 +94,9 @@ def measure(checkout: Path, cores: int, arguments: list[str]) -> dict:
         subprocess.run(command, cwd=copy, env=environment, check=True)
         wall, cpu = time.time() - began, used_by_children() - before
         taken = [json.loads(line) for line in notes.read_text().splitlines()]
+        anew = {note["script"] for note in taken if not note["loaded"]}
         quiet = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        imports = {name: imports_of(copy / "workflow_scripts" / f"{name}.py", quiet) for name in {n["script"] for n in taken}}
+        imports = {name: imports_of(copy / "workflow_scripts" / f"{name}.py", quiet) for name in anew}
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=copy, check=True, stdout=subprocess.PIPE, text=True)
     scripts = by_script(taken, imports)
     own = cpu - sum(entry["cpu_s"] for entry in scripts)

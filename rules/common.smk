@@ -18,6 +18,8 @@ os.environ.update(PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.ge
 
 onstart:
     one_line(study.check_writable)
+    if worth_preloading():
+        preload()
 
 
 pathvars:

@@ -43,9 +43,9 @@ def test_other_processes_note_nothing(benchmark, tmp_path):
 
 
 NOTES = [
-    {"script": "gather", "cpu_s": 1.0, "wall_s": 1.5},
-    {"script": "knockout", "cpu_s": 30.0, "wall_s": 40.0},
-    {"script": "knockout", "cpu_s": 20.0, "wall_s": 25.0},
+    {"script": "gather", "loaded": False, "cpu_s": 1.0, "wall_s": 1.5},
+    {"script": "knockout", "loaded": False, "cpu_s": 30.0, "wall_s": 40.0},
+    {"script": "knockout", "loaded": False, "cpu_s": 20.0, "wall_s": 25.0},
 ]
 
 
@@ -53,6 +53,12 @@ def test_jobs_of_a_script_are_added_up_and_the_dearest_stands_first(benchmark):
     first, second = benchmark.by_script(NOTES, {"gather": 0.25, "knockout": 2.5})
     assert first == {"script": "knockout", "jobs": 2, "cpu_s": 50.0, "imports_s": 5.0, "wall_s": 65.0}
     assert second == {"script": "gather", "jobs": 1, "cpu_s": 1.0, "imports_s": 0.25, "wall_s": 1.5}
+
+
+def test_a_job_that_was_loaded_already_imports_nothing(benchmark):
+    forked = [{**note, "loaded": note["cpu_s"] == 30.0} for note in NOTES if note["script"] == "knockout"]
+    (entry,) = benchmark.by_script(forked, {"knockout": 2.5})
+    assert entry == {"script": "knockout", "jobs": 2, "cpu_s": 50.0, "imports_s": 2.5, "wall_s": 65.0}
 
 
 def test_the_table_shows_the_run_before_in_brackets(benchmark):

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-PRELOADED = Path(__file__).parent / "preloaded"
+PRELOADED = Path(__file__).parents[1] / "workflow_scripts" / "preloaded"
 
 
 @functools.cache
@@ -18,13 +18,19 @@ def preloaded() -> dict[str, str]:
 
     The process ends with this one. Tests in which processes are killed, or in which importing itself matters, do without.
     """
+    server, settings = loaded_process("snakemake.cli")
+    atexit.register(server.communicate)
+    return settings
+
+
+def loaded_process(*modules: str) -> tuple[subprocess.Popen, dict[str, str]]:
+    """The process, which ends once its stdin is closed, and the settings with which others are handed over to it."""
     path = Path(tempfile.mkdtemp(prefix="preloaded")) / "socket"
     settings = {**os.environ, "PYTHONPATH": str(PRELOADED), "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", "HF_HUB_OFFLINE": "1"}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    server = subprocess.Popen([sys.executable, PRELOADED / "server.py", path], env=settings, **pipes)
+    server = subprocess.Popen([sys.executable, PRELOADED / "server.py", path, *modules], env=settings, **pipes)
     assert server.stdout.readline() == b"ready\n"
-    atexit.register(server.communicate)
-    return {"PYTHONPATH": str(PRELOADED), "PRELOADED": str(path)}
+    return server, {"PYTHONPATH": str(PRELOADED), "PRELOADED": f"{sys.prefix}:{path}"}
 
 
 def as_a_user(*without: str) -> dict[str, str]:

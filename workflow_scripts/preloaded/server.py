@@ -1,14 +1,16 @@
 """A Python that has loaded what the workflow's scripts import, and runs every command that it is told in a fork of itself.
 
-    python tests/preloaded/server.py SOCKET < PIPE
+    python workflow_scripts/preloaded/server.py SOCKET [MODULE ..] < PIPE
 
-A job of a small study computes for a second or less, and imports for two. tests/preloaded/sitecustomize.py hands commands over.
-Our own modules are forgotten again, so every fork loads those of its own copy of the repository. Ends when PIPE is closed,
-and removes the folder of SOCKET.
+A job of a small study computes for some seconds, and would import for two. sitecustomize.py hands commands over. Our own modules
+are forgotten again, so every fork loads those of its own copy of the repository. MODULE: more to load. Once PIPE is closed, takes
+no more commands, waits for those that still run, ends, and removes the folder of SOCKET. If it is killed, so are its forks, and
+Snakemake tries their jobs again.
 """
 
 import atexit
 import contextlib
+import ctypes
 import gc
 import importlib
 import json
@@ -22,17 +24,19 @@ import sys
 import threading
 from pathlib import Path
 
+import sitecustomize
 from sitecustomize import SCRIPTS
 
-SOURCES = Path(__file__).resolve().parents[2] / "workflow_scripts"
+SOURCES = Path(__file__).resolve().parents[1]
 FAMILIES = ("avflow.models.qwen_omni", "avflow.models.video_salmonn")
-PACKAGES = ("snakemake.cli", "ipykernel.kernelapp", "matplotlib.pyplot")
+NOTEBOOKS = ("ipykernel.kernelapp", "matplotlib.pyplot")
+PR_SET_PDEATHSIG = 1  # of Linux: the signal that a process gets when its parent ends
 
 
-def load() -> None:
-    """Import the scripts, so that the packages which they need are there, and what notebooks and Snakemake itself need."""
+def load(modules: list[str]) -> None:
+    """Import the scripts, so that the packages which they need are there, and what notebooks need, and `modules`."""
     sys.path.insert(0, str(SOURCES))
-    for name in (*SCRIPTS, *FAMILIES, *PACKAGES):
+    for name in (*SCRIPTS, *FAMILIES, *NOTEBOOKS, *modules):
         importlib.import_module(name)
     sys.path.remove(str(SOURCES))
     for name in [*sys.modules]:
@@ -54,18 +58,19 @@ class Server:
         os.set_blocking(self.wake, False)
         signal.set_wakeup_fd(self.wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for Snakemake, which then ends its jobs
         self.events = selectors.DefaultSelector()
         for source in (0, self.woken, self.listening):
             self.events.register(source, selectors.EVENT_READ)
         self.clients = {}  # child -> its client's connection
 
     def next_command(self) -> dict | None:
-        """What a client asks for, in the fork that is to run it. None in the server, once stdin is closed."""
-        while True:
+        """What a client asks for, in the fork that is to run it. None in the server, once stdin is closed and all forks ended."""
+        while self.listening or self.clients:
             for key, _ in self.events.select():
                 if key.fileobj == 0:
-                    return None
-                if key.fileobj == self.woken:
+                    self.stop_listening()
+                elif key.fileobj == self.woken:
                     os.read(self.woken, 4096)
                     self.tell_how_children_ended()
                 elif key.fileobj is self.listening:
@@ -73,6 +78,13 @@ class Server:
                         return told
                 else:
                     self.kill_whose_client_is_gone(key.fileobj)
+        return None
+
+    def stop_listening(self) -> None:
+        for source in (0, self.listening):
+            self.events.unregister(source)
+        self.listening.close()
+        self.listening = None
 
     def fork(self) -> dict | None:
         client, _ = self.listening.accept()
@@ -86,8 +98,10 @@ class Server:
             for file in files:
                 os.close(file)
             return None
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         self.events.close()
         for connection in (self.listening, client, *self.clients.values()):
             connection.close()
@@ -126,6 +140,7 @@ def run(told: dict) -> int:
     module = command[0] == "-m"
     sys.argv = command[module:]
     sys.path = [told["folder"] if module else str(Path(command[0]).resolve().parent), *told["path"]]
+    sitecustomize.load_the_next()
     try:
         if module:
             runpy.run_module(command[1], run_name="__main__", alter_sys=True)
@@ -139,7 +154,7 @@ def run(told: dict) -> int:
 
 
 if __name__ == "__main__":
-    load()
+    load(sys.argv[2:])
     told = Server(sys.argv[1]).next_command()
     if told is None:
         shutil.rmtree(Path(sys.argv[1]).parent)

@@ -1,7 +1,8 @@
-"""Let a starting Python hand its command to tests/preloaded/server.py, which has loaded what it would import.
+"""Let a starting Python hand its command to server.py, which has loaded what it would import.
 
 Python loads a module of this name at its start if PYTHONPATH has its folder. Only commands that the server knows are handed over,
-and only while PRELOADED names its socket. All others start as usual, and so do all if the server cannot be reached.
+only by the Python that the server runs in, and only while PRELOADED names its socket. All others start as usual, and so do all if
+the server cannot be reached.
 """
 
 import os
@@ -54,5 +55,20 @@ def end_as(answers) -> None:
     os.kill(os.getpid(), -code)
 
 
-if "PRELOADED" in os.environ and known(sys.orig_argv[1:]):
-    hand_over(os.environ["PRELOADED"])
+def load_the_next() -> None:
+    """Load the module of this name that Python would have loaded without this one, if there is one."""
+    from importlib.machinery import PathFinder
+
+    here = os.path.dirname(os.path.abspath(__file__))
+    found = PathFinder.find_spec("sitecustomize", [folder for folder in sys.path if os.path.abspath(folder) != here])
+    if found:
+        from importlib.util import module_from_spec
+
+        found.loader.exec_module(module_from_spec(found))
+
+
+if __name__ == "sitecustomize":
+    prefix, _, socket_path = os.environ.get("PRELOADED", "").partition(":")
+    if socket_path and prefix == sys.prefix and known(sys.orig_argv[1:]):
+        hand_over(socket_path)
+    load_the_next()
