@@ -19,7 +19,7 @@ import torch
 import torch._dynamo  # noqa: F401  first, or avflow.models would hide it from transformers
 
 from avflow.miniature import TASKS, Trainer, planting, world
-from avflow.miniature.templates import base, pairs, with_options
+from avflow.miniature.templates import base, kind_of, pairs, with_options
 from avflow.miniature.training import FAMILIES
 
 CLIP = ["cross_frame", "cross_audio_segment", "audio<->video", "video->question", "audio->question", "question->last"]
@@ -42,10 +42,6 @@ ROUTES = {
     ],
 }
 WIDTH, LEAST, NOTHING = 3, 10.0, 2.0
-
-
-def kind_of(task: str) -> str:
-    return "clips" if base(task) in world.VIDEO_TASKS else "items" if base(task) in world.ITEM_TASKS else "free"
 
 
 def spans_of(batch, row: int) -> dict:

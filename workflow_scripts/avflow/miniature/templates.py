@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from ..models import build
-from ..questions import benchmark_rows
+from ..questions import benchmark_rows, layouts
 from . import datasets, planting, tiny, world
 
 FREE = world.FREE
@@ -21,6 +21,10 @@ ORDER = [0, 1, 2, 3]
 def base(task: str) -> str:
     """The task of which `task` is the faint form, or itself."""
     return task.removesuffix("-faint")
+
+
+def kind_of(task: str) -> str:
+    return "free" if task == FREE else "clips" if base(task) in world.VIDEO_TASKS else "items"
 
 
 def spec(task: str) -> world.Task:
@@ -60,10 +64,10 @@ def shares(count: int, among: int) -> torch.Tensor:
     return torch.arange(count) * among // max(count, 1)
 
 
-def _prompt(task: str, family, order, cue, claims=None):
+def _prompt(task: str, family, order, cue, claims=None, layout=layouts.DEFAULT):
     """The pipeline's own prompt and question of a task. order: the options' words. cue: an index into the task's cues.
 
-    claims: what options say about the candidates, or None.
+    claims: what options say about the candidates, or None. layout: the order of the prompt's parts, see `layouts`.
     """
     item = {"image": dict(grid=torch.tensor([1, 4, 4])), "audio": dict(audio=0, samples=torch.tensor(16000))}
     if task in world.VIDEO_TASKS:
@@ -72,19 +76,20 @@ def _prompt(task: str, family, order, cue, claims=None):
     else:
         row = datasets.items_row(task, 0, order, 0, cue, claims)
         question = benchmark_rows.items_question(row, datasets.ITEMS, *datasets.INSTRUCTIONS["items"], layout=datasets.TRAINED)
+    question = layouts.arrange(question, layout)
     media = {m.id: family.layout.of(m.role, m.index, m.kind, item.get(m.kind, family.clip)) for m in question.media}
     return build(question, family.tokenizer, world.SYSTEM_PROMPT, media), question
 
 
-def template(task: str, family) -> Template:
-    """A task's prompt for a family of tiny models (`tiny_omni`, `tiny_salmonn`)."""
+def template(task: str, family, layout: str = layouts.DEFAULT) -> Template:
+    """A task's prompt for a family of tiny models (`tiny_omni`, `tiny_salmonn`), with its parts in an order of `layouts`."""
     name = "see" if task == FREE else base(task)  # a free question stands after the same clip as any other
     cue = 0 if spec(task).cues else None
     says = [0, 0, 0, 0] if name == "stated" else None
-    first, question = _prompt(name, family, ORDER, cue, says)
+    first, question = _prompt(name, family, ORDER, cue, says, layout)
 
     def varying(order=ORDER, cue=cue, says=says):
-        return (first.ids != _prompt(name, family, order, cue, says)[0].ids).nonzero()[:, 0]
+        return (first.ids != _prompt(name, family, order, cue, says, layout)[0].ids).nonzero()[:, 0]
 
     option_at, cue_at = varying(order=[1, 2, 3, 0]), varying(cue=1 if spec(task).cues else None)
     claim_at = varying(says=says and [1, 1, 1, 1])

@@ -152,6 +152,16 @@ def save_processor(made: Qwen2Tokenizer, settings: dict, folder) -> None:
         file.chmod(0o644)
 
 
+def resize(decoder, units: int) -> None:
+    """Give every MLP of a decoder another number of units, with weights to be loaded."""
+    decoder.config.intermediate_size = units
+    for layer in decoder.layers:
+        for name in ("gate_proj", "up_proj", "down_proj"):
+            old = getattr(layer.mlp, name)
+            sizes = (units, old.out_features) if name == "down_proj" else (old.in_features, units)
+            setattr(layer.mlp, name, torch.nn.Linear(*sizes, bias=False, device=old.weight.device, dtype=old.weight.dtype))
+
+
 def batched_vision(tower, patches, grid, project):
     """Run a Qwen2.5 vision tower on a batch of equally large pictures: (n, h * w, pixels) -> (n, h * w / merge^2, D).
 

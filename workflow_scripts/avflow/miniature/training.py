@@ -81,9 +81,11 @@ class Trainer:
     def start_from(self, checkpoint: Path, whole: bool) -> None:
         """Load weights from a tiny checkpoint's folder. whole: load all weights; otherwise only those of the decoder.
 
+        The decoder's MLPs get as many units as the checkpoint's.
         A decoder may come from the other family. Embeddings go to the same words; words that the checkpoint lacks get new ones.
         """
         found = load_file(checkpoint / "model.safetensors")
+        self.family.resize(len(found["model.layers.0.mlp.gate_proj.weight"]))
         own = self.family.tokenizer.get_vocab()
         old = json.loads((checkpoint / "tokenizer.json").read_text())
         old = {**old["model"]["vocab"], **{t["content"]: t["id"] for t in old["added_tokens"]}}
@@ -100,9 +102,9 @@ class Trainer:
         else:
             self.decoder.load_state_dict({name: found["model." + name] for name in self.decoder.state_dict()})
 
-    def batch(self, task: str, rows: int) -> Batch:
-        """Draw `rows` new questions of a task."""
-        g, t, device, name = self.g, self.templates[task], self.device, base(task)
+    def batch(self, task: str, rows: int, prompt: Template | None = None) -> Batch:
+        """Draw `rows` new questions of a task. prompt: its template, if not the one in which the task is trained."""
+        g, t, device, name = self.g, prompt or self.templates[task], self.device, base(task)
         order = torch.rand(rows, 4, generator=g, device=device).argsort(1)
         if spec(task).ordered:
             order = torch.arange(4, device=device).expand(rows, -1)
@@ -163,7 +165,7 @@ class Trainer:
 
     def media_features(self, b: Batch):
         """The encoders' outputs for rendered media, (B, n, D) and (B, m, D), in the order of the tokens."""
-        rows, pictures = b.pictures.shape.shape
+        pictures = b.pictures.shape.shape[1]
         wave = rendering.render_audio(b.sounds, 16000, self.g)
         if b.pictures is b.sounds:  # a clip has one sound track
             frames = rendering.render_frames(b.pictures, self.family.frame_times, SIZE, self.g)
@@ -172,11 +174,14 @@ class Trainer:
                 2, 1
             )
             wave = wave.unflatten(1, (b.sounds.sound.shape[1], -1)).flatten(0, 1)
-        frames = (frames * 255).round() / 255
+        return self.encoded((frames * 255).round() / 255, wave)
+
+    def encoded(self, frames, waves):
+        """The encoders' outputs for pictures (B, frames, 3, SIZE, SIZE), from 0 to 1, and sounds (B x sounds, samples)."""
         patches, (_, h, w) = patchify(frames.flatten(0, 1), 14, 2, 2)
         vision = self.family.vision(patches.unflatten(0, (-1, h * w)), (h, w))
-        width = self.head.in_features
-        return vision.reshape(rows, -1, width), self.family.audio(wave).reshape(rows, -1, width)
+        shape = len(frames), -1, self.head.in_features
+        return vision.reshape(shape), self.family.audio(waves).reshape(shape)
 
     def all_media_features(self, batches):
         """`media_features` of every batch. Media of one form are rendered and encoded in one call: small calls waste a GPU."""
