@@ -17,7 +17,8 @@ rule claims:
     localrule: True
     conda:
         "../envs/figures.yaml"
+    threads: len(study.models)
     params:
         options=jobs.claims(study),
     shell:
-        "python {input.script:q} --claims {input.claims:q} {params.options} --out {output:q} 2>&1 | tee {log:q}"
+        "python {input.script:q} --claims {input.claims:q} {params.options} --processes {threads} --out {output:q} 2>&1 | tee {log:q}"

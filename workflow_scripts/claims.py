@@ -27,13 +27,14 @@ def main():
     parser.add_argument("--least", type=int, default=10, help="with fewer questions than this, a claim is not testable")
     parser.add_argument("--draws", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=1, help="models that are judged side by side")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     rules = [claim for claim in claims.read(arguments.claims) if claim["claim"] not in arguments.without]
     if arguments.without:
         print(f"{len(arguments.without)} claims are left out: they are about figures on request that nobody has asked for")
     tables = measures.Tables(arguments.tables, arguments.models, arguments.datasets, arguments.draws, arguments.seed)
-    found = claims.judge(rules, tables, arguments.least, arguments.asked)
+    found = claims.judge(rules, tables, arguments.least, arguments.asked, arguments.processes)
     with whole(arguments.out) as part:
         found.to_csv(part, index=False, float_format="%.4f")
     for model, here in found.groupby("model", sort=False):

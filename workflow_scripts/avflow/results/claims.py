@@ -14,7 +14,10 @@ A verdict is `clear` if it stands after a correction for the number of claims ab
 model's clear verdicts is wrong is at most 5 %. A claim without an interval has no p-value, so it is never clear.
 """
 
+import functools
+import multiprocessing
 import re
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -140,33 +143,47 @@ def _conditions(claim: dict, tables: Tables, model: str, asked: dict | None) -> 
     return conditions.words(fps, claim.get("prompt", conditions.UNKNOWN), ours)
 
 
-def judge(claims: list[dict], tables: Tables, least: int, asked: dict | None = None) -> pd.DataFrame:
+def judge(claims: list[dict], tables: Tables, least: int, asked: dict | None = None, processes: int = 1) -> pd.DataFrame:
     """One row per claim and model, with COLUMNS. least: the number of questions below which a claim is "not testable".
 
     control: the change in the size-matched random control, by `beside_control`; NaN if there is none. paper_conditions:
     `conditions.words` for the paper's value; a claim's keys `fps` and `prompt` give them if they are stated. asked: our own
-    conditions, see `conditions`. p_family: Holm's p-value of the verdict among all of the model's.
+    conditions, see `conditions`. p_family: Holm's p-value of the verdict among all of the model's. processes: how many judge
+    models side by side; each reads the tables itself.
     """
-    found = []
-    for claim in claims:
-        for model in [m for m in tables.models if m in claim.get("models", tables.models)]:
-            expected = claim["expected"][model] if isinstance(claim["expected"], dict) else claim["expected"]
-            mine, (low, high) = {**claim, "expected": expected}, bounds(expected)
-            value, ci_low, ci_high, n = measured(tables, mine, model)
-            testable = n >= least and not np.isnan(value)
-            route, control = _beside_control(mine, tables, model) if testable else (np.nan, np.nan)
-            inside = testable and low <= value <= high
-            agrees = inside and not abs(route) < TIMES_CONTROL * abs(control) and not abs(control) < NEVER_CUT
-            verdict = ("agree" if agrees else "differ") if testable else "not testable"
-            side = (low, high) if inside else (-np.inf, low) if value < low else (high, np.inf)
-            known = testable and inside == agrees  # a verdict that rests on the control has no p-value
-            entry = {"claim": claim["claim"], "source": claim.get("source", "planted"), "model": model, "rule": rule_of(claim)}
-            entry |= {"value": value, "ci_low": ci_low, "ci_high": ci_high, "expected": expected, "verdict": verdict}
-            entry |= {"p": p_of_interval(value, ci_low, ci_high, side) if known else np.nan, "n": n, "control": control}
-            entry |= {"paper": claim.get("paper")}
-            if entry["paper"] is not None:
-                entry["paper_conditions"] = _conditions(claim, tables, model, asked)
-            found.append(entry)
-    table = pd.DataFrame(found, columns=[*COLUMNS, "p"])
+    of_model = functools.partial(_of_model, claims, tables, least, asked)
+    if processes > 1 and len(tables.models) > 1:
+        with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
+            found = list(pool.map(of_model, tables.models))
+    else:
+        found = map(of_model, tables.models)
+    rows = sorted((row for some in found for row in some), key=lambda row: row[0])  # stable: models stay in their order
+    table = pd.DataFrame([entry for _, entry in rows], columns=[*COLUMNS, "p"])
     table["p_family"] = table.groupby("model")["p"].transform(holm).astype(float)
     return table.assign(clear=table["p_family"] <= ERROR)[COLUMNS]
+
+
+def _of_model(claims: list[dict], tables: Tables, least: int, asked: dict | None, model: str) -> list[tuple[int, dict]]:
+    """The numbers of a model's claims, with the row of each."""
+    found = []
+    for number, claim in enumerate(claims):
+        if model not in claim.get("models", tables.models):
+            continue
+        expected = claim["expected"][model] if isinstance(claim["expected"], dict) else claim["expected"]
+        mine, (low, high) = {**claim, "expected": expected}, bounds(expected)
+        value, ci_low, ci_high, n = measured(tables, mine, model)
+        testable = n >= least and not np.isnan(value)
+        route, control = _beside_control(mine, tables, model) if testable else (np.nan, np.nan)
+        inside = testable and low <= value <= high
+        agrees = inside and not abs(route) < TIMES_CONTROL * abs(control) and not abs(control) < NEVER_CUT
+        verdict = ("agree" if agrees else "differ") if testable else "not testable"
+        side = (low, high) if inside else (-np.inf, low) if value < low else (high, np.inf)
+        known = testable and inside == agrees  # a verdict that rests on the control has no p-value
+        entry = {"claim": claim["claim"], "source": claim.get("source", "planted"), "model": model, "rule": rule_of(claim)}
+        entry |= {"value": value, "ci_low": ci_low, "ci_high": ci_high, "expected": expected, "verdict": verdict}
+        entry |= {"p": p_of_interval(value, ci_low, ci_high, side) if known else np.nan, "n": n, "control": control}
+        entry |= {"paper": claim.get("paper")}
+        if entry["paper"] is not None:
+            entry["paper_conditions"] = _conditions(claim, tables, model, asked)
+        found.append((number, entry))
+    return found
