@@ -25,7 +25,6 @@ from avflow.media import files
 from avflow.miniature import datasets, rendering, world
 
 CLIP_SIZE, CLIP_RATE, ITEM_RATE = 112, 48000, 16000
-FEW = 40  # clips or questions, which take 0.1 s each
 
 
 def family_of(task: str) -> tuple[str, float, float]:
@@ -114,15 +113,10 @@ def render_items(job) -> None:
 
 
 def render_all(work, jobs, what: str, processes: int) -> None:
-    """Run the jobs in `processes` processes of one thread each; a few jobs in this one, as another first has to import torch."""
+    """Run the jobs in `processes` processes of one thread each. They are forks, which need not import torch again."""
     progress = cli.Progress(f"rendering {what}", len(jobs))
-    if processes == 1 or len(jobs) <= FEW:
-        torch.set_num_threads(1)
-        for job in jobs:
-            work(job)
-            progress.step()
-        return
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+    torch.set_num_threads(1)
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
         for _ in pool.map(work, jobs, chunksize=8):
             progress.step()
 
