@@ -25,7 +25,8 @@ def preload():
     """Start the process, and tell jobs by their environment how to reach it."""
     folder = places.REPOSITORY / "workflow_scripts" / "preloaded"
     socket = f"{tempfile.mkdtemp(prefix='preloaded')}/socket"
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    own = os.environ.get("PYTHONPATH")
+    os.environ.update(PYTHONPATH=f"{folder}{os.pathsep}{own}" if own else str(folder))
     settings = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
@@ -34,4 +35,4 @@ def preload():
     command = [sys.executable, folder / "server.py", socket]
     server = subprocess.Popen(command, env=settings, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     atexit.register(server.communicate)
-    os.environ["PRELOADED"] = f"{sys.prefix}:{socket}"
+    os.environ.update(PRELOADED=f"{sys.prefix}:{socket}")
