@@ -42,6 +42,8 @@ def in_dtype(model, dtype):
     """A copy of a model of either family in another dtype."""
     other = copy.copy(model)
     other.model = copy.deepcopy(model.model).to(dtype)
+    for norm in other.model.modules():  # one that is loaded in another dtype has the norms of transformers
+        vars(norm).pop("forward", None)
     if isinstance(model, VideoSalmonn):
         other.decoder, other.head = other.model.decoder, other.model.vl.lm_head
     else:
