@@ -35,7 +35,7 @@ SLOW += ("test_clip_parts", "test_replies", "test_one_question", "test_real_conf
 SLOW += ("test_light_transformers", "test_rooms", "test_extreme_tables", "test_docs_pictures", "test_one_clock", "test_fuzz")
 SLOW += ("test_av_odyssey", "test_decoded_media", "test_shard_lists", "test_readiness", "test_cut_heads", "test_downloads")
 SLOW += ("test_knockout", "test_decoding", "test_av_speakerbench", "test_clips", "test_world", "test_where_panels")
-SLOW += ("test_agreement", "test_costs", "test_video_salmonn")
+SLOW += ("test_agreement", "test_costs", "test_video_salmonn", "test_distilling")
 
 
 def pytest_collection_modifyitems(items):
