@@ -6,10 +6,10 @@
 
 Every run starts in a fresh copy of the committed files, with this environment. Each script's process notes at its end its CPU
 seconds (user and system, with its children) and wall seconds. Imports are measured apart: the CPU seconds of `<script> --help`
-(the median of three), times the number of its jobs that started anew. Others are forks of a process that has imported already
-(rules/preloaded.smk). So are the kernels of notebooks, which then have a line of their own. Snakemake's share is what is left of
-the CPU seconds of all processes; it holds that process's. Arguments after `--` go to Snakemake, such as a target. Takes as long
-as the miniature, twice that with `--before`. Let nothing else run on the machine. `--table` prints the table of
+(the median of three), times the number of jobs that import themselves. The others are forks of a process that has imported
+already (rules/preloaded.smk). So are the kernels of notebooks, which then have a line of their own. Snakemake's share is what
+remains of the CPU seconds of all processes, the loaded one included. Arguments after `--` go to Snakemake, such as a target.
+Takes as long as the miniature, twice that with `--before`. Let nothing else run on the machine. `--table` prints the table of
 docs/performance.md.
 """
 
@@ -94,9 +94,9 @@ def measure(checkout: Path, cores: int, arguments: list[str]) -> dict:
         subprocess.run(command, cwd=copy, env=environment, check=True)
         wall, cpu = time.time() - began, used_by_children() - before
         taken = [json.loads(line) for line in notes.read_text().splitlines()]
-        anew = {note["script"] for note in taken if not note["loaded"]}
+        importing = {note["script"] for note in taken if not note["loaded"]}
         quiet = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        imports = {name: imports_of(copy / "workflow_scripts" / f"{name}.py", quiet) for name in anew}
+        imports = {name: imports_of(copy / "workflow_scripts" / f"{name}.py", quiet) for name in importing}
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=copy, check=True, stdout=subprocess.PIPE, text=True)
     scripts = by_script(taken, imports)
     own = cpu - sum(entry["cpu_s"] for entry in scripts)

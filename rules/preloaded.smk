@@ -7,6 +7,7 @@ a run of few jobs, on a cluster, under conda or a container, or of a model on a 
 
 import atexit
 import itertools
+import shutil
 import subprocess
 import tempfile
 
@@ -27,12 +28,16 @@ def preload():
     socket = f"{tempfile.mkdtemp(prefix='preloaded')}/socket"
     own = os.environ.get("PYTHONPATH")
     os.environ.update(PYTHONPATH=f"{folder}{os.pathsep}{own}" if own else str(folder))
-    settings = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "MPLBACKEND": "Agg",
-    }  # threads that are started here are lost in forks
+    # A fork loses its parent's threads, so the process starts none.
+    settings = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
     command = [sys.executable, folder / "server.py", socket]
     server = subprocess.Popen(command, env=settings, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    atexit.register(server.communicate)
     os.environ.update(PRELOADED=f"{sys.prefix}:{socket}")
+
+    def end():
+        if not os.path.exists(socket):  # still loading, so no job depends on it
+            server.kill()
+        server.communicate()
+        shutil.rmtree(os.path.dirname(socket), ignore_errors=True)
+
+    atexit.register(end)

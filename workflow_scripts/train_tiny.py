@@ -24,7 +24,8 @@ H200: 823 s and 5,100 steps for tiny-omni, 460 s and 2,400 steps for tiny-salmon
 of the first sitting, tiny-omni learned all other tasks in 1,200 steps of stage 1 (10 steps per second; later stages 5 to 6).
 A third sitting, "blocked" and "open" from those weights, made the remaining routes of `NEEDED` carry: 221 s and 1,300 steps for
 tiny-omni, 487 s and 2,100 steps for tiny-salmonn, whose "open" ran twice. A fourth sitting, "open" alone (--resume, --stage
-open), taught both to answer about a clip whose tokens the last token cannot see: 177 s and 191 s, 800 steps each.
+open), taught both to answer about a clip whose tokens the last token cannot see: 177 s and 191 s, 800 steps each. Last,
+`narrow_tiny.py` made their MLPs narrower.
 
 `tiny_omni` and `tiny_salmonn` hold what differs between the families: tokenizer, model with decoder and head, layout, batched
 encoders, frame times and facts of a clip, the names of the encoders' parameters, and how a checkpoint is written.

@@ -168,7 +168,9 @@ def test_packages_are_loaded_once_for_many_jobs_on_this_machine(monkeypatch, ask
     assert rule(Asked(**asked))["worth_preloading"]() is worth
 
 
-def test_a_run_starts_the_process_and_ends_it(tmp_path):
+@pytest.mark.parametrize("loaded", [True, False])
+def test_a_run_starts_the_process_and_ends_it(tmp_path, loaded):
+    """Also if the run ends before the process has loaded."""
     own = {**os.environ, "PYTHONPATH": f"{ROOT / 'tests'}{os.pathsep}{ROOT / 'tests/workflow'}"}
     command = written(tmp_path, "")
     code = f"""
@@ -177,12 +179,12 @@ from test_preloaded import Asked, rule
 rule(Asked())["preload"]()
 socket = os.environ["PRELOADED"].partition(":")[2]
 print(os.path.dirname(socket), flush=True)
-while not os.path.exists(socket):
+while {loaded} and not os.path.exists(socket):
     time.sleep(0.05)
 told = {{**os.environ, "TOLD": "so"}}
 sys.exit(subprocess.run([sys.executable, {command[0]!r}], env=told, stdin=subprocess.DEVNULL).returncode)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=own, capture_output=True, text=True)
     folder, said = done.stdout.splitlines()
-    assert said.startswith("True ") and done.returncode == 0, done.stderr
+    assert said.startswith(f"{loaded} ") and done.returncode == 0, done.stderr
     assert not os.path.exists(folder)

@@ -58,7 +58,6 @@ class Server:
         os.set_blocking(self.wake, False)
         signal.set_wakeup_fd(self.wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for Snakemake, which then ends its jobs
         self.events = selectors.DefaultSelector()
         for source in (0, self.woken, self.listening):
             self.events.register(source, selectors.EVENT_READ)
@@ -154,6 +153,7 @@ def run(told: dict) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for Snakemake, which then ends its jobs
     load(sys.argv[2:])
     told = Server(sys.argv[1]).next_command()
     if told is None:

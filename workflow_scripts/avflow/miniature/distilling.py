@@ -83,19 +83,18 @@ class Distiller:
     def __init__(self, trainer: Trainer, teacher):
         self.trainer, self.teacher, self.g, self.device = trainer, teacher, trainer.g, trainer.device
         self._nothing = {}  # form of the media -> the features of grey pictures and of silence
-        self.prompts = {task: [self._prompt(trainer.templates[task])] for task in TASKS}
+        self.prompts = {task: [self._prompt(task, trainer.templates[task])] for task in TASKS}
         for task in TASKS:
             orders = () if task == FREE else layouts.VARIANTS["items" if kind_of(task) == "items" else "av_video"]
             for order in orders:
                 other = template(task, trainer.family, order).to(self.device)
                 if not torch.equal(other.ids, trainer.templates[task].ids):
-                    self.prompts[task].append(self._prompt(other))
+                    self.prompts[task].append(self._prompt(task, other))
         self.longest = -(-max(len(p.template.ids) for some in self.prompts.values() for p in some) // 8) * 8
 
-    def _prompt(self, t: Template) -> Prompt:
+    def _prompt(self, task: str, t: Template) -> Prompt:
         size, spans = len(t.ids), t.spans
-        kind = "items" if "candidates" in spans else "clips" if len(t.option_at) else "free"
-        found = [torch.stack([pairs([r], with_options(spans, x), size) for x in LETTERS]) for r in ROUTES[kind]]
+        found = [torch.stack([pairs([r], with_options(spans, x), size) for x in LETTERS]) for r in ROUTES[kind_of(task)]]
         shut = torch.zeros(size, dtype=torch.bool, device=self.device)
         masks = torch.stack([*(shut.index_fill(0, at, True) for at in spans.values()), ~shut])
         return Prompt(t, torch.stack(found), masks[masks.any(1)])
