@@ -2,7 +2,7 @@
 
 FAULTS is a JSON list of {"in": words that the command line holds, and what happens in such a process}:
   "until": [p, n]   it stays at its end until n files fit the pattern p, three minutes at most
-  "slow": s         every record that it keeps takes s seconds
+  "stuck": n        it stays three minutes at most once a file to which it adds records holds more than n bytes
   "memory_mb": n    it seems to use n MB: pages of 100 MB mapped over and over, which Slurm counts every time
   "once": file      only to the first such process, which makes the file
 """
@@ -22,9 +22,15 @@ def stay(pattern, count):
         time.sleep(0.1)
 
 
-def slow(seconds):
+def stuck(size):
     real = os.fsync
-    os.fsync = lambda file: (time.sleep(seconds), real(file))
+
+    def fsync(file):
+        real(file)
+        if os.fstat(file).st_size > size:
+            time.sleep(180)
+
+    os.fsync = fsync
 
 
 def use(megabytes):
@@ -47,7 +53,7 @@ for fault in json.loads(os.environ.get("FAULTS", "[]")):
             continue
         if "until" in fault:
             atexit.register(stay, *fault["until"])
-        if "slow" in fault:
-            slow(fault["slow"])
+        if "stuck" in fault:
+            stuck(fault["stuck"])
         if "memory_mb" in fault:
             used = use(fault["memory_mb"])
