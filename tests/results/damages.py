@@ -1527,7 +1527,10 @@ def parts_alone_and_their_rest_exchanged(tables):
 def numbers_of_parts_alone_and_of_their_rest_exchanged(tables):
     def change(rows):
         key = ["model", "question_id", "part", rows["route"].str.split("->").str[-1]]
-        rows[OUTCOME] = rows.groupby(key)[OUTCOME].transform(lambda values: values[::-1].to_numpy())
+        groups = rows.groupby(key)
+        of, nth, nth_last = groups.ngroup(), groups.cumcount(), groups.cumcount(ascending=False)
+        turned = rows[OUTCOME].iloc[np.lexsort((nth_last, of))].set_axis(rows.index[np.lexsort((nth, of))])
+        rows[OUTCOME] = turned.reindex(rows.index)
         return rows
 
     return in_where(change)(tables)

@@ -1,13 +1,14 @@
 """The claims about the miniature hold on its finished tables, and turn red when these are damaged.
 
 `PYTHONPATH=workflow_scripts:tests:tests/results python tests/results/test_damage.py` prints who notices each damage, for the
-table in docs/calibration.md; it takes about ten minutes.
+table in docs/calibration.md, and writes the rules that do to noticing_rules.json. It takes some minutes.
 
 Also tests avflow.results.study_tables, avflow.results.answer_measures, avflow.results.attention_measures,
 avflow.results.calibration_measures, avflow.results.coherence_measures, avflow.results.summed_tables and
 avflow.results.specimen.
 """
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -38,6 +39,8 @@ FIRST = (
     "clips",
 )  # are quick
 SHIPPED = "the comparison with the shipped run"
+STEPS = ("identities", "other rules", SHIPPED)
+NOTICING = Path(__file__).with_name("noticing_rules.json")  # damage -> the rule to try first, which only saves time
 
 
 class Finished:
@@ -121,23 +124,30 @@ def apart(rules) -> dict:
     return found
 
 
-def noticed_by(finished, damage, place, last=False) -> str:
-    """Who notices a damage first. last: the comparison with the shipped run comes last, for what nobody else notices."""
-    of, told = apart(finished[2]), {}
-    steps = ("identities", "other rules", SHIPPED) if last else ("identities", SHIPPED, "other rules")
-    for name in steps:
-        told |= dict.fromkeys((claims.rule_of(claim) for claim in of[name]), name)
+def noticing(finished, damage, place, rules):
+    """The first of the rules that a damage turns red, None if there is none, or the error that stops the judging."""
     with tempfile.TemporaryDirectory(dir=place) as folder:
         try:
-            first = next(turned(finished, damage, Path(folder), [claim for name in steps for claim in of[name]]), None)
+            found = next(turned(finished, damage, Path(folder), rules), None)
         except Exception as error:  # noqa: BLE001  # whatever stops the judging, the tables are not taken for whole
-            return f"an error ({type(error).__name__})"
-    return "nobody" if first is None else told[first["rule"].iloc[0]]
+            return error
+    return None if found is None else found["rule"].iloc[0]
+
+
+def noticed_by(finished, damage, place, steps=STEPS, first=None) -> str:
+    """Who notices a damage first, in the order of the steps. first: a rule that is tried before all others."""
+    of = apart(finished[2])
+    told = {claims.rule_of(claim): name for name in steps for claim in of[name]}
+    found = first and noticing(finished, damage, place, [claim for claim in finished[2] if claims.rule_of(claim) == first])
+    if not found:
+        found = noticing(finished, damage, place, [claim for name in steps for claim in of[name]])
+    return f"an error ({type(found).__name__})" if isinstance(found, Exception) else told.get(found, "nobody")
 
 
 @pytest.mark.parametrize("damage", damages.DAMAGES, ids=lambda damage: damage.__name__)
 def test_a_damaged_table_turns_a_claim_red_that_knows_nothing_of_the_shipped_run(finished, damage, tmp_path):
-    assert noticed_by(finished, damage, tmp_path, last=True) in (
+    known = json.loads(NOTICING.read_text()).get(damage.__name__)
+    assert noticed_by(finished, damage, tmp_path, first=known) in (
         ("nobody",) if damage.__name__ in UNNOTICED else ("identities", "other rules")
     )
 
@@ -156,7 +166,8 @@ def test_damages_of_columns_are_noticed(finished, tmp_path):
             before = finished[1][name]
             after = damage(before.copy(), seed)
             if columns.differs(before, after):
-                assert noticed_by(finished, lambda tables, name=name, after=after: {name: after}, tmp_path) != "nobody", words
+                changed = lambda tables, name=name, after=after: {name: after}
+                assert noticed_by(finished, changed, tmp_path, ("identities", SHIPPED, "other rules")) != "nobody", words
                 tried += 1
     assert tried >= len(TABLES)
 
@@ -184,11 +195,18 @@ def test_every_measure_is_used_by_a_claim():
 
 
 def main():
-    """Print every damage with who notices it first; the comparison with the shipped run comes last."""
+    """Print every damage with who notices it first, and write the rules that do; those about the shipped run come last."""
+    rules = {}
     with tempfile.TemporaryDirectory() as place:
         whole = judged(Path(tempfile.mkdtemp(dir=place)))
+        of = apart(whole[2])
+        told = {claims.rule_of(claim): name for name in STEPS for claim in of[name]}
         for damage in damages.DAMAGES:
-            print(f"{damage.__name__.replace('_', ' ')}: {noticed_by(whole, damage, place, last=True)}", flush=True)
+            found = noticing(whole, damage, place, [claim for name in STEPS for claim in of[name]])
+            print(f"{damage.__name__.replace('_', ' ')}: {told.get(found, found or 'nobody')}", flush=True)
+            if isinstance(found, str):
+                rules[damage.__name__] = found
+    NOTICING.write_text(json.dumps(rules, indent=1) + "\n")
 
 
 if __name__ == "__main__":
