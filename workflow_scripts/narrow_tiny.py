@@ -39,7 +39,7 @@ def main(argv=None):
     parser.add_argument("--out", type=Path, required=True, help="checkpoint folder, written whenever the run stops")
     parser.add_argument("--steps", type=int, default=3000, help="in all runs together")
     parser.add_argument("--minutes", type=float, default=9.0, help="stop and save after this many minutes")
-    parser.add_argument("--rows", type=int, default=512, help="questions per step")
+    parser.add_argument("--rows", type=int, default=512, help="questions per step; a sixteenth of them per task chooses the units")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
     devices.claim()
@@ -49,7 +49,7 @@ def main(argv=None):
     trainer.start_from(arguments.checkpoint, whole=True)
     trainer.model.eval()
     trainer.g.manual_seed(world.seed_of("narrow", arguments.seed))
-    distiller = distilling.Distiller(trainer, distilling.narrow(trainer, arguments.units))
+    distiller = distilling.Distiller(trainer, distilling.narrow(trainer, arguments.units, arguments.rows // 16))
     weights = [p for name, p in trainer.decoder.named_parameters() if not name.startswith("embed_tokens")]
     optimizer = torch.optim.AdamW(weights, lr=PEAK, betas=(0.9, 0.98), weight_decay=0.0, fused=device == "cuda")
     arguments.state.mkdir(parents=True, exist_ok=True)

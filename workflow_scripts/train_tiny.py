@@ -94,7 +94,7 @@ def train(trainer: Trainer, state: dict, schedule: Schedule, minutes: float, log
         tasks = SURE if stage == "words" else TASKS
         weight = {t: 0.5 if t in FAINT else 0.15 + (1 - share[t]) for t in tasks}
         total = sum(weight.values())
-        rows = {t: max(2, int(size * weight[t] / total)) for t in tasks}
+        rows = {t: max(1, int(size * weight[t] / total)) for t in tasks}
         rows[max(rows, key=rows.get)] += size - sum(rows.values())  # keep the total equal, so that nothing is compiled twice
         batches = [trainer.batch(t, rows[t]) for t in tasks]
         loss = 0.0
@@ -131,7 +131,7 @@ def train(trainer: Trainer, state: dict, schedule: Schedule, minutes: float, log
             model.eval()
             blocked = stage in ("words", "align", "blocked")
             with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
-                measured = trainer.accuracy(256 if device == "cuda" else 4, stage != "words", blocked)
+                measured = trainer.accuracy(256 if device == "cuda" else 2, stage != "words", blocked)
             model.train()
             share.update({t: 0.3 * share[t] + 0.7 * measured[t] for t in TASKS})
             entry = dict(stage=stage, step=state["step"], total=state["total"], loss=round(loss.item(), 4))
@@ -163,9 +163,9 @@ def main(argv=None):
     parser.add_argument("--out", type=Path, required=True, help="checkpoint folder, written whenever the run stops")
     parser.add_argument("--minutes", type=float, default=9.0, help="stop and save after this many minutes")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--smoke", action="store_true", help="only 5 steps with few rows, to see that it runs")
+    parser.add_argument("--smoke", action="store_true", help="only 4 steps with few rows, to see that it runs")
     arguments = parser.parse_args(argv)
-    schedule = Schedule(words=2, align=1, blocked=1, open=1, word_rows=34, media_rows=34) if arguments.smoke else Schedule()
+    schedule = Schedule(words=1, align=1, blocked=1, open=1, word_rows=17, media_rows=17) if arguments.smoke else Schedule()
     devices.claim()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     trainer = Trainer(device, arguments.seed, arguments.family)

@@ -12,7 +12,7 @@ from avflow.miniature import TASKS, Trainer, distilling
 from avflow.miniature.training import FAMILIES
 
 NAMES = {"qwen_omni": "tiny-omni", "video_salmonn": "tiny-salmonn"}
-ROWS = 2 * len(TASKS)
+ROWS = len(TASKS)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

@@ -36,11 +36,11 @@ def logged(folder) -> list[dict]:
 
 @pytest.mark.slow
 def test_a_smoke_run_passes_every_stage_and_goes_on_where_it_stopped(tmp_path, smoke):
-    assert smoke("--family", "qwen_omni", "--minutes", "0.02") == "to be continued"
+    assert smoke("--family", "qwen_omni", "--minutes", "0.001") == "to be continued"
     assert smoke("--family", "qwen_omni") == "finished"
     log = logged(tmp_path)
     assert [entry["stage"] for entry in log] == ["words", "align", "blocked", "open"]
-    assert log[-1]["total"] == 5
+    assert log[-1]["total"] == 4
     assert all(0 <= log[-1][task] <= 1 for task in ("hear", "see", "while-hear", "while-see", "image-to-audio"))
     assert len(QwenOmni(tmp_path / "checkpoint", "").decoder.layers) == 12
 

@@ -64,8 +64,11 @@ def strongest_units(trainer: Trainer, rows: int) -> list[torch.Tensor]:
     return [(total.sqrt() * norm).argsort(descending=True) for total, norm in zip(sums, norms)]
 
 
-def narrow(trainer: Trainer, units: int, rows: int = 32):
-    """Keep the strongest `units` of every MLP in the trainer's decoder. Returns the decoder as it was, which is the teacher."""
+def narrow(trainer: Trainer, units: int, rows: int):
+    """Keep the strongest `units` of every MLP in the trainer's decoder. Returns the decoder as it was, which is the teacher.
+
+    rows: questions of every task that show which units are strong.
+    """
     teacher = copy.deepcopy(trainer.decoder).requires_grad_(False)
     kept = [order[:units].sort().values for order in strongest_units(trainer, rows)]
     trainer.family.resize(units)
