@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import yaml
+from workflow_runs import preloaded
 
 
 def test_snakemake_gives_each_gpu_job_its_own_device(copy, tmp_path):
@@ -21,7 +22,8 @@ def test_snakemake_gives_each_gpu_job_its_own_device(copy, tmp_path):
     environment |= {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(copy / "tests/faults")}
     command = [sys.executable, "-m", "snakemake", *made, "--cores", "all", "--resources", "gpu=2"]
     command += ["--configfile", "config.yaml", "tests/gpus.yaml", "two.yaml"]
-    subprocess.run([*command, "--until", "preprocess_media"], cwd=copy, capture_output=True, env=environment, check=True)
+    before = environment | preloaded()
+    subprocess.run([*command, "--until", "preprocess_media"], cwd=copy, capture_output=True, env=before, check=True)
     run = subprocess.run(command, cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
     assert run.returncode == 0, run.stdout[-5000:]
     logs = [copy / f"logs/miniature/extract_features/tiny-salmonn/mini-video/{shard}.log" for shard in range(2)]
