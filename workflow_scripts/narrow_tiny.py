@@ -39,7 +39,7 @@ def main(argv=None):
     parser.add_argument("--out", type=Path, required=True, help="checkpoint folder, written whenever the run stops")
     parser.add_argument("--steps", type=int, default=3000, help="in all runs together")
     parser.add_argument("--minutes", type=float, default=9.0, help="stop and save after this many minutes")
-    parser.add_argument("--rows", type=int, default=512, help="questions per step; a sixteenth of them per task chooses the units")
+    parser.add_argument("--rows", type=int, default=512, help="questions per step; a sixteenth per task chooses the units")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
     devices.claim()
