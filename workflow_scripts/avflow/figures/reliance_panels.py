@@ -5,6 +5,7 @@ import textwrap
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.patheffects import withStroke
 
 from ..results import SENSES, ordered, title
 from . import legends, palette
@@ -94,15 +95,17 @@ def _area_points(axis, sides, colour_of) -> None:
         names = ", ".join(str(number) for number in sorted({numbers[group] for group in here["group"]}))
         right = here["lost"].mean() > 0.6 * sides["lost"].max()
         place = here["lost"].max(), here["area"].max()
-        look = dict(ha="right" if right else "left", va="bottom", textcoords="offset points", color=palette.CHANCE)
-        axis.annotate(names, place, fontsize=6.5, xytext=(-3 if right else 3, 3), **look)
+        look = dict(ha="right" if right else "left", va="bottom", textcoords="offset points", color=palette.CHANCE, zorder=4)
+        outline = [withStroke(linewidth=2, foreground="white")]
+        axis.annotate(names, place, fontsize=6.5, xytext=(-4 if right else 4, 4), path_effects=outline, **look)
     named = [f"{number} {title(group)}".replace(" ", HARD) for group, number in numbers.items()]
     key = textwrap.fill(", ".join(named), 52).replace(HARD, " ")
     axis.set_xlabel(f"Accuracy lost without the sense (points)\n{key}", fontsize=8)
     axis.set_ylabel("Mean % change over all layers")
-    axis.margins(y=0.12)
     if len(sides):
-        axis.legend(loc="best", fontsize=6.5)
+        low, high = axis.get_ylim()
+        axis.set_ylim(low - 0.3 * (high - low), high + 0.12 * (high - low))  # room for the legend, and for labels at the top
+        axis.legend(loc="lower center", fontsize=6.5)
 
 
 def _graded_accuracy(axis, graded) -> None:
