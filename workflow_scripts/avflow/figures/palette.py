@@ -13,7 +13,7 @@ NEUTRAL = "0.4"  # neither found nor random
 NOTE = "0.35"  # text inside a panel
 CHANCE = "0.3"  # the accuracy of guessing, and the noise floor
 INK = "0.2"  # a line in a legend that stands for lines of any colour
-MARK, PAPER = "black", "white"  # outlined marks, such as published values
+MARK, PAPER = "black", "white"  # outlined marks and labels, such as published values
 SINK = "red"
 
 MODELS = (BLUE, ORANGE, GREEN, PURPLE, CYAN, RED)  # in the study's order

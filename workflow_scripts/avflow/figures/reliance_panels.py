@@ -96,7 +96,7 @@ def _area_points(axis, sides, colour_of) -> None:
         right = here["lost"].mean() > 0.6 * sides["lost"].max()
         place = here["lost"].max(), here["area"].max()
         look = dict(ha="right" if right else "left", va="bottom", textcoords="offset points", color=palette.CHANCE, zorder=4)
-        outline = [withStroke(linewidth=2, foreground="white")]
+        outline = [withStroke(linewidth=2, foreground=palette.PAPER)]
         axis.annotate(names, place, fontsize=6.5, xytext=(-4 if right else 4, 4), path_effects=outline, **look)
     named = [f"{number} {title(group)}".replace(" ", HARD) for group, number in numbers.items()]
     key = textwrap.fill(", ".join(named), 52).replace(HARD, " ")
