@@ -157,6 +157,12 @@ def test_thirty_kinds_of_damage_are_tried_and_at_most_one_passes():
     assert len(UNNOTICED) <= 1
 
 
+def test_the_rules_to_try_first_are_rules_of_today():
+    known, rules = json.loads(NOTICING.read_text()), {claims.rule_of(claim) for claim in claims.read(CLAIMS)}
+    of_today = set(known) <= {damage.__name__ for damage in damages.DAMAGES} and set(known.values()) <= rules
+    assert of_today, "make noticing_rules.json again, as the docstring of this file says"
+
+
 def test_damages_of_columns_are_noticed(finished, tmp_path):
     """A few of the damages of columns.py, other ones for every table; all of them take hours."""
     tried = 0
