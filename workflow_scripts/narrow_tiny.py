@@ -49,7 +49,7 @@ def main(argv=None):
     trainer.start_from(arguments.checkpoint, whole=True)
     trainer.model.eval()
     trainer.g.manual_seed(world.seed_of("narrow", arguments.seed))
-    distiller = distilling.Distiller(trainer, distilling.narrow(trainer, arguments.units, arguments.rows // 16))
+    distiller = distilling.Distiller(trainer, distilling.narrow(trainer, arguments.units, max(1, arguments.rows // 16)))
     weights = [p for name, p in trainer.decoder.named_parameters() if not name.startswith("embed_tokens")]
     optimizer = torch.optim.AdamW(weights, lr=PEAK, betas=(0.9, 0.98), weight_decay=0.0, fused=device == "cuda")
     arguments.state.mkdir(parents=True, exist_ok=True)

@@ -163,9 +163,9 @@ def main(argv=None):
     parser.add_argument("--out", type=Path, required=True, help="checkpoint folder, written whenever the run stops")
     parser.add_argument("--minutes", type=float, default=9.0, help="stop and save after this many minutes")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--smoke", action="store_true", help="only 4 steps with few rows, to see that it runs")
+    parser.add_argument("--smoke", action="store_true", help="only 5 steps with few rows, to see that it runs")
     arguments = parser.parse_args(argv)
-    schedule = Schedule(words=1, align=1, blocked=1, open=1, word_rows=17, media_rows=17) if arguments.smoke else Schedule()
+    schedule = Schedule(words=2, align=1, blocked=1, open=1, word_rows=17, media_rows=17) if arguments.smoke else Schedule()
     devices.claim()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     trainer = Trainer(device, arguments.seed, arguments.family)
