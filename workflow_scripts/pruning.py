@@ -62,13 +62,14 @@ def times(model, sequence, asked, repeats: int) -> dict:
     """(name, draw) -> columns of a setting's time and memory. Random draws are left out, because they cost the same as All."""
     timed = {(name, draw): drops for name, draw, drops in asked if name != "random"}
     runs = {key: (lambda drops=drops: discards.prefill(model, sequence, drops)) for key, drops in timed.items()}
-    prefills, position, steps = timing.in_turns(runs, model.device, repeats), discards.following(sequence), {}
+    position, steps, warm = discards.following(sequence), {}, timing.WARM_UP[model.device.type]
     for key, run in runs.items():
-        state = run()
+        state = run()  # one of the untimed runs, too
         token = state.logits.argmax()[None]
         steps[key] = lambda cache=state.cache, token=token: discards.decode(model, cache.copy(), token, position)
     decoded, found = timing.in_turns(steps, model.device, repeats), {}
     steps.clear()
+    prefills = timing.in_turns(runs, model.device, repeats, warm - 1)
     for key, (median, low, high) in prefills.items():
         found[key] = {"prefill_ms": median, "prefill_ms_low": low, "prefill_ms_high": high}
         found[key] |= {"decode_ms_per_token": decoded[key][0], "peak_bytes": timing.peak_bytes(runs[key], model.device)}

@@ -10,7 +10,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, SCRIPTS
 from workflow_runs import loaded_process, preloaded
 
 SCRIPT = """
@@ -50,6 +50,28 @@ def test_a_script_sees_its_own_modules_arguments_folder_and_settings_and_ends_as
     out, error = running.communicate("given")
     assert out == f"True {tmp_path}/workflow_scripts/avflow.py ['a', 'b c'] {tmp_path} so given\n"
     assert running.returncode == code and error.endswith(said) and bool(error) == bool(said)
+
+
+BUILDS = f"""
+import sys
+before = set(sys.modules)
+sys.path[0] = {str(SCRIPTS)!r}
+from avflow.media import sound
+from avflow.models import families
+families.load(sys.argv[1], device="cpu")
+import librosa
+librosa.resample
+new = [name for name in set(sys.modules) - before if name.split(".")[0] in ("sympy", "librosa", "numba", "scipy")]
+print("torch" in before, new)
+"""
+
+
+@pytest.mark.parametrize("name", ["tiny-omni", "tiny-salmonn"])
+def test_a_model_and_a_decoder_find_what_they_import_late(tmp_path, name):
+    script = tmp_path / written(tmp_path, "")[0]
+    script.write_text(BUILDS)
+    out, error = start(tmp_path, script, ROOT / "resources" / name).communicate("")
+    assert out == "True []\n", error
 
 
 def test_other_scripts_start_as_usual(tmp_path):

@@ -29,15 +29,18 @@ from sitecustomize import SCRIPTS
 
 SOURCES = Path(__file__).resolve().parents[1]
 FAMILIES = ("avflow.models.qwen_omni", "avflow.models.video_salmonn")
-NOTEBOOKS = ("ipykernel.kernelapp", "matplotlib.pyplot")
+NOTEBOOKS = ("ipykernel.kernelapp", "matplotlib.pyplot", "matplotlib.backends.backend_pdf", "fontTools.subset", "black")
+# What packages import only when a model is built, sound is resampled, or a table is read in parts.
+LATER = ("torch.fx.experimental.symbolic_shapes", "librosa.core.audio", "pyarrow.dataset")
 PR_SET_PDEATHSIG = 1  # of Linux: the signal that a process gets when its parent ends
 
 
 def load(modules: list[str]) -> None:
     """Import the scripts, so that the packages which they need are there, and what notebooks need, and `modules`."""
     sys.path.insert(0, str(SOURCES))
-    for name in (*SCRIPTS, *FAMILIES, *NOTEBOOKS, *modules):
+    for name in (*SCRIPTS, *FAMILIES, *NOTEBOOKS, *LATER, *modules):
         importlib.import_module(name)
+    importlib.import_module("transformers.conversion_mapping").get_checkpoint_conversion_mapping("")  # it lists all once
     sys.path.remove(str(SOURCES))
     for name in [*sys.modules]:
         if name in SCRIPTS or name.split(".")[0] == "avflow":

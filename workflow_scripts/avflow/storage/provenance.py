@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import stat
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 
@@ -24,19 +24,26 @@ NO_NUMBERS = (  # modules that cannot change a result's values; no `__init__` ca
 )
 
 
+_parsed = lru_cache(maxsize=None)(ast.parse)  # source text -> syntax tree; trees are large, so they are soon forgotten again
+
+
+def _inside(node) -> list:
+    """The statements, and clauses with statements, that a statement holds. Expressions hold none, and are most of a tree."""
+    return [part for name in ("body", "orelse", "finalbody", "handlers", "cases") for part in getattr(node, name, None) or ()]
+
+
 @cache
 def _named(text: str) -> list[tuple[int, str, str]]:
     """(dots, module, name) for every import statement in a source text. Cached, because rules share most modules."""
-    found, waiting = [], list(ast.parse(text).body)
+    found, waiting = [], list(_parsed(text).body)
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.Import):
             found += [(0, name.name, "") for name in node.names]
         elif isinstance(node, ast.ImportFrom):
             found += [(node.level, node.module or "", name.name) for name in node.names]
-        else:  # a statement can hold others; an expression, which most of a tree is, cannot
-            for part in ("body", "orelse", "finalbody", "handlers", "cases"):
-                waiting += getattr(node, part, None) or []
+        else:
+            waiting += _inside(node)
     return found
 
 
@@ -89,6 +96,12 @@ def sources(script, *also: str) -> list[Path]:
 
     also: modules that the script loads by name at run time, such as "models.qwen_omni".
     """
+    found = _sources(script, *also)
+    _parsed.cache_clear()
+    return found
+
+
+def _sources(script, *also: str) -> list[Path]:
     return _closure([Path(script).resolve(), *(LIBRARY.joinpath(*name.split(".")).with_suffix(".py") for name in also)])
 
 
@@ -112,15 +125,17 @@ def _closure(start) -> list[Path]:
     return sorted(seen)
 
 
-class _WithoutDocstrings(ast.NodeTransformer):
-    def _strip(self, node):
-        self.generic_visit(node)
-        first = node.body[0] if node.body else None
-        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-            node.body = node.body[1:] or [ast.Pass()]
-        return node
-
-    visit_Module = visit_ClassDef = visit_FunctionDef = visit_AsyncFunctionDef = _strip
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    """The tree itself, from which docstrings are removed."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and node.body:
+            first = node.body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+                node.body = node.body[1:] or [ast.Pass()]
+        waiting += _inside(node)
+    return tree
 
 
 def code_hash(script, *also: str) -> str:
@@ -129,11 +144,12 @@ def code_hash(script, *also: str) -> str:
     A changed comment or docstring keeps finished questions. Any change that could affect a number recomputes them.
     """
     digest = hashlib.sha256()
-    for path in sources(script, *also):
+    for path in _sources(script, *also):
         name = str(path.relative_to(LIBRARY).with_suffix("")) if LIBRARY in path.parents else path.stem
         if path.stem != "__init__" and name not in NO_NUMBERS:
-            tree = _WithoutDocstrings().visit(ast.parse(path.read_text(encoding="utf-8")))
+            tree = _without_docstrings(_parsed(path.read_text(encoding="utf-8")))
             digest.update(f"{name}\n{ast.dump(tree)}\n".encode())
+    _parsed.cache_clear()
     return digest.hexdigest()
 
 
