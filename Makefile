@@ -17,8 +17,8 @@
 PYTHON ?= python3
 CORES ?= all
 STUDY ?= miniature
-SNAKEMAKE = .venv/bin/python -m snakemake
 # Processes side by side share what Python has compiled, even where PYTHONDONTWRITEBYTECODE is set.
+SNAKEMAKE = PYTHONDONTWRITEBYTECODE= .venv/bin/python -m snakemake
 TESTING = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 .venv/bin/python -m pytest
 
 .PHONY: reproduce test test-fast test-gpu test-slurm report ship archive pictures lint docs lock

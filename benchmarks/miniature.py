@@ -4,13 +4,13 @@
     .venv/bin/python benchmarks/miniature.py --before ../older-checkout --out benchmarks/miniature.json
     .venv/bin/python benchmarks/miniature.py --table benchmarks/miniature.json
 
-Every run starts in a fresh copy of the committed files, with this environment. Each script's process notes at its end its CPU
-seconds (user and system, with its children) and wall seconds. Imports are measured apart: the CPU seconds of `<script> --help`
-(the median of three), times the number of jobs that import themselves. The others are forks of a process that has imported
-already (rules/preloaded.smk). So are the kernels of notebooks, which then have a line of their own. Snakemake's share is what
-remains of the CPU seconds of all processes, the loaded one included. Arguments after `--` go to Snakemake, such as a target.
-Takes as long as the miniature, twice that with `--before`. Let nothing else run on the machine. `--table` prints the table of
-docs/performance.md.
+Every run starts in a fresh copy of the committed files, with this environment. Python may keep what it has compiled, as in
+`make reproduce`. Each script's process notes at its end its CPU seconds (user and system, with its children) and wall seconds.
+Imports are measured apart: the CPU seconds of `<script> --help` (the median of three), times the number of jobs that import
+themselves. The others are forks of a process that has imported already (rules/preloaded.smk). So are the kernels of notebooks,
+which then have a line of their own. Snakemake's share is what remains of the CPU seconds of all processes, the loaded one
+included. Arguments after `--` go to Snakemake, such as a target. Takes as long as the miniature, twice that with `--before`. Let
+nothing else run on the machine. `--table` prints the table of docs/performance.md.
 """
 
 import argparse
@@ -88,14 +88,15 @@ def measure(checkout: Path, cores: int, arguments: list[str]) -> dict:
         (Path(folder) / "noting").mkdir()
         (Path(folder) / "noting" / "sitecustomize.py").write_text(NOTING)
         notes.touch()
-        environment = {**os.environ, "PYTHONPATH": str(Path(folder) / "noting"), "MINIATURE_NOTES": str(notes)}
+        quiet = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+        environment = {**quiet, "PYTHONPATH": str(Path(folder) / "noting"), "MINIATURE_NOTES": str(notes)}
         began, before = time.time(), used_by_children()
         command = [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores)]
         subprocess.run(command, cwd=copy, env=environment, check=True)
         wall, cpu = time.time() - began, used_by_children() - before
         taken = [json.loads(line) for line in notes.read_text().splitlines()]
         importing = {note["script"] for note in taken if not note["loaded"]}
-        quiet = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        quiet.pop("PYTHONPATH", None)
         imports = {name: imports_of(copy / "workflow_scripts" / f"{name}.py", quiet) for name in importing}
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=copy, check=True, stdout=subprocess.PIPE, text=True)
     scripts = by_script(taken, imports)
