@@ -5,7 +5,6 @@ Interrupted then, it would end without a word and leave the job running, beside 
 be sent it would even send. But all jobs of a run have the run's name in Slurm, so they can be cancelled by it.
 """
 
-import getpass
 import subprocess
 
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
@@ -18,7 +17,7 @@ def cancel_all(executor):
     name = getattr(executor, "run_uuid", None)
     if name:
         executor._job_submission_executor.shutdown(wait=True, cancel_futures=True)
-        subprocess.run(["scancel", "--user", getpass.getuser(), "--name", name])
+        subprocess.run(["scancel", "--name", name])
     cancel_known(executor)
 
 

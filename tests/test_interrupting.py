@@ -1,6 +1,5 @@
 """rules/interrupting.smk: an interrupted run ends its jobs in Slurm, those too that Snakemake does not know at the moment."""
 
-import getpass
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ from conftest import ROOT
 from snakemake_executor_plugin_slurm import Executor
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
-CANCELLED_BY_NAME = f"scancel --user {getpass.getuser()} --name this-run"
+CANCELLED_BY_NAME = "scancel --name this-run"
 
 
 class Events:

@@ -273,7 +273,8 @@ def _specimen(tables, claim, model):
     told = told.astype({name: str for name in ("cell", "column", "dataset", "model")})
 
     def here():
-        rows = specimen.read(tables.folder, claim["table"])
+        rows = tables.parquet(claim["table"])
+        rows = tables.csv(claim["table"]) if rows is None else rows
         return None if rows is None else specimen.cells(rows, told["column"].unique())
 
     found = tables.once(("cells", claim["table"]), here)

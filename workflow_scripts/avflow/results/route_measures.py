@@ -9,7 +9,7 @@ import numpy as np
 
 from .effects import bands
 from .statistics import Clustered
-from .study_tables import Tables, of_group
+from .study_tables import Tables, in_group, of_group
 
 FOUND = 1.0  # percent: a larger mean change counts as an effect
 SHARE = 1 / 3  # a window belongs to an effect if it shows at least this share of the curve's extreme
@@ -27,9 +27,8 @@ def curve_rows(tables: Tables, claim: dict, model: str, routes):
         return None
     last = tables.layers(model) - 1
     first, stop = claim["layers"] if "layers" in claim else [depth * last for depth in claim.get("depths", (0, 1))]
-    rows = of_group(rows, claim)
-    rows = rows[rows["centre"].between(first - 0.5, stop + 0.5)]
-    return rows if set(listed(routes)) <= set(rows["route"]) else None
+    rows = rows[rows["centre"].between(first - 0.5, stop + 0.5) & in_group(rows, claim)]
+    return rows if set(listed(routes)) <= set(rows["route"].unique()) else None
 
 
 def _wide(rows):

@@ -86,12 +86,13 @@ class Tables:
 
     def cuts_of(self, claim: dict, model: str, routes: list) -> pd.DataFrame | None:
         """The rows of `cuts` of some routes; None without the table, or if any of the routes has none."""
-        rows = self.cuts(claim, model)
-        if rows is None:
-            return None
         names = ("analysis", "data", "cut", "style", "width", "answered", "control")
-        key = ("routes", model, *(str(claim.get(name)) for name in names))
-        parts = self.once(key, lambda: dict(tuple(rows.groupby("route"))))
+
+        def by_route():
+            rows = self.cuts(claim, model)
+            return {} if rows is None else dict(tuple(rows.groupby("route")))
+
+        parts = self.once(("routes", model, *(str(claim.get(name)) for name in names)), by_route)
         if not set(routes) <= set(parts):
             return None
         return parts[routes[0]] if len(routes) == 1 else pd.concat([parts[route] for route in dict.fromkeys(routes)])
@@ -122,7 +123,10 @@ class Tables:
 
 def of_group(rows: pd.DataFrame, claim: dict) -> pd.DataFrame:
     """The rows of a claim's group of tasks, or of a list of groups together; "all", the default, takes every row."""
+    return rows if claim.get("group", "all") == "all" else rows[in_group(rows, claim)]
+
+
+def in_group(rows: pd.DataFrame, claim: dict) -> pd.Series | bool:
+    """Whether rows are of a claim's group of tasks, or of a list of groups (rows,); True for "all", the default."""
     group = claim.get("group", "all")
-    if group == "all":
-        return rows
-    return rows[rows["group"].isin([group] if isinstance(group, str) else group)]
+    return True if group == "all" else rows["group"].isin([group] if isinstance(group, str) else group)
