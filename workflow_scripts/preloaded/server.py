@@ -29,7 +29,7 @@ from sitecustomize import SCRIPTS
 
 SOURCES = Path(__file__).resolve().parents[1]
 FAMILIES = ("avflow.models.qwen_omni", "avflow.models.video_salmonn")
-NOTEBOOKS = ("ipykernel.kernelapp", "matplotlib.pyplot", "matplotlib.backends.backend_pdf", "fontTools.subset", "black")
+NOTEBOOKS = ("ipykernel.kernelapp", "matplotlib.pyplot", "matplotlib.backends.backend_pdf", "fontTools.subset")
 # What packages import only when a model is built, sound is resampled, or a table is read in parts.
 LATER = ("torch.fx.experimental.symbolic_shapes", "librosa.core.audio", "pyarrow.dataset")
 PR_SET_PDEATHSIG = 1  # of Linux: the signal that a process gets when its parent ends
